@@ -1,0 +1,427 @@
+//! What a model is: its architecture, and the vocabularies it reads and writes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::positions::PositionTable;
+use crate::tree::Axis;
+
+/// Size of one stack of layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shape {
+    /// Number of layers.
+    pub layers: usize,
+    /// Width of the residual stream.
+    pub width: usize,
+    /// Width of the hidden layer of each feed-forward block.
+    pub feed_forward: usize,
+    /// Number of attention heads; divides `width`.
+    pub heads: usize,
+}
+
+/// Where layer normalisation stands in a sub-layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NormPlacement {
+    /// `norm(x + f(x))`, as in Vaswani et al. (2017).
+    #[default]
+    Post,
+    /// `x + f(norm(x))`.
+    Pre,
+}
+
+/// Whether a stack ends in a layer normalisation of its own (usual with [`NormPlacement::Pre`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FinalNorm {
+    /// The last layer's output is the stack's output.
+    #[default]
+    Absent,
+    /// The last layer's output is normalised once more.
+    Present,
+}
+
+/// Non-linearity between the two matrices of a feed-forward block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activation {
+    /// `max(0, x)`.
+    #[default]
+    Relu,
+    /// `x * sigmoid(x)`.
+    Swish,
+    /// `x * Phi(x)` with the exact normal distribution function.
+    Gelu,
+}
+
+/// Which of the three embedding matrices are one and the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Embeddings {
+    /// Source, target and output matrices are three.
+    Separate,
+    /// Target and output matrix are one.
+    #[default]
+    DecoderTied,
+    /// Source, target and output matrix are one; needs equal vocabularies and widths.
+    AllTied,
+}
+
+/// Factor on embeddings before positions are added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EmbeddingScale {
+    /// The square root of the width.
+    #[default]
+    SquareRootOfWidth,
+    /// One.
+    One,
+}
+
+impl EmbeddingScale {
+    /// The factor for a stack of this width.
+    pub fn factor(self, width: usize) -> f64 {
+        match self {
+            EmbeddingScale::SquareRootOfWidth => (width as f64).sqrt(),
+            EmbeddingScale::One => 1.0,
+        }
+    }
+}
+
+/// Whether the output product adds a trained bias per word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputBias {
+    /// Logits are a plain product.
+    #[default]
+    Absent,
+    /// Logits add a bias.
+    Present,
+}
+
+/// Dropout probabilities in training; decoding never drops.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DropoutRates {
+    /// On embeddings and on the output of every sub-layer before it is added to its input.
+    pub residual: f64,
+    /// On attention probabilities.
+    pub attention: f64,
+    /// After the feed-forward activation.
+    pub activation: f64,
+}
+
+impl DropoutRates {
+    /// No dropout at all.
+    pub const NONE: DropoutRates = DropoutRates { residual: 0.0, attention: 0.0, activation: 0.0 };
+}
+
+impl Default for DropoutRates {
+    fn default() -> Self {
+        DropoutRates { residual: 0.1, ..DropoutRates::NONE }
+    }
+}
+
+/// Everything about a Transformer except its vocabularies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Architecture {
+    /// Placement of layer normalisation.
+    #[serde(default)]
+    pub norm: NormPlacement,
+    /// Normalisation after the last layer of each stack.
+    #[serde(default)]
+    pub final_norm: FinalNorm,
+    /// Added to the variance before the square root.
+    #[serde(default = "default_epsilon")]
+    pub norm_epsilon: f64,
+    /// Feed-forward non-linearity.
+    #[serde(default)]
+    pub activation: Activation,
+    /// Tied embedding matrices.
+    #[serde(default)]
+    pub embeddings: Embeddings,
+    /// Factor on embeddings.
+    #[serde(default)]
+    pub embedding_scale: EmbeddingScale,
+    /// Table of sinusoids.
+    #[serde(default)]
+    pub positions: PositionTable,
+    /// Bias of the output product.
+    #[serde(default)]
+    pub output_bias: OutputBias,
+    /// The encoder's layers.
+    pub encoder: Shape,
+    /// The decoder's layers.
+    pub decoder: Shape,
+    /// Dropout in training.
+    #[serde(default)]
+    pub dropout: DropoutRates,
+}
+
+fn default_epsilon() -> f64 {
+    1e-5
+}
+
+/// The preset architectures, each a file under `presets/`: name and content.
+pub const PRESETS: &[(&str, &str)] = &[
+    ("transformer-base", include_str!("../presets/transformer-base.toml")),
+    ("transformer-big", include_str!("../presets/transformer-big.toml")),
+    ("transformer-nano", include_str!("../presets/transformer-nano.toml")),
+    ("small", include_str!("../presets/small.toml")),
+    ("tiny", include_str!("../presets/tiny.toml")),
+];
+
+impl Architecture {
+    /// Reads one of the [`PRESETS`].
+    ///
+    /// # Errors
+    /// [`ConfigError::UnknownPreset`] lists the names there are.
+    pub fn preset(name: &str) -> Result<Architecture, ConfigError> {
+        let (_, text) = PRESETS.iter().find(|(preset, _)| *preset == name).ok_or_else(|| {
+            let known = PRESETS.iter().map(|(preset, _)| *preset).collect::<Vec<_>>().join(", ");
+            ConfigError::UnknownPreset { name: name.to_string(), known }
+        })?;
+        toml::from_str(text).map_err(|error| ConfigError::Malformed(error.to_string()))
+    }
+
+    /// Both stacks in a few characters, such as `6x512/2048 + 1x256/1024`.
+    pub fn summary(&self) -> String {
+        let stack = |s: &Shape| format!("{}x{}/{}", s.layers, s.width, s.feed_forward);
+        format!("{} + {}", stack(&self.encoder), stack(&self.decoder))
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        for (name, shape) in [("encoder", &self.encoder), ("decoder", &self.decoder)] {
+            let sizes = [
+                ("layers", shape.layers),
+                ("width", shape.width),
+                ("feed_forward", shape.feed_forward),
+                ("heads", shape.heads),
+            ];
+            for (field, size) in sizes {
+                if size == 0 {
+                    problems.push(format!("{name}.{field} is 0, expected at least 1"));
+                }
+            }
+            if shape.heads > 0 && !shape.width.is_multiple_of(shape.heads) {
+                problems.push(format!(
+                    "{name}.heads is {}, which does not divide {name}.width = {}",
+                    shape.heads, shape.width
+                ));
+            }
+            if !shape.width.is_multiple_of(2) || shape.width < 4 {
+                problems.push(format!(
+                    "{name}.width is {}, expected an even number of at least 4 (half of it holds \
+                     sines, half cosines)",
+                    shape.width
+                ));
+            }
+        }
+        if self.embeddings == Embeddings::AllTied && self.encoder.width != self.decoder.width {
+            problems.push(format!(
+                "embeddings are all-tied, but encoder.width is {} and decoder.width is {}; \
+                 hint: use decoder-tied",
+                self.encoder.width, self.decoder.width
+            ));
+        }
+        if !(self.norm_epsilon > 0.0 && self.norm_epsilon.is_finite()) {
+            problems.push(format!("norm_epsilon is {}, expected more than 0", self.norm_epsilon));
+        }
+        let rates = [
+            ("residual", self.dropout.residual),
+            ("attention", self.dropout.attention),
+            ("activation", self.dropout.activation),
+        ];
+        for (field, rate) in rates {
+            if !(0.0..1.0).contains(&rate) {
+                problems.push(format!("dropout.{field} is {rate}, expected 0 <= rate < 1"));
+            }
+        }
+        problems
+    }
+}
+
+/// Sizes of the vocabularies, and the tokens that the model itself needs to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vocabularies {
+    /// Number of source words.
+    pub source: usize,
+    /// Number of target words.
+    pub target: usize,
+    /// Token that ends every source sentence.
+    pub source_end: u32,
+    /// Token that ends every target sentence.
+    pub target_end: u32,
+    /// Token the decoder reads before the first word.
+    pub decoder_start: u32,
+}
+
+impl Vocabularies {
+    /// One vocabulary for both sides; token 0 ends a sentence and starts the decoder.
+    pub fn shared(size: usize) -> Vocabularies {
+        Vocabularies { source: size, target: size, source_end: 0, target_end: 0, decoder_start: 0 }
+    }
+
+    fn problems(&self) -> Vec<String> {
+        [
+            ("source_end", self.source_end, self.source),
+            ("target_end", self.target_end, self.target),
+            ("decoder_start", self.decoder_start, self.target),
+        ]
+        .into_iter()
+        .filter(|(_, token, size)| *token as usize >= *size)
+        .map(|(field, token, size)| {
+            format!("vocabularies.{field} is {token}, but that vocabulary has {size} words")
+        })
+        .collect()
+    }
+}
+
+/// A complete, valid description of a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "RawConfig")]
+pub struct Config {
+    /// Vocabulary sizes and special tokens.
+    pub vocabularies: Vocabularies,
+    /// Layers, widths, norms.
+    pub architecture: Architecture,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawConfig {
+    vocabularies: Vocabularies,
+    architecture: Architecture,
+}
+
+impl TryFrom<RawConfig> for Config {
+    type Error = ConfigError;
+    fn try_from(raw: RawConfig) -> Result<Config, ConfigError> {
+        Config::new(raw.architecture, raw.vocabularies)
+    }
+}
+
+/// Why a configuration was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Every contradiction found, together.
+    #[error("the model configuration does not hold together:\n  {}", .0.join("\n  "))]
+    Invalid(Vec<String>),
+    /// No preset of that name.
+    #[error("there is no preset {name:?}; hint: the presets are {known}")]
+    UnknownPreset {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// The text is not a configuration.
+    #[error("the model configuration cannot be read: {0}")]
+    Malformed(String),
+}
+
+impl Config {
+    /// Checks architecture and vocabularies against each other.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] with every problem found.
+    pub fn new(
+        architecture: Architecture,
+        vocabularies: Vocabularies,
+    ) -> Result<Config, ConfigError> {
+        let mut problems = architecture.problems();
+        problems.extend(vocabularies.problems());
+        if architecture.embeddings == Embeddings::AllTied
+            && vocabularies.source != vocabularies.target
+        {
+            problems.push(format!(
+                "embeddings are all-tied, but the source vocabulary has {} words and the target \
+                 vocabulary {}; hint: train a joint vocabulary, or use decoder-tied",
+                vocabularies.source, vocabularies.target
+            ));
+        }
+        if problems.is_empty() {
+            Ok(Config { vocabularies, architecture })
+        } else {
+            Err(ConfigError::Invalid(problems))
+        }
+    }
+
+    /// Reads the TOML text of a model folder's `config.toml`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Malformed`] with the parser's line and column, or what [`Config::new`] finds.
+    pub fn from_toml(text: &str) -> Result<Config, ConfigError> {
+        toml::from_str(text).map_err(|error| ConfigError::Malformed(error.to_string()))
+    }
+
+    /// The TOML text that [`Config::from_toml`] reads; every property is spelled out.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a configuration is plain tables of numbers and strings")
+    }
+
+    /// Length of an axis in this model.
+    pub fn length(&self, axis: Axis) -> usize {
+        match axis {
+            Axis::SourceVocabulary => self.vocabularies.source,
+            Axis::TargetVocabulary => self.vocabularies.target,
+            Axis::EncoderWidth => self.architecture.encoder.width,
+            Axis::DecoderWidth => self.architecture.decoder.width,
+            Axis::EncoderFeedForward => self.architecture.encoder.feed_forward,
+            Axis::DecoderFeedForward => self.architecture.decoder.feed_forward,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_is_valid_and_has_the_published_size() {
+        for (name, _) in PRESETS {
+            let architecture = Architecture::preset(name).unwrap();
+            Config::new(architecture, Vocabularies::shared(100)).unwrap();
+        }
+        assert_eq!(
+            Architecture::preset("tiny").unwrap().summary(),
+            "6x512/2048 + 1x256/1024" // method.md, table of models
+        );
+    }
+
+    #[test]
+    fn all_problems_are_reported_together() {
+        let mut architecture = Architecture::preset("tiny").unwrap();
+        architecture.encoder.heads = 7;
+        architecture.decoder.layers = 0;
+        architecture.dropout.attention = 1.0;
+        architecture.embeddings = Embeddings::AllTied;
+        let vocabularies = Vocabularies { target: 30, target_end: 30, ..Vocabularies::shared(40) };
+        let Err(ConfigError::Invalid(problems)) = Config::new(architecture, vocabularies) else {
+            panic!("accepted")
+        };
+        assert_eq!(problems.len(), 6, "{problems:#?}");
+        assert!(problems[0].contains("encoder.heads is 7"), "{}", problems[0]);
+    }
+
+    #[test]
+    fn a_configuration_survives_its_own_text() {
+        let architecture = Architecture::preset("transformer-big").unwrap();
+        let config = Config::new(architecture, Vocabularies::shared(90)).unwrap();
+        assert_eq!(Config::from_toml(&config.to_toml()).unwrap(), config);
+    }
+
+    #[test]
+    fn unknown_keys_and_invalid_values_are_refused() {
+        let config =
+            Config::new(Architecture::preset("small").unwrap(), Vocabularies::shared(9)).unwrap();
+        let text = config.to_toml().replace("norm_epsilon", "norm_epsilom");
+        let error = Config::from_toml(&text).unwrap_err().to_string();
+        assert!(error.contains("norm_epsilom") && error.contains("norm_epsilon"), "{error}");
+        let text = config.to_toml().replace("heads = 8", "heads = 5");
+        assert!(Config::from_toml(&text).unwrap_err().to_string().contains("does not divide"));
+    }
+}

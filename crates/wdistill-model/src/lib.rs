@@ -1,0 +1,47 @@
+//! The encoder-decoder Transformer of wdistill, as data and as one forward pass.
+//!
+//! Three ideas live here:
+//!
+//! * [`tree`]: every weight is declared once, in a tree that is generic in what sits at its leaves.
+//!   Names, shapes, initial values, conversion and counting are maps between such trees.
+//! * [`Engine`]: the forward pass ([`Model::encode`], [`Model::decode`], [`Model::logits`]) is written
+//!   once over a dozen coarse operations. Training, decoding and the float64 oracle are engines.
+//! * [`Tokens`] are packed: a batch is its sentences one after the other, without padding, so that no
+//!   result can depend on padding.
+//!
+//! ```
+//! use wdistill_model::{Architecture, Config, DecoderState, Model, Tokens, Vocabularies, reference::Reference};
+//!
+//! let architecture = Architecture::preset("transformer-nano")?;
+//! let config = Config::new(architecture, Vocabularies::shared(20))?;
+//! let model = Model::initialise(config, 1).convert::<f64>();
+//! let source = Tokens::from_sentences([[5, 7, 0].as_slice(), &[9, 0]]);
+//! let target = Tokens::from_sentences([[0, 3].as_slice(), &[0, 4]]);
+//! let encoded = model.encode(&Reference, &source);
+//! let states = model.decode(&Reference, &target, target.spans(), &encoded, &mut DecoderState::new(&model.config));
+//! let logits = model.logits(&Reference, &states);
+//! assert_eq!((logits.rows(), logits.columns()), (4, 20));
+//! # Ok::<(), wdistill_model::ConfigError>(())
+//! ```
+
+mod config;
+mod dense;
+mod engine;
+mod forward;
+mod initialise;
+mod positions;
+pub mod random;
+pub mod reference;
+mod tokens;
+pub mod tree;
+
+pub use config::{
+    Activation, Architecture, Config, ConfigError, DropoutRates, EmbeddingScale, Embeddings,
+    FinalNorm, NormPlacement, OutputBias, PRESETS, Shape, Vocabularies,
+};
+pub use dense::{Dense, Matrix};
+pub use engine::{EmbeddingRule, Engine, Mask};
+pub use forward::{DecoderState, Encoded, LayerState, Model};
+pub use positions::PositionTable;
+pub use tokens::{Spans, Tokens};
+pub use tree::{Axis, Slot, Spec, Stack, Transformer};

@@ -1,0 +1,65 @@
+//! Tables of sinusoids. Toolkits differ, and a wrong table breaks an imported model without an error.
+
+use serde::{Deserialize, Serialize};
+
+/// Which sinusoids stand for a position. `d` is the width, `k` counts frequencies `0..d/2`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PositionTable {
+    /// First half sines, second half cosines, of `p / 10000^(2k/d)`
+    /// (Marian; Hugging Face `MarianSinusoidalPositionalEmbedding`).
+    #[default]
+    Marian,
+    /// First half sines, second half cosines, of `(p + 2) / 10000^(k/(d/2 - 1))`: the first word
+    /// stands at 2 because fairseq counts from its padding id (1) on
+    /// (`SinusoidalPositionalEmbedding`).
+    Fairseq,
+    /// Sine and cosine in turn, of `p / 10000^(2k/d)` (Vaswani et al., 2017, section 3.5).
+    Interleaved,
+}
+
+impl PositionTable {
+    /// The `width` numbers added to a word at `position` (counted from 0).
+    pub fn row(self, position: usize, width: usize) -> Vec<f64> {
+        let half = width / 2;
+        let angle = |k: usize| match self {
+            PositionTable::Marian | PositionTable::Interleaved => {
+                position as f64 / 10000f64.powf(2.0 * k as f64 / width as f64)
+            }
+            PositionTable::Fairseq => {
+                let step = 10000f64.ln() / (half as f64 - 1.0);
+                (position + 2) as f64 * (-step * k as f64).exp()
+            }
+        };
+        (0..width)
+            .map(|j| match self {
+                PositionTable::Interleaved if j % 2 == 0 => angle(j / 2).sin(),
+                PositionTable::Interleaved => angle(j / 2).cos(),
+                _ if j < half => angle(j).sin(),
+                _ => angle(j - half).cos(),
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(row: &[f64], expected: &[f64]) {
+        assert_eq!(row.len(), expected.len());
+        for (a, b) in row.iter().zip(expected) {
+            assert!((a - b).abs() < 1e-6, "{row:?} {expected:?}");
+        }
+    }
+
+    // Expected: sin and cos of 3, of 3/100 (and, for fairseq, of 5 and 5/10000), from a calculator.
+    #[test]
+    fn rows_are_those_of_the_toolkits() {
+        let marian = [0.1411200, 0.0299955, -0.9899925, 0.9995500];
+        close(&PositionTable::Marian.row(3, 4), &marian);
+        close(&PositionTable::Interleaved.row(3, 4), &[marian[0], marian[2], marian[1], marian[3]]);
+        // half = 2: frequencies 1 and 1e-4, position 3 + 2.
+        close(&PositionTable::Fairseq.row(3, 4), &[-0.9589243, 0.0005, 0.2836622, 0.9999999]);
+    }
+}

@@ -1,0 +1,547 @@
+//! One parameter tree, generic in what sits at each weight.
+//!
+//! A tree's leaf family says what it holds: [`Spec`] (axes and role: the catalogue),
+//! [`Dense`](crate::Dense) (numbers), a parameter generator, variables of a gradient tape, int8 rows.
+//! Initialising, importing, growing a generator, materialising, counting and writing are [`Map`]s from
+//! one family to another; nothing lists weights by hand.
+
+use std::convert::Infallible;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Config, Embeddings as Tying, FinalNorm, OutputBias};
+
+/// A named length: the only vocabulary in which shapes are declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Axis {
+    /// Words the encoder reads.
+    SourceVocabulary,
+    /// Words the decoder reads and writes.
+    TargetVocabulary,
+    /// The encoder's residual stream.
+    EncoderWidth,
+    /// The decoder's residual stream.
+    DecoderWidth,
+    /// Hidden layer of the encoder's feed-forward blocks.
+    EncoderFeedForward,
+    /// Hidden layer of the decoder's feed-forward blocks.
+    DecoderFeedForward,
+}
+
+impl fmt::Display for Axis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Axis::SourceVocabulary => "source-vocabulary",
+            Axis::TargetVocabulary => "target-vocabulary",
+            Axis::EncoderWidth => "encoder-width",
+            Axis::DecoderWidth => "decoder-width",
+            Axis::EncoderFeedForward => "encoder-feed-forward",
+            Axis::DecoderFeedForward => "decoder-feed-forward",
+        })
+    }
+}
+
+/// One of the two stacks of layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stack {
+    /// Reads the source.
+    Encoder,
+    /// Writes the target.
+    Decoder,
+}
+
+impl Stack {
+    /// `encoder` or `decoder`, as in slot paths.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stack::Encoder => "encoder",
+            Stack::Decoder => "decoder",
+        }
+    }
+}
+
+/// Where a weight lives.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Slot {
+    /// Stack and layer number, for a weight inside a layer.
+    pub layer: Option<(Stack, usize)>,
+    /// Field names below the layer (or below the root), joined by dots.
+    pub name: String,
+}
+
+impl Slot {
+    /// Canonical name, such as `decoder.layers.0.cross_attention.key.weight`.
+    pub fn path(&self) -> String {
+        match self.layer {
+            Some((stack, index)) => format!("{}.layers.{index}.{}", stack.name(), self.name),
+            None => self.name.clone(),
+        }
+    }
+
+    /// The same weight in another layer of the same stack; itself outside the stacks.
+    pub fn at_layer(&self, index: usize) -> Slot {
+        Slot { layer: self.layer.map(|(stack, _)| (stack, index)), name: self.name.clone() }
+    }
+
+    fn below(&self, field: &str) -> Slot {
+        let name = match self.name.as_str() {
+            "" => field.to_string(),
+            prefix => format!("{prefix}.{field}"),
+        };
+        Slot { layer: self.layer, name }
+    }
+
+    fn layer_of(&self, index: usize) -> Slot {
+        let stack = match self.name.as_str() {
+            "encoder.layers" => Stack::Encoder,
+            "decoder.layers" => Stack::Decoder,
+            other => unreachable!("only the two stacks hold layers, not {other}"),
+        };
+        Slot { layer: Some((stack, index)), name: String::new() }
+    }
+}
+
+/// What sits at the weights of a tree.
+pub trait Leaf {
+    /// At a matrix, `[output, input]` or `[words, width]`.
+    type Matrix;
+    /// At a bias or a normalisation's gain or shift.
+    type Vector;
+}
+
+/// Turns a tree of one family into one of another, weight by weight, in declaration order.
+pub trait Map<A: Leaf, B: Leaf> {
+    /// What can go wrong at a weight; [`Infallible`] if nothing can.
+    type Error;
+    /// Maps one matrix.
+    fn matrix(&mut self, slot: &Slot, from: &A::Matrix) -> Result<B::Matrix, Self::Error>;
+    /// Maps one vector.
+    fn vector(&mut self, slot: &Slot, from: &A::Vector) -> Result<B::Vector, Self::Error>;
+}
+
+/// Declares nodes of the tree; field types, names, traversal and mapping follow.
+/// A field is a `matrix`, a `vector`, another node, `maybe` one of these, or `many` nodes.
+macro_rules! tree {
+    ($($(#[$about:meta])* $node:ident {
+        $($(#[$field_about:meta])* $field:ident: $($kind:ident)+),* $(,)?
+    })*) => {$(
+        $(#[$about])*
+        pub struct $node<L: Leaf> { $($(#[$field_about])* pub $field: tree!(@type L $($kind)+)),* }
+
+        impl<L: Leaf> $node<L> {
+            fn map_below<B: Leaf, M: Map<L, B>>(
+                &self, slot: &Slot, map: &mut M,
+            ) -> Result<$node<B>, M::Error> {
+                Ok($node { $($field: {
+                    let slot = slot.below(stringify!($field));
+                    tree!(@map slot map (&self.$field) $($kind)+)
+                }),* })
+            }
+        }
+
+        impl<L: Leaf> Clone for $node<L> where L::Matrix: Clone, L::Vector: Clone {
+            fn clone(&self) -> Self { $node { $($field: self.$field.clone()),* } }
+        }
+
+        impl<L: Leaf> fmt::Debug for $node<L> where L::Matrix: fmt::Debug, L::Vector: fmt::Debug {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($node))$(.field(stringify!($field), &self.$field))*.finish()
+            }
+        }
+
+        impl<L: Leaf> PartialEq for $node<L> where L::Matrix: PartialEq, L::Vector: PartialEq {
+            fn eq(&self, other: &Self) -> bool { true $(&& self.$field == other.$field)* }
+        }
+    )*};
+    (@type $L:ident matrix) => { $L::Matrix };
+    (@type $L:ident vector) => { $L::Vector };
+    (@type $L:ident maybe $kind:ident) => { Option<tree!(@type $L $kind)> };
+    (@type $L:ident many $kind:ident) => { Vec<tree!(@type $L $kind)> };
+    (@type $L:ident $node:ident) => { $node<$L> };
+    (@map $slot:ident $map:ident $from:tt matrix) => { $map.matrix(&$slot, $from)? };
+    (@map $slot:ident $map:ident $from:tt vector) => { $map.vector(&$slot, $from)? };
+    (@map $slot:ident $map:ident $from:tt maybe $kind:ident) => {
+        match $from {
+            Some(from) => Some(tree!(@map $slot $map from $kind)),
+            None => None,
+        }
+    };
+    (@map $slot:ident $map:ident $from:tt many $kind:ident) => {{
+        let mut layers = Vec::with_capacity($from.len());
+        for (index, from) in $from.iter().enumerate() {
+            let slot = $slot.layer_of(index);
+            layers.push(tree!(@map slot $map from $kind));
+        }
+        layers
+    }};
+    (@map $slot:ident $map:ident $from:tt $node:ident) => { $from.map_below(&$slot, $map)? };
+}
+
+tree! {
+    /// `y = x Wᵀ + b`.
+    Linear {
+        /// `[output, input]`.
+        weight: matrix,
+        /// `[output]`.
+        bias: vector,
+    }
+    /// `y = gain (x - mean) / sqrt(variance + epsilon) + shift`.
+    LayerNorm {
+        /// `[width]`.
+        gain: vector,
+        /// `[width]`.
+        shift: vector,
+    }
+    /// Multi-head attention.
+    Attention {
+        /// Queries, from the stack's own stream.
+        query: Linear,
+        /// Keys, from the stream attended to.
+        key: Linear,
+        /// Values, from the stream attended to.
+        value: Linear,
+        /// Joins the heads.
+        output: Linear,
+    }
+    /// Two matrices with a non-linearity between them.
+    FeedForward {
+        /// `[feed_forward, width]`.
+        up: Linear,
+        /// `[width, feed_forward]`.
+        down: Linear,
+    }
+    /// Self-attention and feed-forward block.
+    EncoderLayer {
+        /// Attention over the source.
+        self_attention: Attention,
+        /// Norm of the self-attention's sub-layer.
+        self_attention_norm: LayerNorm,
+        /// Feed-forward block.
+        feed_forward: FeedForward,
+        /// Norm of the feed-forward sub-layer.
+        feed_forward_norm: LayerNorm,
+    }
+    /// Self-attention, attention to the source, feed-forward block.
+    DecoderLayer {
+        /// Attention over the target so far.
+        self_attention: Attention,
+        /// Norm of the self-attention's sub-layer.
+        self_attention_norm: LayerNorm,
+        /// Attention to the encoder's output.
+        cross_attention: Attention,
+        /// Norm of the cross-attention's sub-layer.
+        cross_attention_norm: LayerNorm,
+        /// Feed-forward block.
+        feed_forward: FeedForward,
+        /// Norm of the feed-forward sub-layer.
+        feed_forward_norm: LayerNorm,
+    }
+    /// All encoder layers.
+    Encoder {
+        /// In order of application.
+        layers: many EncoderLayer,
+        /// See [`FinalNorm`].
+        final_norm: maybe LayerNorm,
+    }
+    /// All decoder layers.
+    Decoder {
+        /// In order of application.
+        layers: many DecoderLayer,
+        /// See [`FinalNorm`].
+        final_norm: maybe LayerNorm,
+    }
+    /// Word matrices. One that is tied is absent: it exists once, under its first name.
+    EmbeddingTables {
+        /// `[source vocabulary, encoder width]`.
+        source: matrix,
+        /// `[target vocabulary, decoder width]`; absent when it is `source`.
+        target: maybe matrix,
+        /// `[target vocabulary, decoder width]`; absent when it is the target embedding.
+        output: maybe matrix,
+        /// `[target vocabulary]`.
+        output_bias: maybe vector,
+    }
+    /// Every weight of a translation model.
+    Transformer {
+        /// Word matrices.
+        embeddings: EmbeddingTables,
+        /// Reads the source.
+        encoder: Encoder,
+        /// Writes the target.
+        decoder: Decoder,
+    }
+}
+
+impl<L: Leaf> EmbeddingTables<L> {
+    /// The matrix that the decoder reads words from, wherever it is tied.
+    pub fn target_table(&self) -> &L::Matrix {
+        self.target.as_ref().unwrap_or(&self.source)
+    }
+
+    /// The matrix whose product with the decoder's output gives the logits, wherever it is tied.
+    pub fn output_table(&self) -> &L::Matrix {
+        self.output.as_ref().unwrap_or_else(|| self.target_table())
+    }
+}
+
+impl<L: Leaf> Transformer<L> {
+    /// Maps the whole tree.
+    ///
+    /// # Errors
+    /// The first one that `map` returns; a map that wants to report all problems collects them itself.
+    pub fn map<B: Leaf, M: Map<L, B>>(&self, map: &mut M) -> Result<Transformer<B>, M::Error> {
+        self.map_below(&Slot { layer: None, name: String::new() }, map)
+    }
+}
+
+/// What a matrix is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MatrixRole {
+    /// Rows are words that a stack reads (and, where tied, writes).
+    Embedding,
+    /// Rows are words that the decoder writes, and nothing else.
+    Output,
+    /// Query, key or value of an attention.
+    AttentionInput,
+    /// Output of an attention.
+    AttentionOutput,
+    /// Either matrix of a feed-forward block.
+    FeedForward,
+}
+
+/// What a vector is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum VectorRole {
+    /// Added to a product.
+    Bias,
+    /// Multiplies in a normalisation.
+    NormGain,
+    /// Added in a normalisation.
+    NormShift,
+}
+
+/// A matrix in the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MatrixSpec {
+    /// What it is for.
+    pub role: MatrixRole,
+    /// Row axis.
+    pub rows: Axis,
+    /// Column axis.
+    pub columns: Axis,
+}
+
+/// A vector in the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VectorSpec {
+    /// What it is for.
+    pub role: VectorRole,
+    /// Its axis.
+    pub axis: Axis,
+}
+
+/// Leaf family of the catalogue: what each weight is for and along which axes it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spec;
+
+impl Leaf for Spec {
+    type Matrix = MatrixSpec;
+    type Vector = VectorSpec;
+}
+
+fn linear(role: MatrixRole, output: Axis, input: Axis) -> Linear<Spec> {
+    Linear {
+        weight: MatrixSpec { role, rows: output, columns: input },
+        bias: VectorSpec { role: VectorRole::Bias, axis: output },
+    }
+}
+
+fn layer_norm(axis: Axis) -> LayerNorm<Spec> {
+    LayerNorm {
+        gain: VectorSpec { role: VectorRole::NormGain, axis },
+        shift: VectorSpec { role: VectorRole::NormShift, axis },
+    }
+}
+
+fn attention(own: Axis, attended: Axis) -> Attention<Spec> {
+    Attention {
+        query: linear(MatrixRole::AttentionInput, own, own),
+        key: linear(MatrixRole::AttentionInput, own, attended),
+        value: linear(MatrixRole::AttentionInput, own, attended),
+        output: linear(MatrixRole::AttentionOutput, own, own),
+    }
+}
+
+fn feed_forward(width: Axis, hidden: Axis) -> FeedForward<Spec> {
+    FeedForward {
+        up: linear(MatrixRole::FeedForward, hidden, width),
+        down: linear(MatrixRole::FeedForward, width, hidden),
+    }
+}
+
+fn encoder_layer() -> EncoderLayer<Spec> {
+    let width = Axis::EncoderWidth;
+    EncoderLayer {
+        self_attention: attention(width, width),
+        self_attention_norm: layer_norm(width),
+        feed_forward: feed_forward(width, Axis::EncoderFeedForward),
+        feed_forward_norm: layer_norm(width),
+    }
+}
+
+fn decoder_layer() -> DecoderLayer<Spec> {
+    let width = Axis::DecoderWidth;
+    DecoderLayer {
+        self_attention: attention(width, width),
+        self_attention_norm: layer_norm(width),
+        cross_attention: attention(width, Axis::EncoderWidth),
+        cross_attention_norm: layer_norm(width),
+        feed_forward: feed_forward(width, Axis::DecoderFeedForward),
+        feed_forward_norm: layer_norm(width),
+    }
+}
+
+fn embedding_tables(config: &Config) -> EmbeddingTables<Spec> {
+    let matrix = |role, rows, columns| MatrixSpec { role, rows, columns };
+    let target = matrix(MatrixRole::Embedding, Axis::TargetVocabulary, Axis::DecoderWidth);
+    let output = matrix(MatrixRole::Output, Axis::TargetVocabulary, Axis::DecoderWidth);
+    let tying = config.architecture.embeddings;
+    EmbeddingTables {
+        source: matrix(MatrixRole::Embedding, Axis::SourceVocabulary, Axis::EncoderWidth),
+        target: (tying != Tying::AllTied).then_some(target),
+        output: (tying == Tying::Separate).then_some(output),
+        output_bias: match config.architecture.output_bias {
+            OutputBias::Present => {
+                Some(VectorSpec { role: VectorRole::Bias, axis: Axis::TargetVocabulary })
+            }
+            OutputBias::Absent => None,
+        },
+    }
+}
+
+impl Transformer<Spec> {
+    /// The catalogue of every weight that a model of this configuration has.
+    pub fn catalogue(config: &Config) -> Transformer<Spec> {
+        let architecture = &config.architecture;
+        let final_norm = |axis| match architecture.final_norm {
+            FinalNorm::Present => Some(layer_norm(axis)),
+            FinalNorm::Absent => None,
+        };
+        Transformer {
+            embeddings: embedding_tables(config),
+            encoder: Encoder {
+                layers: (0..architecture.encoder.layers).map(|_| encoder_layer()).collect(),
+                final_norm: final_norm(Axis::EncoderWidth),
+            },
+            decoder: Decoder {
+                layers: (0..architecture.decoder.layers).map(|_| decoder_layer()).collect(),
+                final_norm: final_norm(Axis::DecoderWidth),
+            },
+        }
+    }
+
+    /// Name, axes and shape of every weight, in declaration order.
+    pub fn list(config: &Config) -> Vec<SlotInfo> {
+        let mut list = List { config, slots: Vec::new() };
+        let Ok(_) = Transformer::catalogue(config).map::<Spec, _>(&mut list);
+        list.slots
+    }
+}
+
+/// One line of the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotInfo {
+    /// Canonical name.
+    pub path: String,
+    /// `[rows, columns]` of a matrix, one axis of a vector.
+    pub axes: Vec<Axis>,
+    /// Their lengths.
+    pub shape: Vec<usize>,
+}
+
+impl SlotInfo {
+    /// Number of weights.
+    pub fn count(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+struct List<'a> {
+    config: &'a Config,
+    slots: Vec<SlotInfo>,
+}
+
+impl List<'_> {
+    fn push(&mut self, slot: &Slot, axes: &[Axis]) {
+        let shape = axes.iter().map(|axis| self.config.length(*axis)).collect();
+        self.slots.push(SlotInfo { path: slot.path(), axes: axes.to_vec(), shape });
+    }
+}
+
+impl Map<Spec, Spec> for List<'_> {
+    type Error = Infallible;
+    fn matrix(&mut self, slot: &Slot, from: &MatrixSpec) -> Result<MatrixSpec, Infallible> {
+        self.push(slot, &[from.rows, from.columns]);
+        Ok(*from)
+    }
+    fn vector(&mut self, slot: &Slot, from: &VectorSpec) -> Result<VectorSpec, Infallible> {
+        self.push(slot, &[from.axis]);
+        Ok(*from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::config::{Architecture, Vocabularies};
+
+    fn config(preset: &str, vocabulary: usize) -> Config {
+        let architecture = Architecture::preset(preset).unwrap();
+        Config::new(architecture, Vocabularies::shared(vocabulary)).unwrap()
+    }
+
+    #[test]
+    fn names_are_unique_and_shapes_follow_the_axes() {
+        let slots = Transformer::list(&config("tiny", 70));
+        let names: HashSet<_> = slots.iter().map(|slot| slot.path.as_str()).collect();
+        assert_eq!(names.len(), slots.len());
+        let key = "decoder.layers.0.cross_attention.key.weight";
+        let key = slots.iter().find(|slot| slot.path == key).unwrap();
+        assert_eq!(key.shape, [256, 512]);
+        assert_eq!(key.axes, [Axis::DecoderWidth, Axis::EncoderWidth]);
+    }
+
+    #[test]
+    fn weights_of_the_base_model_add_up() {
+        // PyTorch: sum(p.numel()) of nn.Transformer(512, 8, 6, 6, 2048) is 44,140,544, of which
+        // 4 x 512 belong to the two final norms that a post-norm model does not have.
+        let mut config = config("transformer-base", 1000);
+        let layers = |config: &Config| -> usize {
+            let slots = Transformer::list(config);
+            slots.iter().filter(|s| !s.path.starts_with("embeddings")).map(SlotInfo::count).sum()
+        };
+        assert_eq!(layers(&config), 44_138_496);
+        config.architecture.final_norm = FinalNorm::Present;
+        assert_eq!(layers(&config), 44_140_544);
+    }
+
+    #[test]
+    fn a_tied_matrix_exists_once() {
+        let mut config = config("transformer-nano", 30);
+        let embeddings = |config: &Config| -> Vec<String> {
+            let slots = Transformer::list(config);
+            slots.into_iter().map(|s| s.path).filter(|p| p.starts_with("embeddings")).collect()
+        };
+        assert_eq!(embeddings(&config), ["embeddings.source", "embeddings.target"]);
+        config.architecture.embeddings = Tying::AllTied;
+        assert_eq!(embeddings(&config), ["embeddings.source"]);
+        config.architecture.embeddings = Tying::Separate;
+        config.architecture.output_bias = OutputBias::Present;
+        let names = ["source", "target", "output", "output_bias"];
+        assert_eq!(embeddings(&config), names.map(|name| format!("embeddings.{name}")));
+    }
+}
