@@ -1,1 +1,37 @@
-//! To be written.
+//! The CPU training engine: a tape over the coarse operations of the forward pass.
+//!
+//! [`Tape`] implements [`Engine`](wdistill_model::Engine): running the one forward pass over it records
+//! a dozen operations a layer, each with what its gradient needs. [`Tape::backward`] then walks the tape
+//! backwards with the hand-derived gradients of `wdistill-kernels`. Everything is generic in the
+//! scalar, so that gradient checks run this very code in float64.
+//!
+//! ```
+//! use wdistill_autograd::{DropoutSource, Gradients, Targets, Tape, Workspace};
+//! use wdistill_model::{Architecture, Config, DecoderState, Model, Tokens, Vocabularies};
+//!
+//! let architecture = Architecture::preset("transformer-nano")?;
+//! let model = Model::initialise(Config::new(architecture, Vocabularies::shared(20))?, 1);
+//! let workspace = Workspace::new();
+//! let (tape, tracked) = Tape::record(&model, &workspace, DropoutSource::NONE);
+//! let source = Tokens::from_sentences([[5, 7, 0].as_slice()]);
+//! let target = Tokens::from_sentences([[0, 3, 4].as_slice()]);
+//! let encoded = tracked.encode(&tape, &source);
+//! let mut state = DecoderState::new(&model.config);
+//! let states = tracked.decode(&tape, &target, target.spans(), &encoded, &mut state);
+//! let mut gradients = Gradients::zeros(&model.weights);
+//! let targets = Targets { words: &[3, 4, 0], smoothing: 0.1, gradient_scale: 1.0 / 3.0 };
+//! let loss = tape.backward(&tracked, states, &targets, &mut gradients);
+//! assert_eq!(loss.tokens, 3);
+//! assert!(gradients.norm() > 0.0);
+//! # Ok::<(), wdistill_model::ConfigError>(())
+//! ```
+
+mod backward;
+mod gradients;
+mod tape;
+mod workspace;
+
+pub use backward::{LossSums, Targets};
+pub use gradients::Gradients;
+pub use tape::{DropoutSource, KeyValues, Tape, Tracked, TrackedMatrix, TrackedVector, Variable};
+pub use workspace::Workspace;

@@ -1,1 +1,31 @@
-//! To be written.
+//! Model files: what wdistill writes to disk and reads back.
+//!
+//! * [`native`]: wdistill's own model folder, `config.toml` and `model.safetensors`.
+//! * [`write_tensors`] and [`read_tensors`]: named float32 tensors in one safetensors file, for whatever
+//!   else has tensors to keep (checkpoints, optimiser state).
+//! * [`atomic_write`]: a text or JSON file that is never seen half written.
+//!
+//! Every file is written under a temporary name next to its place, flushed to the disk, and renamed: a
+//! reader sees the old file or the new one. Every problem found in a file is reported, not only the
+//! first.
+//!
+//! ```
+//! use wdistill_formats::native;
+//! use wdistill_model::{Architecture, Config, Model, Vocabularies};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let config = Config::new(Architecture::preset("transformer-nano")?, Vocabularies::shared(20))?;
+//! let model = Model::initialise(config, 1);
+//! native::save(&model, folder.path())?;
+//! assert!(native::load(folder.path())?.weights == model.weights);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod atomic;
+mod error;
+pub mod native;
+mod tensors;
+
+pub use atomic::atomic_write;
+pub use error::{FormatError, TensorProblem};
+pub use tensors::{Metadata, Tensor, read_tensors, write_tensors};

@@ -1,1 +1,58 @@
-//! To be written.
+//! Float linear algebra and fused row operations on plain slices, forward and backward.
+//!
+//! Every operation is generic over [`Real`] (`f32` for speed, `f64` for gradient checks) and works
+//! on dense row-major slices. "Rows" are packed tokens without padding: sentence `b` owns the rows
+//! `offsets[b]..offsets[b + 1]`. Weights are `[out, in]`.
+//!
+//! Conventions shared by all operations:
+//! - shapes are asserted; a mismatch panics and names both sizes, since it is a programming error;
+//! - work is split over the current rayon pool in pieces whose size does not depend on the number
+//!   of threads, and partial sums are added in the order of the pieces, so results do not depend on
+//!   how many threads ran;
+//! - gradients of parameters are added to what the buffer holds (`+=`); gradients of activations
+//!   are overwritten unless an [`Accumulate`] argument says otherwise;
+//! - the instruction set (AVX-512, AVX2 with FMA, or the target's baseline) is chosen at run time.
+
+mod adam;
+mod attention;
+mod cross_entropy;
+mod decode;
+mod dispatch;
+mod dropout;
+mod elementwise;
+mod embed;
+mod generate;
+mod linear;
+mod norm;
+mod parallel;
+mod product;
+mod real;
+
+pub use adam::{AdamSettings, adam_step};
+pub use attention::{
+    AttentionGradients, AttentionInputs, AttentionShape, Mask, attention_backward,
+    attention_forward,
+};
+pub use cross_entropy::{
+    CrossEntropyGradients, CrossEntropySums, Projection, smoothed_cross_entropy,
+    smoothed_cross_entropy_with_gradients,
+};
+pub use decode::{log_softmax, softmax, top_k};
+pub use dispatch::{Fused, Instructions, Separate};
+pub use dropout::{Dropout, DropoutKey, apply_dropout};
+pub use elementwise::{
+    add_column_sums, add_into, add_row, axpy, dot, exp_in_place, ln_in_place, scale,
+    sum_of_squares, tanh_in_place,
+};
+pub use embed::{Embedding, EmbeddingGradients, embed_backward, embed_forward};
+pub use generate::{
+    ScaleTanhShiftGradients, add_weighted_sum_gradients, scale_tanh_shift,
+    scale_tanh_shift_backward, weighted_sum,
+};
+pub use linear::{Activation, Linear, LinearGradients, linear_backward, linear_forward};
+pub use norm::{
+    LayerNorm, NormGradients, NormStatistics, ResidualNormSaved, layer_norm_backward,
+    layer_norm_forward, residual, residual_norm_backward, residual_norm_forward,
+};
+pub use product::{Accumulate, Layout, MatrixRef, product};
+pub use real::Real;

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use crate::tree::Leaf;
+use crate::tree::{Leaf, LeafMut, LeafRef, Slot, Transformer};
 
 /// A row-major matrix, `[rows, columns]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,4 +73,31 @@ pub struct Dense<R>(PhantomData<R>);
 impl<R> Leaf for Dense<R> {
     type Matrix = Matrix<R>;
     type Vector = Vec<R>;
+}
+
+impl<R> Transformer<Dense<R>> {
+    /// Every weight's slot and numbers, in declaration order.
+    pub fn slices(&self) -> Vec<(Slot, &[R])> {
+        let slice = |leaf| match leaf {
+            LeafRef::<Dense<R>>::Matrix(matrix) => matrix.data(),
+            LeafRef::Vector(vector) => vector.as_slice(),
+        };
+        self.leaves().into_iter().map(|(slot, leaf)| (slot, slice(leaf))).collect()
+    }
+
+    /// The same, to change the numbers in place.
+    pub fn slices_mut(&mut self) -> Vec<(Slot, &mut [R])> {
+        fn slice<'a, R>(leaf: LeafMut<'a, Dense<R>>) -> &'a mut [R] {
+            match leaf {
+                LeafMut::Matrix(matrix) => matrix.data_mut(),
+                LeafMut::Vector(vector) => vector.as_mut_slice(),
+            }
+        }
+        self.leaves_mut().into_iter().map(|(slot, leaf)| (slot, slice(leaf))).collect()
+    }
+
+    /// Number of weights; a tied matrix counts once.
+    pub fn count(&self) -> usize {
+        self.slices().iter().map(|(_, slice)| slice.len()).sum()
+    }
 }

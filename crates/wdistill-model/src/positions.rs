@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Which sinusoids stand for a position. `d` is the width, `k` counts frequencies `0..d/2`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PositionTable {
     /// First half sines, second half cosines, of `p / 10000^(2k/d)`

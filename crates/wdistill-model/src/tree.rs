@@ -85,6 +85,10 @@ impl Slot {
         Slot { layer: self.layer.map(|(stack, _)| (stack, index)), name: self.name.clone() }
     }
 
+    fn root() -> Slot {
+        Slot { layer: None, name: String::new() }
+    }
+
     fn below(&self, field: &str) -> Slot {
         let name = match self.name.as_str() {
             "" => field.to_string(),
@@ -121,6 +125,22 @@ pub trait Map<A: Leaf, B: Leaf> {
     fn vector(&mut self, slot: &Slot, from: &A::Vector) -> Result<B::Vector, Self::Error>;
 }
 
+/// A weight of a tree, borrowed.
+pub enum LeafRef<'a, L: Leaf> {
+    /// A matrix.
+    Matrix(&'a L::Matrix),
+    /// A vector.
+    Vector(&'a L::Vector),
+}
+
+/// A weight of a tree, borrowed to be changed.
+pub enum LeafMut<'a, L: Leaf> {
+    /// A matrix.
+    Matrix(&'a mut L::Matrix),
+    /// A vector.
+    Vector(&'a mut L::Vector),
+}
+
 /// Declares nodes of the tree; field types, names, traversal and mapping follow.
 /// A field is a `matrix`, a `vector`, another node, `maybe` one of these, or `many` nodes.
 macro_rules! tree {
@@ -138,6 +158,22 @@ macro_rules! tree {
                     let slot = slot.below(stringify!($field));
                     tree!(@map slot map (&self.$field) $($kind)+)
                 }),* })
+            }
+
+            fn leaves_below<'a>(&'a self, slot: &Slot, leaves: &mut Vec<(Slot, LeafRef<'a, L>)>) {
+                $(
+                    let below = slot.below(stringify!($field));
+                    tree!(@leaves LeafRef below leaves (&self.$field) $($kind)+);
+                )*
+            }
+
+            fn leaves_mut_below<'a>(
+                &'a mut self, slot: &Slot, leaves: &mut Vec<(Slot, LeafMut<'a, L>)>,
+            ) {
+                $(
+                    let below = slot.below(stringify!($field));
+                    tree!(@leaves LeafMut below leaves (&mut self.$field) $($kind)+);
+                )*
             }
         }
 
@@ -177,6 +213,29 @@ macro_rules! tree {
         layers
     }};
     (@map $slot:ident $map:ident $from:tt $node:ident) => { $from.map_below(&$slot, $map)? };
+    (@leaves $leaf:ident $slot:ident $leaves:ident $from:tt matrix) => {
+        $leaves.push(($slot, $leaf::Matrix($from)))
+    };
+    (@leaves $leaf:ident $slot:ident $leaves:ident $from:tt vector) => {
+        $leaves.push(($slot, $leaf::Vector($from)))
+    };
+    (@leaves $leaf:ident $slot:ident $leaves:ident $from:tt maybe $kind:ident) => {
+        if let Some(from) = $from {
+            tree!(@leaves $leaf $slot $leaves from $kind);
+        }
+    };
+    (@leaves $leaf:ident $slot:ident $leaves:ident $from:tt many $kind:ident) => {
+        for (index, from) in $from.into_iter().enumerate() {
+            let slot = $slot.layer_of(index);
+            tree!(@leaves $leaf slot $leaves from $kind);
+        }
+    };
+    (@leaves LeafRef $slot:ident $leaves:ident $from:tt $node:ident) => {
+        $from.leaves_below(&$slot, $leaves)
+    };
+    (@leaves LeafMut $slot:ident $leaves:ident $from:tt $node:ident) => {
+        $from.leaves_mut_below(&$slot, $leaves)
+    };
 }
 
 tree! {
@@ -292,7 +351,21 @@ impl<L: Leaf> Transformer<L> {
     /// # Errors
     /// The first one that `map` returns; a map that wants to report all problems collects them itself.
     pub fn map<B: Leaf, M: Map<L, B>>(&self, map: &mut M) -> Result<Transformer<B>, M::Error> {
-        self.map_below(&Slot { layer: None, name: String::new() }, map)
+        self.map_below(&Slot::root(), map)
+    }
+
+    /// Every weight with its slot, in the order in which [`Transformer::map`] meets them.
+    pub fn leaves(&self) -> Vec<(Slot, LeafRef<'_, L>)> {
+        let mut leaves = Vec::new();
+        self.leaves_below(&Slot::root(), &mut leaves);
+        leaves
+    }
+
+    /// The same, to change the weights in place.
+    pub fn leaves_mut(&mut self) -> Vec<(Slot, LeafMut<'_, L>)> {
+        let mut leaves = Vec::new();
+        self.leaves_mut_below(&Slot::root(), &mut leaves);
+        leaves
     }
 }
 
@@ -527,6 +600,20 @@ mod tests {
         assert_eq!(layers(&config), 44_138_496);
         config.architecture.final_norm = FinalNorm::Present;
         assert_eq!(layers(&config), 44_140_544);
+    }
+
+    #[test]
+    fn leaves_come_in_the_order_of_maps_and_can_be_changed() {
+        let config = config("transformer-nano", 30);
+        let mut model = crate::Model::initialise(config.clone(), 1);
+        let listed: Vec<_> = Transformer::list(&config);
+        for (info, (slot, slice)) in listed.iter().zip(model.weights.slices()) {
+            assert_eq!((info.path.as_str(), info.count()), (slot.path().as_str(), slice.len()));
+        }
+        assert_eq!(listed.len(), model.weights.slices().len());
+        model.weights.slices_mut().iter_mut().for_each(|(_, slice)| slice.fill(2.0));
+        assert_eq!(model.weights.decoder.layers[1].feed_forward.down.bias, vec![2.0; 16]);
+        assert_eq!(model.weights.count(), listed.iter().map(SlotInfo::count).sum::<usize>());
     }
 
     #[test]

@@ -1,1 +1,25 @@
-//! To be written.
+//! The report of a run: what was trained, on what, under which conditions, and what came out.
+//!
+//! [`Report`] is plain data. [`text_table`] renders it for a terminal, [`markdown`] for a
+//! repository, [`html`] as one file that needs nothing else, [`to_json`] and [`from_json`] for
+//! programs. A value that was not measured is `None` in the data and a dash in every rendering;
+//! a value that is not finite is shown as such and survives JSON.
+
+mod chart;
+mod data;
+mod html;
+mod json;
+mod markdown;
+mod number;
+mod text;
+
+pub use data::{
+    Comparison, Curve, CurvePoint, DataSet, Decoding, Machine, Report, Signatures, SystemRow,
+};
+pub use html::html;
+pub use json::{Error, from_json, to_json};
+pub use markdown::markdown;
+pub use text::text_table;
+
+#[cfg(test)]
+mod example;

@@ -1,1 +1,40 @@
-//! To be written.
+//! Decoding on the CPU in float32: an engine for the forward pass, a decoder for one batch, and a
+//! translator that spreads sentences over batches and batches over threads.
+//!
+//! * [`Cpu`] is a [`wdistill_model::Engine`] over the kernels; it never drops.
+//! * [`BatchDecoder`] joins a model and a [`DecodingEngine`] to the
+//!   [`StepModel`](wdistill_search::StepModel) that a search asks for next words.
+//! * [`Translator`] takes sentences of token ids and returns one result for each, in their order.
+//!
+//! A sentence's translation does not depend on its neighbours, the batch size or the number of
+//! threads, up to float32 rounding of the scores: batches are packed without padding, and every
+//! operation but attention works row by row.
+//!
+//! ```
+//! use wdistill_model::{Architecture, Config, Model, Vocabularies};
+//! use wdistill_runtime::{Translator, TranslatorOptions};
+//!
+//! let architecture = Architecture::preset("transformer-nano")?;
+//! let config = Config::new(architecture, Vocabularies::shared(20))?;
+//! let model = Model::initialise(config, 1);
+//! let translator = Translator::new(model, TranslatorOptions::default())?;
+//! let translations = translator.translate_ids(&[vec![5, 7, 0], vec![0]])?;
+//! assert_eq!(translations.hypotheses.len(), 2);
+//! assert!(translations.hypotheses[1][0].tokens.is_empty());
+//! assert_eq!(translations.report.empty_sources, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod cpu;
+mod decoder;
+mod memory;
+mod translator;
+mod workers;
+
+pub use cpu::Cpu;
+pub use decoder::{BatchDecoder, DecodingEngine};
+pub use memory::KeyValues;
+pub use translator::{
+    LongSource, Report, SourceProblem, TranslateError, Translations, Translator, TranslatorError,
+    TranslatorOptions,
+};

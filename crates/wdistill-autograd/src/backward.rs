@@ -1,0 +1,327 @@
+//! The loss, and the way back.
+
+use wdistill_kernels as kernels;
+use wdistill_kernels::{
+    Accumulate, AttentionGradients, CrossEntropyGradients, EmbeddingGradients, LinearGradients,
+    NormGradients, Projection, Real,
+};
+use wdistill_model::{Model, Spans};
+
+use crate::gradients::Gradients;
+use crate::tape::{KeyValues, Node, Operation, Tape, Tracked, Variable};
+use crate::workspace::Workspace;
+
+/// What the decoder should have said.
+#[derive(Clone, Copy, Debug)]
+pub struct Targets<'a> {
+    /// The right word after each target token, `[target tokens]`.
+    pub words: &'a [u32],
+    /// Label smoothing.
+    pub smoothing: f64,
+    /// Factor on every gradient, such as one over the number of tokens.
+    pub gradient_scale: f64,
+}
+
+/// Sums over the target tokens of a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LossSums {
+    /// Label-smoothed cross-entropy, in nats (fairseq's `label_smoothed_cross_entropy`).
+    pub smoothed: f64,
+    /// `-log p` of the right word, in nats.
+    pub negative_log_likelihood: f64,
+    /// Tokens whose right word had the highest probability.
+    pub correct: u64,
+    /// Number of tokens.
+    pub tokens: u64,
+}
+
+impl LossSums {
+    /// `e` to the mean negative log-likelihood.
+    pub fn perplexity(&self) -> f64 {
+        (self.negative_log_likelihood / self.tokens as f64).exp()
+    }
+
+    /// Label-smoothed cross-entropy a token.
+    pub fn mean(&self) -> f64 {
+        self.smoothed / self.tokens as f64
+    }
+}
+
+impl std::ops::AddAssign for LossSums {
+    fn add_assign(&mut self, other: LossSums) {
+        self.smoothed += other.smoothed;
+        self.negative_log_likelihood += other.negative_log_likelihood;
+        self.correct += other.correct;
+        self.tokens += other.tokens;
+    }
+}
+
+/// Gradients of the activations, made when first needed.
+struct Flow<'a, R: Real> {
+    nodes: &'a [Node<R>],
+    workspace: &'a Workspace<R>,
+    gradients: Vec<Option<Vec<R>>>,
+}
+
+impl<R: Real> Flow<'_, R> {
+    fn take(&mut self, variable: Variable) -> Option<Vec<R>> {
+        self.gradients[variable.0].take()
+    }
+
+    /// Runs `add` on the gradient of a variable, saying whether to overwrite or to add.
+    fn with(&mut self, variable: Variable, add: impl FnOnce(&mut [R], Accumulate)) {
+        let length = self.nodes[variable.0].value.len();
+        match &mut self.gradients[variable.0] {
+            Some(gradient) => add(gradient, Accumulate::Add),
+            empty => {
+                add(empty.insert(self.workspace.take(length)), Accumulate::Overwrite);
+            }
+        }
+    }
+
+    /// Adds a whole gradient, keeping the buffer if it is the first.
+    fn add(&mut self, variable: Variable, gradient: Vec<R>) {
+        match &mut self.gradients[variable.0] {
+            Some(sum) => {
+                kernels::add_into(sum, &gradient);
+                self.workspace.give(gradient);
+            }
+            empty => *empty = Some(gradient),
+        }
+    }
+}
+
+impl<R: Real> Tape<'_, R> {
+    fn projection<'t>(&'t self, model: &Model<Tracked>) -> Projection<'t, R> {
+        let embeddings = &model.weights.embeddings;
+        let table = embeddings.output_table();
+        Projection {
+            table: self.weights[table.index],
+            bias: embeddings.output_bias.map(|bias| self.weights[bias.index]),
+            width: table.columns,
+        }
+    }
+
+    /// The loss of a batch without gradients. `states` is the decoder's output.
+    pub fn loss(
+        &self,
+        model: &Model<Tracked>,
+        states: Variable,
+        targets: &Targets<'_>,
+    ) -> LossSums {
+        let hidden = self.value(states);
+        let projection = self.projection(model);
+        let mut logits = self.workspace.logits();
+        let smoothing = targets.smoothing;
+        let words = targets.words;
+        let sums =
+            kernels::smoothed_cross_entropy(&mut logits, &hidden, words, &projection, smoothing);
+        loss_sums(sums, targets)
+    }
+
+    /// The loss of a batch; its gradient with respect to every weight, times
+    /// `targets.gradient_scale`, is added to `gradients`.
+    pub fn backward(
+        &self,
+        model: &Model<Tracked>,
+        states: Variable,
+        targets: &Targets<'_>,
+        gradients: &mut Gradients<R>,
+    ) -> LossSums {
+        let hidden = self.value(states);
+        let embeddings = &model.weights.embeddings;
+        let mut seed = self.workspace.take(hidden.len());
+        let table = embeddings.output_table().index;
+        let mut table_gradient = std::mem::take(&mut gradients.buffers[table]);
+        let bias_gradient =
+            embeddings.output_bias.map(|bias| gradients.buffers[bias.index].as_mut_slice());
+        let sums = kernels::smoothed_cross_entropy_with_gradients(
+            CrossEntropyGradients {
+                input: &mut seed,
+                table: Some(&mut table_gradient),
+                bias: bias_gradient,
+            },
+            &mut self.workspace.logits(),
+            &hidden,
+            targets.words,
+            &self.projection(model),
+            targets.smoothing,
+            targets.gradient_scale,
+        );
+        gradients.buffers[table] = table_gradient;
+        self.backward_from(states, seed, gradients);
+        loss_sums(sums, targets)
+    }
+
+    /// Carries the gradient of one activation back to every weight.
+    pub fn backward_from(&self, from: Variable, seed: Vec<R>, gradients: &mut Gradients<R>) {
+        let nodes = self.nodes.borrow();
+        let mut flow = Flow {
+            nodes: &nodes,
+            workspace: self.workspace,
+            gradients: nodes.iter().map(|_| None).collect(),
+        };
+        flow.gradients[from.0] = Some(seed);
+        for index in (0..nodes.len()).rev() {
+            if let Some(gradient) = flow.take(Variable(index)) {
+                self.step_back(&nodes[index], gradient, &mut flow, gradients);
+            }
+        }
+    }
+
+    fn step_back(
+        &self,
+        node: &Node<R>,
+        mut dy: Vec<R>,
+        flow: &mut Flow<'_, R>,
+        gradients: &mut Gradients<R>,
+    ) {
+        let nodes = flow.nodes;
+        let value = |variable: Variable| nodes[variable.0].value.as_slice();
+        let buffers = &mut gradients.buffers;
+        match &node.operation {
+            Operation::Embed { table, ids, position_ids, positions, scale, dropout } => {
+                let layer = kernels::Embedding {
+                    table: self.weights[table.index],
+                    positions,
+                    width: node.width,
+                    scale: *scale,
+                    dropout: *dropout,
+                };
+                let target =
+                    EmbeddingGradients { table: Some(&mut buffers[table.index]), positions: None };
+                kernels::embed_backward(target, &dy, ids, position_ids, &layer);
+            }
+            Operation::Linear { x, weight, bias, activation, pre_activation, dropout } => {
+                let layer = self.linear_parameters(*weight, *bias, *activation, *dropout);
+                let saved = if activation.needs_pre_activation() {
+                    pre_activation.as_slice()
+                } else {
+                    node.value.as_slice()
+                };
+                let mut weight_gradient = std::mem::take(&mut buffers[weight.index]);
+                let bias_gradient = bias.map(|bias| buffers[bias.index].as_mut_slice());
+                flow.with(*x, |dx, accumulate| {
+                    let target = LinearGradients {
+                        input: Some((dx, accumulate)),
+                        weight: Some(&mut weight_gradient),
+                        bias: bias_gradient,
+                    };
+                    kernels::linear_backward(target, &mut dy, saved, value(*x), &layer);
+                });
+                buffers[weight.index] = weight_gradient;
+            }
+            Operation::Residual { x, branch, dropout } => {
+                let mut branch_gradient = self.workspace.take(dy.len());
+                branch_gradient.copy_from_slice(&dy);
+                kernels::apply_dropout(&mut branch_gradient, node.width, *dropout);
+                flow.add(*branch, branch_gradient);
+                flow.add(*x, dy);
+                return;
+            }
+            Operation::Norm { x, norm, mean, reciprocal_deviation } => {
+                let parameters = self.norm_parameters(norm);
+                let [gain, bias] = two(buffers, norm.gain.index, norm.shift.index);
+                flow.with(*x, |dx, accumulate| {
+                    kernels::layer_norm_backward(
+                        dx,
+                        accumulate,
+                        NormGradients { gain, bias },
+                        &dy,
+                        value(*x),
+                        (mean, reciprocal_deviation),
+                        &parameters,
+                    );
+                });
+            }
+            Operation::ResidualNorm {
+                x,
+                branch,
+                norm,
+                dropout,
+                sum,
+                mean,
+                reciprocal_deviation,
+            } => {
+                let parameters = self.norm_parameters(norm);
+                let [gain, bias] = two(buffers, norm.gain.index, norm.shift.index);
+                let mut branch_gradient = self.workspace.take(dy.len());
+                flow.with(*x, |dx, accumulate| {
+                    kernels::residual_norm_backward(
+                        dx,
+                        accumulate,
+                        &mut branch_gradient,
+                        NormGradients { gain, bias },
+                        &dy,
+                        sum,
+                        (mean, reciprocal_deviation),
+                        *dropout,
+                        &parameters,
+                    );
+                });
+                flow.add(*branch, branch_gradient);
+            }
+            Operation::Attend {
+                queries,
+                memory: KeyValues { keys, values, spans: key_spans },
+                spans,
+                heads,
+                mask,
+                probabilities,
+                dropout,
+            } => {
+                let shape = attention_shape(node.width, *heads, spans, key_spans, *mask, *dropout);
+                let inputs = kernels::AttentionInputs {
+                    queries: value(*queries),
+                    keys: value(*keys),
+                    values: value(*values),
+                };
+                let mut parts = [*queries, *keys, *values]
+                    .map(|variable| self.workspace.take(value(variable).len()));
+                let [dq, dk, dv] = &mut parts;
+                let target = AttentionGradients { queries: dq, keys: dk, values: dv };
+                kernels::attention_backward(target, &dy, probabilities, &inputs, &shape);
+                let [dq, dk, dv] = parts;
+                flow.add(*queries, dq);
+                flow.add(*keys, dk);
+                flow.add(*values, dv);
+            }
+        }
+        self.workspace.give(dy);
+    }
+}
+
+/// Two different buffers at once.
+fn two<R>(buffers: &mut [Vec<R>], first: usize, second: usize) -> [&mut [R]; 2] {
+    let [first, second] =
+        buffers.get_disjoint_mut([first, second]).expect("a norm has two vectors");
+    [first.as_mut_slice(), second.as_mut_slice()]
+}
+
+fn loss_sums(sums: kernels::CrossEntropySums, targets: &Targets<'_>) -> LossSums {
+    LossSums {
+        smoothed: sums.loss,
+        negative_log_likelihood: sums.negative_log_likelihood,
+        correct: sums.correct as u64,
+        tokens: targets.words.len() as u64,
+    }
+}
+
+/// The attention of a packed batch, as the kernels want it.
+pub(crate) fn attention_shape<'s>(
+    width: usize,
+    heads: usize,
+    queries: &'s Spans,
+    keys: &'s Spans,
+    mask: kernels::Mask,
+    dropout: kernels::Dropout,
+) -> kernels::AttentionShape<'s> {
+    kernels::AttentionShape {
+        width,
+        heads,
+        query_offsets: queries.offsets(),
+        key_offsets: keys.offsets(),
+        mask,
+        dropout,
+    }
+}

@@ -1,0 +1,441 @@
+//! Recording a forward pass.
+
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::rc::Rc;
+
+use wdistill_kernels as kernels;
+use wdistill_kernels::{Dropout, DropoutKey, NormStatistics, Real, ResidualNormSaved};
+use wdistill_model::tree::{LayerNorm, Leaf, Linear, Map};
+use wdistill_model::{
+    Activation, Dense, DropoutRates, EmbeddingRule, Engine, Mask, Matrix, Model, Slot, Spans,
+    Tokens,
+};
+
+use crate::backward::attention_shape;
+use crate::workspace::Workspace;
+
+/// Leaf family of weights on a tape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tracked;
+
+/// A matrix on a tape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrackedMatrix {
+    /// Place in declaration order.
+    pub(crate) index: usize,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+}
+
+/// A vector on a tape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrackedVector {
+    /// Place in declaration order.
+    pub(crate) index: usize,
+}
+
+impl Leaf for Tracked {
+    type Matrix = TrackedMatrix;
+    type Vector = TrackedVector;
+}
+
+/// Numbers the weights in declaration order.
+struct Track {
+    next: usize,
+}
+
+impl Track {
+    fn index(&mut self) -> usize {
+        self.next += 1;
+        self.next - 1
+    }
+}
+
+impl<R> Map<Dense<R>, Tracked> for Track {
+    type Error = Infallible;
+    fn matrix(&mut self, _: &Slot, from: &Matrix<R>) -> Result<TrackedMatrix, Infallible> {
+        let (rows, columns) = (from.rows(), from.columns());
+        Ok(TrackedMatrix { index: self.index(), rows, columns })
+    }
+    fn vector(&mut self, _: &Slot, _: &Vec<R>) -> Result<TrackedVector, Infallible> {
+        Ok(TrackedVector { index: self.index() })
+    }
+}
+
+/// Where a step's dropout masks come from: rates, and a seed that is another for every step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DropoutSource {
+    /// Probabilities by place.
+    pub rates: DropoutRates,
+    /// The run's seed.
+    pub seed: u64,
+    /// Number of the step; every place of every step has a mask of its own.
+    pub step: u64,
+}
+
+impl DropoutSource {
+    /// No dropout: validation and gradient checks.
+    pub const NONE: DropoutSource = DropoutSource { rates: DropoutRates::NONE, seed: 0, step: 0 };
+}
+
+/// An activation on a tape, `[rows, width]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variable(pub(crate) usize);
+
+/// Keys and values on a tape.
+#[derive(Clone, Debug)]
+pub struct KeyValues {
+    pub(crate) keys: Variable,
+    pub(crate) values: Variable,
+    pub(crate) spans: Spans,
+}
+
+/// What was done, with what its gradient needs besides the operands' values.
+pub(crate) enum Operation<R> {
+    Embed {
+        table: TrackedMatrix,
+        ids: Vec<u32>,
+        position_ids: Vec<u32>,
+        positions: Rc<Vec<R>>,
+        scale: f64,
+        dropout: Dropout,
+    },
+    Linear {
+        x: Variable,
+        weight: TrackedMatrix,
+        bias: Option<TrackedVector>,
+        activation: kernels::Activation,
+        pre_activation: Vec<R>,
+        dropout: Dropout,
+    },
+    Residual {
+        x: Variable,
+        branch: Variable,
+        dropout: Dropout,
+    },
+    Norm {
+        x: Variable,
+        norm: NormWeights,
+        mean: Vec<R>,
+        reciprocal_deviation: Vec<R>,
+    },
+    ResidualNorm {
+        x: Variable,
+        branch: Variable,
+        norm: NormWeights,
+        dropout: Dropout,
+        sum: Vec<R>,
+        mean: Vec<R>,
+        reciprocal_deviation: Vec<R>,
+    },
+    Attend {
+        queries: Variable,
+        memory: KeyValues,
+        spans: Spans,
+        heads: usize,
+        mask: kernels::Mask,
+        probabilities: Vec<R>,
+        dropout: Dropout,
+    },
+}
+
+/// The weights of a normalisation, and its epsilon.
+#[derive(Clone, Copy)]
+pub(crate) struct NormWeights {
+    pub(crate) gain: TrackedVector,
+    pub(crate) shift: TrackedVector,
+    pub(crate) epsilon: f64,
+}
+
+pub(crate) struct Node<R> {
+    pub(crate) value: Rc<Vec<R>>,
+    pub(crate) width: usize,
+    pub(crate) operation: Operation<R>,
+}
+
+/// One forward pass over borrowed weights, recorded.
+pub struct Tape<'a, R: Real> {
+    pub(crate) weights: Vec<&'a [R]>,
+    pub(crate) workspace: &'a Workspace<R>,
+    pub(crate) nodes: RefCell<Vec<Node<R>>>,
+    dropout: DropoutSource,
+    masks: Cell<u64>,
+}
+
+impl<'a, R: Real> Tape<'a, R> {
+    /// An empty tape over a model's weights, and the model whose leaves are places on it.
+    pub fn record(
+        model: &'a Model<Dense<R>>,
+        workspace: &'a Workspace<R>,
+        dropout: DropoutSource,
+    ) -> (Tape<'a, R>, Model<Tracked>) {
+        let weights = model.weights.slices().into_iter().map(|(_, slice)| slice).collect();
+        let Ok(tracked) = model.weights.map(&mut Track { next: 0 });
+        let nodes = RefCell::default();
+        let tape = Tape { weights, workspace, nodes, dropout, masks: Cell::new(0) };
+        (tape, Model { config: model.config.clone(), weights: tracked })
+    }
+
+    /// The value of an activation, row-major.
+    pub fn value(&self, variable: Variable) -> Rc<Vec<R>> {
+        Rc::clone(&self.nodes.borrow()[variable.0].value)
+    }
+
+    fn width(&self, variable: Variable) -> usize {
+        self.nodes.borrow()[variable.0].width
+    }
+
+    fn push(&self, value: Vec<R>, width: usize, operation: Operation<R>) -> Variable {
+        let mut nodes = self.nodes.borrow_mut();
+        nodes.push(Node { value: Rc::new(value), width, operation });
+        Variable(nodes.len() - 1)
+    }
+
+    /// A mask of its own for each place of each step.
+    fn mask(&self, rate: f64) -> Dropout {
+        if rate == 0.0 {
+            return Dropout::NONE;
+        }
+        let place = self.masks.get();
+        self.masks.set(place + 1);
+        let stream = (self.dropout.step << 16) | place;
+        Dropout::new(rate, DropoutKey { seed: self.dropout.seed, stream })
+    }
+
+    pub(crate) fn norm_parameters(&self, norm: &NormWeights) -> kernels::LayerNorm<'a, R> {
+        let (gain, bias) = (self.weights[norm.gain.index], self.weights[norm.shift.index]);
+        kernels::LayerNorm { gain, bias, epsilon: norm.epsilon }
+    }
+
+    pub(crate) fn linear_parameters(
+        &self,
+        weight: TrackedMatrix,
+        bias: Option<TrackedVector>,
+        activation: kernels::Activation,
+        dropout: Dropout,
+    ) -> kernels::Linear<'a, R> {
+        kernels::Linear {
+            weight: self.weights[weight.index],
+            bias: bias.map(|bias| self.weights[bias.index]),
+            inputs: weight.columns,
+            outputs: weight.rows,
+            activation,
+            dropout,
+        }
+    }
+
+    fn product(
+        &self,
+        x: Variable,
+        weight: TrackedMatrix,
+        bias: Option<TrackedVector>,
+        activation: kernels::Activation,
+        dropout: Dropout,
+    ) -> Variable {
+        let layer = self.linear_parameters(weight, bias, activation, dropout);
+        let input = self.value(x);
+        let rows = input.len() / weight.columns;
+        let mut y = self.workspace.take(rows * weight.rows);
+        let mut pre_activation = match activation.needs_pre_activation() {
+            true => self.workspace.take(y.len()),
+            false => Vec::new(),
+        };
+        let saved = activation.needs_pre_activation().then_some(pre_activation.as_mut_slice());
+        kernels::linear_forward(&mut y, saved, &input, &layer);
+        let operation = Operation::Linear { x, weight, bias, activation, pre_activation, dropout };
+        self.push(y, weight.rows, operation)
+    }
+}
+
+fn norm_weights(norm: &LayerNorm<Tracked>, epsilon: f64) -> NormWeights {
+    NormWeights { gain: norm.gain, shift: norm.shift, epsilon }
+}
+
+impl<R: Real> Engine for Tape<'_, R> {
+    type Leaf = Tracked;
+    type Activations = Variable;
+    type KeyValues = KeyValues;
+
+    fn embed(&self, tokens: &Tokens, table: &TrackedMatrix, rule: &EmbeddingRule) -> Variable {
+        let width = table.columns;
+        let ids = tokens.ids().to_vec();
+        let position_ids: Vec<u32> = tokens.positions(rule.first).map(|p| p as u32).collect();
+        let count = position_ids.iter().max().map_or(0, |last| *last as usize + 1);
+        let positions = self.workspace.positions(rule.positions, width, count);
+        let dropout = self.mask(self.dropout.rates.residual);
+        let table_values = self.weights[table.index];
+        let layer = kernels::Embedding {
+            table: table_values,
+            positions: &positions,
+            width,
+            scale: rule.scale,
+            dropout,
+        };
+        let mut y = self.workspace.take(ids.len() * width);
+        kernels::embed_forward(&mut y, &ids, &position_ids, &layer);
+        let (table, scale) = (*table, rule.scale);
+        let operation = Operation::Embed { table, ids, position_ids, positions, scale, dropout };
+        self.push(y, width, operation)
+    }
+
+    fn linear(&self, x: &Variable, linear: &Linear<Tracked>) -> Variable {
+        let identity = kernels::Activation::Identity;
+        self.product(*x, linear.weight, Some(linear.bias), identity, Dropout::NONE)
+    }
+
+    fn activated_linear(
+        &self,
+        x: &Variable,
+        linear: &Linear<Tracked>,
+        activation: Activation,
+    ) -> Variable {
+        let activation = match activation {
+            Activation::Relu => kernels::Activation::Relu,
+            Activation::Swish => kernels::Activation::Swish,
+            Activation::Gelu => kernels::Activation::Gelu,
+        };
+        let dropout = self.mask(self.dropout.rates.activation);
+        self.product(*x, linear.weight, Some(linear.bias), activation, dropout)
+    }
+
+    fn residual(&self, x: &Variable, branch: &Variable) -> Variable {
+        let width = self.width(*x);
+        let dropout = self.mask(self.dropout.rates.residual);
+        let (input, branch_value) = (self.value(*x), self.value(*branch));
+        let mut y = self.workspace.take(input.len());
+        kernels::residual(&mut y, &input, &branch_value, width, dropout);
+        self.push(y, width, Operation::Residual { x: *x, branch: *branch, dropout })
+    }
+
+    fn norm(&self, x: &Variable, norm: &LayerNorm<Tracked>, epsilon: f64) -> Variable {
+        let width = self.width(*x);
+        let norm = norm_weights(norm, epsilon);
+        let input = self.value(*x);
+        let rows = input.len() / width;
+        let mut y = self.workspace.take(input.len());
+        let mut mean = self.workspace.take(rows);
+        let mut reciprocal_deviation = self.workspace.take(rows);
+        let statistics =
+            NormStatistics { mean: &mut mean, reciprocal_deviation: &mut reciprocal_deviation };
+        kernels::layer_norm_forward(&mut y, Some(statistics), &input, &self.norm_parameters(&norm));
+        self.push(y, width, Operation::Norm { x: *x, norm, mean, reciprocal_deviation })
+    }
+
+    fn residual_norm(
+        &self,
+        x: &Variable,
+        branch: &Variable,
+        norm: &LayerNorm<Tracked>,
+        epsilon: f64,
+    ) -> Variable {
+        let width = self.width(*x);
+        let norm = norm_weights(norm, epsilon);
+        let dropout = self.mask(self.dropout.rates.residual);
+        let (input, branch_value) = (self.value(*x), self.value(*branch));
+        let rows = input.len() / width;
+        let mut y = self.workspace.take(input.len());
+        let mut sum = self.workspace.take(input.len());
+        let mut mean = self.workspace.take(rows);
+        let mut reciprocal_deviation = self.workspace.take(rows);
+        let saved = ResidualNormSaved {
+            sum: &mut sum,
+            statistics: NormStatistics {
+                mean: &mut mean,
+                reciprocal_deviation: &mut reciprocal_deviation,
+            },
+        };
+        let parameters = self.norm_parameters(&norm);
+        kernels::residual_norm_forward(
+            &mut y,
+            Some(saved),
+            &input,
+            &branch_value,
+            dropout,
+            &parameters,
+        );
+        let (x, branch) = (*x, *branch);
+        let operation =
+            Operation::ResidualNorm { x, branch, norm, dropout, sum, mean, reciprocal_deviation };
+        self.push(y, width, operation)
+    }
+
+    /// # Panics
+    /// If there is a past: training reads whole sentences.
+    fn remember(
+        &self,
+        past: Option<KeyValues>,
+        keys: Variable,
+        values: Variable,
+        spans: &Spans,
+    ) -> KeyValues {
+        assert!(past.is_none(), "a tape reads whole sentences, not one token after another");
+        KeyValues { keys, values, spans: spans.clone() }
+    }
+
+    fn attend(
+        &self,
+        queries: &Variable,
+        spans: &Spans,
+        memory: &KeyValues,
+        heads: usize,
+        mask: Mask,
+    ) -> Variable {
+        let width = self.width(*queries);
+        let mask = match mask {
+            Mask::Full => kernels::Mask::Full,
+            Mask::Causal => kernels::Mask::Causal,
+        };
+        let dropout = self.mask(self.dropout.rates.attention);
+        let shape = attention_shape(width, heads, spans, &memory.spans, mask, dropout);
+        let values = [*queries, memory.keys, memory.values].map(|variable| self.value(variable));
+        let inputs =
+            kernels::AttentionInputs { queries: &values[0], keys: &values[1], values: &values[2] };
+        let mut y = self.workspace.take(values[0].len());
+        let mut probabilities = self.workspace.take(shape.probabilities());
+        kernels::attention_forward(&mut y, Some(&mut probabilities), &inputs, &shape);
+        let operation = Operation::Attend {
+            queries: *queries,
+            memory: memory.clone(),
+            spans: spans.clone(),
+            heads,
+            mask,
+            probabilities,
+            dropout,
+        };
+        self.push(y, width, operation)
+    }
+
+    fn logits(
+        &self,
+        x: &Variable,
+        table: &TrackedMatrix,
+        bias: Option<&TrackedVector>,
+    ) -> Variable {
+        let identity = kernels::Activation::Identity;
+        self.product(*x, *table, bias.copied(), identity, Dropout::NONE)
+    }
+}
+
+impl<R: Real> Drop for Tape<'_, R> {
+    /// Hands every buffer back to the workspace.
+    fn drop(&mut self) {
+        for node in self.nodes.take() {
+            let saved = match node.operation {
+                Operation::Linear { pre_activation, .. } => vec![pre_activation],
+                Operation::Norm { mean, reciprocal_deviation, .. } => {
+                    vec![mean, reciprocal_deviation]
+                }
+                Operation::ResidualNorm { sum, mean, reciprocal_deviation, .. } => {
+                    vec![sum, mean, reciprocal_deviation]
+                }
+                Operation::Attend { probabilities, .. } => vec![probabilities],
+                Operation::Embed { .. } | Operation::Residual { .. } => Vec::new(),
+            };
+            saved.into_iter().for_each(|buffer| self.workspace.give(buffer));
+            if let Ok(buffer) = Rc::try_unwrap(node.value) {
+                self.workspace.give(buffer);
+            }
+        }
+    }
+}

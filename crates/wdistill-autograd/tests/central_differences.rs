@@ -1,0 +1,115 @@
+//! Gradients of a whole tiny model, with every kind of dropout on, against central differences.
+
+use wdistill_autograd::{DropoutSource, Gradients, LossSums, Tape, Targets, Workspace};
+use wdistill_model::{
+    Activation, Architecture, Config, DecoderState, Dense, DropoutRates, Embeddings, FinalNorm,
+    Model, NormPlacement, OutputBias, Tokens, Vocabularies,
+};
+
+fn models() -> Vec<Model<Dense<f64>>> {
+    let mut post = Architecture::preset("transformer-nano").unwrap();
+    post.encoder.layers = 1;
+    post.decoder.layers = 1;
+    let mut narrow = post.clone();
+    narrow.decoder.width = 8;
+    narrow.activation = Activation::Swish;
+    narrow.embeddings = Embeddings::Separate;
+    narrow.output_bias = OutputBias::Present;
+    let mut pre = post.clone();
+    pre.norm = NormPlacement::Pre;
+    pre.final_norm = FinalNorm::Present;
+    pre.activation = Activation::Gelu;
+    pre.embeddings = Embeddings::AllTied;
+    [post, narrow, pre]
+        .map(|architecture| Config::new(architecture, Vocabularies::shared(11)).unwrap())
+        .map(|config| Model::initialise(config, 5).convert::<f64>())
+        .into()
+}
+
+fn source_pairs() -> [(Vec<u32>, Vec<u32>); 3] {
+    [(vec![3, 1, 4, 0], vec![5, 2, 6]), (vec![7, 0], vec![8, 1, 8, 2, 8]), (vec![0], vec![])]
+}
+
+/// Loss of some pairs; gradients too if there is a place for them.
+fn loss(
+    model: &Model<Dense<f64>>,
+    pairs: &[(Vec<u32>, Vec<u32>)],
+    dropout: DropoutSource,
+    gradients: Option<&mut Gradients<f64>>,
+) -> LossSums {
+    let workspace = Workspace::new();
+    let (tape, tracked) = Tape::record(model, &workspace, dropout);
+    let source = Tokens::from_sentences(pairs.iter().map(|(source, _)| source.as_slice()));
+    let input: Vec<Vec<u32>> =
+        pairs.iter().map(|(_, target)| [&[0], &target[..]].concat()).collect();
+    let words: Vec<u32> =
+        pairs.iter().flat_map(|(_, target)| [&target[..], &[0]].concat()).collect();
+    let target = Tokens::from_sentences(input.iter().map(Vec::as_slice));
+    let encoded = tracked.encode(&tape, &source);
+    let mut state = DecoderState::new(&model.config);
+    let states = tracked.decode(&tape, &target, target.spans(), &encoded, &mut state);
+    let targets = Targets { words: &words, smoothing: 0.1, gradient_scale: 1.0 };
+    match gradients {
+        Some(gradients) => tape.backward(&tracked, states, &targets, gradients),
+        None => tape.loss(&tracked, states, &targets),
+    }
+}
+
+#[test]
+fn gradients_are_the_slopes_of_the_loss() {
+    let rates = DropoutRates { residual: 0.2, attention: 0.3, activation: 0.1 };
+    let dropout = DropoutSource { rates, seed: 3, step: 7 };
+    for mut model in models() {
+        let mut gradients = Gradients::zeros(&model.weights);
+        loss(&model, &source_pairs(), dropout, Some(&mut gradients));
+        let step = 1e-5;
+        for (weight, buffer) in gradients.buffers.iter().enumerate() {
+            let entries = [0, buffer.len() / 3, buffer.len() / 2, buffer.len() - 1];
+            for entry in entries {
+                let mut at = |value: f64| {
+                    let (slot, slice) = &mut model.weights.slices_mut()[weight];
+                    let path = slot.path();
+                    slice[entry] += value;
+                    (path, loss(&model, &source_pairs(), dropout, None).smoothed)
+                };
+                let ((path, above), (_, below)) = (at(step), at(-2.0 * step));
+                at(step);
+                let slope = (above - below) / (2.0 * step);
+                let gradient = buffer[entry];
+                assert!(
+                    (slope - gradient).abs() < 1e-6 * (1.0 + gradient.abs()),
+                    "{path}[{entry}]: slope {slope}, gradient {gradient}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn losses_and_gradients_of_a_batch_are_the_sums_of_its_sentences() {
+    for model in models() {
+        let mut together = Gradients::zeros(&model.weights);
+        let mut alone = together.clone();
+        let batch = loss(&model, &source_pairs(), DropoutSource::NONE, Some(&mut together));
+        let mut sum = LossSums::default();
+        for pair in source_pairs() {
+            sum += loss(&model, &[pair], DropoutSource::NONE, Some(&mut alone));
+        }
+        assert_eq!((batch.tokens, batch.correct), (sum.tokens, sum.correct));
+        assert!((batch.smoothed - sum.smoothed).abs() < 1e-10);
+        for (a, b) in together.buffers.iter().flatten().zip(alone.buffers.iter().flatten()) {
+            assert!((a - b).abs() < 1e-10, "{a} against {b}");
+        }
+    }
+}
+
+#[test]
+fn dropout_depends_on_seed_and_step_and_nothing_else() {
+    let rates = DropoutRates { residual: 0.2, attention: 0.2, activation: 0.2 };
+    let at = |seed, step| {
+        loss(&models()[0], &source_pairs(), DropoutSource { rates, seed, step }, None).smoothed
+    };
+    assert_eq!(at(1, 1), at(1, 1));
+    assert_ne!(at(1, 1), at(2, 1));
+    assert_ne!(at(1, 1), at(1, 2));
+}

@@ -1,0 +1,209 @@
+//! Everything that can be wrong with a file.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use wdistill_model::ConfigError;
+
+/// Why a file could not be written or read; always names it.
+#[derive(Debug, thiserror::Error)]
+pub enum FormatError {
+    /// The operating system refused.
+    #[error("cannot {action} {}: {error}", path.display())]
+    Io {
+        /// What was tried: `read`, `write`, `create`, `rename`.
+        action: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A file that every model folder holds is not there.
+    #[error(
+        "there is no {}; hint: a model folder holds config.toml and model.safetensors",
+        path.display()
+    )]
+    NoSuchFile {
+        /// The file that was looked for.
+        path: PathBuf,
+    },
+    /// The file's first bytes are not a safetensors header.
+    #[error("{} is not a safetensors file, or is cut short: {reason}", path.display())]
+    NotSafetensors {
+        /// The file.
+        path: PathBuf,
+        /// What its header lacks.
+        reason: String,
+    },
+    /// The header is sound, but the file is longer or shorter than it says.
+    #[error(
+        "{} has {found} bytes, but its header announces {expected}; hint: {}",
+        path.display(),
+        if found < expected { "it is cut short" } else { "something was appended to it" }
+    )]
+    WrongLength {
+        /// The file.
+        path: PathBuf,
+        /// Bytes announced.
+        expected: u64,
+        /// Bytes there are.
+        found: u64,
+    },
+    /// A safetensors file of some other program.
+    #[error(
+        "{} is not a wdistill model: its header's \"{key}\" is {}, expected {expected}; hint: a \
+         model of another toolkit has to be imported first",
+        path.display(),
+        found.as_ref().map_or("missing".to_string(), |found| format!("{found:?}"))
+    )]
+    NotAModel {
+        /// The file.
+        path: PathBuf,
+        /// Entry of the header's `__metadata__`.
+        key: &'static str,
+        /// Its value, if there is one.
+        found: Option<String>,
+        /// What a model has there.
+        expected: &'static str,
+    },
+    /// Written by a later wdistill.
+    #[error(
+        "{} has format version {found}, but this wdistill reads versions up to {supported}; hint: \
+         use the wdistill that wrote it, or a later one",
+        path.display()
+    )]
+    NewerVersion {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u64,
+        /// The newest version known here.
+        supported: u64,
+    },
+    /// `config.toml` is not the description of a model.
+    #[error("{}: {error}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: ConfigError,
+    },
+    /// Tensors that do not fit, all of them.
+    #[error("{}", describe(path, problems))]
+    Tensors {
+        /// The file.
+        path: PathBuf,
+        /// Every problem found.
+        problems: Vec<TensorProblem>,
+    },
+}
+
+fn describe(path: &Path, problems: &[TensorProblem]) -> String {
+    let noun = if problems.len() == 1 { "problem" } else { "problems" };
+    let lines: Vec<String> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+    format!("{}: {} {noun} with its tensors:{}", path.display(), problems.len(), lines.concat())
+}
+
+/// What is wrong with one tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TensorProblem {
+    /// The model needs it, the file lacks it.
+    Missing {
+        /// Its name.
+        name: String,
+        /// The shape it should have.
+        shape: Vec<usize>,
+        /// The most similar name among the file's superfluous tensors, if one is similar.
+        similar: Option<String>,
+    },
+    /// The file has it, the model has no place for it.
+    Unexpected {
+        /// Its name.
+        name: String,
+        /// Its shape.
+        shape: Vec<usize>,
+        /// The most similar name among those the model lacks, if one is similar.
+        similar: Option<String>,
+    },
+    /// The shape is not the one that the configuration asks for.
+    Shape {
+        /// Its name.
+        name: String,
+        /// What the configuration asks for.
+        expected: Vec<usize>,
+        /// What the file has.
+        found: Vec<usize>,
+    },
+    /// The numbers are not float32.
+    DataType {
+        /// Its name.
+        name: String,
+        /// The safetensors name of what they are, such as `F16`.
+        found: String,
+    },
+    /// Infinite numbers, or none at all.
+    NotFinite {
+        /// Its name.
+        name: String,
+        /// How many are infinite or NaN.
+        count: usize,
+        /// Of how many.
+        of: usize,
+    },
+    /// To be written, but the shape does not hold as many numbers as were given.
+    Count {
+        /// Its name.
+        name: String,
+        /// The shape given.
+        shape: Vec<usize>,
+        /// How many numbers were given with it.
+        given: usize,
+    },
+    /// To be written, but another tensor has the same name.
+    Duplicate {
+        /// The name.
+        name: String,
+    },
+    /// To be written under the name in which a safetensors file keeps its metadata.
+    Reserved {
+        /// The name.
+        name: String,
+    },
+}
+
+impl fmt::Display for TensorProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hint = |verb: &str, similar: &Option<String>| match similar {
+            Some(similar) => format!("; hint: {verb} {similar}"),
+            None => String::new(),
+        };
+        match self {
+            TensorProblem::Missing { name, shape, similar } => {
+                let hint = hint("the file has", similar);
+                write!(f, "{name} {shape:?} is missing{hint}")
+            }
+            TensorProblem::Unexpected { name, shape, similar } => {
+                let hint = hint("the model needs", similar);
+                write!(f, "{name} {shape:?} is not part of the model{hint}")
+            }
+            TensorProblem::Shape { name, expected, found } => {
+                write!(f, "{name} is {found:?}, expected {expected:?}")
+            }
+            TensorProblem::DataType { name, found } => {
+                write!(f, "{name} holds {found}, expected F32")
+            }
+            TensorProblem::NotFinite { name, count, of } => {
+                write!(f, "{name} holds {count} infinite or undefined numbers of {of}")
+            }
+            TensorProblem::Count { name, shape, given } => {
+                let expected: usize = shape.iter().product();
+                write!(f, "{name} is {shape:?}, {expected} numbers, but {given} were given")
+            }
+            TensorProblem::Duplicate { name } => write!(f, "{name} was given twice"),
+            TensorProblem::Reserved { name } => {
+                write!(f, "{name} is the name of the metadata, no tensor can have it")
+            }
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The model folder.
+//!
+//! MUST, MUST NOT and MAY are meant as in RFC 2119.
+//!
+//! # Files
+//!
+//! | file | content |
+//! |---|---|
+//! | `config.toml` | what the model is: [`Config`] as [`Config::to_toml`] writes it |
+//! | `model.safetensors` | its weights |
+//!
+//! Both files MUST be there. The folder MAY hold others, such as the tokenisers; this module neither
+//! reads nor removes them.
+//!
+//! # `config.toml`
+//!
+//! * It MUST have the tables `vocabularies` and `architecture`, the latter with `encoder` and `decoder`.
+//! * It MUST NOT have keys that [`Config`] does not know. Keys that have a default MAY be left out; a
+//!   writer MUST spell out all of them.
+//!
+//! # `model.safetensors`
+//!
+//! * The header's `__metadata__` MUST have `"format": "wdistill"` and `"format_version": "1"`. It MAY have
+//!   other entries; a reader MUST ignore them. A reader MUST refuse a version that it does not know.
+//! * There MUST be exactly one tensor for each line of
+//!   [`Transformer::list`]`(config)`, named by its path (`encoder.layers.0.self_attention.query.weight`),
+//!   and no other. Their order is free.
+//! * A matrix MUST have shape `[rows, columns]`, row-major: `[output, input]` for a product `x Wᵀ`,
+//!   `[words, width]` for embeddings. A vector MUST have shape `[n]`.
+//! * A matrix that is tied MUST be there once, under its first name in the order source, target, output:
+//!   with `embeddings = "all-tied"` only `embeddings.source`, with `"decoder-tied"` no
+//!   `embeddings.output`.
+//! * The type MUST be `F32`, and every number finite.
+//! * Tables of positions MUST NOT be there: `positions` in the configuration determines them.
+//!
+//! # Replacing a model
+//!
+//! Each file is replaced as a whole. Both are on the disk, complete, before the first takes its place; a
+//! crash between the two renames leaves the new configuration with the old weights.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::io::{self, Write};
+use std::path::Path;
+
+use wdistill_model::tree::{Leaf, Map, MatrixSpec, SlotInfo, VectorSpec};
+use wdistill_model::{Config, Dense, Matrix, Model, Slot, Spec, Transformer};
+
+use crate::atomic::Pending;
+use crate::error::{FormatError, TensorProblem};
+use crate::tensors::{self, Metadata, Named, Tensor, TensorFile};
+
+/// Name of the configuration in a model folder.
+pub const CONFIG_FILE: &str = "config.toml";
+
+/// Name of the weights in a model folder.
+pub const WEIGHTS_FILE: &str = "model.safetensors";
+
+/// Value of `format` in the header of [`WEIGHTS_FILE`].
+pub const FORMAT: &str = "wdistill";
+
+/// Value of `format_version` in the header of [`WEIGHTS_FILE`].
+pub const FORMAT_VERSION: u64 = 1;
+
+/// Writes `config.toml` and `model.safetensors`, creating the folder if need be and replacing an older
+/// model. Equal models give equal bytes.
+///
+/// # Errors
+/// [`FormatError::Tensors`] if weights are infinite or NaN (nobody could load them) or do not fit the
+/// configuration, with every such tensor; [`FormatError::Io`]. The older model, if any, is then untouched.
+pub fn save(model: &Model<Dense<f32>>, folder: &Path) -> Result<(), FormatError> {
+    let path = folder.join(WEIGHTS_FILE);
+    let mut inspect = Inspect { names: Vec::new(), not_finite: Vec::new() };
+    let Ok(_) = model.weights.map(&mut inspect);
+    let mut problems = compare(&Transformer::list(&model.config), &inspect.names);
+    problems.extend(inspect.not_finite);
+    refuse(&path, problems)?;
+
+    let weights = tensors::prepare(&path, &inspect.names, &metadata(), |file| {
+        model.weights.map(&mut WriteNumbers { file }).map(|_| ())
+    })?;
+    let text = model.config.to_toml();
+    let config = Pending::write(&folder.join(CONFIG_FILE), |file| file.write_all(text.as_bytes()))?;
+    config.publish()?;
+    weights.publish()
+}
+
+/// Leaf family of a map that is made for what it does on the way.
+struct Nothing;
+
+impl Leaf for Nothing {
+    type Matrix = ();
+    type Vector = ();
+}
+
+/// Collects names and shapes, and weights that nobody could load.
+struct Inspect {
+    names: Vec<Named>,
+    not_finite: Vec<TensorProblem>,
+}
+
+impl Inspect {
+    fn tensor(&mut self, slot: &Slot, shape: Vec<usize>, data: &[f32]) {
+        let path = slot.path();
+        self.not_finite.extend(not_finite(&path, data));
+        self.names.push((path, shape));
+    }
+}
+
+impl Map<Dense<f32>, Nothing> for Inspect {
+    type Error = Infallible;
+    fn matrix(&mut self, slot: &Slot, from: &Matrix<f32>) -> Result<(), Infallible> {
+        self.tensor(slot, vec![from.rows(), from.columns()], from.data());
+        Ok(())
+    }
+    fn vector(&mut self, slot: &Slot, from: &Vec<f32>) -> Result<(), Infallible> {
+        self.tensor(slot, vec![from.len()], from);
+        Ok(())
+    }
+}
+
+/// Writes the numbers of every weight, in the order in which [`Inspect`] meets them.
+struct WriteNumbers<'a> {
+    file: &'a mut dyn Write,
+}
+
+impl Map<Dense<f32>, Nothing> for WriteNumbers<'_> {
+    type Error = io::Error;
+    fn matrix(&mut self, _: &Slot, from: &Matrix<f32>) -> io::Result<()> {
+        tensors::write_numbers(self.file, from.data())
+    }
+    fn vector(&mut self, _: &Slot, from: &Vec<f32>) -> io::Result<()> {
+        tensors::write_numbers(self.file, from)
+    }
+}
+
+/// Reads a model folder.
+///
+/// # Errors
+/// [`FormatError::NoSuchFile`] if one of the two files is not there; [`FormatError::Config`];
+/// [`FormatError::NotSafetensors`] or [`FormatError::WrongLength`] if the weights' file is not whole;
+/// [`FormatError::NotAModel`] or [`FormatError::NewerVersion`] if it is not for this reader;
+/// [`FormatError::Tensors`] with every tensor that is missing, superfluous, of another shape or type, or,
+/// once all of these are right, not finite.
+pub fn load(folder: &Path) -> Result<Model<Dense<f32>>, FormatError> {
+    let config = load_config(folder)?;
+    let path = folder.join(WEIGHTS_FILE);
+    let file = TensorFile::open(&path).map_err(|error| absent(&path, error))?;
+    check_version(&path, &file.metadata)?;
+
+    let found: Vec<Named> =
+        file.tensors.iter().map(|(name, info)| (name.clone(), info.shape.clone())).collect();
+    let mut problems = compare(&Transformer::list(&config), &found);
+    problems.extend(file.foreign_types());
+    refuse(&path, problems)?;
+
+    let tensors = file.read()?;
+    let not_finite = tensors.iter().filter_map(|(name, tensor)| not_finite(name, &tensor.data));
+    refuse(&path, not_finite.collect())?;
+    let Ok(weights) = Transformer::catalogue(&config).map(&mut Take { tensors });
+    Ok(Model { config, weights })
+}
+
+/// Reads only what the model is, not its weights.
+///
+/// # Errors
+/// [`FormatError::NoSuchFile`], [`FormatError::Io`] or [`FormatError::Config`].
+pub fn load_config(folder: &Path) -> Result<Config, FormatError> {
+    let path = folder.join(CONFIG_FILE);
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        absent(&path, FormatError::Io { action: "read", path: path.clone(), error })
+    })?;
+    Config::from_toml(&text).map_err(|error| FormatError::Config { path, error })
+}
+
+/// A file that is not there is told apart from one that cannot be read.
+fn absent(path: &Path, error: FormatError) -> FormatError {
+    match error {
+        FormatError::Io { error, .. } if error.kind() == io::ErrorKind::NotFound => {
+            FormatError::NoSuchFile { path: path.to_path_buf() }
+        }
+        other => other,
+    }
+}
+
+fn refuse(path: &Path, problems: Vec<TensorProblem>) -> Result<(), FormatError> {
+    match problems.as_slice() {
+        [] => Ok(()),
+        _ => Err(FormatError::Tensors { path: path.to_path_buf(), problems }),
+    }
+}
+
+fn metadata() -> Metadata {
+    Metadata::from([
+        ("format".to_string(), FORMAT.to_string()),
+        ("format_version".to_string(), FORMAT_VERSION.to_string()),
+    ])
+}
+
+fn check_version(path: &Path, metadata: &Metadata) -> Result<(), FormatError> {
+    let not_a_model = |key, expected| FormatError::NotAModel {
+        path: path.to_path_buf(),
+        key,
+        found: metadata.get(key).cloned(),
+        expected,
+    };
+    if metadata.get("format").map(String::as_str) != Some(FORMAT) {
+        return Err(not_a_model("format", "\"wdistill\""));
+    }
+    let version = metadata.get("format_version").and_then(|version| version.parse().ok());
+    match version {
+        Some(FORMAT_VERSION) => Ok(()),
+        Some(found) if found > FORMAT_VERSION => Err(FormatError::NewerVersion {
+            path: path.to_path_buf(),
+            found,
+            supported: FORMAT_VERSION,
+        }),
+        _ => Err(not_a_model("format_version", "a whole number of at least 1")),
+    }
+}
+
+/// Holds names and shapes against the catalogue.
+fn compare(needed: &[SlotInfo], found: &[Named]) -> Vec<TensorProblem> {
+    let shapes: BTreeMap<&str, &[usize]> =
+        found.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())).collect();
+    let slots: BTreeSet<&str> = needed.iter().map(|slot| slot.path.as_str()).collect();
+    let missing = || needed.iter().filter(|slot| !shapes.contains_key(slot.path.as_str()));
+    let superfluous = || found.iter().filter(|(name, _)| !slots.contains(name.as_str()));
+
+    let missing_ones = missing().map(|slot| TensorProblem::Missing {
+        name: slot.path.clone(),
+        shape: slot.shape.clone(),
+        similar: most_similar(&slot.path, superfluous().map(|(name, _)| name)),
+    });
+    let superfluous_ones = superfluous().map(|(name, shape)| TensorProblem::Unexpected {
+        name: name.clone(),
+        shape: shape.clone(),
+        similar: most_similar(name, missing().map(|slot| &slot.path)),
+    });
+    let misshapen_ones = needed.iter().filter_map(|slot| {
+        let found = *shapes.get(slot.path.as_str())?;
+        (found != slot.shape).then(|| TensorProblem::Shape {
+            name: slot.path.clone(),
+            expected: slot.shape.clone(),
+            found: found.to_vec(),
+        })
+    });
+    missing_ones.chain(superfluous_ones).chain(misshapen_ones).collect()
+}
+
+/// The candidate that takes the fewest edits, if these leave two thirds of the name as it was.
+fn most_similar<'a>(name: &str, candidates: impl Iterator<Item = &'a String>) -> Option<String> {
+    candidates
+        .map(|candidate| (strsim::levenshtein(name, candidate), candidate))
+        .min()
+        .filter(|(edits, _)| 3 * edits <= name.chars().count())
+        .map(|(_, candidate)| candidate.clone())
+}
+
+fn not_finite(name: &str, data: &[f32]) -> Option<TensorProblem> {
+    let count = data.iter().filter(|number| !number.is_finite()).count();
+    let name = name.to_string();
+    (count > 0).then_some(TensorProblem::NotFinite { name, count, of: data.len() })
+}
+
+/// Moves tensors, which fit, to their places in the tree.
+struct Take {
+    tensors: BTreeMap<String, Tensor>,
+}
+
+impl Take {
+    fn take(&mut self, slot: &Slot) -> Tensor {
+        self.tensors.remove(&slot.path()).expect("every slot was compared with the file")
+    }
+}
+
+impl Map<Spec, Dense<f32>> for Take {
+    type Error = Infallible;
+    fn matrix(&mut self, slot: &Slot, _: &MatrixSpec) -> Result<Matrix<f32>, Infallible> {
+        let Tensor { shape, data } = self.take(slot);
+        Ok(Matrix::new(shape[0], shape[1], data))
+    }
+    fn vector(&mut self, slot: &Slot, _: &VectorSpec) -> Result<Vec<f32>, Infallible> {
+        Ok(self.take(slot).data)
+    }
+}

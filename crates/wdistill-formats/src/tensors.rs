@@ -1,0 +1,250 @@
+//! Named float32 tensors in one safetensors file.
+//!
+//! The header is read and checked by the `safetensors` crate. Numbers are streamed between the file and
+//! their vectors, so that a model is in memory once; the writer is our own because equal tensors have to
+//! give equal bytes (the crate writes metadata in the order of a hash map) and be flushed to the disk
+//! before they replace an older file.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::path::Path;
+
+use safetensors::Dtype;
+use safetensors::tensor::TensorInfo;
+use serde::Serialize;
+
+use crate::atomic::Pending;
+use crate::error::{FormatError, TensorProblem};
+
+/// Free text in the header of a safetensors file.
+pub type Metadata = BTreeMap<String, String>;
+
+/// Header entry that holds the metadata.
+const METADATA: &str = "__metadata__";
+
+/// Headers beyond this many bytes are refused (the same limit as in the `safetensors` crate).
+const LONGEST_HEADER: u64 = 100_000_000;
+
+/// Numbers converted at a time.
+const BLOCK: usize = 1 << 14;
+
+/// Numbers and their shape.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// Length of every axis, outermost first.
+    pub shape: Vec<usize>,
+    /// All numbers, the last axis running fastest.
+    pub data: Vec<f32>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum HeaderEntry<'a> {
+    Metadata(&'a Metadata),
+    Tensor(TensorInfo),
+}
+
+/// Name and shape of a tensor.
+pub(crate) type Named = (String, Vec<usize>);
+
+/// Writes named tensors into one safetensors file, atomically (see [`atomic_write`](crate::atomic_write)).
+/// Equal tensors and metadata give equal bytes, whatever the order. Numbers are written as they are, NaN
+/// included.
+///
+/// # Errors
+/// [`FormatError::Tensors`] if shapes and counts differ, or a name comes twice or is `__metadata__`, with
+/// every such problem; [`FormatError::Io`].
+pub fn write_tensors<'a, N: Into<String>>(
+    path: &Path,
+    tensors: impl IntoIterator<Item = (N, Vec<usize>, &'a [f32])>,
+    metadata: &Metadata,
+) -> Result<(), FormatError> {
+    let (names, data) = in_order_of_names(tensors)
+        .map_err(|problems| FormatError::Tensors { path: path.to_path_buf(), problems })?;
+    let write = |file: &mut dyn Write| data.iter().try_for_each(|data| write_numbers(file, data));
+    prepare(path, &names, metadata, write)?.publish()
+}
+
+type InOrder<'a> = (Vec<Named>, Vec<&'a [f32]>);
+
+fn in_order_of_names<'a, N: Into<String>>(
+    tensors: impl IntoIterator<Item = (N, Vec<usize>, &'a [f32])>,
+) -> Result<InOrder<'a>, Vec<TensorProblem>> {
+    let mut collected = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (name, shape, data) in tensors {
+        let name: String = name.into();
+        if shape.iter().product::<usize>() != data.len() {
+            let (name, shape) = (name.clone(), shape.clone());
+            problems.push(TensorProblem::Count { name, shape, given: data.len() });
+        }
+        if name == METADATA {
+            problems.push(TensorProblem::Reserved { name: name.clone() });
+        }
+        if collected.insert(name.clone(), (shape, data)).is_some() {
+            problems.push(TensorProblem::Duplicate { name });
+        }
+    }
+    if problems.is_empty() {
+        Ok(collected.into_iter().map(|(name, (shape, data))| ((name, shape), data)).unzip())
+    } else {
+        Err(problems)
+    }
+}
+
+/// A complete file that is not yet in its place. `numbers` writes those of each tensor, in this order.
+pub(crate) fn prepare(
+    path: &Path,
+    tensors: &[Named],
+    metadata: &Metadata,
+    numbers: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<Pending, FormatError> {
+    let header = header(tensors, metadata);
+    Pending::write(path, |file| {
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(&header)?;
+        numbers(file)
+    })
+}
+
+/// The JSON header, padded with blanks so that the numbers start at a multiple of 8 bytes.
+fn header(tensors: &[Named], metadata: &Metadata) -> Vec<u8> {
+    let mut entries = BTreeMap::new();
+    let mut end = 0;
+    for (name, shape) in tensors {
+        let start = end;
+        end += shape.iter().product::<usize>() * size_of::<f32>();
+        let info =
+            TensorInfo { dtype: Dtype::F32, shape: shape.clone(), data_offsets: (start, end) };
+        entries.insert(name.as_str(), HeaderEntry::Tensor(info));
+    }
+    if !metadata.is_empty() {
+        entries.insert(METADATA, HeaderEntry::Metadata(metadata));
+    }
+    let mut json = serde_json::to_vec(&entries).expect("plain maps of numbers and strings");
+    json.resize(json.len().next_multiple_of(8), b' ');
+    json
+}
+
+/// Little-endian, block by block.
+pub(crate) fn write_numbers(file: &mut dyn Write, data: &[f32]) -> io::Result<()> {
+    let mut bytes = vec![0; 4 * BLOCK.min(data.len())];
+    for block in data.chunks(BLOCK) {
+        let bytes = &mut bytes[..4 * block.len()];
+        for (bytes, number) in bytes.chunks_exact_mut(4).zip(block) {
+            bytes.copy_from_slice(&number.to_le_bytes());
+        }
+        file.write_all(bytes)?;
+    }
+    Ok(())
+}
+
+/// An open safetensors file whose header has been checked.
+pub(crate) struct TensorFile<'a> {
+    path: &'a Path,
+    file: BufReader<File>,
+    /// Free text of the header.
+    pub(crate) metadata: Metadata,
+    /// Name, type and shape of every tensor, in the order of the file.
+    pub(crate) tensors: Vec<(String, TensorInfo)>,
+}
+
+impl<'a> TensorFile<'a> {
+    /// Reads the header, and holds the length of the file against it.
+    pub(crate) fn open(path: &'a Path) -> Result<TensorFile<'a>, FormatError> {
+        let io_error = |error| FormatError::Io { action: "read", path: path.to_path_buf(), error };
+        let file = File::open(path).map_err(io_error)?;
+        let length = file.metadata().map_err(io_error)?.len();
+        let mut file = BufReader::with_capacity(1 << 16, file);
+        let not_safetensors =
+            |reason| FormatError::NotSafetensors { path: path.to_path_buf(), reason };
+
+        if length < 8 {
+            return Err(not_safetensors(format!("it has {length} bytes, expected at least 8")));
+        }
+        let mut announced = [0; 8];
+        file.read_exact(&mut announced).map_err(io_error)?;
+        let announced = u64::from_le_bytes(announced);
+        if announced > LONGEST_HEADER || announced > length - 8 {
+            let reason = format!(
+                "it announces a header of {announced} bytes, but has {} bytes after that",
+                length - 8
+            );
+            return Err(not_safetensors(reason));
+        }
+        let mut header = vec![0; announced as usize];
+        file.read_exact(&mut header).map_err(io_error)?;
+        let header: safetensors::tensor::Metadata = serde_json::from_slice(&header)
+            .map_err(|error| not_safetensors(format!("its header cannot be read: {error}")))?;
+        let expected = 8 + announced + header.data_len() as u64;
+        if length != expected {
+            let path = path.to_path_buf();
+            return Err(FormatError::WrongLength { path, expected, found: length });
+        }
+        Ok(TensorFile { path, file, metadata: metadata_of(&header), tensors: tensors_of(&header) })
+    }
+
+    /// Problems of tensors that are not float32.
+    pub(crate) fn foreign_types(&self) -> Vec<TensorProblem> {
+        let foreign = self.tensors.iter().filter(|(_, info)| info.dtype != Dtype::F32);
+        foreign
+            .map(|(name, info)| TensorProblem::DataType {
+                name: name.clone(),
+                found: format!("{:?}", info.dtype),
+            })
+            .collect()
+    }
+
+    /// All tensors, which must be float32.
+    pub(crate) fn read(mut self) -> Result<BTreeMap<String, Tensor>, FormatError> {
+        let mut tensors = BTreeMap::new();
+        for (name, info) in self.tensors {
+            let count = info.shape.iter().product();
+            let data = read_numbers(&mut self.file, count).map_err(|error| FormatError::Io {
+                action: "read",
+                path: self.path.to_path_buf(),
+                error,
+            })?;
+            tensors.insert(name, Tensor { shape: info.shape, data });
+        }
+        Ok(tensors)
+    }
+}
+
+fn metadata_of(header: &safetensors::tensor::Metadata) -> Metadata {
+    let entries = header.metadata().iter().flatten();
+    entries.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+fn tensors_of(header: &safetensors::tensor::Metadata) -> Vec<(String, TensorInfo)> {
+    let names = header.offset_keys().into_iter();
+    names.filter_map(|name| header.info(&name).cloned().map(|info| (name, info))).collect()
+}
+
+fn read_numbers(file: &mut impl Read, count: usize) -> io::Result<Vec<f32>> {
+    let mut data = Vec::with_capacity(count);
+    let mut bytes = vec![0; 4 * BLOCK.min(count)];
+    while data.len() < count {
+        let bytes = &mut bytes[..4 * BLOCK.min(count - data.len())];
+        file.read_exact(bytes)?;
+        let (numbers, _) = bytes.as_chunks::<4>();
+        data.extend(numbers.iter().map(|number| f32::from_le_bytes(*number)));
+    }
+    Ok(data)
+}
+
+/// Reads a safetensors file of float32 tensors: every tensor, and the metadata.
+///
+/// # Errors
+/// [`FormatError::Io`], [`FormatError::NotSafetensors`] or [`FormatError::WrongLength`] for a file that is
+/// not whole; [`FormatError::Tensors`] with every tensor that is not float32.
+pub fn read_tensors(path: &Path) -> Result<(BTreeMap<String, Tensor>, Metadata), FormatError> {
+    let file = TensorFile::open(path)?;
+    let problems = file.foreign_types();
+    if !problems.is_empty() {
+        return Err(FormatError::Tensors { path: path.to_path_buf(), problems });
+    }
+    let metadata = file.metadata.clone();
+    Ok((file.read()?, metadata))
+}

@@ -1,0 +1,119 @@
+//! The generators of a whole student.
+
+use std::convert::Infallible;
+use std::marker::PhantomData;
+
+use wdistill_kernels::Real;
+use wdistill_model::tree::{Leaf, LeafMut, LeafRef, Map};
+use wdistill_model::{Config, Dense, Matrix, Model, Slot, Transformer};
+
+use crate::generator::{Generator, Saved};
+
+/// Leaf family of generators; a vector's makes a matrix of one column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Generated<R>(PhantomData<R>);
+
+impl<R> Leaf for Generated<R> {
+    type Matrix = Generator<R>;
+    type Vector = Generator<R>;
+}
+
+/// A generator for every weight of a student.
+pub struct ParameterGenerator<R> {
+    /// The student's configuration.
+    pub config: Config,
+    /// One generator for each of its weights.
+    pub generators: Transformer<Generated<R>>,
+}
+
+struct Materialise<R> {
+    saved: Vec<Saved<R>>,
+}
+
+impl<R: Real> Materialise<R> {
+    fn run(&mut self, generator: &Generator<R>) -> Matrix<R> {
+        let (weight, saved) = generator.forward();
+        self.saved.push(saved);
+        weight
+    }
+}
+
+impl<R: Real> Map<Generated<R>, Dense<R>> for Materialise<R> {
+    type Error = Infallible;
+    fn matrix(&mut self, _: &Slot, generator: &Generator<R>) -> Result<Matrix<R>, Infallible> {
+        Ok(self.run(generator))
+    }
+    fn vector(&mut self, _: &Slot, generator: &Generator<R>) -> Result<Vec<R>, Infallible> {
+        Ok(self.run(generator).into_data())
+    }
+}
+
+/// How much a tanh would change a set of weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Saturation {
+    /// Weights outside [-1, 1], which no `tanh` with a scale of one can reach.
+    pub outside: usize,
+    /// All weights.
+    pub all: usize,
+}
+
+impl Saturation {
+    /// Counts over a model.
+    pub fn of(weights: &Transformer<Dense<f32>>) -> Saturation {
+        weights.slices().iter().fold(Saturation::default(), |sum, (_, slice)| Saturation {
+            outside: sum.outside + slice.iter().filter(|weight| weight.abs() > 1.0).count(),
+            all: sum.all + slice.len(),
+        })
+    }
+}
+
+impl<R: Real> ParameterGenerator<R> {
+    fn slots(&self) -> impl Iterator<Item = (Slot, &Generator<R>)> {
+        self.generators.leaves().into_iter().map(|(slot, leaf)| match leaf {
+            LeafRef::Matrix(generator) | LeafRef::Vector(generator) => (slot, generator),
+        })
+    }
+
+    /// The student that the generators make now.
+    pub fn materialise(&self) -> Model<Dense<R>> {
+        self.forward().0
+    }
+
+    /// The student, and for each of its weights what [`ParameterGenerator::backward`] needs.
+    pub fn forward(&self) -> (Model<Dense<R>>, Vec<Saved<R>>) {
+        let mut materialise = Materialise { saved: Vec::new() };
+        let Ok(weights) = self.generators.map(&mut materialise);
+        (Model { config: self.config.clone(), weights }, materialise.saved)
+    }
+
+    /// Gradients of all factors, in the order of [`ParameterGenerator::parameters_mut`], from the
+    /// gradients of the student's weights in declaration order.
+    pub fn backward(&self, saved: &[Saved<R>], weight_gradients: &[Vec<R>]) -> Vec<Vec<R>> {
+        self.slots()
+            .zip(saved.iter().zip(weight_gradients))
+            .flat_map(|((_, generator), (saved, gradient))| {
+                generator.backward(saved, gradient).into_slices()
+            })
+            .collect()
+    }
+
+    /// Every trained factor: the weight's path and the factor's name, and its numbers.
+    pub fn parameters_mut(&mut self) -> Vec<(String, &mut [R])> {
+        fn generator<R>(leaf: LeafMut<'_, Generated<R>>) -> &mut Generator<R> {
+            match leaf {
+                LeafMut::Matrix(generator) | LeafMut::Vector(generator) => generator,
+            }
+        }
+        self.generators
+            .leaves_mut()
+            .into_iter()
+            .flat_map(|(slot, leaf)| {
+                let path = slot.path();
+                generator(leaf)
+                    .parameters_mut()
+                    .into_iter()
+                    .map(move |(name, slice)| (format!("{path}.{name}"), slice))
+            })
+            .collect()
+    }
+}

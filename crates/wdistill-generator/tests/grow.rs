@@ -1,0 +1,187 @@
+//! Growing a whole student: shapes, starts, refusals.
+
+use wdistill_generator::{GrowError, ParameterGenerator, Saturation, Start, cut};
+use wdistill_model::{
+    Activation, Architecture, Config, Dense, Embeddings, FinalNorm, Model, NormPlacement,
+    Transformer, Vocabularies,
+};
+
+fn config(change: impl Fn(&mut Architecture)) -> Config {
+    let mut architecture = Architecture::preset("transformer-nano").unwrap();
+    architecture.encoder.layers = 2;
+    architecture.decoder.layers = 6;
+    change(&mut architecture);
+    Config::new(architecture, Vocabularies::shared(19)).unwrap()
+}
+
+fn teacher(change: impl Fn(&mut Architecture)) -> Model<Dense<f32>> {
+    Model::initialise(config(change), 3)
+}
+
+fn smaller(architecture: &mut Architecture) {
+    architecture.encoder =
+        wdistill_model::Shape { layers: 1, width: 12, feed_forward: 20, heads: 2 };
+    architecture.decoder =
+        wdistill_model::Shape { layers: 2, width: 8, feed_forward: 10, heads: 2 };
+}
+
+#[test]
+fn the_student_has_the_shapes_of_its_own_catalogue() {
+    let student_config = config(smaller);
+    for start in [Start::Xavier, Start::Cut] {
+        let generator =
+            ParameterGenerator::grow(&teacher(|_| {}), &student_config, start, 1).unwrap();
+        let student = generator.materialise();
+        let listed = Transformer::list(&student_config);
+        let made = student.weights.slices();
+        assert_eq!(listed.len(), made.len());
+        for (info, (slot, slice)) in listed.iter().zip(made) {
+            assert_eq!((info.path.as_str(), info.count()), (slot.path().as_str(), slice.len()));
+        }
+        let key = &student.weights.decoder.layers[1].cross_attention.key.weight;
+        assert_eq!((key.rows(), key.columns()), (8, 12));
+    }
+}
+
+#[test]
+fn a_cut_student_is_the_leading_part_of_the_first_layers() {
+    let teacher = teacher(|_| {});
+    let student = cut(&teacher, &config(smaller)).unwrap();
+    let made = &student.weights.decoder.layers[1].cross_attention.key.weight;
+    let original = &teacher.weights.decoder.layers[3].cross_attention.key.weight;
+    for row in 0..8 {
+        for column in 0..12 {
+            let difference = (made.at(row, column) - original.at(row, column)).abs();
+            assert!(difference < 1e-6, "[{row}, {column}] is off by {difference}");
+        }
+    }
+}
+
+#[test]
+fn a_cut_start_of_equal_shape_is_the_teacher_itself() {
+    let teacher = teacher(|_| {});
+    let student = cut(&teacher, &teacher.config).unwrap();
+    for ((slot, ours), (_, theirs)) in student.weights.slices().iter().zip(teacher.weights.slices())
+    {
+        for (a, b) in ours.iter().zip(theirs) {
+            assert!((a - b).abs() < 1e-6, "{}: {a} against {b}", slot.path());
+        }
+    }
+}
+
+#[test]
+fn the_papers_start_squashes_gains_where_shapes_agree() {
+    let teacher = teacher(|_| {});
+    let student = ParameterGenerator::grow(&teacher, &teacher.config, Start::Xavier, 1)
+        .unwrap()
+        .materialise();
+    let gain = student.weights.encoder.layers[0].feed_forward_norm.gain[0];
+    assert!((gain - 1f32.tanh()).abs() < 1e-6, "{gain}"); // 0.76: method.md, traps
+}
+
+#[test]
+fn the_same_seed_gives_the_same_generator() {
+    let teacher = teacher(|_| {});
+    let grow = |seed| {
+        ParameterGenerator::grow(&teacher, &config(smaller), Start::Xavier, seed)
+            .unwrap()
+            .materialise()
+            .weights
+    };
+    assert!(grow(1) == grow(1));
+    assert!(grow(1) != grow(2));
+}
+
+#[test]
+fn final_norms_are_copied_and_separate_outputs_only_change_width() {
+    let pre = |architecture: &mut Architecture| {
+        architecture.norm = NormPlacement::Pre;
+        architecture.final_norm = FinalNorm::Present;
+        architecture.embeddings = Embeddings::Separate;
+    };
+    let teacher = teacher(pre);
+    let same_width = config(|architecture| {
+        pre(architecture);
+        architecture.decoder.layers = 2;
+    });
+    let mut generator = ParameterGenerator::grow(&teacher, &same_width, Start::Xavier, 1).unwrap();
+    let student = generator.materialise();
+    assert_eq!(student.weights.embeddings.output, teacher.weights.embeddings.output);
+    let norm = |model: &Model<Dense<f32>>| model.weights.decoder.final_norm.clone().unwrap();
+    assert!(norm(&student) == norm(&teacher));
+    let names: Vec<String> = generator.parameters_mut().into_iter().map(|(name, _)| name).collect();
+    let below = |prefix: &str| -> Vec<&str> {
+        let names = names.iter().filter_map(|name| name.strip_prefix(prefix));
+        names.collect()
+    };
+    assert_eq!(below("embeddings.output."), Vec::<&str>::new());
+    assert_eq!(below("decoder.final_norm.gain."), ["shift"]);
+    assert_eq!(
+        below("decoder.layers.0.feed_forward.up.weight."),
+        ["layer_factor", "scale", "shift"]
+    );
+}
+
+#[test]
+fn uneven_depth_is_refused_by_an_error_that_names_both_depths() {
+    let student = config(|architecture| architecture.decoder.layers = 4);
+    let error = ParameterGenerator::grow(&teacher(|_| {}), &student, Start::Cut, 1).err().unwrap();
+    assert_eq!(error, GrowError::Depth { stack: "decoder", teacher: 6, student: 4 });
+    assert!(error.to_string().contains("6 layers, the student's 4"), "{error}");
+}
+
+#[test]
+fn all_disagreements_are_reported_together() {
+    let mut student = config(|architecture| {
+        architecture.decoder.layers = 5;
+        architecture.activation = Activation::Gelu;
+    });
+    student.vocabularies.source = 20;
+    let error = ParameterGenerator::grow(&teacher(|_| {}), &student, Start::Cut, 1).err().unwrap();
+    let GrowError::Several(problems) = error else { panic!("{error}") };
+    assert_eq!(problems.len(), 3, "{problems:?}");
+}
+
+#[test]
+fn weights_that_a_tanh_cannot_reach_are_counted() {
+    let mut teacher = teacher(|_| {});
+    let before = Saturation::of(&teacher.weights);
+    teacher.weights.encoder.layers[0].feed_forward.up.bias[3] = -1.5;
+    let after = Saturation::of(&teacher.weights);
+    assert_eq!((after.outside, after.all), (before.outside + 1, teacher.weights.count()));
+}
+
+#[test]
+fn gradients_of_every_factor_are_slopes() {
+    // A linear function of the student's weights: its gradient in the weights is the direction.
+    let teacher = teacher(|_| {});
+    let student_config = config(smaller);
+    let mut generator =
+        ParameterGenerator::grow(&teacher, &student_config, Start::Xavier, 1).unwrap();
+    let (student, saved) = generator.forward();
+    let direction = Model::initialise(student_config, 77).weights;
+    let directions: Vec<Vec<f32>> =
+        direction.slices().iter().map(|(_, slice)| slice.to_vec()).collect();
+    let value = |model: &Model<Dense<f32>>| -> f64 {
+        let made = model.weights.slices().into_iter().flat_map(|(_, slice)| slice.to_vec());
+        made.zip(directions.iter().flatten()).map(|(w, d)| f64::from(w) * f64::from(*d)).sum()
+    };
+    assert!(value(&student).is_finite());
+    let gradients = generator.backward(&saved, &directions);
+    assert_eq!(gradients.len(), generator.parameters_mut().len());
+    let step = 1e-2;
+    for (index, gradient) in gradients.iter().enumerate().step_by(5) {
+        let mut at = |value_change: f32| {
+            let (name, slice) = &mut generator.parameters_mut()[index];
+            let name = name.clone();
+            slice[0] += value_change;
+            (name, value(&generator.materialise()))
+        };
+        let ((name, above), (_, below)) = (at(step), at(-2.0 * step));
+        at(step);
+        let slope = (above - below) / (2.0 * f64::from(step));
+        let exact = f64::from(gradient[0]);
+        // float32 weights: the sum over some ten thousand of them carries rounding.
+        assert!((slope - exact).abs() < 2e-3 * (1.0 + exact.abs()), "{name}: {slope} {exact}");
+    }
+}

@@ -1,0 +1,91 @@
+//! The Adam optimiser's update.
+
+use crate::Real;
+use crate::dispatch::multiversion;
+use crate::parallel::{PIECE, for_each};
+
+/// Constants of Adam (Kingma and Ba, ICLR 2015).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamSettings {
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the bias-corrected second moment.
+    pub epsilon: f64,
+}
+
+/// One step of Adam without weight decay, as PyTorch computes it. With `g = gradient_factor *
+/// gradient` and `t = step`, counted from 1:
+///
+/// `m = beta1 m + (1 - beta1) g`, `v = beta2 v + (1 - beta2) g^2`,
+/// `p -= learning_rate * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)`.
+#[allow(clippy::too_many_arguments)]
+pub fn adam_step<R: Real>(
+    parameters: &mut [R],
+    first_moment: &mut [R],
+    second_moment: &mut [R],
+    gradient: &[R],
+    settings: &AdamSettings,
+    learning_rate: f64,
+    step: u64,
+    gradient_factor: f64,
+) {
+    let length = parameters.len();
+    assert_eq!(first_moment.len(), length, "adam: length of the first moment");
+    assert_eq!(second_moment.len(), length, "adam: length of the second moment");
+    assert_eq!(gradient.len(), length, "adam: length of the gradient");
+    assert!(step > 0, "adam: steps count from 1");
+    let step = step as f64;
+    let first_correction = 1.0 - settings.beta1.powf(step);
+    let second_correction = 1.0 - settings.beta2.powf(step);
+    let constants = Constants {
+        keep_first: R::from_f64(settings.beta1),
+        add_first: R::from_f64(1.0 - settings.beta1),
+        keep_second: R::from_f64(settings.beta2),
+        add_second: R::from_f64(1.0 - settings.beta2),
+        root_factor: R::from_f64(1.0 / second_correction.sqrt()),
+        epsilon: R::from_f64(settings.epsilon),
+        step_size: R::from_f64(learning_rate / first_correction),
+        gradient_factor: R::from_f64(gradient_factor),
+    };
+    let moments = first_moment.chunks_mut(PIECE).zip(second_moment.chunks_mut(PIECE));
+    let pieces = parameters.chunks_mut(PIECE).zip(moments).zip(gradient.chunks(PIECE));
+    for_each(length, pieces, |((parameters, (first, second)), gradient)| {
+        step_piece(parameters, first, second, gradient, constants);
+    });
+}
+
+/// The constants of one step, in the scalar's precision.
+#[derive(Clone, Copy)]
+struct Constants<R> {
+    keep_first: R,
+    add_first: R,
+    keep_second: R,
+    add_second: R,
+    root_factor: R,
+    epsilon: R,
+    step_size: R,
+    gradient_factor: R,
+}
+
+multiversion! {
+    fn step_piece<R: Real>(
+        parameters: &mut [R],
+        first: &mut [R],
+        second: &mut [R],
+        gradient: &[R],
+        constants: Constants<R>,
+    ) {
+        let moments = first.iter_mut().zip(second);
+        for ((parameter, (first, second)), gradient) in parameters.iter_mut().zip(moments).zip(gradient) {
+            let gradient = *gradient * constants.gradient_factor;
+            *first = I::multiply_add(constants.keep_first, *first, constants.add_first * gradient);
+            let square = gradient * gradient;
+            *second = I::multiply_add(constants.keep_second, *second, constants.add_second * square);
+            let deviation =
+                I::multiply_add(second.sqrt(), constants.root_factor, constants.epsilon);
+            *parameter -= constants.step_size * *first / deviation;
+        }
+    }
+}

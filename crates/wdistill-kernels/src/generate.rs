@@ -1,0 +1,96 @@
+//! The parameter generator's elementwise operations.
+
+use crate::dispatch::multiversion;
+use crate::parallel::{PIECE, for_each};
+use crate::{Real, dot};
+
+/// `w = s * tanh(v) + b`, elementwise (weight distillation's scale and shift).
+pub fn scale_tanh_shift<R: Real>(w: &mut [R], scale: &[R], v: &[R], shift: &[R]) {
+    let length = w.len();
+    assert_eq!(scale.len(), length, "scale-tanh-shift: length of the scale");
+    assert_eq!(v.len(), length, "scale-tanh-shift: length of v");
+    assert_eq!(shift.len(), length, "scale-tanh-shift: length of the shift");
+    let inputs = scale.chunks(PIECE).zip(v.chunks(PIECE)).zip(shift.chunks(PIECE));
+    for_each(length, w.chunks_mut(PIECE).zip(inputs), |(w, ((scale, v), shift))| {
+        forward_piece(w, scale, v, shift);
+    });
+}
+
+/// Where [`scale_tanh_shift_backward`] puts the gradients.
+#[derive(Debug)]
+pub struct ScaleTanhShiftGradients<'a, R> {
+    /// `ds += dw tanh(v)`.
+    pub scale: &'a mut [R],
+    /// `dv = dw s (1 - tanh(v)^2)`, overwritten.
+    pub v: &'a mut [R],
+    /// `db += dw`.
+    pub shift: &'a mut [R],
+}
+
+/// Gradients of [`scale_tanh_shift`] from `dw`.
+pub fn scale_tanh_shift_backward<R: Real>(
+    gradients: ScaleTanhShiftGradients<'_, R>,
+    dw: &[R],
+    scale: &[R],
+    v: &[R],
+) {
+    let length = dw.len();
+    assert_eq!(scale.len(), length, "scale-tanh-shift backward: length of the scale");
+    assert_eq!(v.len(), length, "scale-tanh-shift backward: length of v");
+    assert_eq!(gradients.scale.len(), length, "scale-tanh-shift backward: length of ds");
+    assert_eq!(gradients.v.len(), length, "scale-tanh-shift backward: length of dv");
+    assert_eq!(gradients.shift.len(), length, "scale-tanh-shift backward: length of db");
+    let outputs = gradients
+        .scale
+        .chunks_mut(PIECE)
+        .zip(gradients.v.chunks_mut(PIECE))
+        .zip(gradients.shift.chunks_mut(PIECE));
+    let inputs = dw.chunks(PIECE).zip(scale.chunks(PIECE)).zip(v.chunks(PIECE));
+    for_each(length, outputs.zip(inputs), |(((dscale, dv), dshift), ((dw, scale), v))| {
+        backward_piece(dscale, dv, dshift, dw, scale, v);
+    });
+}
+
+/// `sum = sum_r weights[r] * matrices[r]`: the teacher's layers mixed by a layer factor. Without
+/// matrices the sum is zero.
+pub fn weighted_sum<R: Real>(sum: &mut [R], weights: &[R], matrices: &[&[R]]) {
+    assert_eq!(weights.len(), matrices.len(), "weighted sum: numbers of weights and matrices");
+    sum.fill(R::ZERO);
+    for (weight, matrix) in weights.iter().zip(matrices) {
+        crate::axpy(sum, *weight, matrix);
+    }
+}
+
+/// Gradients of [`weighted_sum`] in the weights: `dweights[r] += <matrices[r], dsum>`.
+pub fn add_weighted_sum_gradients<R: Real>(dweights: &mut [R], matrices: &[&[R]], dsum: &[R]) {
+    assert_eq!(dweights.len(), matrices.len(), "weighted sum: numbers of weights and matrices");
+    for (dweight, matrix) in dweights.iter_mut().zip(matrices) {
+        *dweight += R::from_f64(dot(matrix, dsum));
+    }
+}
+
+multiversion! {
+    fn forward_piece<R: Real>(w: &mut [R], scale: &[R], v: &[R], shift: &[R]) {
+        for (((w, scale), v), shift) in w.iter_mut().zip(scale).zip(v).zip(shift) {
+            *w = I::multiply_add(*scale, v.tanh::<I>(), *shift);
+        }
+    }
+
+    fn backward_piece<R: Real>(
+        dscale: &mut [R],
+        dv: &mut [R],
+        dshift: &mut [R],
+        dw: &[R],
+        scale: &[R],
+        v: &[R],
+    ) {
+        let outputs = dscale.iter_mut().zip(dv).zip(dshift);
+        let inputs = dw.iter().zip(scale).zip(v);
+        for (((dscale, dv), dshift), ((dw, scale), v)) in outputs.zip(inputs) {
+            let tanh = v.tanh::<I>();
+            *dscale = I::multiply_add(*dw, tanh, *dscale);
+            *dv = *dw * *scale * I::multiply_add(-tanh, tanh, R::ONE);
+            *dshift += *dw;
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Splitting work over the current rayon pool.
+
+use rayon::prelude::*;
+
+/// Elements in one piece of work; fixed, so that results do not depend on the number of threads.
+pub(crate) const PIECE: usize = 1 << 14;
+
+/// Work of at most this many elements runs on the calling thread.
+const INLINE: usize = 2 * PIECE;
+
+/// Rows of `width` elements that make one piece of work.
+pub(crate) fn rows_per_piece(width: usize) -> usize {
+    (PIECE / width.max(1)).max(1)
+}
+
+/// Runs `work` on every job, in parallel when `elements` (the size of all jobs) is worth it.
+///
+/// Jobs must write to disjoint places, so their order does not matter.
+pub(crate) fn for_each<J: Send>(
+    elements: usize,
+    jobs: impl Iterator<Item = J>,
+    work: impl Fn(J) + Sync + Send,
+) {
+    if elements <= INLINE || rayon::current_num_threads() == 1 {
+        jobs.for_each(work);
+    } else {
+        jobs.collect::<Vec<_>>().into_par_iter().for_each(work);
+    }
+}
+
+/// Runs `work` on every job and returns the results in the order of the jobs.
+pub(crate) fn map<J: Send, T: Send>(
+    elements: usize,
+    jobs: impl Iterator<Item = J>,
+    work: impl Fn(J) -> T + Sync + Send,
+) -> Vec<T> {
+    if elements <= INLINE || rayon::current_num_threads() == 1 {
+        jobs.map(work).collect()
+    } else {
+        jobs.collect::<Vec<_>>().into_par_iter().map(work).collect()
+    }
+}
+
+/// Mutable pieces of `piece` elements, or as many empty endless pieces when `values` is absent.
+pub(crate) fn optional_chunks<'a, R>(
+    values: Option<&'a mut [R]>,
+    piece: usize,
+) -> impl Iterator<Item = Option<&'a mut [R]>> {
+    let absent = values.is_none();
+    let chunks = values.unwrap_or_default().chunks_mut(piece.max(1)).map(Some);
+    chunks.chain(std::iter::repeat_with(|| None).take(if absent { usize::MAX } else { 0 }))
+}
+
+/// How many rows of `width` elements `length` elements are; panics when they do not divide.
+pub(crate) fn count_rows(operation: &str, length: usize, width: usize) -> usize {
+    let divisor = width.max(1);
+    assert!(length.is_multiple_of(divisor), "{operation}: {length} values in rows of {width}");
+    length / divisor
+}

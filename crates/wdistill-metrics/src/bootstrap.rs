@@ -1,0 +1,137 @@
+//! Bootstrap resampling (Koehn, EMNLP 2004), with sacreBLEU's definitions and its random numbers.
+
+use crate::random::Pcg64;
+use crate::{CorpusMetric, MetricsError, Score, Statistics};
+
+/// How to resample; the default is sacreBLEU's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bootstrap {
+    /// Resamples.
+    pub samples: usize,
+    /// The seed all resamples flow from, sacreBLEU's `SACREBLEU_SEED`.
+    pub seed: u64,
+}
+
+impl Default for Bootstrap {
+    fn default() -> Self {
+        Bootstrap { samples: 1000, seed: 12345 }
+    }
+}
+
+/// The spread of a score over resamples.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Confidence {
+    /// Mean score of the resamples.
+    pub mean: f64,
+    /// Half the distance from the 2.5th to the 97.5th percentile of the resamples: the `±` of a 95 % interval.
+    pub half_width: f64,
+}
+
+/// Two systems on the same test set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PairedBootstrap<S> {
+    /// Score of the baseline on the whole test set.
+    pub baseline: S,
+    /// Score of the system on the whole test set.
+    pub system: S,
+    /// Spread of the baseline.
+    pub baseline_confidence: Confidence,
+    /// Spread of the system.
+    pub system_confidence: Confidence,
+    /// Roughly the chance of a difference at least this large, were both systems equally good: with `d_i` the absolute
+    /// differences on resamples, `d` the one observed and `B` resamples, `(1 + #{i: d_i - mean(d) > d}) / (1 + B)`.
+    pub p_value: f64,
+}
+
+/// The spread of one system's score over resamples of its sentences.
+///
+/// # Errors
+/// No samples, or statistics that are not the metric's.
+pub fn confidence<M: CorpusMetric>(
+    metric: &M,
+    statistics: &Statistics,
+    bootstrap: Bootstrap,
+) -> Result<Confidence, MetricsError> {
+    let scores = resampled_scores(metric, statistics, bootstrap)?;
+    Ok(Confidence::of(&scores))
+}
+
+/// Compares a system with a baseline on resamples of the sentences they share.
+///
+/// Costs `samples * sentences` row sums for each system; nothing is tokenized or counted again.
+///
+/// # Errors
+/// No samples, systems of different length, or statistics that are not the metric's.
+pub fn paired_bootstrap<M: CorpusMetric>(
+    metric: &M,
+    baseline: &Statistics,
+    system: &Statistics,
+    bootstrap: Bootstrap,
+) -> Result<PairedBootstrap<M::Score>, MetricsError> {
+    if baseline.sentences() != system.sentences() {
+        return Err(MetricsError::SystemLines {
+            baseline: baseline.sentences(),
+            system: system.sentences(),
+        });
+    }
+    // The same seed and length draw the same sentences: that is what pairs the resamples.
+    let baseline_scores = resampled_scores(metric, baseline, bootstrap)?;
+    let system_scores = resampled_scores(metric, system, bootstrap)?;
+    let baseline = metric.score_of_totals(&baseline.totals());
+    let system = metric.score_of_totals(&system.totals());
+    let observed = (baseline.value() - system.value()).abs();
+    Ok(PairedBootstrap {
+        p_value: p_value(&baseline_scores, &system_scores, observed),
+        baseline_confidence: Confidence::of(&baseline_scores),
+        system_confidence: Confidence::of(&system_scores),
+        baseline,
+        system,
+    })
+}
+
+impl Confidence {
+    fn of(scores: &[f64]) -> Self {
+        let mut sorted = scores.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let cut = sorted.len() / 40;
+        let half_width = 0.5 * (sorted[sorted.len() - cut - 1] - sorted[cut]);
+        Confidence { mean: mean(&sorted), half_width }
+    }
+}
+
+fn p_value(baseline: &[f64], system: &[f64], observed: f64) -> f64 {
+    let differences: Vec<f64> =
+        baseline.iter().zip(system).map(|(left, right)| (right - left).abs()).collect();
+    let expected = mean(&differences);
+    let extreme = differences.iter().filter(|&&value| value - expected > observed).count();
+    (extreme + 1) as f64 / (differences.len() + 1) as f64
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// The score of each resample: as many sentences as there are, drawn with replacement.
+fn resampled_scores<M: CorpusMetric>(
+    metric: &M,
+    statistics: &Statistics,
+    bootstrap: Bootstrap,
+) -> Result<Vec<f64>, MetricsError> {
+    metric.check()?;
+    let (found, expected) = (statistics.width(), metric.statistics_width());
+    if found != expected {
+        return Err(MetricsError::StatisticsWidth { found, expected });
+    }
+    if bootstrap.samples == 0 {
+        return Err(MetricsError::NoSamples);
+    }
+    let lines = statistics.sentences();
+    let bound =
+        u32::try_from(lines).map_err(|_| MetricsError::TooManyLines { lines, limit: u32::MAX })?;
+    let mut generator = Pcg64::new(bootstrap.seed);
+    let scores = (0..bootstrap.samples).map(|_| {
+        let drawn = (0..lines).map(|_| generator.below(bound) as usize);
+        metric.score_of_totals(&statistics.sum_of(drawn)).value()
+    });
+    Ok(scores.collect())
+}

@@ -1,0 +1,182 @@
+//! The report as plain data.
+
+use serde::{Deserialize, Serialize};
+
+/// One run, complete: read alone, it says what was done and what came out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Headline.
+    pub title: String,
+    /// What is translated, and what the run was to find out.
+    pub task_description: String,
+    /// When the report was made, as the caller writes dates.
+    pub created: String,
+    /// Where it ran.
+    pub machine: Machine,
+    /// Commit of the program, if known.
+    pub commit: Option<String>,
+    /// Version of the program.
+    pub version: String,
+    /// The seed that every random choice came from.
+    pub seed: u64,
+    /// The recipe with all defaults filled in, as TOML.
+    pub recipe_toml: String,
+    /// The data sets, training first.
+    pub data: Vec<DataSet>,
+    /// How the systems were decoded.
+    pub decoding: Decoding,
+    /// One row a system, teacher first.
+    pub systems: Vec<SystemRow>,
+    /// Learning curves, one for each stage of each system.
+    pub curves: Vec<Curve>,
+    /// Paired bootstrap tests between systems.
+    pub comparisons: Vec<Comparison>,
+    /// Whatever a reader should know besides.
+    pub notes: Vec<String>,
+}
+
+/// The computer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Model of the processor.
+    pub cpu: String,
+    /// Physical cores.
+    pub cores: usize,
+    /// Threads that the run used.
+    pub threads: usize,
+    /// Main memory in GiB.
+    #[serde(with = "crate::json::number")]
+    pub memory_gib: f64,
+    /// Operating system and its version.
+    pub operating_system: String,
+    /// Instruction sets in use, such as `avx512f`.
+    pub features: Vec<String>,
+}
+
+/// One data set.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DataSet {
+    /// What it was used for: training, validation, test.
+    pub role: String,
+    /// Where it came from.
+    pub label: String,
+    /// Sentence pairs.
+    pub pairs: u64,
+    /// Subword tokens on the source side.
+    pub source_tokens: u64,
+    /// Subword tokens on the target side.
+    pub target_tokens: u64,
+    /// What was left out or changed, with counts.
+    pub notes: Vec<String>,
+}
+
+/// Settings of the search, the same for every system.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Decoding {
+    /// Hypotheses kept at each step; 1 is greedy search.
+    pub beam: usize,
+    /// Exponent of the length in the score of a hypothesis.
+    #[serde(with = "crate::json::number")]
+    pub length_penalty: f64,
+    /// Greatest target length as a multiple of the source length.
+    #[serde(with = "crate::json::number")]
+    pub max_ratio: f64,
+    /// Sentences decoded together.
+    pub batch: usize,
+}
+
+/// One system and its results.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SystemRow {
+    /// Name, unique in the report; curves and comparisons refer to it.
+    pub name: String,
+    /// What kind of system it is, in a few words.
+    pub description: String,
+    /// Layers, width and feed-forward width, such as `4x128/512 + 1x64/256`.
+    pub shape: String,
+    /// Trainable parameters of the system as it is used.
+    pub parameters: u64,
+    /// Updates in all stages together.
+    pub updates: u64,
+    /// BLEU on the validation set, 0 to 100.
+    #[serde(with = "crate::json::optional_number")]
+    pub bleu_validation: Option<f64>,
+    /// BLEU on the test set, 0 to 100.
+    #[serde(with = "crate::json::optional_number")]
+    pub bleu_test: Option<f64>,
+    /// chrF on the test set, 0 to 100.
+    #[serde(with = "crate::json::optional_number")]
+    pub chrf_test: Option<f64>,
+    /// Target tokens decoded in a second.
+    #[serde(with = "crate::json::optional_number")]
+    pub tokens_per_second: Option<f64>,
+    /// Sentences decoded in a second.
+    #[serde(with = "crate::json::optional_number")]
+    pub sentences_per_second: Option<f64>,
+    /// Decoding speed as a multiple of the reference system's.
+    #[serde(with = "crate::json::optional_number")]
+    pub speed_up: Option<f64>,
+    /// Seconds of training in all stages together.
+    #[serde(with = "crate::json::optional_number")]
+    pub training_seconds: Option<f64>,
+    /// How the scores were computed.
+    pub signatures: Signatures,
+}
+
+/// Signatures of the metrics in the manner of sacreBLEU: everything that a score depends on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Signatures {
+    /// Signature of BLEU.
+    pub bleu: Option<String>,
+    /// Signature of chrF.
+    pub chrf: Option<String>,
+}
+
+/// The course of one stage of one system.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Curve {
+    /// Name of the system.
+    pub system: String,
+    /// Name of the stage.
+    pub stage: String,
+    /// Measurements in the order in which they were made.
+    pub points: Vec<CurvePoint>,
+}
+
+/// What was measured after some update.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// Updates of the system so far, counted through all of its stages.
+    pub updates: u64,
+    /// Training loss per target token, in nats.
+    #[serde(with = "crate::json::optional_number")]
+    pub training_loss: Option<f64>,
+    /// Validation loss per target token, in nats.
+    #[serde(with = "crate::json::optional_number")]
+    pub validation_loss: Option<f64>,
+    /// BLEU on the validation set, 0 to 100.
+    #[serde(with = "crate::json::optional_number")]
+    pub validation_bleu: Option<f64>,
+}
+
+/// Paired bootstrap test of one system against another (Koehn, EMNLP 2004).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// The system with the higher score.
+    pub better: String,
+    /// The system it is compared with.
+    pub than: String,
+    /// The metric, such as `BLEU`.
+    pub metric: String,
+    /// Score of `better` less score of `than`.
+    #[serde(with = "crate::json::number")]
+    pub difference: f64,
+    /// Half the width of the 95% confidence interval of the difference.
+    #[serde(with = "crate::json::number")]
+    pub confidence_half_width: f64,
+    /// Probability of such a difference between equal systems.
+    #[serde(with = "crate::json::number")]
+    pub p_value: f64,
+    /// Bootstrap samples.
+    pub samples: u64,
+}

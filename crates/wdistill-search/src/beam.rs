@@ -1,0 +1,335 @@
+//! Beam search; greedy search is a beam of one.
+
+use std::cmp::Ordering;
+use std::ops::Range;
+
+use crate::settings::{SearchSettings, Stopping};
+use crate::step::{Scores, Step, StepModel, Vocabulary};
+
+/// Why a translation ended where it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// The model wrote the end token.
+    EndToken,
+    /// The maximum length was reached and the end token was not the most probable next word: the
+    /// translation is cut.
+    MaximumLength,
+}
+
+/// A finished translation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hypothesis {
+    /// Its words, without start and end token.
+    pub tokens: Vec<u32>,
+    /// `log_probability / (words + 1)^length_penalty`, see [`SearchSettings::score`].
+    pub score: f64,
+    /// Sum of the log-probabilities of its words and of the end token.
+    pub log_probability: f64,
+    /// Why it ended.
+    pub ending: Ending,
+}
+
+/// Why a search could not go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SearchError {
+    /// No translation could ever end.
+    #[error("token {0} ends a sentence and is forbidden")]
+    EndForbidden(u32),
+    /// Not a word.
+    #[error("token {token} is forbidden, but the vocabulary has {size} words")]
+    ForbiddenOutside {
+        /// The token.
+        token: u32,
+        /// Words of the vocabulary.
+        size: usize,
+    },
+    /// A log-probability is not a number, or infinite upwards.
+    #[error(
+        "sentence {sentence} of the batch, word {position}: the model's log-probability is \
+         {log_probability}; hint: look for NaN in its weights"
+    )]
+    NotANumber {
+        /// Number of the sentence in the batch, from 0.
+        sentence: usize,
+        /// Number of the target word, from 0.
+        position: usize,
+        /// What it is, in words.
+        log_probability: String,
+    },
+    /// The model allows no next word and no end.
+    #[error("sentence {sentence} of the batch, word {position}: no word may follow and no end")]
+    DeadEnd {
+        /// Number of the sentence in the batch, from 0.
+        sentence: usize,
+        /// Number of the target word, from 0.
+        position: usize,
+    },
+}
+
+/// Translates a batch: up to `n_best` hypotheses for each sentence (at least one), by falling score;
+/// of two equal ones, first the one that finished first. `source_words` counts the words of each
+/// source sentence without its end token.
+///
+/// At each step every sentence's continuations are ranked by log-probability (equal ones by the rank of
+/// the hypothesis, then by token). The end token finishes its hypothesis if it ranks among the first
+/// `beam`; the first `beam` other continuations live on. At the maximum length every hypothesis is
+/// ended, at the end token's true log-probability. This is fairseq's search (`sequence_generator.py`),
+/// apart from [`Stopping::NoneBetter`]. A beam of one is greedy search: always the most probable word.
+///
+/// # Errors
+/// [`SearchError`], when the settings do not suit the vocabulary or the model's scores make no sense.
+///
+/// # Panics
+/// If the model answers with other than `[rows, candidates]` scores.
+pub fn search<M: StepModel>(
+    model: &mut M,
+    source_words: &[usize],
+    settings: &SearchSettings,
+) -> Result<Vec<Vec<Hypothesis>>, SearchError> {
+    let vocabulary = model.vocabulary();
+    check_forbidden(settings, &vocabulary)?;
+    let new = source_words
+        .iter()
+        .enumerate()
+        .map(|(row, words)| Sentence::new(settings.maximum_length(*words), row, vocabulary.start));
+    let mut sentences: Vec<Sentence> = new.collect();
+    let candidates = settings.candidates(vocabulary.size);
+    for words in 0.. {
+        let rows_of_sentence: Vec<usize> = sentences.iter().map(|s| s.live.len()).collect();
+        let live = || sentences.iter().flat_map(|sentence| &sentence.live);
+        let tokens: Vec<u32> = live().map(|hypothesis| hypothesis.last).collect();
+        let parents: Vec<usize> = live().map(|hypothesis| hypothesis.parent).collect();
+        if tokens.is_empty() {
+            break;
+        }
+        let step = Step {
+            tokens: &tokens,
+            parents: &parents,
+            rows_of_sentence: &rows_of_sentence,
+            candidates,
+        };
+        let scores = model.step(&step);
+        assert_eq!(scores.best.len(), tokens.len() * candidates, "candidates of all rows");
+        assert_eq!(scores.end.len(), tokens.len(), "end scores of all rows");
+        let round = Round { settings, end: vocabulary.end, scores: &scores, candidates, words };
+        let mut first = 0;
+        for (index, sentence) in sentences.iter_mut().enumerate() {
+            let rows = first..first + sentence.live.len();
+            first = rows.end;
+            if !rows.is_empty() {
+                round.advance(index, sentence, rows)?;
+            }
+        }
+    }
+    Ok(sentences.into_iter().map(|sentence| sentence.best(settings.options().n_best)).collect())
+}
+
+fn check_forbidden(settings: &SearchSettings, vocabulary: &Vocabulary) -> Result<(), SearchError> {
+    if settings.is_forbidden(vocabulary.end) {
+        return Err(SearchError::EndForbidden(vocabulary.end));
+    }
+    let size = vocabulary.size;
+    match settings.options().forbidden.iter().find(|token| **token as usize >= size) {
+        Some(token) => Err(SearchError::ForbiddenOutside { token: *token, size }),
+        None => Ok(()),
+    }
+}
+
+/// A hypothesis that may go on.
+struct Live {
+    tokens: Vec<u32>,
+    /// Last of `tokens`, or the start token.
+    last: u32,
+    log_probability: f64,
+    /// Row of the step before that it extends.
+    parent: usize,
+}
+
+/// What became of one source sentence so far.
+struct Sentence {
+    /// By falling log-probability.
+    live: Vec<Live>,
+    /// In the order in which they finished.
+    finished: Vec<Hypothesis>,
+    /// Most words of its translation.
+    maximum: usize,
+}
+
+impl Sentence {
+    fn new(maximum: usize, row: usize, start: u32) -> Sentence {
+        let first = Live { tokens: Vec::new(), last: start, log_probability: 0.0, parent: row };
+        Sentence { live: vec![first], finished: Vec::new(), maximum }
+    }
+
+    fn best(mut self, n_best: usize) -> Vec<Hypothesis> {
+        self.finished.sort_by(|a, b| b.score.total_cmp(&a.score));
+        self.finished.truncate(n_best);
+        self.finished
+    }
+}
+
+/// A word that may follow one of a sentence's hypotheses.
+struct Continuation {
+    /// Number of the hypothesis among the sentence's live ones.
+    hypothesis: usize,
+    token: u32,
+    /// Of hypothesis and word together.
+    log_probability: f64,
+}
+
+impl Continuation {
+    /// Better ones first.
+    fn rank(&self, other: &Continuation) -> Ordering {
+        let order = other.log_probability.total_cmp(&self.log_probability);
+        order.then(self.hypothesis.cmp(&other.hypothesis)).then(self.token.cmp(&other.token))
+    }
+}
+
+/// One step of all sentences.
+struct Round<'a> {
+    settings: &'a SearchSettings,
+    end: u32,
+    scores: &'a Scores,
+    candidates: usize,
+    /// Words that every live hypothesis has.
+    words: usize,
+}
+
+impl Round<'_> {
+    /// Extends and finishes the hypotheses of one sentence, which own `rows` of the scores.
+    fn advance(
+        &self,
+        index: usize,
+        sentence: &mut Sentence,
+        rows: Range<usize>,
+    ) -> Result<(), SearchError> {
+        self.check_numbers(index, rows.clone())?;
+        if self.words == sentence.maximum {
+            self.end_all(sentence, rows);
+            return Ok(());
+        }
+        let beam = self.settings.options().beam;
+        let mut live = Vec::with_capacity(beam);
+        for (rank, next) in self.ranked(sentence, rows.clone()).into_iter().enumerate() {
+            if next.token == self.end && rank < beam {
+                self.finish(sentence, &next, Ending::EndToken);
+            } else if next.token != self.end && live.len() < beam {
+                live.push(extend(&sentence.live[next.hypothesis], &next, rows.start));
+            }
+        }
+        if live.is_empty() && sentence.finished.is_empty() {
+            return Err(SearchError::DeadEnd { sentence: index, position: self.words });
+        }
+        sentence.live = live;
+        if self.is_done(sentence) {
+            sentence.live.clear();
+        }
+        Ok(())
+    }
+
+    /// The candidates of one row.
+    fn row(&self, row: usize) -> &[crate::Candidate] {
+        &self.scores.best[row * self.candidates..][..self.candidates]
+    }
+
+    fn check_numbers(&self, sentence: usize, rows: Range<usize>) -> Result<(), SearchError> {
+        let best = rows.clone().flat_map(|row| self.row(row)).map(|c| c.log_probability);
+        let end = self.scores.end[rows].iter().copied();
+        match best.chain(end).find(|value| value.is_nan() || *value == f64::INFINITY) {
+            None => Ok(()),
+            Some(value) => Err(SearchError::NotANumber {
+                sentence,
+                position: self.words,
+                log_probability: value.to_string(),
+            }),
+        }
+    }
+
+    /// Everything that is allowed to follow, best first.
+    fn ranked(&self, sentence: &Sentence, rows: Range<usize>) -> Vec<Continuation> {
+        let end_allowed = self.words >= self.settings.options().minimum_length;
+        let allowed = |candidate: &&crate::Candidate| {
+            candidate.log_probability > f64::NEG_INFINITY
+                && !self.settings.is_forbidden(candidate.token)
+                && (end_allowed || candidate.token != self.end)
+        };
+        let of_row = |(hypothesis, row): (usize, usize)| {
+            let before = sentence.live[hypothesis].log_probability;
+            self.row(row).iter().filter(allowed).map(move |candidate| Continuation {
+                hypothesis,
+                token: candidate.token,
+                log_probability: before + candidate.log_probability,
+            })
+        };
+        let mut ranked: Vec<_> = rows.enumerate().flat_map(of_row).collect();
+        ranked.sort_by(Continuation::rank);
+        ranked
+    }
+
+    /// Ends every hypothesis at the maximum length.
+    fn end_all(&self, sentence: &mut Sentence, rows: Range<usize>) {
+        let ends = rows.clone().enumerate().map(|(hypothesis, row)| Continuation {
+            hypothesis,
+            token: self.end,
+            log_probability: sentence.live[hypothesis].log_probability + self.scores.end[row],
+        });
+        let mut ends: Vec<_> = ends.collect();
+        ends.sort_by(Continuation::rank);
+        for end in ends {
+            let mut allowed = self.row(rows.start + end.hypothesis).iter();
+            let best = allowed.find(|candidate| !self.settings.is_forbidden(candidate.token));
+            let ending = match best.is_some_and(|best| best.token == self.end) {
+                true => Ending::EndToken,
+                false => Ending::MaximumLength,
+            };
+            self.finish(sentence, &end, ending);
+        }
+        sentence.live.clear();
+    }
+
+    /// Adds a finished hypothesis, unless the beam is full of them and that was to be the end.
+    fn finish(&self, sentence: &mut Sentence, end: &Continuation, ending: Ending) {
+        let options = self.settings.options();
+        if options.stopping == Stopping::BeamFinished && sentence.finished.len() == options.beam {
+            return;
+        }
+        let tokens = sentence.live[end.hypothesis].tokens.clone();
+        sentence.finished.push(Hypothesis {
+            score: self.settings.score(end.log_probability, tokens.len()),
+            tokens,
+            log_probability: end.log_probability,
+            ending,
+        });
+    }
+
+    fn is_done(&self, sentence: &Sentence) -> bool {
+        let options = self.settings.options();
+        match options.stopping {
+            // Greedy search never looks past the end.
+            _ if options.beam == 1 => !sentence.finished.is_empty(),
+            Stopping::BeamFinished => sentence.finished.len() == options.beam,
+            Stopping::NoneBetter => {
+                let mut scores: Vec<f64> = sentence.finished.iter().map(|h| h.score).collect();
+                scores.sort_by(|a, b| b.total_cmp(a));
+                let worst = scores.get(options.n_best - 1);
+                let hope = sentence
+                    .live
+                    .first()
+                    .map(|best| self.settings.score(best.log_probability, sentence.maximum));
+                worst.is_some_and(|worst| hope.is_none_or(|hope| hope <= *worst))
+            }
+        }
+    }
+}
+
+fn extend(hypothesis: &Live, next: &Continuation, first_row: usize) -> Live {
+    let mut tokens = Vec::with_capacity(hypothesis.tokens.len() + 1);
+    tokens.extend_from_slice(&hypothesis.tokens);
+    tokens.push(next.token);
+    Live {
+        tokens,
+        last: next.token,
+        log_probability: next.log_probability,
+        parent: first_row + next.hypothesis,
+    }
+}

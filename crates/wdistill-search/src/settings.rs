@@ -1,0 +1,192 @@
+//! How to search: raw options, and settings that cannot be invalid.
+
+/// When a sentence is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stopping {
+    /// As soon as `beam` hypotheses are finished, as in fairseq (`sequence_generator.py`).
+    #[default]
+    BeamFinished,
+    /// As soon as `n_best` hypotheses are finished and no live one can still score higher than the
+    /// worst of these. A log-probability only falls, so a live hypothesis of log-probability `s` never
+    /// scores above `s / (maximum length + 1)^length_penalty`. With a beam of one this is the same as
+    /// [`BeamFinished`](Stopping::BeamFinished).
+    NoneBetter,
+}
+
+/// Most words of a translation, without its end token:
+/// `min(cap, floor(per_source_word * source words) + constant)`, where neither side counts its end token.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MaximumLength {
+    /// Target words for each source word.
+    pub per_source_word: f64,
+    /// Target words on top.
+    pub constant: usize,
+    /// Most target words for any source.
+    pub cap: usize,
+}
+
+impl Default for MaximumLength {
+    fn default() -> Self {
+        MaximumLength { per_source_word: 2.0, constant: 20, cap: 512 }
+    }
+}
+
+/// Raw options of a search; [`SearchSettings::new`] checks them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SearchOptions {
+    /// Live hypotheses of each sentence; 1 is greedy search.
+    pub beam: usize,
+    /// Exponent of the length in a hypothesis' score: 0 prefers short translations, 1 scores by the
+    /// mean log-probability.
+    pub length_penalty: f64,
+    /// Most words of a translation. A hypothesis that reaches it is ended by force, and says so
+    /// ([`Ending::MaximumLength`](crate::Ending::MaximumLength)).
+    pub maximum_length: MaximumLength,
+    /// Fewest words of a translation; the end token is not allowed before. Goes before the maximum.
+    pub minimum_length: usize,
+    /// Translations wanted for each sentence; at most `beam`.
+    pub n_best: usize,
+    /// When a sentence is done.
+    pub stopping: Stopping,
+    /// Tokens that are never written, such as padding. The probabilities of the others stay as they are.
+    pub forbidden: Vec<u32>,
+}
+
+impl Default for SearchOptions {
+    /// Beam 5, length penalty 1, the best translation only.
+    fn default() -> Self {
+        SearchOptions {
+            beam: 5,
+            length_penalty: 1.0,
+            maximum_length: MaximumLength::default(),
+            minimum_length: 0,
+            n_best: 1,
+            stopping: Stopping::default(),
+            forbidden: Vec::new(),
+        }
+    }
+}
+
+/// Why options were refused: every problem found.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("these search options do not hold together:\n  {}", .0.join("\n  "))]
+pub struct SettingsError(pub Vec<String>);
+
+/// Checked options.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SearchSettings {
+    options: SearchOptions,
+}
+
+impl SearchSettings {
+    /// Checks options against each other.
+    ///
+    /// # Errors
+    /// [`SettingsError`] with every problem found.
+    pub fn new(mut options: SearchOptions) -> Result<SearchSettings, SettingsError> {
+        options.forbidden.sort_unstable();
+        options.forbidden.dedup();
+        let problems = problems(&options);
+        match problems.is_empty() {
+            true => Ok(SearchSettings { options }),
+            false => Err(SettingsError(problems)),
+        }
+    }
+
+    /// The options, as checked; forbidden tokens are sorted and each appears once.
+    pub fn options(&self) -> &SearchOptions {
+        &self.options
+    }
+
+    /// Most words of the translation of a source of `source_words` words, neither with its end token.
+    pub fn maximum_length(&self, source_words: usize) -> usize {
+        let limit = self.options.maximum_length;
+        let proportional = (limit.per_source_word * source_words as f64).floor() as usize;
+        let most = proportional.saturating_add(limit.constant).min(limit.cap);
+        most.max(self.options.minimum_length)
+    }
+
+    /// `log_probability / (words + 1)^length_penalty`: the end token counts as a word
+    /// (fairseq, `sequence_generator.py`).
+    pub fn score(&self, log_probability: f64, words: usize) -> f64 {
+        log_probability / ((words + 1) as f64).powf(self.options.length_penalty)
+    }
+
+    pub(crate) fn is_forbidden(&self, token: u32) -> bool {
+        self.options.forbidden.binary_search(&token).is_ok()
+    }
+
+    /// Next words that each hypothesis must name so that none is missed: `beam` words that go on, the
+    /// end token, and as many as are thrown away.
+    pub(crate) fn candidates(&self, vocabulary: usize) -> usize {
+        (self.options.beam + 1 + self.options.forbidden.len()).min(vocabulary)
+    }
+}
+
+fn problems(options: &SearchOptions) -> Vec<String> {
+    let mut problems = Vec::new();
+    let SearchOptions { beam, n_best, length_penalty, minimum_length, maximum_length, .. } =
+        options;
+    if *beam == 0 {
+        problems.push("beam is 0, expected at least 1; hint: 1 is greedy search".to_string());
+    }
+    if *n_best == 0 || n_best > beam {
+        problems.push(format!("n_best is {n_best}, expected 1 to beam, which is {beam}"));
+    }
+    if !(length_penalty.is_finite() && *length_penalty >= 0.0) {
+        problems.push(format!("length_penalty is {length_penalty}, expected at least 0"));
+    }
+    let MaximumLength { per_source_word, constant, cap } = maximum_length;
+    if !(per_source_word.is_finite() && *per_source_word >= 0.0) {
+        problems.push(format!(
+            "maximum_length.per_source_word is {per_source_word}, expected at least 0"
+        ));
+    }
+    if *per_source_word == 0.0 && *constant == 0 {
+        problems.push(
+            "maximum_length allows no word: per_source_word and constant are both 0".to_string(),
+        );
+    }
+    if *cap == 0 || minimum_length > cap {
+        problems.push(format!(
+            "maximum_length.cap is {cap}, expected at least 1 and at least minimum_length, which is \
+             {minimum_length}"
+        ));
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_problems_are_reported_together() {
+        let options = SearchOptions {
+            beam: 0,
+            length_penalty: -1.0,
+            maximum_length: MaximumLength { per_source_word: f64::NAN, constant: 0, cap: 3 },
+            minimum_length: 4,
+            ..SearchOptions::default()
+        };
+        let SettingsError(problems) = SearchSettings::new(options).unwrap_err();
+        assert_eq!(problems.len(), 5, "{problems:#?}");
+        assert!(problems[1].contains("n_best is 1, expected 1 to beam, which is 0"));
+        let none = MaximumLength { per_source_word: 0.0, constant: 0, cap: 3 };
+        let options = SearchOptions { maximum_length: none, ..SearchOptions::default() };
+        assert!(SearchSettings::new(options).unwrap_err().to_string().contains("no word"));
+    }
+
+    #[test]
+    fn lengths_and_scores_follow_their_formulas() {
+        let settings = SearchSettings::new(SearchOptions {
+            maximum_length: MaximumLength { per_source_word: 1.5, constant: 2, cap: 12 },
+            minimum_length: 4,
+            length_penalty: 2.0,
+            ..SearchOptions::default()
+        })
+        .unwrap();
+        assert_eq!([0, 1, 3, 5, 7].map(|words| settings.maximum_length(words)), [4, 4, 6, 9, 12]);
+        assert_eq!(settings.score(-8.0, 3), -0.5);
+    }
+}
