@@ -12,7 +12,7 @@ pub enum FormatError {
     /// The operating system refused.
     #[error("cannot {action} {}: {error}", path.display())]
     Io {
-        /// What was tried: `read`, `write`, `create`, `rename`.
+        /// What was tried: `create`, `read` or `write`.
         action: &'static str,
         /// On which file or folder.
         path: PathBuf,
@@ -142,7 +142,7 @@ pub enum TensorProblem {
         /// The safetensors name of what they are, such as `F16`.
         found: String,
     },
-    /// Infinite numbers, or none at all.
+    /// Numbers that are infinite or NaN.
     NotFinite {
         /// Its name.
         name: String,

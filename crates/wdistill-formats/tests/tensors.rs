@@ -90,10 +90,11 @@ proptest! {
         let whole = fs::read(&path).unwrap();
         fs::write(&path, &whole[..cut.index(whole.len())]).unwrap();
         let error = read_tensors(&path).unwrap_err();
-        prop_assert!(matches!(
+        let refused = matches!(
             error,
             FormatError::NotSafetensors { .. } | FormatError::WrongLength { .. }
-        ));
+        );
+        prop_assert!(refused, "{}", error);
         prop_assert!(error.to_string().contains("c.safetensors"));
     }
 }

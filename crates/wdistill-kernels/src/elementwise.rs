@@ -28,13 +28,18 @@ pub fn add_row<R: Real>(y: &mut [R], row: &[R]) {
     for_each(y.len(), y.chunks_mut(piece), |y| add_row_piece(y, row));
 }
 
+/// Columns that one job of [`add_column_sums`] adds up.
+const SUM_COLUMNS: usize = 64;
+
+/// Rows that are added up on their own before they join the sum, which keeps rounding errors low.
+const SUM_ROWS: usize = 32;
+
 /// Adds the sum of each column of `values [rows, width]` to `sums [width]`.
 pub fn add_column_sums<R: Real>(sums: &mut [R], values: &[R]) {
-    const COLUMNS: usize = 64;
     let width = sums.len();
     count_rows("add_column_sums", values.len(), width);
-    for_each(values.len(), sums.chunks_mut(COLUMNS).enumerate(), |(index, sums)| {
-        add_column_sums_piece(sums, values, width, index * COLUMNS);
+    for_each(values.len(), sums.chunks_mut(SUM_COLUMNS).enumerate(), |(index, sums)| {
+        add_column_sums_piece(sums, values, width, index * SUM_COLUMNS);
     });
 }
 
@@ -156,10 +161,21 @@ multiversion! {
         }
     }
 
-    fn add_column_sums_piece<R: Real>(sums: &mut [R], values: &[R], width: usize, first_column: usize) {
-        for row in values.chunks_exact(width.max(1)) {
-            for (sum, value) in sums.iter_mut().zip(&row[first_column..]) {
-                *sum += *value;
+    fn add_column_sums_piece<R: Real>(
+        sums: &mut [R],
+        values: &[R],
+        width: usize,
+        first_column: usize,
+    ) {
+        for rows in values.chunks((SUM_ROWS * width).max(1)) {
+            let mut partial = [R::ZERO; SUM_COLUMNS];
+            for row in rows.chunks_exact(width) {
+                for (partial, value) in partial[..sums.len()].iter_mut().zip(&row[first_column..]) {
+                    *partial += *value;
+                }
+            }
+            for (sum, partial) in sums.iter_mut().zip(&partial) {
+                *sum += *partial;
             }
         }
     }

@@ -242,7 +242,8 @@ fn tanh_f32<I: Instructions>(x: f32) -> f32 {
     );
     let near = I::multiply_add(tail * square, x, x);
     let far = 1.0 - 2.0 / (exp_f32::<I>(magnitude + magnitude) + 1.0);
-    if magnitude < 0.625 { near } else { far.copysign(x) }
+    // The sign of both, so that a negative zero keeps its sign.
+    (if magnitude < 0.625 { near } else { far }).copysign(x)
 }
 
 /// By the rational Chebyshev fit of erfc in Press et al., Numerical Recipes, section 6.2

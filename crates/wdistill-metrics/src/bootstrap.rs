@@ -40,6 +40,8 @@ pub struct PairedBootstrap<S> {
     pub system_confidence: Confidence,
     /// Roughly the chance of a difference at least this large, were both systems equally good: with `d_i` the absolute
     /// differences on resamples, `d` the one observed and `B` resamples, `(1 + #{i: d_i - mean(d) > d}) / (1 + B)`.
+    ///
+    /// As in sacreBLEU, identical systems get the smallest value there is, `1 / (1 + B)`: compare the scores first.
     pub p_value: f64,
 }
 
@@ -59,6 +61,19 @@ pub fn confidence<M: CorpusMetric>(
 /// Compares a system with a baseline on resamples of the sentences they share.
 ///
 /// Costs `samples * sentences` row sums for each system; nothing is tokenized or counted again.
+///
+/// ```
+/// use wdistill_metrics::{Bleu, Bootstrap, CorpusMetric, paired_bootstrap};
+///
+/// let references = [["the cat sat on the mat today", "it is raining again in town"]];
+/// let bleu = Bleu::default();
+/// let teacher = bleu.corpus_statistics(&references[0], &references)?;
+/// let student = bleu.corpus_statistics(&["the cat sat on the mat", "it rains"], &references)?;
+/// let compared = paired_bootstrap(&bleu, &teacher, &student, Bootstrap::default())?;
+/// assert!(compared.baseline.score > compared.system.score);
+/// assert!(compared.p_value <= 1.0);
+/// # Ok::<(), wdistill_metrics::MetricsError>(())
+/// ```
 ///
 /// # Errors
 /// No samples, systems of different length, or statistics that are not the metric's.

@@ -91,3 +91,20 @@ fn rounded(value: f64, decimals: usize) -> String {
         None => shortest,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::rounded;
+
+    /// Expected: Python's `float(f"{value:.{decimals}f}")`, as `json.dumps` writes it.
+    #[test]
+    fn numbers_are_written_as_python_writes_them() {
+        assert_eq!(rounded(34.0, 2), "34.0");
+        assert_eq!(rounded(34.25, 1), "34.2");
+        assert_eq!(rounded(34.4, 0), "34.0");
+        assert_eq!(rounded(0.0, 1), "0.0");
+        assert_eq!(rounded(0.0001, 4), "0.0001");
+        assert_eq!(rounded(0.000012, 6), "1.2e-05");
+        assert_eq!(rounded(4e-12, 12), "4e-12");
+    }
+}

@@ -8,7 +8,8 @@ pub enum Case {
     /// `A` differs from `a` (`case:mixed`).
     #[default]
     Mixed,
-    /// Both sides are lowercased first (`case:lc`).
+    /// Both sides are lowercased first (`case:lc`), by the Unicode version of the Rust standard library. sacreBLEU uses
+    /// that of its Python, so the two may differ on capital letters younger than that Python.
     Lower,
 }
 

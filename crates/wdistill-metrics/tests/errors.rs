@@ -63,7 +63,7 @@ fn statistics_that_do_not_belong_together_are_refused() {
 }
 
 #[test]
-fn a_system_against_itself_is_not_significant() {
+fn identical_systems_get_the_smallest_p_value_as_in_sacrebleu() {
     let bleu = Bleu::default();
     let own =
         bleu.corpus_statistics(&["a b c d e", "f g h i j"], &[["a b c d x", "f g h i j"]]).unwrap();

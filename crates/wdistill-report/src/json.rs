@@ -126,7 +126,8 @@ mod tests {
     #[test]
     fn numbers_that_are_not_finite_survive() {
         let point = |loss| CurvePoint { training_loss: loss, ..CurvePoint::default() };
-        let losses = [Some(f64::INFINITY), Some(f64::NEG_INFINITY), Some(0.1), None, Some(f64::NAN)];
+        let losses =
+            [Some(f64::INFINITY), Some(f64::NEG_INFINITY), Some(0.1), None, Some(f64::NAN)];
         let points = losses.into_iter().map(point).collect();
         let report =
             Report { curves: vec![Curve { points, ..Curve::default() }], ..Report::default() };
@@ -140,7 +141,8 @@ mod tests {
 
     #[test]
     fn a_fault_is_reported_with_its_line_and_field() {
-        let text = to_json(&Report::default()).expect("JSON").replace("\"seed\": 0", "\"seed\": -1");
+        let text =
+            to_json(&Report::default()).expect("JSON").replace("\"seed\": 0", "\"seed\": -1");
         let error = from_json(&text).expect_err("a negative seed");
         let Error::Read { line, .. } = error else { panic!("{error:?}") };
         let expected = text.lines().position(|line| line.contains("seed")).map(|index| index + 1);

@@ -37,8 +37,17 @@ pub fn markdown(report: &Report) -> String {
 }
 
 const RESULT_HEADINGS: [&str; 11] = [
-    "System", "Shape", "Parameters", "Updates", "BLEU valid", "BLEU test", "chrF test", "Tokens/s",
-    "Sentences/s", "Speed-up", "Training",
+    "System",
+    "Shape",
+    "Parameters",
+    "Updates",
+    "BLEU valid",
+    "BLEU test",
+    "chrF test",
+    "Tokens/s",
+    "Sentences/s",
+    "Speed-up",
+    "Training",
 ];
 const COMPARISON_HEADINGS: [&str; 7] =
     ["Better", "Than", "Metric", "Difference", "Half-width", "p-value", "Samples"];
@@ -148,7 +157,8 @@ mod tests {
         report.systems[0].name = "a|b".to_string();
         let text = markdown(&report);
         let bars = |line: &str| line.replace("\\|", "").matches('|').count();
-        let rows: Vec<&str> = text.lines().skip_while(|line| !line.contains("Shape")).take(5).collect();
+        let rows: Vec<&str> =
+            text.lines().skip_while(|line| !line.contains("Shape")).take(5).collect();
         assert!(rows[2].contains("a\\|b"));
         assert!(rows.iter().all(|row| bars(row) == RESULT_HEADINGS.len() + 1), "{rows:?}");
     }

@@ -4,7 +4,13 @@ use crate::number::{grouped, multiple, or_dash, p_value, rate, score, short};
 use crate::{Comparison, Machine, Report, SystemRow};
 
 const HEADINGS: [&str; 8] = [
-    "System", "Parameters", "Updates", "BLEU valid", "BLEU test", "chrF test", "Tokens/s",
+    "System",
+    "Parameters",
+    "Updates",
+    "BLEU valid",
+    "BLEU test",
+    "chrF test",
+    "Tokens/s",
     "Speed-up",
 ];
 
@@ -26,9 +32,11 @@ pub fn text_table(report: &Report) -> String {
     }
     lines.push(String::new());
     lines.push("Conditions".to_string());
-    lines.extend(conditions(report).into_iter().map(|(name, value)| {
-        format!("  {name:<9} {}", printable(&value))
-    }));
+    lines.extend(
+        conditions(report)
+            .into_iter()
+            .map(|(name, value)| format!("  {name:<9} {}", printable(&value))),
+    );
     lines.extend(report.notes.iter().map(|note| format!("  {:<9} {}", "Note", printable(note))));
     lines.push(String::new());
     lines.join("\n")
@@ -202,10 +210,7 @@ Conditions
         let mut report = example();
         report.systems[1].signatures.bleu = Some("nrefs:1|case:lc|tok:13a".to_string());
         let text = text_table(&report);
-        assert!(
-            text.contains("BLEU nrefs:1|case:mixed|tok:13a (teacher, distilled)\n"),
-            "{text}"
-        );
+        assert!(text.contains("BLEU nrefs:1|case:mixed|tok:13a (teacher, distilled)\n"), "{text}");
         assert!(text.contains("BLEU nrefs:1|case:lc|tok:13a (from scratch)\n"), "{text}");
     }
 }

@@ -107,7 +107,10 @@ impl fmt::Display for SourceProblem {
                 write!(f, "line {line} has no tokens, expected at least the end token {end}")
             }
             SourceProblem::UnknownToken { line, token, vocabulary } => {
-                write!(f, "line {line} has token {token}, but the vocabulary has {vocabulary} words")
+                write!(
+                    f,
+                    "line {line} has token {token}, but the vocabulary has {vocabulary} words"
+                )
             }
             SourceProblem::TooLong { line, words, longest } => {
                 write!(f, "line {line} has {words} words, at most {longest} are allowed")
@@ -319,11 +322,7 @@ impl Translator {
     }
 }
 
-fn unreadable(
-    source: &[u32],
-    line: usize,
-    vocabularies: &Vocabularies,
-) -> Option<SourceProblem> {
+fn unreadable(source: &[u32], line: usize, vocabularies: &Vocabularies) -> Option<SourceProblem> {
     let (end, vocabulary) = (vocabularies.source_end, vocabularies.source);
     if source.last() != Some(&end) {
         return Some(SourceProblem::NoEnd { line, end, found: source.last().copied() });

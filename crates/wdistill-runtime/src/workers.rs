@@ -36,10 +36,12 @@ impl Workers {
                 }
             }
         };
+        let work_off = &work_off;
         let mut results = std::thread::scope(|scope| {
-            let work_off = &work_off;
-            let start = |pool: &'_ rayon::ThreadPool| scope.spawn(move || pool.install(work_off));
-            let threads: Vec<_> = self.pools.iter().map(start).collect();
+            let mut threads = Vec::with_capacity(self.pools.len());
+            for pool in &self.pools {
+                threads.push(scope.spawn(move || pool.install(work_off)));
+            }
             let join = |thread: std::thread::ScopedJoinHandle<'_, Vec<(usize, T)>>| {
                 thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };

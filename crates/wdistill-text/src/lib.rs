@@ -1,1 +1,47 @@
-//! To be written.
+//! The text side of training a translation model: subword vocabularies, parallel corpora and their
+//! checks, encoded corpora, and batches in a resumable order.
+//!
+//! The usual path through the crate:
+//!
+//! 1. [`ParallelText::read`] reads two files that are aligned line by line.
+//! 2. [`Vocabulary::train`] learns subwords from one side, or from both for a joint vocabulary.
+//! 3. [`encode_corpus`] turns the text into an [`EncodedCorpus`] and says in a [`CorpusReport`]
+//!    which pairs look wrong and which were left out.
+//! 4. [`BatchOrder`] gives batches of pair numbers for training; its [`Position`] goes into a
+//!    checkpoint. [`sorted_batches`] does the same for validation.
+//!
+//! ```
+//! use wdistill_text::{SubwordModel, Vocabulary, VocabularySettings};
+//!
+//! let lines = ["a dog runs", "a dog sleeps", "two dogs run"];
+//! let settings = VocabularySettings::new(SubwordModel::Bpe, 280);
+//! let trained = Vocabulary::train(lines, &settings)?;
+//! let ids = trained.vocabulary.encode("a dog ▁ 🐕");
+//! assert_eq!(trained.vocabulary.decode(&ids)?, "a dog ▁ 🐕");
+//! # Ok::<(), wdistill_text::TextError>(())
+//! ```
+
+mod batches;
+mod corpus;
+mod encoded;
+mod error;
+mod hash;
+mod lines;
+mod random;
+mod vocabulary;
+
+pub use batches::{
+    BatchOrder, BatchSettings, PairLength, Position, sorted_batches, sorted_source_batches,
+};
+pub use corpus::{
+    Action, CheckedCorpus, CorpusLimits, CorpusReport, CorpusRole, Example, Finding, FindingKind,
+    PairPolicy, ParallelText, encode_corpus,
+};
+pub use encoded::{CorpusStatistics, EncodedCorpus, SideStatistics};
+pub use error::TextError;
+pub use hash::hash_file;
+pub use lines::{Occurrences, TextLines, read_lines};
+pub use vocabulary::{
+    BASE_SIZE, END_ID, FIRST_BYTE_ID, SubwordModel, TrainedVocabulary, UNKNOWN_ID, Vocabulary,
+    VocabularySettings,
+};

@@ -1,0 +1,166 @@
+//! The translator: order, independence of neighbours, and what it refuses and reports.
+
+mod common;
+
+use common::{END, START, WORDS, model, models, sentences};
+use wdistill_model::{Architecture, Dense, Model};
+use wdistill_runtime::{
+    LongSource, SourceProblem, TranslateError, Translations, Translator, TranslatorError,
+    TranslatorOptions,
+};
+use wdistill_search::{Ending, MaximumLength, SearchOptions};
+
+fn nano() -> Model<Dense<f32>> {
+    model(Architecture::preset("transformer-nano").unwrap(), 3)
+}
+
+fn translate(
+    model: &Model<Dense<f32>>,
+    options: TranslatorOptions,
+    sources: &[Vec<u32>],
+) -> Result<Translations, TranslateError> {
+    Translator::new(model.clone(), options).unwrap().translate_ids(sources)
+}
+
+#[test]
+fn a_translation_depends_on_neither_neighbours_nor_batch_size_nor_threads() {
+    let mut sources = sentences(40, 15);
+    sources.insert(17, vec![END]);
+    for model in models() {
+        let search = SearchOptions { beam: 3, n_best: 2, ..SearchOptions::default() };
+        let run = |threads, batch_tokens| {
+            let search = search.clone();
+            let options =
+                TranslatorOptions { threads, batch_tokens, search, ..TranslatorOptions::default() };
+            translate(&model, options, &sources).unwrap()
+        };
+        let alone = run(1, 1);
+        assert_eq!(alone.report.batches, 40);
+        for (threads, batch_tokens) in [(1, 100), (1, 100_000), (2, 300), (3, 100_000)] {
+            let together = run(threads, batch_tokens);
+            assert!(together.report.batches < 40);
+            assert_eq!(together.hypotheses.len(), sources.len());
+            for (alone, together) in alone.hypotheses.iter().zip(&together.hypotheses) {
+                assert_eq!(alone.len(), together.len());
+                for (alone, together) in alone.iter().zip(together) {
+                    assert_eq!(alone.tokens, together.tokens);
+                    assert_eq!(alone.ending, together.ending);
+                    assert!((alone.score - together.score).abs() < 1e-5);
+                }
+            }
+        }
+        // The same settings twice give the same bits, whichever thread took which batch.
+        assert_eq!(run(3, 200), run(3, 200));
+    }
+}
+
+#[test]
+fn results_come_in_the_order_of_the_sources() {
+    let model = nano();
+    let sources = sentences(30, 12);
+    let options = TranslatorOptions { batch_tokens: 200, threads: 2, ..Default::default() };
+    let forwards = translate(&model, options.clone(), &sources).unwrap().hypotheses;
+    let reversed: Vec<_> = sources.iter().rev().cloned().collect();
+    let backwards = translate(&model, options, &reversed).unwrap().hypotheses;
+    let tokens = |h: &Vec<wdistill_search::Hypothesis>| h[0].tokens.clone();
+    let forwards: Vec<_> = forwards.iter().map(tokens).collect();
+    assert_eq!(forwards, backwards.iter().rev().map(tokens).collect::<Vec<_>>());
+    let different: std::collections::HashSet<_> = forwards.iter().collect();
+    assert!(different.len() > 5, "equal translations show no order");
+}
+
+#[test]
+fn an_empty_source_has_the_empty_translation() {
+    let result = translate(&nano(), TranslatorOptions::default(), &[vec![END], vec![END]]).unwrap();
+    assert_eq!((result.report.empty_sources, result.report.batches), (2, 0));
+    let best = &result.hypotheses[1][0];
+    assert_eq!((best.tokens.len(), best.score, best.ending), (0, 0.0, Ending::EndToken));
+    let nothing = translate(&nano(), TranslatorOptions::default(), &[]).unwrap();
+    assert_eq!(nothing, Translations::default());
+}
+
+#[test]
+fn long_sources_are_refused_by_line_or_truncated_and_reported() {
+    let long = vec![1, 2, 3, 4, 5, END];
+    let sources = [vec![7, END], long, vec![1, 2, 3, END]];
+    let options = TranslatorOptions { longest_source: 3, ..Default::default() };
+    let refused = translate(&nano(), options.clone(), &sources).unwrap_err();
+    let problem = SourceProblem::TooLong { line: 2, words: 5, longest: 3 };
+    assert_eq!(refused, TranslateError::Sources(vec![problem]));
+    assert!(refused.to_string().contains("line 2 has 5 words, at most 3"), "{refused}");
+    let options = TranslatorOptions { long_source: LongSource::Truncate, ..options };
+    let truncated = translate(&nano(), options, &sources).unwrap();
+    assert_eq!(truncated.report.truncated_sources, [2]);
+    assert_eq!(truncated.report.source_tokens, 2 + 4 + 4);
+    assert_eq!(truncated.hypotheses[1][0].tokens, truncated.hypotheses[2][0].tokens);
+}
+
+#[test]
+fn unreadable_sources_are_all_named() {
+    let outside = WORDS as u32;
+    let sources = [vec![], vec![3, END], vec![3], vec![outside, END]];
+    let error = translate(&nano(), TranslatorOptions::default(), &sources).unwrap_err();
+    let expected = vec![
+        SourceProblem::NoEnd { line: 1, end: END, found: None },
+        SourceProblem::NoEnd { line: 3, end: END, found: Some(3) },
+        SourceProblem::UnknownToken { line: 4, token: outside, vocabulary: WORDS },
+    ];
+    assert_eq!(error, TranslateError::Sources(expected));
+    let many = vec![vec![]; 14];
+    let error = translate(&nano(), TranslatorOptions::default(), &many).unwrap_err().to_string();
+    assert!(error.contains("14 source sentences") && error.contains("and 4 more"), "{error}");
+}
+
+#[test]
+fn translations_cut_at_the_maximum_length_are_counted() {
+    let sources = sentences(20, 6);
+    let maximum_length = MaximumLength { per_source_word: 0.0, constant: 2, cap: 2 };
+    let search = SearchOptions { maximum_length, ..SearchOptions::default() };
+    let options = TranslatorOptions { search, ..TranslatorOptions::default() };
+    let result = translate(&nano(), options, &sources).unwrap();
+    let best = || result.hypotheses.iter().map(|hypotheses| &hypotheses[0]);
+    assert!(best().all(|best| best.tokens.len() <= 2));
+    let cut: Vec<usize> =
+        (1..).zip(best()).filter(|(_, b)| b.ending == Ending::MaximumLength).map(|c| c.0).collect();
+    assert!(!cut.is_empty());
+    assert_eq!(result.report.cut_translations, cut);
+    let tokens: usize = best().map(|best| best.tokens.len() + 1).sum();
+    assert_eq!(result.report.target_tokens, tokens);
+}
+
+#[test]
+fn the_start_token_can_be_forbidden_and_the_end_cannot() {
+    let sources = sentences(20, 6);
+    let run = |forbidden| {
+        let search = SearchOptions { forbidden, ..SearchOptions::default() };
+        let options = TranslatorOptions { search, ..TranslatorOptions::default() };
+        translate(&nano(), options, &sources)
+    };
+    let writes = |translations: &Translations, token| {
+        translations.hypotheses.iter().flatten().any(|h| h.tokens.contains(&token))
+    };
+    let free = run(vec![]).unwrap();
+    let favourite = free.hypotheses[0][0].tokens[0];
+    assert!(!writes(&run(vec![START, favourite]).unwrap(), favourite));
+    assert!(!writes(&run(vec![START]).unwrap(), START));
+    assert!(matches!(run(vec![END]).unwrap_err(), TranslateError::Search { .. }));
+}
+
+#[test]
+fn a_broken_model_is_named_with_the_lines_of_its_batch() {
+    let mut model = nano();
+    model.weights.decoder.layers[0].feed_forward.down.bias[0] = f32::NAN;
+    let sources = [vec![END], vec![3, END]];
+    let error = translate(&model, TranslatorOptions::default(), &sources).unwrap_err().to_string();
+    assert!(error.starts_with("the batch of lines 2: ") && error.contains("NaN"), "{error}");
+}
+
+#[test]
+fn all_problems_of_the_options_are_reported_together() {
+    let search = SearchOptions { beam: 0, ..SearchOptions::default() };
+    let options = TranslatorOptions { threads: 0, longest_source: 0, search, ..Default::default() };
+    let Err(TranslatorError::Options(problems)) = Translator::new(nano(), options) else {
+        panic!("accepted")
+    };
+    assert_eq!(problems.len(), 4, "{problems:#?}");
+}

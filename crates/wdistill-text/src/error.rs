@@ -1,0 +1,185 @@
+use std::path::PathBuf;
+
+/// Everything that can go wrong on the text side.
+#[derive(Debug, thiserror::Error)]
+pub enum TextError {
+    /// A file could not be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// What was tried, such as `read`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// A text file holds bytes that are not UTF-8.
+    #[error(
+        "{}:{line}: not valid UTF-8 at byte {byte_in_line} of the line (byte {byte_in_file} of the \
+         file, both counted from 0). hint: convert the file to UTF-8", path.display()
+    )]
+    InvalidUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+        /// Offset of the first bad byte in its line, from 0.
+        byte_in_line: usize,
+        /// Offset of the first bad byte in the file, from 0.
+        byte_in_file: usize,
+    },
+    /// The two sides of a parallel corpus have different numbers of lines.
+    #[error(
+        "{} has {source_lines} lines but {} has {target_lines}. hint: line N of one file must \
+         translate line N of the other; an empty line stands for a missing sentence",
+        source_path.display(), target_path.display()
+    )]
+    UnequalLines {
+        /// The source side's file.
+        source_path: PathBuf,
+        /// Its number of lines.
+        source_lines: usize,
+        /// The target side's file.
+        target_path: PathBuf,
+        /// Its number of lines.
+        target_lines: usize,
+    },
+    /// A validation or test set has an empty line, and nothing may be left out of such a set.
+    #[error("{}:{line}: empty line in a set from which nothing may be left out", path.display())]
+    EmptyLine {
+        /// The file.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+    },
+    /// No pair of a corpus is left.
+    #[error("{} and {}: none of {lines} pairs is left\n{report}", source_path.display(), target_path.display())]
+    NothingLeft {
+        /// The source side's file.
+        source_path: PathBuf,
+        /// The target side's file.
+        target_path: PathBuf,
+        /// Pairs that were read.
+        lines: usize,
+        /// The report, as text.
+        report: String,
+    },
+    /// A setting is outside its range.
+    #[error("{name} is {found}, expected {expected}")]
+    Setting {
+        /// The setting's name.
+        name: &'static str,
+        /// Its value.
+        found: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// The requested vocabulary cannot even hold the base tokens and the alphabet.
+    #[error(
+        "vocabulary size {requested} is too small: {base} are needed for the special tokens, the \
+         256 bytes and an alphabet of {alphabet} characters. hint: ask for more, or lower the \
+         character coverage"
+    )]
+    VocabularyTooSmall {
+        /// The size asked for.
+        requested: usize,
+        /// The smallest size possible.
+        base: usize,
+        /// Characters in the alphabet.
+        alphabet: usize,
+    },
+    /// The training text holds no word at all.
+    #[error("the text to train a vocabulary on has no words ({lines} lines, all empty)")]
+    NoText {
+        /// Lines that were read.
+        lines: usize,
+    },
+    /// The training text is longer than the trainer can count.
+    #[error(
+        "the text to train a vocabulary on has {characters} characters, at most {limit} can be \
+         counted. hint: train on a sample of the lines"
+    )]
+    TooMuchText {
+        /// Characters in the text.
+        characters: u64,
+        /// The largest number.
+        limit: u64,
+    },
+    /// The subword trainer failed.
+    #[error("training the {model} vocabulary failed: {message}")]
+    Training {
+        /// `bpe` or `unigram`.
+        model: &'static str,
+        /// What the trainer said.
+        message: String,
+    },
+    /// A vocabulary file does not hold a vocabulary.
+    #[error("{}: not a vocabulary: {message}", path.display())]
+    VocabularyFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// An id to decode is outside the vocabulary.
+    #[error("id {id} at position {position} is outside the vocabulary of {size}")]
+    InvalidId {
+        /// The id.
+        id: u32,
+        /// Where it stands, from 0.
+        position: usize,
+        /// The vocabulary's size.
+        size: usize,
+    },
+    /// The end-of-sentence id stands among the ids to decode.
+    #[error(
+        "the end-of-sentence id at position {position} of {length} ids is not text. hint: pass \
+         only the ids before it"
+    )]
+    EndInText {
+        /// Where it stands, from 0.
+        position: usize,
+        /// How many ids there are.
+        length: usize,
+    },
+    /// One pair alone is larger than a batch may be.
+    #[error(
+        "pair {index} has {source_length} source and {target_length} target tokens, more than the \
+         {max_tokens} a batch may hold. hint: lower the tokens per sentence or allow larger batches"
+    )]
+    PairTooLong {
+        /// The pair's number, from 0.
+        index: usize,
+        /// Its source tokens.
+        source_length: usize,
+        /// Its target tokens.
+        target_length: usize,
+        /// The limit.
+        max_tokens: usize,
+    },
+    /// There is nothing to make batches of.
+    #[error("there are no pairs to make batches of")]
+    NoPairs,
+    /// A saved position does not fit the order it is given to.
+    #[error(
+        "position {offset} of epoch {epoch} does not exist: an epoch has {batches} batches. hint: \
+         the corpus or the batch settings changed since the position was saved"
+    )]
+    InvalidPosition {
+        /// The position's epoch.
+        epoch: u64,
+        /// The position's offset.
+        offset: u64,
+        /// Batches in an epoch.
+        batches: u64,
+    },
+}
+
+/// For `map_err`: gives an input or output error the file it happened on.
+pub(crate) fn file_error(
+    action: &'static str,
+    path: &std::path::Path,
+) -> impl FnOnce(std::io::Error) -> TextError {
+    let path = path.to_path_buf();
+    move |source| TextError::File { action, path, source }
+}

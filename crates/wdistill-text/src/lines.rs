@@ -1,0 +1,155 @@
+//! Reading text files line by line, with the checks that need raw bytes.
+
+use crate::error::{TextError, file_error};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+/// How many examples of one kind of finding are kept.
+pub(crate) const EXAMPLES: usize = 5;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// How often something was seen, and where first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Occurrences {
+    /// How often.
+    pub count: usize,
+    /// Line numbers, from 1, of the first five.
+    pub first_lines: Vec<usize>,
+}
+
+impl Occurrences {
+    fn add(&mut self, line: usize) {
+        self.count += 1;
+        if self.first_lines.len() < EXAMPLES {
+            self.first_lines.push(line);
+        }
+    }
+}
+
+/// The lines of a text file, without line endings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextLines {
+    /// Where the lines were read.
+    pub path: PathBuf,
+    /// The lines, in order. Only a line feed ends a line: other characters that some tools treat as
+    /// line breaks (U+2028, form feed, a lone carriage return) stay inside their line.
+    pub lines: Vec<String>,
+    /// A byte order mark at the start of the file, which was stripped.
+    pub byte_order_mark: Occurrences,
+    /// Lines that ended with carriage return and line feed; both were stripped.
+    pub carriage_returns: Occurrences,
+}
+
+/// Reads a UTF-8 text file.
+///
+/// # Errors
+/// [`TextError::File`] when it cannot be read, [`TextError::InvalidUtf8`] with the first bad byte.
+pub fn read_lines(path: &Path) -> Result<TextLines, TextError> {
+    let file = File::open(path).map_err(file_error("open", path))?;
+    let mut reader = BufReader::with_capacity(1 << 16, file);
+    let mut text = TextLines {
+        path: path.to_path_buf(),
+        lines: Vec::new(),
+        byte_order_mark: Occurrences::default(),
+        carriage_returns: Occurrences::default(),
+    };
+    let mut start_of_line = 0;
+    let mut bytes = Vec::new();
+    loop {
+        bytes.clear();
+        let length = reader.read_until(b'\n', &mut bytes).map_err(file_error("read", path))?;
+        if length == 0 {
+            return Ok(text);
+        }
+        text.push_line(&bytes, start_of_line)?;
+        start_of_line += length;
+    }
+}
+
+impl TextLines {
+    fn push_line(&mut self, bytes: &[u8], start_of_line: usize) -> Result<(), TextError> {
+        let line = self.lines.len() + 1;
+        let mut content = bytes;
+        if let Some(without_feed) = content.strip_suffix(b"\n") {
+            content = without_feed;
+            if let Some(without_return) = content.strip_suffix(b"\r") {
+                content = without_return;
+                self.carriage_returns.add(line);
+            }
+        }
+        if line == 1
+            && let Some(without_mark) = content.strip_prefix(BYTE_ORDER_MARK)
+        {
+            content = without_mark;
+            self.byte_order_mark.add(line);
+        }
+        // Offsets count from the raw line, a byte order mark included, as an editor would show them.
+        let stripped = if line == 1 { self.byte_order_mark.count * BYTE_ORDER_MARK.len() } else { 0 };
+        let valid = std::str::from_utf8(content).map_err(|error| {
+            let byte_in_line = stripped + error.valid_up_to();
+            TextError::InvalidUtf8 {
+                path: self.path.clone(),
+                line,
+                byte_in_line,
+                byte_in_file: start_of_line + byte_in_line,
+            }
+        })?;
+        self.lines.push(valid.to_owned());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Result<TextLines, TextError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("text.de");
+        std::fs::write(&path, bytes).unwrap();
+        read_lines(&path)
+    }
+
+    #[test]
+    fn a_last_line_counts_with_and_without_its_line_feed() {
+        assert_eq!(read(b"a\nb\n").unwrap().lines, ["a", "b"]);
+        assert_eq!(read(b"a\nb").unwrap().lines, ["a", "b"]);
+        assert_eq!(read(b"a\n\n").unwrap().lines, ["a", ""]);
+        assert!(read(b"").unwrap().lines.is_empty());
+    }
+
+    #[test]
+    fn only_a_line_feed_ends_a_line() {
+        let text = read("a\u{2028}b\u{85}c\x0cd\re\x0bf\n".as_bytes()).unwrap();
+        assert_eq!(text.lines, ["a\u{2028}b\u{85}c\x0cd\re\x0bf"]);
+        assert_eq!(text.carriage_returns.count, 0);
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_carriage_returns_are_stripped_and_counted() {
+        let text = read(b"\xef\xbb\xbfa\r\nb\nc\r\n\xef\xbb\xbfd").unwrap();
+        assert_eq!(text.lines, ["a", "b", "c", "\u{feff}d"]);
+        assert_eq!(text.byte_order_mark, Occurrences { count: 1, first_lines: vec![1] });
+        assert_eq!(text.carriage_returns, Occurrences { count: 2, first_lines: vec![1, 3] });
+    }
+
+    #[test]
+    fn invalid_utf8_is_located() {
+        // Line 1 takes bytes 0 to 7; line 2 is `x`, an e acute in Latin-1, `y`.
+        let error = read(b"Stra\xc3\x9fe\nx\xe9y\n").unwrap_err();
+        match error {
+            TextError::InvalidUtf8 { line, byte_in_line, byte_in_file, .. } => {
+                assert_eq!((line, byte_in_line, byte_in_file), (2, 1, 9));
+            }
+            other => panic!("{other}"),
+        }
+        let error = read(b"\xef\xbb\xbfa\xff").unwrap_err();
+        assert!(
+            matches!(error, TextError::InvalidUtf8 { line: 1, byte_in_line: 4, byte_in_file: 4, .. }),
+            "{error}"
+        );
+    }
+}

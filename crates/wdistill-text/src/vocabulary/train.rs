@@ -1,0 +1,258 @@
+//! Learning subwords from lines, the same for the same lines on every run.
+
+use super::words::{Segment, WordSplitter, choose_alphabet, may_join_alphabet};
+use super::{BASE_SIZE, Vocabulary};
+use crate::error::TextError;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use tokenizers::models::bpe::{BPE, BpeTrainer};
+use tokenizers::models::unigram::{Unigram, UnigramTrainer};
+use tokenizers::{Model, Result as TrainerResult};
+
+/// Log probabilities are kept in units of one over this.
+pub(super) const SCORE_UNITS: f64 = 1e6;
+
+/// A merge seen less often than this would only memorise one word.
+const MINIMUM_PAIR_COUNT: u64 = 2;
+
+/// Longest unigram piece in characters, as in SentencePiece.
+const LONGEST_UNIGRAM_PIECE: usize = 16;
+
+/// The step by which the unigram trainer separates the scores of characters it had dropped.
+const DROPPED_CHARACTER_STEP: f64 = 0.0001;
+
+/// The trainers count in 32 bits.
+const MOST_CHARACTERS: u64 = i32::MAX as u64;
+
+/// Which subwords to learn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SubwordModel {
+    /// Byte pair encoding (Sennrich et al. 2016).
+    Bpe,
+    /// Unigram language model (Kudo 2018).
+    Unigram,
+}
+
+impl SubwordModel {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bpe => "bpe",
+            Self::Unigram => "unigram",
+        }
+    }
+}
+
+/// How to train a vocabulary.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VocabularySettings {
+    /// Which subwords.
+    pub model: SubwordModel,
+    /// Number of tokens, with the 258 special and byte tokens.
+    pub size: usize,
+    /// Share of the text's characters (spaces aside) that the alphabet covers, above 0 and at most
+    /// 1. Rarer characters are spelled in bytes, which also gives the byte tokens some training.
+    pub character_coverage: f64,
+}
+
+impl VocabularySettings {
+    /// These subwords and size, with a character coverage of 0.9995 (SentencePiece's).
+    pub fn new(model: SubwordModel, size: usize) -> Self {
+        Self { model, size, character_coverage: 0.9995 }
+    }
+}
+
+/// A vocabulary and how large it became.
+#[derive(Clone, Debug)]
+pub struct TrainedVocabulary {
+    /// The vocabulary.
+    pub vocabulary: Vocabulary,
+    /// The size that was asked for.
+    pub requested: usize,
+    /// Its size: less than requested if the text does not support more pieces.
+    pub obtained: usize,
+}
+
+/// Words with their counts, sorted, and the characters they are made of.
+struct WordCounts {
+    words: Vec<(String, u32)>,
+    alphabet: HashSet<char>,
+}
+
+impl Vocabulary {
+    /// Learns a vocabulary. The same lines in the same order give the same file to the byte, on any
+    /// number of threads. For a joint vocabulary chain both sides' lines.
+    ///
+    /// # Errors
+    /// [`TextError::NoText`] without any word, [`TextError::VocabularyTooSmall`] if the size leaves
+    /// no room for the alphabet, [`TextError::Setting`] for a coverage out of range,
+    /// [`TextError::TooMuchText`] and [`TextError::Training`] when the trainer gives up.
+    pub fn train<I>(lines: I, settings: &VocabularySettings) -> Result<TrainedVocabulary, TextError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let coverage = settings.character_coverage;
+        if !(coverage > 0.0 && coverage <= 1.0) {
+            return Err(TextError::Setting {
+                name: "character_coverage",
+                found: coverage.to_string(),
+                expected: "a share above 0 and at most 1",
+            });
+        }
+        let counts = count_words(lines, coverage)?;
+        let (alphabet, base) = (counts.alphabet.len(), BASE_SIZE + counts.alphabet.len());
+        if settings.size < base {
+            return Err(TextError::VocabularyTooSmall { requested: settings.size, base, alphabet });
+        }
+        let pieces = settings.size - BASE_SIZE;
+        let vocabulary = match settings.model {
+            SubwordModel::Bpe => train_bpe(counts, pieces),
+            SubwordModel::Unigram => train_unigram(counts, pieces),
+        };
+        let failed = |message| TextError::Training { model: settings.model.name(), message };
+        let vocabulary = vocabulary.map_err(failed)?;
+        let obtained = vocabulary.size();
+        Ok(TrainedVocabulary { vocabulary, requested: settings.size, obtained })
+    }
+}
+
+fn count_words<I>(lines: I, coverage: f64) -> Result<WordCounts, TextError>
+where
+    I: IntoIterator,
+    I::Item: AsRef<str>,
+{
+    let splitter = WordSplitter::new();
+    let mut raw: HashMap<String, u64> = HashMap::new();
+    let mut line_count = 0;
+    for line in lines {
+        line_count += 1;
+        splitter.for_each_segment(line.as_ref(), may_join_alphabet, |segment| {
+            if let Segment::Word(word) = segment {
+                match raw.get_mut(word) {
+                    Some(count) => *count += 1,
+                    None => drop(raw.insert(word.to_owned(), 1)),
+                }
+            }
+        });
+    }
+    if raw.is_empty() {
+        return Err(TextError::NoText { lines: line_count });
+    }
+    let characters = count_characters(&raw);
+    let total = characters.values().sum();
+    if total > MOST_CHARACTERS {
+        return Err(TextError::TooMuchText { characters: total, limit: MOST_CHARACTERS });
+    }
+    let alphabet = choose_alphabet(&characters, coverage);
+    Ok(WordCounts { words: within_alphabet(&raw, &alphabet), alphabet })
+}
+
+fn count_characters(words: &HashMap<String, u64>) -> BTreeMap<char, u64> {
+    let mut characters = BTreeMap::new();
+    for (word, count) in words {
+        for character in word.chars() {
+            *characters.entry(character).or_insert(0) += count;
+        }
+    }
+    characters
+}
+
+/// Cuts words where encoding will cut them, sorted so that no hash map's order remains.
+fn within_alphabet(words: &HashMap<String, u64>, alphabet: &HashSet<char>) -> Vec<(String, u32)> {
+    let mut cut: BTreeMap<String, u32> = BTreeMap::new();
+    for (word, &count) in words {
+        for run in word.split(|character| !alphabet.contains(&character)) {
+            if !run.is_empty() {
+                // The total was checked to fit in 31 bits.
+                *cut.entry(run.to_owned()).or_insert(0) += count as u32;
+            }
+        }
+    }
+    cut.into_iter().collect()
+}
+
+fn train_bpe(counts: WordCounts, pieces: usize) -> Result<Vocabulary, String> {
+    let trainer = BpeTrainer::builder()
+        .show_progress(false)
+        .min_frequency(MINIMUM_PAIR_COUNT)
+        .vocab_size(pieces)
+        .initial_alphabet(counts.alphabet)
+        .build();
+    let words = counts.words.into_iter().map(|(word, count)| (word.into(), u64::from(count)));
+    let words = words.collect();
+    let mut model = BPE::default();
+    on_one_thread(|| trainer.do_train(&words, &mut model))?;
+    let mut numbered: Vec<(String, u32)> = model.get_vocab().into_iter().collect();
+    numbered.sort_unstable_by_key(|&(_, number)| number);
+    Vocabulary::from_merges(numbered.into_iter().map(|(piece, _)| piece).collect(), merges(&model)?)
+}
+
+/// The merges by rank; the model shows them only in its serialised form.
+fn merges(model: &BPE) -> Result<Vec<(String, String)>, String> {
+    let mut value = serde_json::to_value(model).map_err(|error| error.to_string())?;
+    serde_json::from_value(value["merges"].take()).map_err(|error| error.to_string())
+}
+
+fn train_unigram(counts: WordCounts, pieces: usize) -> Result<Vocabulary, String> {
+    // The trainer misses its size when that leaves no room beside the alphabet; what it gives too
+    // much is taken away below.
+    let size = pieces.max(counts.alphabet.len() + 1);
+    let trainer = UnigramTrainer::builder()
+        .show_progress(false)
+        .vocab_size(u32::try_from(size).map_err(|error| error.to_string())?)
+        .max_piece_length(LONGEST_UNIGRAM_PIECE)
+        .initial_alphabet(counts.alphabet.into_iter().collect())
+        .build()
+        .map_err(|error| error.to_string())?;
+    let mut model = Unigram::default();
+    // Sums of floating-point counts depend on how words are spread over threads.
+    on_one_thread(|| trainer.do_train(counts.words, &mut model))?;
+    let mut scored: Vec<(String, f64)> = model.iter().cloned().collect();
+    if let Some((piece, score)) = scored.iter().find(|(_, score)| !score.is_finite()) {
+        return Err(format!("piece {piece:?} got the score {score}: too little text"));
+    }
+    settle_dropped_characters(&mut scored);
+    let mut kept = keep_best(scored, pieces);
+    kept.sort_by(|(a, x), (b, y)| y.cmp(x).then_with(|| a.cmp(b)));
+    let (names, scores) = kept.into_iter().unzip();
+    Vocabulary::from_scores(names, scores)
+}
+
+/// Characters that lost all their probability are put back by the trainer with the smallest scores,
+/// in a hash map's order. Handing out the same scores in code point order makes them repeatable.
+fn settle_dropped_characters(scored: &mut [(String, f64)]) {
+    let is_character = |piece: &str| piece.chars().nth(1).is_none();
+    let lowest = scored.iter().map(|&(_, score)| score).fold(f64::INFINITY, f64::min);
+    let characters = scored.iter().filter(|(piece, _)| is_character(piece)).count();
+    let highest = lowest + characters as f64 * DROPPED_CHARACTER_STEP;
+    let mut dropped: Vec<&mut (String, f64)> = scored
+        .iter_mut()
+        .filter(|(piece, score)| is_character(piece) && *score <= highest)
+        .collect();
+    let mut scores: Vec<f64> = dropped.iter().map(|entry| entry.1).collect();
+    scores.sort_by(f64::total_cmp);
+    dropped.sort_by(|a, b| a.0.cmp(&b.0));
+    for (entry, score) in dropped.into_iter().zip(scores) {
+        entry.1 = score;
+    }
+}
+
+/// Rounds scores to their unit and keeps all characters and the best other pieces, `pieces` in all.
+fn keep_best(scored: Vec<(String, f64)>, pieces: usize) -> Vec<(String, i64)> {
+    let mut rounded: Vec<(String, i64)> =
+        scored.into_iter().map(|(piece, score)| (piece, (score * SCORE_UNITS).round() as i64)).collect();
+    let is_longer = |piece: &str| piece.chars().nth(1).is_some();
+    rounded.sort_by(|(a, x), (b, y)| {
+        is_longer(a).cmp(&is_longer(b)).then(y.cmp(x)).then_with(|| a.cmp(b))
+    });
+    rounded.truncate(pieces);
+    rounded
+}
+
+/// Runs a trainer in a pool of one thread: it has no setting for it that is not global.
+fn on_one_thread<T: Send>(train: impl FnOnce() -> TrainerResult<T> + Send) -> Result<T, String> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    let pool = pool.map_err(|error| error.to_string())?;
+    pool.install(train).map_err(|error| error.to_string())
+}

@@ -1,0 +1,134 @@
+//! Everything a run needs to go on as if it had never stopped, in one file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use wdistill_formats::{Tensor, read_tensors, write_tensors};
+use wdistill_text::Position;
+
+use crate::error::TrainError;
+use crate::step::Moments;
+use crate::trainable::Trainable;
+
+/// Sums since the last line of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Window {
+    /// Smoothed loss.
+    pub smoothed: f64,
+    /// Negative log-likelihood.
+    pub negative_log_likelihood: f64,
+    /// Target tokens.
+    pub tokens: u64,
+    /// Gradient norms.
+    pub gradient_norms: f64,
+    /// Updates.
+    pub updates: u64,
+    /// Updates whose gradient was clipped.
+    pub clipped: u64,
+    /// Seconds.
+    pub seconds: f64,
+}
+
+/// The best validation so far.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// Updates done.
+    pub updates: u64,
+    /// BLEU, or the loss with its sign turned: higher is better.
+    pub score: f64,
+}
+
+/// How far a run has come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// What the run was told, as one text; a checkpoint of other settings is refused.
+    pub fingerprint: String,
+    /// Updates done.
+    pub updates: u64,
+    /// The next batch.
+    pub position: Position,
+    /// Sums since the last line of the log.
+    pub window: Window,
+    /// Best validation.
+    pub best: Option<Best>,
+    /// Validations since then.
+    pub stale_validations: u64,
+    /// Updates at which there are snapshots, rising.
+    pub snapshots: Vec<u64>,
+    /// Seconds of training.
+    pub seconds: f64,
+}
+
+const STATE: &str = "state";
+
+/// Writes parameters, moments and state; a kill at any moment leaves the old file or the new one.
+///
+/// # Errors
+/// [`TrainError::Format`].
+pub fn save(
+    path: &Path,
+    state: &State,
+    trainable: &mut dyn Trainable,
+    moments: &Moments,
+) -> Result<(), TrainError> {
+    let parameters = trainable.parameters_mut();
+    let tensors = parameters.iter().zip(moments.first.iter().zip(&moments.second)).flat_map(
+        |((name, values), (first, second))| {
+            [("parameter", &**values), ("first", first), ("second", second)]
+                .map(|(kind, data)| (format!("{kind}.{name}"), vec![data.len()], data))
+        },
+    );
+    let text = serde_json::to_string(state).expect("a state is plain data");
+    write_tensors(path, tensors, &BTreeMap::from([(STATE.to_string(), text)]))?;
+    Ok(())
+}
+
+/// Reads a checkpoint into parameters and moments.
+///
+/// # Errors
+/// [`TrainError::Checkpoint`] if it was written with other settings or for other parameters, or
+/// [`TrainError::Format`].
+pub fn load(
+    path: &Path,
+    fingerprint: &str,
+    trainable: &mut dyn Trainable,
+    moments: &mut Moments,
+) -> Result<State, TrainError> {
+    let refuse = |problem: String| TrainError::Checkpoint { path: path.to_path_buf(), problem };
+    let (mut tensors, metadata) = read_tensors(path)?;
+    let text = metadata.get(STATE).ok_or_else(|| refuse("it holds no state".to_string()))?;
+    let state: State =
+        serde_json::from_str(text).map_err(|error| refuse(format!("its state: {error}")))?;
+    if state.fingerprint != fingerprint {
+        return Err(refuse(format!(
+            "it was written with other settings or data:\n  found    {}\n  expected {fingerprint}\n  \
+             hint: choose another output folder, or remove this one to start over",
+            state.fingerprint
+        )));
+    }
+    let mut take = |kind: &str, name: &str, place: &mut [f32]| {
+        let Some(Tensor { data, .. }) = tensors.remove(&format!("{kind}.{name}")) else {
+            return Err(refuse(format!("it lacks {kind}.{name}")));
+        };
+        if data.len() != place.len() {
+            let (found, expected) = (data.len(), place.len());
+            return Err(refuse(format!(
+                "{kind}.{name} has {found} numbers, expected {expected}"
+            )));
+        }
+        place.copy_from_slice(&data);
+        Ok(())
+    };
+    let places = moments.first.iter_mut().zip(&mut moments.second);
+    for ((name, values), (first, second)) in trainable.parameters_mut().into_iter().zip(places) {
+        take("parameter", &name, values)?;
+        take("first", &name, first)?;
+        take("second", &name, second)?;
+    }
+    if let Some(name) = tensors.keys().next() {
+        return Err(refuse(format!("it holds {name}, which this run does not train")));
+    }
+    trainable.refresh();
+    Ok(state)
+}

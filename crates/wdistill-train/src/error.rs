@@ -1,0 +1,106 @@
+//! What can go wrong between a corpus and a student.
+
+use std::path::{Path, PathBuf};
+
+use wdistill_formats::FormatError;
+use wdistill_generator::GrowError;
+use wdistill_metrics::MetricsError;
+use wdistill_model::ConfigError;
+use wdistill_runtime::{TranslateError, TranslatorError};
+use wdistill_text::TextError;
+
+/// Why a stage stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// A file could not be read or written.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// Settings that contradict themselves or each other.
+    #[error("{place}:\n  {}", problems.join("\n  "))]
+    Settings {
+        /// What they are the settings of.
+        place: String,
+        /// Each problem in a line.
+        problems: Vec<String>,
+    },
+    /// A recipe that cannot be read.
+    #[error("{}: {problem}", path.display())]
+    Recipe {
+        /// The recipe.
+        path: PathBuf,
+        /// Line, expected and found.
+        problem: String,
+    },
+    /// A line of a log, or a JSON file, that does not hold what it should.
+    #[error("{}:{line}: {problem}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A checkpoint that does not fit the run.
+    #[error("the checkpoint {} does not fit: {problem}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        problem: String,
+    },
+    /// The loss or its gradient is not a number any more.
+    #[error(
+        "update {update}: the loss is {loss} and its gradient's norm {gradient_norm}; the last \
+         checkpoint is kept; hint: a lower learning rate, a longer warm-up, or clip_norm = 1"
+    )]
+    Diverged {
+        /// The update.
+        update: u64,
+        /// Loss a token.
+        loss: f64,
+        /// Norm of the gradient.
+        gradient_norm: f64,
+    },
+    /// Pseudo data that does not belong to the training source.
+    #[error("pseudo data {}: {problem}", path.display())]
+    PseudoData {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        problem: String,
+    },
+    /// Teacher and student do not fit.
+    #[error(transparent)]
+    Grow(#[from] GrowError),
+    /// A configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A file of weights.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// A corpus or vocabulary.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// A metric.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// Options of a translator.
+    #[error(transparent)]
+    Translator(#[from] TranslatorError),
+    /// A translation.
+    #[error(transparent)]
+    Translate(#[from] TranslateError),
+}
+
+impl TrainError {
+    /// Adds the path to an input or output error.
+    pub fn io(path: &Path) -> impl FnOnce(std::io::Error) -> TrainError + '_ {
+        move |error| TrainError::Io { path: path.to_path_buf(), error }
+    }
+}

@@ -1,0 +1,269 @@
+//! What a run tells: a line that is always current, and `metrics.jsonl`.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::{Deserialize, Serialize};
+use wdistill_formats::atomic_write;
+
+use crate::error::TrainError;
+
+/// One line of `metrics.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Event {
+    /// Means over the updates since the line before.
+    Training(TrainingEvent),
+    /// A validation.
+    Validation(ValidationEvent),
+}
+
+impl Event {
+    /// Updates done when it was written.
+    pub fn updates(&self) -> u64 {
+        match self {
+            Event::Training(event) => event.updates,
+            Event::Validation(event) => event.updates,
+        }
+    }
+}
+
+/// Means over some updates.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainingEvent {
+    /// Updates done.
+    pub updates: u64,
+    /// Label-smoothed cross-entropy a target token, in nats.
+    pub loss: f64,
+    /// `e` to the negative log-likelihood a token.
+    pub perplexity: f64,
+    /// Of the last update.
+    pub learning_rate: f64,
+    /// Mean norm of the gradient before clipping.
+    pub gradient_norm: f64,
+    /// Updates whose gradient was clipped.
+    pub clipped_updates: u64,
+    /// Target tokens.
+    pub tokens: u64,
+    /// Target tokens a second.
+    pub tokens_per_second: f64,
+    /// Seconds of training since the run began, without the time between interruptions.
+    pub seconds: f64,
+}
+
+/// One validation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ValidationEvent {
+    /// Updates done.
+    pub updates: u64,
+    /// Label-smoothed cross-entropy a target token, in nats.
+    pub loss: f64,
+    /// `e` to the negative log-likelihood a token.
+    pub perplexity: f64,
+    /// BLEU of decoded text; absent if the criterion is the loss.
+    pub bleu: Option<f64>,
+    /// Whether it is the best so far.
+    pub best: bool,
+    /// Translations that were cut at the maximum length.
+    pub cut_translations: usize,
+    /// Seconds of training since the run began.
+    pub seconds: f64,
+}
+
+/// `metrics.jsonl` of a run.
+pub struct MetricsLog {
+    path: PathBuf,
+    file: File,
+}
+
+impl MetricsLog {
+    /// Opens the log of a run that goes on after `updates`: later lines, written by a run that was
+    /// killed before its next checkpoint, are removed, since they will be written again.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`], or [`TrainError::Json`] for a line that is no event.
+    pub fn open(path: &Path, updates: u64) -> Result<MetricsLog, TrainError> {
+        let kept: Vec<Event> =
+            read_events(path)?.into_iter().filter(|event| event.updates() <= updates).collect();
+        let text: String = kept.iter().map(line).collect();
+        atomic_write(path, text.as_bytes())?;
+        let file = File::options().append(true).open(path).map_err(TrainError::io(path))?;
+        Ok(MetricsLog { path: path.to_path_buf(), file })
+    }
+
+    /// Appends a line.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`].
+    pub fn write(&mut self, event: &Event) -> Result<(), TrainError> {
+        self.file.write_all(line(event).as_bytes()).map_err(TrainError::io(&self.path))
+    }
+}
+
+fn line(event: &Event) -> String {
+    serde_json::to_string(event).expect("an event is plain data") + "\n"
+}
+
+/// All events of a log; none if there is no log. A last line that was cut off by a kill is left out.
+///
+/// # Errors
+/// [`TrainError::Io`], or [`TrainError::Json`] for another line that is no event.
+pub fn read_events(path: &Path) -> Result<Vec<Event>, TrainError> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let file = File::open(path).map_err(TrainError::io(path))?;
+    let lines: Vec<String> =
+        BufReader::new(file).lines().collect::<Result<_, _>>().map_err(TrainError::io(path))?;
+    let mut events = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
+        match serde_json::from_str(line) {
+            Ok(event) => events.push(event),
+            Err(_) if index + 1 == lines.len() => {}
+            Err(error) => {
+                let (path, line) = (path.to_path_buf(), index + 1);
+                let problem = format!("not a line of metrics: {error}");
+                return Err(TrainError::Json { path, line, problem });
+            }
+        }
+    }
+    Ok(events)
+}
+
+/// Where progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Display {
+    /// One line that is redrawn, and lasting lines above it.
+    Terminal,
+    /// Plain lines.
+    Lines,
+    /// Nowhere.
+    Silent,
+}
+
+impl Display {
+    /// A redrawn line on a terminal, plain lines elsewhere.
+    pub fn detect() -> Display {
+        match std::io::stderr().is_terminal() {
+            true => Display::Terminal,
+            false => Display::Lines,
+        }
+    }
+}
+
+/// Shows on standard error how far a stage has come.
+pub struct Progress {
+    display: Display,
+    stage: String,
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// For a stage of `total` steps.
+    pub fn new(display: Display, stage: &str, total: u64) -> Progress {
+        let bar = match display {
+            Display::Terminal => ProgressBar::new(total),
+            Display::Lines | Display::Silent => ProgressBar::hidden(),
+        };
+        let style = "{prefix:.bold} {wide_bar} {pos}/{len} {msg} {eta} left";
+        bar.set_style(ProgressStyle::with_template(style).expect("a constant template"));
+        bar.set_prefix(stage.to_string());
+        Progress { display, stage: stage.to_string(), bar }
+    }
+
+    /// Moves the line, in a run that had done `done` steps already.
+    pub fn resume_at(&self, done: u64) {
+        self.bar.set_position(done);
+        self.bar.reset_eta();
+    }
+
+    /// Moves the line and sets its message.
+    pub fn update(&self, done: u64, message: impl FnOnce() -> String) {
+        if self.display == Display::Terminal {
+            self.bar.set_position(done);
+            self.bar.set_message(message());
+        }
+    }
+
+    /// Shows something that lasts.
+    pub fn say(&self, text: &str) {
+        match self.display {
+            Display::Terminal => self.bar.suspend(|| eprintln!("{}: {text}", self.stage)),
+            Display::Lines => eprintln!("{}: {text}", self.stage),
+            Display::Silent => {}
+        }
+    }
+
+    /// Shows something that matters only where no line is redrawn.
+    pub fn log(&self, text: &str) {
+        if self.display == Display::Lines {
+            self.say(text);
+        }
+    }
+
+    /// Removes the line.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A duration in words: `45s`, `3m05s`, `2h07m`.
+pub fn in_words(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds}s"),
+        (0, minutes, seconds) => format!("{minutes}m{seconds:02}s"),
+        (hours, minutes, _) => format!("{hours}h{minutes:02}m"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn validation(updates: u64) -> Event {
+        Event::Validation(ValidationEvent {
+            updates,
+            loss: 2.5,
+            perplexity: 9.0,
+            bleu: Some(20.0),
+            best: true,
+            cut_translations: 0,
+            seconds: 1.0,
+        })
+    }
+
+    #[test]
+    fn lines_after_the_checkpoint_and_a_cut_line_are_removed_on_resume() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let mut log = MetricsLog::open(&path, 0).unwrap();
+        for updates in [10, 20, 30] {
+            log.write(&validation(updates)).unwrap();
+        }
+        log.file.write_all(b"{\"kind\":\"trai").unwrap();
+        drop(log);
+        let mut log = MetricsLog::open(&path, 20).unwrap();
+        log.write(&validation(30)).unwrap();
+        let updates: Vec<u64> = read_events(&path).unwrap().iter().map(Event::updates).collect();
+        assert_eq!(updates, [10, 20, 30]);
+    }
+
+    #[test]
+    fn a_damaged_line_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        std::fs::write(&path, format!("oops\n{}", line(&validation(1)))).unwrap();
+        let error = read_events(&path).unwrap_err().to_string();
+        assert!(error.contains("metrics.jsonl:1"), "{error}");
+    }
+
+    #[test]
+    fn durations_in_words() {
+        let words = [5, 65, 7500].map(|seconds| in_words(Duration::from_secs(seconds)));
+        assert_eq!(words, ["5s", "1m05s", "2h05m"]);
+    }
+}

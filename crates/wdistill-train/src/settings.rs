@@ -1,0 +1,182 @@
+//! What a training run is told.
+
+use serde::{Deserialize, Serialize};
+
+/// Which weights a run hands on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Selection {
+    /// Those after the last update.
+    Last,
+    /// Those of the best validation.
+    Best,
+    /// The mean of the last snapshots.
+    #[default]
+    Average,
+}
+
+/// What "best" means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Criterion {
+    /// Lowest validation loss; validation decodes nothing.
+    Loss,
+    /// Highest validation BLEU of decoded text.
+    #[default]
+    Bleu,
+}
+
+/// Settings of one training run; equal for a teacher, a student and a generator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainingSettings {
+    /// Optimiser steps.
+    pub updates: u64,
+    /// Most tokens of a batch: sentences times the longest of either side.
+    pub max_tokens: usize,
+    /// Batches whose gradients make one update.
+    pub accumulation: usize,
+    /// Highest learning rate, reached at the end of the warm-up.
+    pub learning_rate: f64,
+    /// Updates over which the learning rate rises linearly from 0.
+    pub warm_up: u64,
+    /// Decay of Adam's moments.
+    pub adam_betas: [f64; 2],
+    /// Adam's epsilon.
+    pub adam_epsilon: f64,
+    /// Probability mass spread over wrong words.
+    pub label_smoothing: f64,
+    /// Longest gradient, as a Euclidean norm over all parameters; 0 for no limit.
+    pub clip_norm: f64,
+    /// Updates between lines of the log.
+    pub log_every: u64,
+    /// Updates between validations.
+    pub validate_every: u64,
+    /// What makes a validation the best.
+    pub criterion: Criterion,
+    /// Stop after this many validations without a new best; 0 for never.
+    pub patience: u64,
+    /// Updates between checkpoints.
+    pub checkpoint_every: u64,
+    /// Updates between snapshots for averaging.
+    pub snapshot_every: u64,
+    /// Snapshots averaged.
+    pub average_last: usize,
+    /// Which weights to hand on.
+    pub selection: Selection,
+}
+
+impl Default for TrainingSettings {
+    /// The paper's settings, scaled to nothing: 30,000 updates of 4,096 tokens.
+    fn default() -> Self {
+        TrainingSettings {
+            updates: 30_000,
+            max_tokens: 4096,
+            accumulation: 1,
+            learning_rate: 7e-4,
+            warm_up: 4000,
+            adam_betas: [0.9, 0.98],
+            adam_epsilon: 1e-9,
+            label_smoothing: 0.1,
+            clip_norm: 0.0,
+            log_every: 50,
+            validate_every: 1000,
+            criterion: Criterion::Bleu,
+            patience: 0,
+            checkpoint_every: 500,
+            snapshot_every: 1000,
+            average_last: 5,
+            selection: Selection::Average,
+        }
+    }
+}
+
+impl TrainingSettings {
+    /// Everything that makes no sense, each in a line.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let at_least_one = [
+            ("updates", self.updates),
+            ("max_tokens", self.max_tokens as u64),
+            ("accumulation", self.accumulation as u64),
+            ("log_every", self.log_every),
+            ("validate_every", self.validate_every),
+            ("checkpoint_every", self.checkpoint_every),
+            ("snapshot_every", self.snapshot_every),
+            ("average_last", self.average_last as u64),
+        ];
+        for (name, value) in at_least_one {
+            if value == 0 {
+                problems.push(format!("{name} is 0, expected at least 1"));
+            }
+        }
+        let [beta1, beta2] = self.adam_betas;
+        let below_one = [
+            ("adam_betas[0]", beta1),
+            ("adam_betas[1]", beta2),
+            ("label_smoothing", self.label_smoothing),
+        ];
+        for (name, value) in below_one {
+            if !(0.0..1.0).contains(&value) {
+                problems.push(format!("{name} is {value}, expected 0 <= value < 1"));
+            }
+        }
+        let positive = [("learning_rate", self.learning_rate), ("adam_epsilon", self.adam_epsilon)];
+        for (name, value) in positive {
+            if !(value > 0.0 && value.is_finite()) {
+                problems.push(format!("{name} is {value}, expected more than 0"));
+            }
+        }
+        if !(self.clip_norm >= 0.0 && self.clip_norm.is_finite()) {
+            problems.push(format!("clip_norm is {}, expected 0 or more", self.clip_norm));
+        }
+        problems
+    }
+
+    /// The learning rate of an update, counted from 1: a linear rise over the warm-up, then a fall with
+    /// the inverse square root (fairseq, `inverse_square_root_schedule.py`):
+    ///
+    /// `rate * min(update / warm_up, sqrt(warm_up / update))`
+    pub fn learning_rate_at(&self, update: u64) -> f64 {
+        let (update, warm_up) = (update as f64, self.warm_up.max(1) as f64);
+        self.learning_rate * (update / warm_up).min((warm_up / update).sqrt())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schedule_rises_linearly_and_falls_with_the_inverse_square_root() {
+        let settings = TrainingSettings { warm_up: 4000, ..TrainingSettings::default() };
+        let close = |update, rate: f64| {
+            let ours = settings.learning_rate_at(update);
+            assert!((ours - rate).abs() < 1e-12, "{update}: {ours}");
+        };
+        close(1, 7e-4 / 4000.0);
+        close(2000, 3.5e-4);
+        close(4000, 7e-4);
+        close(16000, 3.5e-4);
+    }
+
+    #[test]
+    fn without_warm_up_the_first_update_has_the_full_rate() {
+        let settings = TrainingSettings { warm_up: 0, ..TrainingSettings::default() };
+        assert_eq!(settings.learning_rate_at(1), 7e-4);
+    }
+
+    #[test]
+    fn all_problems_are_named() {
+        let settings = TrainingSettings {
+            updates: 0,
+            label_smoothing: 1.0,
+            learning_rate: f64::NAN,
+            clip_norm: -1.0,
+            ..TrainingSettings::default()
+        };
+        let problems = settings.problems();
+        assert_eq!(problems.len(), 4, "{problems:?}");
+        assert!(TrainingSettings::default().problems().is_empty());
+    }
+}

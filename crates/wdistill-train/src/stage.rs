@@ -1,0 +1,157 @@
+//! Stages: work that is done once, skipped while its inputs stay the same, and resumed if it was cut off.
+
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use wdistill_formats::atomic_write;
+use wdistill_text::hash_bytes;
+
+use crate::error::TrainError;
+use crate::log::{Display, Progress};
+
+/// Everything that decides a stage's result, as a short text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(pub String);
+
+impl Fingerprint {
+    /// Of plain data: other settings, other text, other models give another fingerprint.
+    pub fn of(inputs: &impl Serialize) -> Fingerprint {
+        let text = serde_json::to_string(inputs).expect("inputs are plain data");
+        Fingerprint(hash_bytes(text.as_bytes()))
+    }
+}
+
+/// A stage's result with what it was made from.
+#[derive(Serialize, Deserialize)]
+struct Record<T> {
+    inputs: Fingerprint,
+    result: T,
+}
+
+/// The folder of a run; each stage has a folder below it.
+pub struct Stages {
+    /// The run's folder.
+    pub folder: PathBuf,
+    /// Where progress is shown.
+    pub display: Display,
+}
+
+const INPUTS: &str = "inputs.json";
+const RESULT: &str = "result.json";
+
+impl Stages {
+    /// Does the work of a stage in its folder, unless that has been done from the same inputs.
+    ///
+    /// Work that was cut off is called again in the folder as it was left, and goes on from what it
+    /// finds there. A folder with other inputs is kept under another name, and that is said.
+    ///
+    /// # Errors
+    /// What the work brings, or [`TrainError::Io`].
+    pub fn run<T: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+        inputs: &Fingerprint,
+        work: impl FnOnce(&Path) -> Result<T, TrainError>,
+    ) -> Result<T, TrainError> {
+        let folder = self.folder.join(name);
+        let progress = Progress::new(self.display, name, 0);
+        if let Some(record) = read::<Record<T>>(&folder.join(RESULT))?
+            && record.inputs == *inputs
+        {
+            progress.say("nothing changed, skipped");
+            return Ok(record.result);
+        }
+        if let Some(found) = read::<Fingerprint>(&folder.join(INPUTS))?
+            && found != *inputs
+        {
+            let kept = set_aside(&folder)?;
+            progress.say(&format!("its inputs changed; the old result is now {}", kept.display()));
+        }
+        std::fs::create_dir_all(&folder).map_err(TrainError::io(&folder))?;
+        write(&folder.join(INPUTS), inputs)?;
+        let record = Record { inputs: inputs.clone(), result: work(&folder)? };
+        write(&folder.join(RESULT), &record)?;
+        Ok(record.result)
+    }
+}
+
+fn set_aside(folder: &Path) -> Result<PathBuf, TrainError> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let kept = (1..)
+        .map(|number| folder.with_file_name(format!("{name}.old-{number}")))
+        .find(|path| !path.exists())
+        .expect("there are more numbers than folders");
+    std::fs::rename(folder, &kept).map_err(TrainError::io(folder))?;
+    Ok(kept)
+}
+
+/// Plain data from a JSON file; nothing if there is no file.
+///
+/// # Errors
+/// [`TrainError::Io`], or [`TrainError::Json`] naming file and line.
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, TrainError> {
+    let text = match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(TrainError::io(path))?,
+    };
+    serde_json::from_str(&text).map(Some).map_err(|error| TrainError::Json {
+        path: path.to_path_buf(),
+        line: error.line(),
+        problem: error.to_string(),
+    })
+}
+
+/// Plain data to a JSON file, atomically.
+///
+/// # Errors
+/// [`TrainError::Format`].
+pub fn write(path: &Path, data: &impl Serialize) -> Result<(), TrainError> {
+    let text = serde_json::to_string_pretty(data).expect("plain data");
+    Ok(atomic_write(path, text.as_bytes())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn stages(folder: &Path) -> Stages {
+        Stages { folder: folder.to_path_buf(), display: Display::Silent }
+    }
+
+    #[test]
+    fn work_is_done_once_and_again_when_its_inputs_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let stages = stages(folder.path());
+        let calls = Cell::new(0);
+        let run = |inputs: &str| {
+            stages.run("teacher", &Fingerprint::of(&inputs), |_| {
+                calls.set(calls.get() + 1);
+                Ok(calls.get())
+            })
+        };
+        assert_eq!(run("a").unwrap(), 1);
+        assert_eq!(run("a").unwrap(), 1);
+        assert_eq!(run("b").unwrap(), 2);
+        assert!(folder.path().join("teacher.old-1/result.json").exists());
+        assert_eq!(run("a").unwrap(), 3);
+        assert!(folder.path().join("teacher.old-2/result.json").exists());
+    }
+
+    #[test]
+    fn work_that_was_cut_off_finds_what_it_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let stages = stages(folder.path());
+        let inputs = Fingerprint::of(&1);
+        let cut_off: Result<u32, _> = stages.run("pseudo", &inputs, |folder| {
+            std::fs::write(folder.join("half"), "x").unwrap();
+            Err(TrainError::io(folder)(std::io::Error::other("power cut")))
+        });
+        assert!(cut_off.is_err());
+        let found = stages.run("pseudo", &inputs, |folder| Ok(folder.join("half").exists()));
+        assert!(found.unwrap());
+    }
+}
