@@ -202,8 +202,11 @@ pub fn attention_backward<R: Real>(
     });
 }
 
-/// Vector lanes of the smallest tile; packed rows are padded with zeros to a multiple.
+/// Packed rows are padded with zeros to a multiple of this many lanes.
 const LANES: usize = 8;
+
+/// Terms of a product's sums that are added in one pass over a row of the result.
+const STEPS: usize = 4;
 
 /// Copies the leading `head` columns of each row into `packed [rows, padded]`. The last row of
 /// `source` may end after those columns.
@@ -248,7 +251,21 @@ enum Left<'a, R> {
     Columns(&'a [R], usize),
 }
 
+impl<R: Real> Left<'_, R> {
+    /// The element in `row` and `column` of the operand.
+    #[inline(always)]
+    fn element(self, row: usize, column: usize) -> R {
+        match self {
+            Left::Rows(data, distance) => data[row * distance + column],
+            Left::Columns(data, distance) => data[column * distance + row],
+        }
+    }
+}
+
 /// `c = a b` for small matrices: `c [m, stride]`, `b [k, stride]`, the stride a multiple of the lanes.
+///
+/// The innermost loops run along the stride with a length known only at run time, which the compiler
+/// vectorises reliably; tiles of fixed size it takes apart into scalars.
 #[inline(always)]
 fn small_product<I: Instructions, R: Real>(
     c: &mut [R],
@@ -258,83 +275,37 @@ fn small_product<I: Instructions, R: Real>(
     m: usize,
     k: usize,
 ) {
-    let mut row = 0;
-    while row + 4 <= m {
-        row_tile::<I, R, 4>(&mut c[row * stride..][..4 * stride], stride, a, b, row, k);
-        row += 4;
-    }
-    while row < m {
-        row_tile::<I, R, 1>(&mut c[row * stride..][..stride], stride, a, b, row, k);
-        row += 1;
-    }
-}
-
-/// `M` rows of a [`small_product`].
-#[inline(always)]
-fn row_tile<I: Instructions, R: Real, const M: usize>(
-    c: &mut [R],
-    stride: usize,
-    a: Left<'_, R>,
-    b: &[R],
-    row: usize,
-    k: usize,
-) {
-    let mut column = 0;
-    while column + 2 * LANES <= stride {
-        tile::<I, R, M, { 2 * LANES }>(c, stride, a, b, row, column, k);
-        column += 2 * LANES;
-    }
-    while column < stride {
-        tile::<I, R, M, LANES>(c, stride, a, b, row, column, k);
-        column += LANES;
-    }
-}
-
-/// An `M` by `N` tile of a [`small_product`], held in registers over the sum.
-#[inline(always)]
-fn tile<I: Instructions, R: Real, const M: usize, const N: usize>(
-    c: &mut [R],
-    stride: usize,
-    a: Left<'_, R>,
-    b: &[R],
-    row: usize,
-    column: usize,
-    k: usize,
-) {
-    let mut sums = [[R::ZERO; N]; M];
-    match a {
-        Left::Rows(data, distance) => {
-            let rows: [&[R]; M] = std::array::from_fn(
-                #[inline(always)]
-                |index| &data[(row + index) * distance..][..k],
-            );
-            for step in 0..k {
-                let b = &b[step * stride + column..][..N];
-                for index in 0..M {
-                    accumulate::<I, R, N>(&mut sums[index], rows[index][step], b);
-                }
+    for (row, c) in c.chunks_exact_mut(stride).take(m).enumerate() {
+        c.fill(R::ZERO);
+        let mut step = 0;
+        while step + STEPS <= k {
+            let [a0, a1, a2, a3] = [
+                a.element(row, step),
+                a.element(row, step + 1),
+                a.element(row, step + 2),
+                a.element(row, step + 3),
+            ];
+            let b = &b[step * stride..(step + STEPS) * stride];
+            let (b0, b) = b.split_at(stride);
+            let (b1, b) = b.split_at(stride);
+            let (b2, b3) = b.split_at(stride);
+            let (c, b0, b1) = (&mut c[..stride], &b0[..stride], &b1[..stride]);
+            let (b2, b3) = (&b2[..stride], &b3[..stride]);
+            for lane in 0..stride {
+                let sum = I::multiply_add(a0, b0[lane], c[lane]);
+                let sum = I::multiply_add(a1, b1[lane], sum);
+                let sum = I::multiply_add(a2, b2[lane], sum);
+                c[lane] = I::multiply_add(a3, b3[lane], sum);
             }
+            step += STEPS;
         }
-        Left::Columns(data, distance) => {
-            for step in 0..k {
-                let a = &data[step * distance + row..][..M];
-                let b = &b[step * stride + column..][..N];
-                for index in 0..M {
-                    accumulate::<I, R, N>(&mut sums[index], a[index], b);
-                }
+        while step < k {
+            let factor = a.element(row, step);
+            for (c, b) in c.iter_mut().zip(&b[step * stride..][..stride]) {
+                *c = I::multiply_add(factor, *b, *c);
             }
+            step += 1;
         }
-    }
-    for (index, sums) in sums.iter().enumerate() {
-        c[index * stride + column..][..N].copy_from_slice(sums);
-    }
-}
-
-/// `sums += a b` for one element of the left operand and `N` of the right one.
-#[inline(always)]
-fn accumulate<I: Instructions, R: Real, const N: usize>(sums: &mut [R; N], a: R, b: &[R]) {
-    for lane in 0..N {
-        sums[lane] = I::multiply_add(a, b[lane], sums[lane]);
     }
 }
 

@@ -88,11 +88,11 @@ multiversion! {
             insert(best, columns, column, *value, column);
         }
         for (index, block) in values[k..].chunks(BLOCK).enumerate() {
-            // Most blocks hold nothing new: one vector test passes over them. NaN never passes it.
+            // Most blocks hold nothing new: one vector test passes over them.
             let last = best[k - 1];
-            let mut is_candidate = false;
+            let mut is_candidate = last.partial_cmp(&last).is_none();
             for value in block {
-                is_candidate |= !(*value <= last);
+                is_candidate |= *value > last;
             }
             if !is_candidate {
                 continue;

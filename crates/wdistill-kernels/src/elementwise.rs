@@ -70,9 +70,10 @@ pub fn dot<R: Real>(a: &[R], b: &[R]) -> f64 {
     map(a.len(), pieces, |(a, b)| dot_piece(a, b)).into_iter().sum()
 }
 
-/// Independent partial sums of a reduction: enough to fill the registers of any instruction set,
-/// and the same for all, so that they agree on the order of additions.
-const LANES: usize = 16;
+/// Independent partial sums of a reduction: the same for all instruction sets, so that they agree on
+/// the order of additions, and so many that the compiler vectorises the loop over them instead of
+/// unrolling it into scalars.
+const LANES: usize = 64;
 
 /// The sum of a row, in a fixed order.
 #[inline(always)]
@@ -127,17 +128,19 @@ pub(crate) fn row_max<R: Real>(values: &[R]) -> R {
     largest
 }
 
-/// Adds partial sums pairwise.
+/// Adds partial sums: eight strided groups first, which vectorises, then those pairwise.
 #[inline(always)]
-fn add_lanes<R: Real>(mut lanes: [R; LANES]) -> R {
-    let mut half = LANES / 2;
-    while half > 0 {
-        for lane in 0..half {
-            lanes[lane] = lanes[lane] + lanes[lane + half];
+fn add_lanes<R: Real>(lanes: [R; LANES]) -> R {
+    const GROUPS: usize = 8;
+    let (groups, _) = lanes.as_chunks::<GROUPS>();
+    let mut sums = groups[0];
+    for group in &groups[1..] {
+        for lane in 0..GROUPS {
+            sums[lane] += group[lane];
         }
-        half /= 2;
     }
-    lanes[0]
+    let [a, b, c, d, e, f, g, h] = sums;
+    ((a + b) + (c + d)) + ((e + f) + (g + h))
 }
 
 multiversion! {

@@ -147,7 +147,7 @@ fn undo_activation<R: Real>(dy: &mut [R], saved: &[R], layer: &Linear<'_, R>) {
     let piece = rows_per_piece(outputs);
     let elements = (piece * outputs).max(1);
     let total = dy.len();
-    let saved = needs_saved.then_some(saved).unwrap_or_default();
+    let saved = if needs_saved { saved } else { &[] };
     let chunks = dy.chunks_mut(elements).enumerate().map(|(index, dy)| {
         let start = (index * elements).min(saved.len());
         let end = (start + elements).min(saved.len());

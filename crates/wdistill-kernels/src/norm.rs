@@ -253,9 +253,11 @@ multiversion! {
         let width = width.max(1);
         let inputs = x.chunks_exact(width).zip(branch.chunks_exact(width));
         for (row, (y, (x, branch))) in y.chunks_exact_mut(width).zip(inputs).enumerate() {
-            let mask = mask.row(first_row + row);
-            for (column, ((y, x), branch)) in y.iter_mut().zip(x).zip(branch).enumerate() {
-                *y = *x + mask.apply(*branch, column);
+            // Separate passes over a row in the nearest cache: each of them vectorises.
+            y.copy_from_slice(branch);
+            mask_row(y, mask.row(first_row + row));
+            for (y, x) in y.iter_mut().zip(x) {
+                *y += *x;
             }
         }
     }

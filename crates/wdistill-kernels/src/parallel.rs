@@ -42,10 +42,10 @@ pub(crate) fn map<J: Send, T: Send>(
 }
 
 /// Mutable pieces of `piece` elements, or as many empty endless pieces when `values` is absent.
-pub(crate) fn optional_chunks<'a, R>(
-    values: Option<&'a mut [R]>,
+pub(crate) fn optional_chunks<R>(
+    values: Option<&mut [R]>,
     piece: usize,
-) -> impl Iterator<Item = Option<&'a mut [R]>> {
+) -> impl Iterator<Item = Option<&mut [R]>> {
     let absent = values.is_none();
     let chunks = values.unwrap_or_default().chunks_mut(piece.max(1)).map(Some);
     chunks.chain(std::iter::repeat_with(|| None).take(if absent { usize::MAX } else { 0 }))

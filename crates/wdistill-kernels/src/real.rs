@@ -238,7 +238,7 @@ fn tanh_f32<I: Instructions>(x: f32) -> f32 {
     let square = x * x;
     let tail = polynomial::<I, 5>(
         square,
-        [-5.704_988_7e-3, 2.063_908_9e-2, -5.373_971_6e-2, 0.133_314_42, -0.333_332_82],
+        [-5.704_988_7e-3, 2.063_909e-2, -5.373_971_6e-2, 0.133_314_42, -0.333_332_8],
     );
     let near = I::multiply_add(tail * square, x, x);
     let far = 1.0 - 2.0 / (exp_f32::<I>(magnitude + magnitude) + 1.0);

@@ -38,6 +38,8 @@ pub struct PairedBootstrap<S> {
     pub baseline_confidence: Confidence,
     /// Spread of the system.
     pub system_confidence: Confidence,
+    /// Spread of the system's score less the baseline's on the same resample.
+    pub difference_confidence: Confidence,
     /// Roughly the chance of a difference at least this large, were both systems equally good: with `d_i` the absolute
     /// differences on resamples, `d` the one observed and `B` resamples, `(1 + #{i: d_i - mean(d) > d}) / (1 + B)`.
     ///
@@ -95,8 +97,11 @@ pub fn paired_bootstrap<M: CorpusMetric>(
     let baseline = metric.score_of_totals(&baseline.totals());
     let system = metric.score_of_totals(&system.totals());
     let observed = (baseline.value() - system.value()).abs();
+    let differences: Vec<f64> =
+        baseline_scores.iter().zip(&system_scores).map(|(left, right)| right - left).collect();
     Ok(PairedBootstrap {
-        p_value: p_value(&baseline_scores, &system_scores, observed),
+        p_value: p_value(&differences, observed),
+        difference_confidence: Confidence::of(&differences),
         baseline_confidence: Confidence::of(&baseline_scores),
         system_confidence: Confidence::of(&system_scores),
         baseline,
@@ -114,9 +119,8 @@ impl Confidence {
     }
 }
 
-fn p_value(baseline: &[f64], system: &[f64], observed: f64) -> f64 {
-    let differences: Vec<f64> =
-        baseline.iter().zip(system).map(|(left, right)| (right - left).abs()).collect();
+fn p_value(differences: &[f64], observed: f64) -> f64 {
+    let differences: Vec<f64> = differences.iter().map(|value| value.abs()).collect();
     let expected = mean(&differences);
     let extreme = differences.iter().filter(|&&value| value - expected > observed).count();
     (extreme + 1) as f64 / (differences.len() + 1) as f64

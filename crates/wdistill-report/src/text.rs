@@ -98,10 +98,13 @@ pub(crate) fn conditions(report: &Report) -> Vec<(&'static str, String)> {
     rows
 }
 
+/// Picks the signature of one metric.
+type SignatureOf = fn(&SystemRow) -> Option<&String>;
+
 /// The different signatures of all systems, in order of appearance, with the systems they hold
 /// for where they differ.
 fn signatures(report: &Report) -> Vec<String> {
-    let metrics: [(&str, fn(&SystemRow) -> Option<&String>); 2] = [
+    let metrics: [(&str, SignatureOf); 2] = [
         ("BLEU", |system| system.signatures.bleu.as_ref()),
         ("chrF", |system| system.signatures.chrf.as_ref()),
     ];

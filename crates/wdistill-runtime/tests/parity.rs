@@ -170,7 +170,7 @@ fn several_tokens_may_follow_what_is_remembered() {
             let tokens = chunk(range.clone());
             let states = model.decode(&engine, &tokens, tokens.spans(), &encoded, &mut state);
             for (sentence, first) in [0, 6].into_iter().enumerate() {
-                let found = tokens.spans().range(sentence).map(|row| states.row(row)).flatten();
+                let found = tokens.spans().range(sentence).flat_map(|row| states.row(row));
                 let expected = range.clone().flat_map(|row| expected.row(first + row));
                 for (found, expected) in found.zip(expected) {
                     assert!((found - expected).abs() < TOLERANCE as f32);

@@ -156,6 +156,18 @@ fn a_broken_model_is_named_with_the_lines_of_its_batch() {
 }
 
 #[test]
+fn one_translator_serves_many_threads() {
+    let translator = Translator::new(nano(), TranslatorOptions::default()).unwrap();
+    let sources = sentences(5, 6);
+    let expected = translator.translate_ids(&sources).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| assert_eq!(translator.translate_ids(&sources).unwrap(), expected));
+        }
+    });
+}
+
+#[test]
 fn all_problems_of_the_options_are_reported_together() {
     let search = SearchOptions { beam: 0, ..SearchOptions::default() };
     let options = TranslatorOptions { threads: 0, longest_source: 0, search, ..Default::default() };

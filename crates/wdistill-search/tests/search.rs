@@ -176,18 +176,35 @@ fn the_end_is_not_allowed_before_the_minimum_length() {
     }
 }
 
+/// A language in which some words cannot follow; the others keep their probabilities.
+struct Without<'a>(&'a Noise, &'a [u32]);
+
+impl Language for Without<'_> {
+    fn words(&self) -> usize {
+        self.0.words
+    }
+    fn after(&self, sentence: usize, prefix: &[u32]) -> Vec<f64> {
+        let mut next = self.0.after(sentence, prefix);
+        self.1.iter().for_each(|token| next[*token as usize] = f64::NEG_INFINITY);
+        next
+    }
+}
+
 #[test]
-fn forbidden_tokens_are_never_written_and_cost_no_other_word_its_place() {
-    let noise = Noise { words: 6, sentences: vec![1, 2, 3] };
-    let free = SearchOptions { n_best: 4, ..options(4, 5) };
-    let banned = SearchOptions { forbidden: vec![3, 1], ..free.clone() };
-    let contains = |sentences: &[Vec<Hypothesis>]| {
-        sentences.iter().flatten().any(|h| h.tokens.iter().any(|token| [1, 3].contains(token)))
-    };
-    assert!(contains(&run(&noise, 3, free)));
-    let sentences = run(&noise, 3, banned);
-    assert!(!contains(&sentences));
-    assert!(sentences.iter().all(|hypotheses| hypotheses.len() == 4));
+fn forbidden_tokens_are_words_of_probability_zero() {
+    let noise = Noise { words: 9, sentences: (0..40).collect() };
+    let free = SearchOptions { n_best: 2, ..options(2, 5) };
+    let forbidden = vec![5, 3, 7, 1];
+    let impossible = run(&Without(&noise, &forbidden), 40, free.clone());
+    assert_ne!(run(&noise, 40, free.clone()), impossible);
+    assert_eq!(run(&noise, 40, SearchOptions { forbidden, ..free }), impossible);
+}
+
+#[test]
+fn an_end_that_ranks_behind_the_beam_finishes_nothing() {
+    let chain = Chain(vec![vec![0.2, 0.5, 0.3], vec![1.0, 0.0, 0.0], vec![1.0, 0.0, 0.0]]);
+    let found = run(&chain, 1, SearchOptions { n_best: 2, length_penalty: 0.0, ..options(2, 5) });
+    assert_eq!(tokens(&found[0]), [[1], [2]]);
 }
 
 /// Every sentence of at most `most` words, scored.

@@ -7,7 +7,7 @@ use std::path::Path;
 use twox_hash::XxHash3_128;
 
 /// XXH3 (128 bits, seed 0) of `bytes` as 32 hexadecimal digits.
-pub(crate) fn hash_bytes(bytes: &[u8]) -> String {
+pub fn hash_bytes(bytes: &[u8]) -> String {
     format!("{:032x}", XxHash3_128::oneshot(bytes))
 }
 

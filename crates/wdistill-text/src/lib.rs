@@ -39,7 +39,7 @@ pub use corpus::{
 };
 pub use encoded::{CorpusStatistics, EncodedCorpus, SideStatistics};
 pub use error::TextError;
-pub use hash::hash_file;
+pub use hash::{hash_bytes, hash_file};
 pub use lines::{Occurrences, TextLines, read_lines};
 pub use vocabulary::{
     BASE_SIZE, END_ID, FIRST_BYTE_ID, SubwordModel, TrainedVocabulary, UNKNOWN_ID, Vocabulary,

@@ -87,7 +87,8 @@ impl TextLines {
             self.byte_order_mark.add(line);
         }
         // Offsets count from the raw line, a byte order mark included, as an editor would show them.
-        let stripped = if line == 1 { self.byte_order_mark.count * BYTE_ORDER_MARK.len() } else { 0 };
+        let stripped =
+            if line == 1 { self.byte_order_mark.count * BYTE_ORDER_MARK.len() } else { 0 };
         let valid = std::str::from_utf8(content).map_err(|error| {
             let byte_in_line = stripped + error.valid_up_to();
             TextError::InvalidUtf8 {
@@ -148,7 +149,10 @@ mod tests {
         }
         let error = read(b"\xef\xbb\xbfa\xff").unwrap_err();
         assert!(
-            matches!(error, TextError::InvalidUtf8 { line: 1, byte_in_line: 4, byte_in_file: 4, .. }),
+            matches!(
+                error,
+                TextError::InvalidUtf8 { line: 1, byte_in_line: 4, byte_in_file: 4, .. }
+            ),
             "{error}"
         );
     }

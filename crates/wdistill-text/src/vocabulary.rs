@@ -81,11 +81,15 @@ impl std::fmt::Debug for Vocabulary {
 impl Vocabulary {
     /// Builds a BPE vocabulary; `merges` are in order of rank.
     fn from_merges(pieces: Vec<String>, merges: Vec<(String, String)>) -> Result<Self, String> {
-        let numbered = pieces.iter().cloned().zip(0..).collect::<Vec<(String, u32)>>();
-        let model = BPE::builder()
-            .vocab_and_merges(numbered.into_iter().collect::<ahash::AHashMap<_, _>>(), merges.clone())
-            .build()
-            .map_err(|error| error.to_string())?;
+        let numbered: ahash::AHashMap<String, u32> = pieces.iter().cloned().zip(0..).collect();
+        for (left, right) in &merges {
+            let parts = [left.clone(), right.clone(), format!("{left}{right}")];
+            if let Some(part) = parts.iter().find(|part| !numbered.contains_key(*part)) {
+                return Err(format!("merge {left:?} {right:?} needs the piece {part:?}"));
+            }
+        }
+        let builder = BPE::builder().vocab_and_merges(numbered, merges.clone());
+        let model = builder.build().map_err(|error| error.to_string())?;
         Self::from_parts(pieces, Segmenter::Bpe { model, merges })
     }
 

@@ -1,1 +1,41 @@
-//! To be written.
+//! From a parallel corpus to a distilled student: training, pseudo data, stages, report.
+//!
+//! * [`Run`] is the one training loop. What it trains is a [`Trainable`]: a model's own weights, or a
+//!   generator through the student that it makes.
+//! * [`Pipeline`] carries out a [`Recipe`]: teacher, pseudo data, students, evaluation, speed. Each is a
+//!   stage that is skipped while its inputs stay the same and resumed if it was cut off.
+
+mod benchmark;
+mod checkpoint;
+mod data;
+mod error;
+mod log;
+mod machine;
+mod pipeline;
+mod pseudo;
+mod recipe;
+mod settings;
+mod stage;
+mod step;
+mod trainable;
+mod trainer;
+mod validation;
+
+pub use benchmark::{Speed, benchmark};
+pub use data::{TextSet, VocabularyPair, encode, limits, read_pair};
+pub use error::TrainError;
+pub use log::{Display, Event, Progress, TrainingEvent, ValidationEvent, in_words, read_events};
+pub use machine::describe as describe_machine;
+pub use pipeline::{Evaluation, Pipeline, RunOptions, Trained};
+pub use pseudo::{PseudoReport, translate_corpus};
+pub use recipe::{
+    BenchmarkRecipe, DataRecipe, DecodingRecipe, Duplicates, Method, ModelRecipe, Recipe, Resolved,
+    ResolvedSystem, Sharing, SystemRecipe, TEACHER, TeacherRecipe, TextPair, VocabularyRecipe,
+    architecture,
+};
+pub use settings::{Criterion, Selection, TrainingSettings};
+pub use stage::{Fingerprint, Stages};
+pub use step::{Batch, Clipping, Moments, Pass, StepReport, optimiser_step, run_batch};
+pub use trainable::{DenseModel, GeneratedStudent, Trainable};
+pub use trainer::{Ended, Outcome, Run};
+pub use validation::{Scores, Validator, translate};

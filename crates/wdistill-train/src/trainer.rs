@@ -112,7 +112,7 @@ impl<'a> Loop<'a> {
         let folder = run.path("snapshots");
         std::fs::create_dir_all(&folder).map_err(TrainError::io(&folder))?;
         let batches = BatchSettings { max_tokens: run.settings.max_tokens };
-        let mut order = BatchOrder::new(run.corpus, batches, run.seed)?;
+        let mut order = BatchOrder::new(run.corpus.lengths(), batches, run.seed)?;
         let mut moments = Moments::zeros(trainable);
         let checkpoint = run.path("checkpoint.safetensors");
         let state = if checkpoint.exists() {
@@ -195,7 +195,7 @@ impl<'a> Loop<'a> {
             &mut self.moments,
             &batches,
             &self.workspace,
-            self.settings(),
+            self.run.settings,
             self.run.seed,
             update,
         );

@@ -1,7 +1,7 @@
 //! Judging a model on a held-out set.
 
 use wdistill_autograd::{LossSums, Workspace};
-use wdistill_metrics::{Bleu, CorpusMetric, Score};
+use wdistill_metrics::{Bleu, CorpusMetric};
 use wdistill_model::{Dense, Model};
 use wdistill_runtime::{Translator, TranslatorOptions};
 use wdistill_text::{EncodedCorpus, Vocabulary, sorted_batches};
@@ -46,7 +46,7 @@ impl Validator<'_> {
         settings: &TrainingSettings,
     ) -> Result<Scores, TrainError> {
         let mut loss = LossSums::default();
-        for pairs in sorted_batches(self.corpus, settings.max_tokens)? {
+        for pairs in sorted_batches(&self.corpus.lengths(), settings.max_tokens)? {
             let batch = Batch::new(self.corpus, &pairs, &model.config.vocabularies);
             let smoothing = settings.label_smoothing;
             loss += run_batch(model, workspace, &batch, smoothing, Pass::Validate);
@@ -60,7 +60,7 @@ impl Validator<'_> {
                 let (text, cut_translations) =
                     translate(&translator, &sources, self.target_vocabulary)?;
                 let score = Bleu::default().corpus_score(&text, &[self.references.to_vec()])?;
-                Ok(Scores { loss, bleu: Some(score.score()), cut_translations })
+                Ok(Scores { loss, bleu: Some(score.score), cut_translations })
             }
         }
     }

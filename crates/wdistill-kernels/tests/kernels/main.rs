@@ -1,5 +1,5 @@
-//! Every operation against a naive reference in `f64` at awkward sizes, every gradient against
-//! central differences, and the numbers of PyTorch.
+//! Every operation against a naive reference in `f64` at awkward sizes, and every gradient against
+//! central differences.
 
 mod activations;
 mod attention;

@@ -1,6 +1,6 @@
 //! The vocabulary's file: one JSON object, written in one step.
 
-use super::{SubwordModel, Segmenter, Vocabulary, BASE_SIZE};
+use super::{BASE_SIZE, Segmenter, SubwordModel, Vocabulary};
 use crate::error::{TextError, file_error};
 use crate::hash::hash_bytes;
 use serde::{Deserialize, Serialize};
@@ -87,7 +87,9 @@ impl Vocabulary {
 fn from_file(file: VocabularyFile) -> Result<Vocabulary, String> {
     if (file.format.as_str(), file.version) != (FORMAT, VERSION) {
         let (format, version) = (file.format, file.version);
-        return Err(format!("format {format:?} version {version}, expected {FORMAT:?} version {VERSION}"));
+        return Err(format!(
+            "format {format:?} version {version}, expected {FORMAT:?} version {VERSION}"
+        ));
     }
     match (file.model, file.merges, file.scores_in_millionths) {
         (SubwordModel::Bpe, Some(merges), None) => {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::models::unigram::{Unigram, UnigramTrainer};
-use tokenizers::{Model, Result as TrainerResult};
+use tokenizers::Result as TrainerResult;
 
 /// Log probabilities are kept in units of one over this.
 pub(super) const SCORE_UNITS: f64 = 1e6;
@@ -240,8 +240,10 @@ fn settle_dropped_characters(scored: &mut [(String, f64)]) {
 
 /// Rounds scores to their unit and keeps all characters and the best other pieces, `pieces` in all.
 fn keep_best(scored: Vec<(String, f64)>, pieces: usize) -> Vec<(String, i64)> {
-    let mut rounded: Vec<(String, i64)> =
-        scored.into_iter().map(|(piece, score)| (piece, (score * SCORE_UNITS).round() as i64)).collect();
+    let mut rounded: Vec<(String, i64)> = scored
+        .into_iter()
+        .map(|(piece, score)| (piece, (score * SCORE_UNITS).round() as i64))
+        .collect();
     let is_longer = |piece: &str| piece.chars().nth(1).is_some();
     rounded.sort_by(|(a, x), (b, y)| {
         is_longer(a).cmp(&is_longer(b)).then(y.cmp(x)).then_with(|| a.cmp(b))

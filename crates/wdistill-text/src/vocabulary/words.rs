@@ -12,8 +12,7 @@ const MARKER: &str = "\u{2581}";
 /// A run of letters (with their combining marks), of numbers, or of anything else, each with the
 /// space before it if there is one; or a space that no word follows. Together these cover any text.
 /// Keeping letters apart from punctuation is what SentencePiece reaches with its rule on scripts.
-const WORD_PATTERN: &str =
-    r"▁?[\p{L}\p{M}]+|▁?\p{N}+|▁?[^\p{L}\p{M}\p{N}▁]+|▁";
+const WORD_PATTERN: &str = r"▁?[\p{L}\p{M}]+|▁?\p{N}+|▁?[^\p{L}\p{M}\p{N}▁]+|▁";
 
 /// A stretch of a line: within a word, or to be spelled in bytes.
 #[derive(Debug, PartialEq, Eq)]

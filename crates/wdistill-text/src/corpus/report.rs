@@ -1,0 +1,196 @@
+//! What the checks found, for people and for files.
+
+use super::ParallelText;
+use crate::lines::{EXAMPLES, Occurrences};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// What can be odd about a corpus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FindingKind {
+    /// A file starts with a byte order mark.
+    ByteOrderMark,
+    /// Lines end with carriage return and line feed.
+    CarriageReturns,
+    /// Only the source is empty.
+    EmptySource,
+    /// Only the target is empty.
+    EmptyTarget,
+    /// Both sides are empty.
+    EmptyPair,
+    /// A side has too many tokens.
+    TooLong,
+    /// One side is many times as long as the other.
+    LengthRatio,
+    /// Source and target are the same text.
+    IdenticalSides,
+    /// The pair occurred before.
+    DuplicatePairs,
+}
+
+impl FindingKind {
+    fn describe(self) -> &'static str {
+        match self {
+            Self::ByteOrderMark => "byte order marks",
+            Self::CarriageReturns => "line endings with a carriage return",
+            Self::EmptySource => "pairs with an empty source",
+            Self::EmptyTarget => "pairs with an empty target",
+            Self::EmptyPair => "pairs with both sides empty",
+            Self::TooLong => "pairs over the token limit",
+            Self::LengthRatio => "pairs over the length ratio",
+            Self::IdenticalSides => "pairs with identical source and target",
+            Self::DuplicatePairs => "repetitions of an earlier pair",
+        }
+    }
+}
+
+/// What was done about a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// The pairs are in the corpus.
+    Kept,
+    /// The pairs are not in the corpus.
+    LeftOut,
+    /// The bytes were taken out of the lines.
+    Stripped,
+}
+
+impl Action {
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::LeftOut => "left out",
+            Self::Stripped => "stripped",
+        }
+    }
+}
+
+/// One place where something was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Example {
+    /// The file: the target's for an empty target, the source's for other pairs.
+    pub file: PathBuf,
+    /// The line number, from 1.
+    pub line: usize,
+    /// More about it, or nothing.
+    pub detail: String,
+}
+
+impl fmt::Display for Example {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.file.display(), self.line)?;
+        if self.detail.is_empty() { Ok(()) } else { write!(formatter, " ({})", self.detail) }
+    }
+}
+
+/// One kind of oddness, counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What it is.
+    pub kind: FindingKind,
+    /// What was done.
+    pub action: Action,
+    /// How often.
+    pub count: usize,
+    /// The first few places: up to five, or up to five in each file for what was stripped.
+    pub examples: Vec<Example>,
+}
+
+/// What the checks found in one corpus. The counts of all findings that were left out add up to
+/// `pairs - kept`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CorpusReport {
+    /// The source side's file.
+    pub source: PathBuf,
+    /// The target side's file.
+    pub target: PathBuf,
+    /// Pairs that were read.
+    pub pairs: usize,
+    /// Pairs in the corpus.
+    pub kept: usize,
+    /// What was found, at most once for each kind.
+    pub findings: Vec<Finding>,
+}
+
+impl CorpusReport {
+    /// The finding of a kind, if there is one.
+    pub fn finding(&self, kind: FindingKind) -> Option<&Finding> {
+        self.findings.iter().find(|finding| finding.kind == kind)
+    }
+}
+
+impl fmt::Display for CorpusReport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (source, target) = (self.source.display(), self.target.display());
+        let (pairs, kept) = (self.pairs, self.kept);
+        let left_out = pairs - kept;
+        writeln!(formatter, "{source}, {target}: {pairs} pairs, {kept} kept, {left_out} left out")?;
+        for finding in &self.findings {
+            let (kind, action) = (finding.kind.describe(), finding.action.describe());
+            writeln!(formatter, "  {} {kind}, {action}, such as", finding.count)?;
+            for example in &finding.examples {
+                writeln!(formatter, "    {example}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Findings as they come in.
+#[derive(Default)]
+pub(super) struct Findings {
+    by_kind: BTreeMap<FindingKind, Finding>,
+}
+
+impl Findings {
+    fn entry(&mut self, kind: FindingKind, action: Action) -> &mut Finding {
+        let empty = Finding { kind, action, count: 0, examples: Vec::new() };
+        self.by_kind.entry(kind).or_insert(empty)
+    }
+
+    pub(super) fn add(
+        &mut self,
+        kind: FindingKind,
+        action: Action,
+        file: &Path,
+        line: usize,
+        detail: String,
+    ) {
+        let finding = self.entry(kind, action);
+        finding.count += 1;
+        if finding.examples.len() < EXAMPLES {
+            finding.examples.push(Example { file: file.to_path_buf(), line, detail });
+        }
+    }
+
+    pub(super) fn add_occurrences(
+        &mut self,
+        kind: FindingKind,
+        action: Action,
+        file: &Path,
+        occurrences: &Occurrences,
+    ) {
+        if occurrences.count == 0 {
+            return;
+        }
+        let finding = self.entry(kind, action);
+        finding.count += occurrences.count;
+        let example =
+            |&line: &usize| Example { file: file.to_path_buf(), line, detail: String::new() };
+        finding.examples.extend(occurrences.first_lines.iter().map(example));
+    }
+
+    pub(super) fn into_report(self, text: &ParallelText, kept: usize) -> CorpusReport {
+        CorpusReport {
+            source: text.source.path.clone(),
+            target: text.target.path.clone(),
+            pairs: text.len(),
+            kept,
+            findings: self.by_kind.into_values().collect(),
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Parallel corpora as ids, stored without one allocation for each sentence.
+
+use crate::batches::PairLength;
+use crate::vocabulary::{END_ID, UNKNOWN_ID, byte_of};
+use serde::{Deserialize, Serialize};
+
+/// One side: all ids in a row, and where each sentence starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Side {
+    ids: Vec<u32>,
+    /// One more than there are sentences; the first is 0.
+    offsets: Vec<usize>,
+}
+
+impl Side {
+    fn new() -> Self {
+        Self { ids: Vec::new(), offsets: vec![0] }
+    }
+
+    fn push(&mut self, ids: &[u32]) {
+        self.ids.extend_from_slice(ids);
+        self.ids.push(END_ID);
+        self.offsets.push(self.ids.len());
+    }
+
+    fn append(&mut self, other: &Self) {
+        let start = self.ids.len();
+        self.ids.extend_from_slice(&other.ids);
+        self.offsets.extend(other.offsets[1..].iter().map(|offset| start + offset));
+    }
+
+    fn sentence(&self, index: usize) -> &[u32] {
+        &self.ids[self.offsets[index]..self.offsets[index + 1]]
+    }
+
+    fn length(&self, index: usize) -> usize {
+        self.offsets[index + 1] - self.offsets[index]
+    }
+}
+
+/// Pairs of sentences as ids.
+///
+/// Both sides of every pair end with the end-of-sentence id ([`END_ID`]): the source is `x_1 .. x_n
+/// </s>`, the target `y_1 .. y_m </s>` is what the decoder should give, and the trainer derives the
+/// decoder's input by shifting it one place to the right. Lengths count the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedCorpus {
+    source: Side,
+    target: Side,
+    part_sizes: Vec<usize>,
+}
+
+impl EncodedCorpus {
+    /// A corpus of one part from ids without end-of-sentence ids, which are appended here.
+    pub fn from_pairs<'ids>(pairs: impl IntoIterator<Item = (&'ids [u32], &'ids [u32])>) -> Self {
+        let (mut source, mut target) = (Side::new(), Side::new());
+        for (source_ids, target_ids) in pairs {
+            source.push(source_ids);
+            target.push(target_ids);
+        }
+        let part_sizes = vec![source.offsets.len() - 1];
+        Self { source, target, part_sizes }
+    }
+
+    /// All pairs of `corpora`, one after the other, such as real and then pseudo pairs.
+    pub fn concatenate<'corpus>(corpora: impl IntoIterator<Item = &'corpus EncodedCorpus>) -> Self {
+        let mut joined = Self { source: Side::new(), target: Side::new(), part_sizes: Vec::new() };
+        for corpus in corpora {
+            joined.source.append(&corpus.source);
+            joined.target.append(&corpus.target);
+            joined.part_sizes.extend_from_slice(&corpus.part_sizes);
+        }
+        joined
+    }
+
+    /// Number of pairs.
+    pub fn len(&self) -> usize {
+        self.source.offsets.len() - 1
+    }
+
+    /// Whether there are no pairs.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Pairs in each part that was concatenated, in order.
+    pub fn part_sizes(&self) -> &[usize] {
+        &self.part_sizes
+    }
+
+    /// Source and target ids of pair `index` (below [`Self::len`]), each with its end-of-sentence id.
+    pub fn pair(&self, index: usize) -> (&[u32], &[u32]) {
+        (self.source.sentence(index), self.target.sentence(index))
+    }
+
+    /// The lengths of all pairs, each with its end-of-sentence id: what
+    /// [`crate::BatchOrder`] needs.
+    pub fn lengths(&self) -> Vec<PairLength> {
+        let length = |index| PairLength {
+            source: self.source.length(index),
+            target: self.target.length(index),
+        };
+        (0..self.len()).map(length).collect()
+    }
+
+    /// Counts over both sides.
+    pub fn statistics(&self) -> CorpusStatistics {
+        CorpusStatistics {
+            pairs: self.len(),
+            source: side_statistics(&self.source),
+            target: side_statistics(&self.target),
+        }
+    }
+}
+
+/// Counts over a corpus.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CorpusStatistics {
+    /// Number of pairs.
+    pub pairs: usize,
+    /// The source side.
+    pub source: SideStatistics,
+    /// The target side.
+    pub target: SideStatistics,
+}
+
+/// Counts over one side of a corpus. End-of-sentence ids are not counted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SideStatistics {
+    /// Tokens in all.
+    pub tokens: usize,
+    /// Tokens in the longest sentence.
+    pub longest: usize,
+    /// Tokens in a sentence, on average; 0 without sentences.
+    pub mean_length: f64,
+    /// Share of tokens that are `<unk>`; 0 without tokens.
+    pub unknown_rate: f64,
+    /// Share of tokens that are bytes, for characters outside the alphabet; 0 without tokens.
+    pub byte_rate: f64,
+}
+
+fn side_statistics(side: &Side) -> SideStatistics {
+    let sentences = side.offsets.len() - 1;
+    let tokens = side.ids.len() - sentences;
+    let share =
+        |count: usize, whole: usize| if whole == 0 { 0.0 } else { count as f64 / whole as f64 };
+    let count = |matches: fn(u32) -> bool| side.ids.iter().filter(|&&id| matches(id)).count();
+    SideStatistics {
+        tokens,
+        longest: (0..sentences).map(|index| side.length(index) - 1).max().unwrap_or(0),
+        mean_length: share(tokens, sentences),
+        unknown_rate: share(count(|id| id == UNKNOWN_ID), tokens),
+        byte_rate: share(count(|id| byte_of(id).is_some()), tokens),
+    }
+}
+
+impl std::fmt::Display for CorpusStatistics {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(formatter, "{} pairs", self.pairs)?;
+        for (name, side) in [("source", &self.source), ("target", &self.target)] {
+            writeln!(
+                formatter,
+                "{name}: {} tokens, {:.2} per sentence, longest {}, {:.4}% unknown, {:.4}% bytes",
+                side.tokens,
+                side.mean_length,
+                side.longest,
+                side.unknown_rate * 100.0,
+                side.byte_rate * 100.0
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn real() -> EncodedCorpus {
+        EncodedCorpus::from_pairs([(&[300, 301][..], &[400][..]), (&[], &[401, 1, 70, 71])])
+    }
+
+    #[test]
+    fn both_sides_end_with_the_end_id() {
+        let corpus = real();
+        assert_eq!(corpus.pair(0), (&[300, 301, 0][..], &[400, 0][..]));
+        assert_eq!(corpus.pair(1), (&[0][..], &[401, 1, 70, 71, 0][..]));
+        let lengths = [PairLength { source: 3, target: 2 }, PairLength { source: 1, target: 5 }];
+        assert_eq!(corpus.lengths(), lengths);
+    }
+
+    #[test]
+    fn concatenation_keeps_pairs_and_part_sizes() {
+        let pseudo = EncodedCorpus::from_pairs([(&[500][..], &[600, 601][..])]);
+        let joined = EncodedCorpus::concatenate([&real(), &pseudo]);
+        assert_eq!(joined.part_sizes(), [2, 1]);
+        assert_eq!(joined.len(), 3);
+        assert_eq!(joined.pair(1), real().pair(1));
+        assert_eq!(joined.pair(2), (&[500, 0][..], &[600, 601, 0][..]));
+        let again = EncodedCorpus::concatenate([&joined, &pseudo]);
+        assert_eq!(again.part_sizes(), [2, 1, 1]);
+    }
+
+    #[test]
+    fn statistics_leave_the_end_out() {
+        let statistics = real().statistics();
+        assert_eq!(statistics.pairs, 2);
+        assert_eq!((statistics.source.tokens, statistics.target.tokens), (2, 5));
+        assert_eq!((statistics.source.longest, statistics.target.longest), (2, 4));
+        assert_eq!((statistics.source.mean_length, statistics.target.mean_length), (1.0, 2.5));
+        // Of the target's 5 tokens one is unknown; 70 and 71 are the bytes 68 and 69.
+        assert_eq!((statistics.target.unknown_rate, statistics.target.byte_rate), (0.2, 0.4));
+        let empty = EncodedCorpus::concatenate([]).statistics();
+        assert_eq!((empty.pairs, empty.source.mean_length, empty.source.byte_rate), (0, 0.0, 0.0));
+    }
+
+    #[test]
+    fn statistics_print_readably() {
+        assert_eq!(
+            real().statistics().to_string(),
+            "2 pairs\n\
+             source: 2 tokens, 1.00 per sentence, longest 2, 0.0000% unknown, 0.0000% bytes\n\
+             target: 5 tokens, 2.50 per sentence, longest 4, 20.0000% unknown, 40.0000% bytes\n"
+        );
+    }
+}

@@ -1,0 +1,169 @@
+//! Texts and vocabularies of a run, checked and encoded.
+
+use std::path::Path;
+
+use wdistill_model::Vocabularies;
+use wdistill_report::DataSet;
+use wdistill_text::{
+    CorpusLimits, CorpusReport, EncodedCorpus, PairPolicy, ParallelText, Vocabulary,
+    VocabularySettings, encode_corpus, hash_file,
+};
+
+use crate::error::TrainError;
+use crate::recipe::{DataRecipe, Duplicates, Sharing, TextPair, VocabularyRecipe};
+use crate::stage::Fingerprint;
+
+/// The vocabularies of both sides.
+pub struct VocabularyPair {
+    /// What the encoder reads.
+    pub source: Vocabulary,
+    /// What the decoder reads and writes.
+    pub target: Vocabulary,
+}
+
+const SOURCE_FILE: &str = "source.vocabulary.json";
+const TARGET_FILE: &str = "target.vocabulary.json";
+
+impl VocabularyPair {
+    /// Learns vocabularies from the training text; says what was obtained.
+    ///
+    /// # Errors
+    /// [`TrainError::Text`].
+    pub fn train(
+        text: &ParallelText,
+        recipe: &VocabularyRecipe,
+    ) -> Result<(VocabularyPair, Vec<String>), TrainError> {
+        let settings = VocabularySettings::new(recipe.model, recipe.size);
+        let learn = |name: &str, lines: &mut dyn Iterator<Item = &String>| {
+            let trained = Vocabulary::train(lines.map(String::as_str), &settings)?;
+            let size = trained.vocabulary.size();
+            let note = match size < trained.requested {
+                true => format!(
+                    "{name}: the text supports {size} tokens of the {} asked for",
+                    trained.requested
+                ),
+                false => format!("{name}: {size} tokens"),
+            };
+            Ok::<_, TrainError>((trained.vocabulary, note))
+        };
+        let (source, target) = (&text.source.lines, &text.target.lines);
+        match recipe.sharing {
+            Sharing::Joint => {
+                let (joint, note) =
+                    learn("joint vocabulary", &mut source.iter().chain(target.iter()))?;
+                Ok((VocabularyPair { source: joint.clone(), target: joint }, vec![note]))
+            }
+            Sharing::Separate => {
+                let (source, first) = learn("source vocabulary", &mut source.iter())?;
+                let (target, second) = learn("target vocabulary", &mut target.iter())?;
+                Ok((VocabularyPair { source, target }, vec![first, second]))
+            }
+        }
+    }
+
+    /// Writes both into a folder; a model's folder has its own, so that it can be used alone.
+    ///
+    /// # Errors
+    /// [`TrainError::Text`].
+    pub fn save(&self, folder: &Path) -> Result<(), TrainError> {
+        self.source.save(&folder.join(SOURCE_FILE))?;
+        Ok(self.target.save(&folder.join(TARGET_FILE))?)
+    }
+
+    /// Reads both from a folder.
+    ///
+    /// # Errors
+    /// [`TrainError::Text`].
+    pub fn load(folder: &Path) -> Result<VocabularyPair, TrainError> {
+        let source = Vocabulary::load(&folder.join(SOURCE_FILE))?;
+        Ok(VocabularyPair { source, target: Vocabulary::load(&folder.join(TARGET_FILE))? })
+    }
+
+    /// Sizes and special tokens, for a model's configuration; the decoder starts from the end token.
+    pub fn sizes(&self) -> Vocabularies {
+        Vocabularies {
+            source: self.source.size(),
+            target: self.target.size(),
+            source_end: self.source.end_id(),
+            target_end: self.target.end_id(),
+            decoder_start: self.target.end_id(),
+        }
+    }
+}
+
+/// A text of the run, checked and encoded.
+pub struct TextSet {
+    /// `training`, `validation`, `test`.
+    pub role: &'static str,
+    /// Lines as they are in the files; the pairs that are left of them are in the corpus.
+    pub text: ParallelText,
+    /// Pairs as token ids, each sentence with its end token.
+    pub corpus: EncodedCorpus,
+    /// What the checks found.
+    pub report: CorpusReport,
+}
+
+impl TextSet {
+    /// A line of the report's table of data.
+    pub fn summary(&self) -> DataSet {
+        let statistics = self.corpus.statistics();
+        let name = |path: &Path| {
+            path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        };
+        DataSet {
+            role: self.role.to_string(),
+            label: format!("{}, {}", name(&self.text.source.path), name(&self.text.target.path)),
+            pairs: self.corpus.len() as u64,
+            source_tokens: statistics.source.tokens as u64,
+            target_tokens: statistics.target.tokens as u64,
+            notes: self.report.to_string().lines().map(str::to_string).collect(),
+        }
+    }
+}
+
+/// Hashes of the files of a text pair.
+///
+/// # Errors
+/// [`TrainError::Text`] naming a file that cannot be read.
+pub fn fingerprint(folder: &Path, pair: &TextPair) -> Result<Fingerprint, TrainError> {
+    let hashes =
+        [hash_file(&folder.join(&pair.source))?, hash_file(&folder.join(&pair.target))?];
+    Ok(Fingerprint::of(&hashes))
+}
+
+/// Reads two aligned files.
+///
+/// # Errors
+/// [`TrainError::Text`]: a file that cannot be read, unequal line counts, invalid UTF-8.
+pub fn read_pair(folder: &Path, pair: &TextPair) -> Result<ParallelText, TrainError> {
+    Ok(ParallelText::read(&folder.join(&pair.source), &folder.join(&pair.target))?)
+}
+
+/// What is left out of the training text.
+pub fn limits(recipe: &DataRecipe) -> CorpusLimits {
+    CorpusLimits {
+        max_tokens_per_sentence: recipe.max_sentence_tokens,
+        max_length_ratio: recipe.max_length_ratio,
+        duplicates: match recipe.duplicates {
+            Duplicates::Keep => PairPolicy::Keep,
+            Duplicates::Drop => PairPolicy::LeaveOut,
+        },
+        ..CorpusLimits::training()
+    }
+}
+
+/// Encodes a text and checks it against limits; in a held-out text, pairs outside them are kept and
+/// reported.
+///
+/// # Errors
+/// [`TrainError::Text`]: nothing left, or an empty line in a held-out text.
+pub fn encode(
+    role: &'static str,
+    text: ParallelText,
+    vocabularies: &VocabularyPair,
+    limits: &CorpusLimits,
+) -> Result<TextSet, TrainError> {
+    let VocabularyPair { source, target } = vocabularies;
+    let checked = encode_corpus(&text, source, target, limits)?;
+    Ok(TextSet { role, text, corpus: checked.corpus, report: checked.report })
+}

@@ -1,0 +1,529 @@
+//! A recipe, carried out.
+
+mod report;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use wdistill_formats::{atomic_write, native};
+use wdistill_generator::{ParameterGenerator, Saturation, Start, cut};
+use wdistill_metrics::{Bleu, Chrf, CorpusMetric};
+use wdistill_model::{Architecture, Config, Dense, Model};
+use wdistill_report::Report;
+use wdistill_runtime::{LongSource, Translator, TranslatorOptions};
+use wdistill_search::{MaximumLength, SearchOptions};
+use wdistill_text::{CorpusLimits, CorpusRole, EncodedCorpus, hash_file};
+
+use crate::benchmark::{Speed, benchmark};
+use crate::data::{TextSet, VocabularyPair, encode, fingerprint, limits, read_pair};
+use crate::error::TrainError;
+use crate::log::{Display, Progress};
+use crate::pseudo::{PseudoReport, translate_corpus};
+use crate::recipe::{DecodingRecipe, Method, Recipe, Resolved, ResolvedSystem, TEACHER};
+use crate::settings::TrainingSettings;
+use crate::stage::{Fingerprint, Stages};
+use crate::trainable::{DenseModel, GeneratedStudent, Trainable};
+use crate::trainer::{Ended, Run};
+use crate::validation::{Validator, translate};
+
+/// What a run is told besides its recipe.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Where everything is kept.
+    pub folder: PathBuf,
+    /// Threads for training and decoding.
+    pub threads: usize,
+    /// Where progress is shown.
+    pub display: Display,
+    /// Commit of this program, for the report.
+    pub commit: Option<String>,
+}
+
+/// A recipe and a folder.
+pub struct Pipeline {
+    recipe: Recipe,
+    resolved: Resolved,
+    options: RunOptions,
+    stages: Stages,
+}
+
+/// Texts and vocabularies, ready for training.
+pub struct Prepared {
+    /// Vocabularies of both sides.
+    pub vocabularies: VocabularyPair,
+    /// Text to learn from.
+    pub training: TextSet,
+    /// Text to judge a run by while it trains.
+    pub validation: TextSet,
+    /// Text to judge the finished systems by.
+    pub test: TextSet,
+    /// Of texts, limits and vocabularies.
+    pub fingerprint: Fingerprint,
+    /// What was found, for people.
+    pub notes: Vec<String>,
+}
+
+/// A trained model in the run's folder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trained {
+    /// Name in the table.
+    pub name: String,
+    /// What it is, in a few words.
+    pub description: String,
+    /// Folder with its weights, configuration and vocabularies.
+    pub model: PathBuf,
+    /// Of everything that decided it.
+    pub fingerprint: Fingerprint,
+    /// Stages that trained it, in order: folder and result.
+    pub stages: Vec<(String, TrainingResult)>,
+}
+
+/// Result of one training stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainingResult {
+    /// Updates done.
+    pub updates: u64,
+    /// Seconds of training.
+    pub seconds: f64,
+    /// Whether it ran out of patience.
+    pub early: bool,
+}
+
+/// Scores of a finished system.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// BLEU on the validation text.
+    pub bleu_validation: f64,
+    /// BLEU on the test text.
+    pub bleu_test: f64,
+    /// chrF on the test text.
+    pub chrf_test: f64,
+    /// Signature of BLEU.
+    pub bleu_signature: String,
+    /// Signature of chrF.
+    pub chrf_signature: String,
+    /// Test translations cut at the maximum length.
+    pub cut_translations: usize,
+}
+
+/// Everything that decides a training stage.
+#[derive(Serialize)]
+struct TrainingInputs<'a> {
+    stage: &'a str,
+    architecture: &'a Architecture,
+    settings: &'a TrainingSettings,
+    decoding: &'a DecodingRecipe,
+    seed: u64,
+    data: &'a Fingerprint,
+    from: Option<&'a Fingerprint>,
+}
+
+/// One training stage.
+struct TrainingStage<'a> {
+    name: &'a str,
+    architecture: &'a Architecture,
+    settings: &'a TrainingSettings,
+    corpus: &'a EncodedCorpus,
+    data: &'a Fingerprint,
+    from: Option<&'a Fingerprint>,
+}
+
+impl DecodingRecipe {
+    /// Options of a translator.
+    pub fn translator(&self, threads: usize) -> TranslatorOptions {
+        let maximum = MaximumLength::default();
+        TranslatorOptions {
+            threads,
+            batch_tokens: self.batch_tokens,
+            longest_source: 4096,
+            long_source: LongSource::Refuse,
+            search: SearchOptions {
+                beam: self.beam,
+                length_penalty: self.length_penalty,
+                maximum_length: MaximumLength {
+                    per_source_word: self.max_length_ratio,
+                    ..maximum
+                },
+                ..SearchOptions::default()
+            },
+        }
+    }
+}
+
+impl Pipeline {
+    /// Works out the recipe and writes it into the run's folder.
+    ///
+    /// # Errors
+    /// [`TrainError::Settings`], [`TrainError::Format`].
+    pub fn new(recipe: Recipe, options: RunOptions) -> Result<Pipeline, TrainError> {
+        let resolved = recipe.resolve()?;
+        let folder = options.folder.clone();
+        std::fs::create_dir_all(&folder).map_err(TrainError::io(&folder))?;
+        atomic_write(&folder.join("recipe.toml"), recipe_text(&recipe).as_bytes())?;
+        let stages = Stages { folder, display: options.display };
+        Ok(Pipeline { recipe, resolved, options, stages })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.options.folder.join(name)
+    }
+
+    fn say(&self, stage: &str, text: &str) {
+        Progress::new(self.options.display, stage, 0).say(text);
+    }
+
+    /// All stages, and the report, which is also written as `report.json` and `report.html`.
+    ///
+    /// # Errors
+    /// The first error of a stage; run again, the pipeline goes on there.
+    pub fn run(&self) -> Result<Report, TrainError> {
+        let prepared = self.prepare()?;
+        let teacher = self.teacher(&prepared)?;
+        let mut trained = vec![teacher.clone()];
+        if !self.resolved.systems.is_empty() {
+            let (pseudo, fingerprint) = self.pseudo_data(&prepared, &teacher)?;
+            for system in &self.resolved.systems {
+                trained.push(self.student(&prepared, &teacher, &pseudo, &fingerprint, system)?);
+            }
+        }
+        let evaluations: Vec<Evaluation> = trained
+            .iter()
+            .map(|system| self.evaluate(&prepared, system))
+            .collect::<Result<_, _>>()?;
+        let speeds = self.speeds(&prepared, &trained)?;
+        self.report(&prepared, &trained, &evaluations, &speeds)
+    }
+
+    /// Checks the texts, learns or reads the vocabularies, encodes.
+    ///
+    /// # Errors
+    /// [`TrainError::Text`].
+    pub fn prepare(&self) -> Result<Prepared, TrainError> {
+        let data = &self.recipe.data;
+        let text = read_pair(&data.folder, &data.train)?;
+        let (vocabularies, notes) = match &self.recipe.teacher.model {
+            Some(folder) => (
+                VocabularyPair::load(folder)?,
+                vec!["the vocabularies are the teacher's own".to_string()],
+            ),
+            None => VocabularyPair::train(&text, &self.recipe.vocabulary)?,
+        };
+        let folder = self.path("vocabulary");
+        std::fs::create_dir_all(&folder).map_err(TrainError::io(&folder))?;
+        vocabularies.save(&folder)?;
+        notes.iter().for_each(|note| self.say("vocabulary", note));
+        let limits = limits(data);
+        let encode = |role, text, limits: &CorpusLimits| {
+            let set = encode(role, text, &vocabularies, limits)?;
+            self.say(role, &set.report.to_string());
+            Ok::<_, TrainError>(set)
+        };
+        let training = encode("training", text, &limits)?;
+        let all_pairs = CorpusLimits { role: CorpusRole::Evaluation, ..limits };
+        let held_out = |role, pair| encode(role, read_pair(&data.folder, pair)?, &all_pairs);
+        let validation = held_out("validation", &data.validation)?;
+        let test = held_out("test", &data.test)?;
+        let files = [&data.train, &data.validation, &data.test]
+            .map(|pair| fingerprint(&data.folder, pair));
+        let [train, held_out, _] = files;
+        let hashes = [
+            hash_file(&folder.join("source.vocabulary.json"))?,
+            hash_file(&folder.join("target.vocabulary.json"))?,
+        ];
+        let limits = (data.max_sentence_tokens, data.max_length_ratio, data.duplicates);
+        let fingerprint = Fingerprint::of(&(train?, held_out?, hashes, limits));
+        Ok(Prepared { vocabularies, training, validation, test, fingerprint, notes })
+    }
+
+    /// Trains the teacher, or takes the one that the recipe names.
+    ///
+    /// # Errors
+    /// What [`Run::train`] brings, or [`TrainError::Format`] for a model that cannot be read.
+    pub fn teacher(&self, prepared: &Prepared) -> Result<Trained, TrainError> {
+        let trained = |model, fingerprint, stages| Trained {
+            name: TEACHER.to_string(),
+            description: "the large model".to_string(),
+            model,
+            fingerprint,
+            stages,
+        };
+        let Some((architecture, settings)) = &self.resolved.teacher else {
+            let folder = self.recipe.teacher.model.clone().expect("a teacher is trained or given");
+            let hashes = [native::CONFIG_FILE, native::WEIGHTS_FILE]
+                .map(|file| hash_file(&folder.join(file)));
+            let [config, weights] = hashes;
+            let fingerprint = Fingerprint::of(&(config?, weights?));
+            return Ok(trained(folder, fingerprint, Vec::new()));
+        };
+        let stage = TrainingStage {
+            name: TEACHER,
+            architecture,
+            settings,
+            corpus: &prepared.training.corpus,
+            data: &prepared.fingerprint,
+            from: None,
+        };
+        let (result, fingerprint) = self.train(prepared, &stage, |config| {
+            Ok(Box::new(DenseModel(Model::initialise(config, self.recipe.seed))))
+        })?;
+        let stages = vec![(TEACHER.to_string(), result)];
+        Ok(trained(self.path("teacher/model"), fingerprint, stages))
+    }
+
+    fn train(
+        &self,
+        prepared: &Prepared,
+        stage: &TrainingStage<'_>,
+        start: impl FnOnce(Config) -> Result<Box<dyn Trainable>, TrainError>,
+    ) -> Result<(TrainingResult, Fingerprint), TrainError> {
+        let &TrainingStage { name, architecture, settings, corpus, data, from } = stage;
+        let seed = self.recipe.seed;
+        let decoding = &self.recipe.decoding;
+        let inputs =
+            TrainingInputs { stage: name, architecture, settings, decoding, seed, data, from };
+        let fingerprint = Fingerprint::of(&inputs);
+        let result = self.stages.run(name, &fingerprint, |folder| {
+            let config = Config::new(architecture.clone(), prepared.vocabularies.sizes())?;
+            let mut trainable = start(config)?;
+            let translator = self.recipe.decoding.translator(self.options.threads);
+            let validator = Validator {
+                corpus: &prepared.validation.corpus,
+                references: &prepared.validation.text.target.lines,
+                target_vocabulary: &prepared.vocabularies.target,
+                translator: &translator,
+            };
+            let run = Run {
+                name,
+                corpus,
+                validator: &validator,
+                settings,
+                seed,
+                inputs: &fingerprint.0,
+                folder,
+                display: self.options.display,
+            };
+            let outcome = run.train(&mut *trainable)?;
+            self.save_model(prepared, &outcome.model, &folder.join("model"))?;
+            let early = outcome.ended == Ended::OutOfPatience;
+            Ok(TrainingResult { updates: outcome.updates, seconds: outcome.seconds, early })
+        })?;
+        Ok((result, fingerprint))
+    }
+
+    fn save_model(
+        &self,
+        prepared: &Prepared,
+        model: &Model<Dense<f32>>,
+        folder: &Path,
+    ) -> Result<(), TrainError> {
+        native::save(model, folder)?;
+        prepared.vocabularies.save(folder)
+    }
+
+    /// The original pairs with the teacher's translations of their sources.
+    ///
+    /// # Errors
+    /// [`TrainError::PseudoData`], [`TrainError::Translate`], [`TrainError::Text`].
+    pub fn pseudo_data(
+        &self,
+        prepared: &Prepared,
+        teacher: &Trained,
+    ) -> Result<(EncodedCorpus, Fingerprint), TrainError> {
+        let settings = self.recipe.pseudo_data;
+        let inputs = Fingerprint::of(&(&prepared.fingerprint, &teacher.fingerprint, settings));
+        let lines = &prepared.training.text.source.lines;
+        let VocabularyPair { source, target } = &prepared.vocabularies;
+        let report: PseudoReport = self.stages.run("pseudo", &inputs, |folder| {
+            let model = native::load(&teacher.model)?;
+            let translator = Translator::new(model, settings.translator(self.options.threads))?;
+            translate_corpus(&translator, source, target, lines, folder, self.options.display)
+        })?;
+        self.say("pseudo data", &pseudo_summary(&report));
+        let data = &self.recipe.data;
+        let files = crate::recipe::TextPair {
+            source: data.folder.join(&data.train.source),
+            target: self.path("pseudo/target.txt"),
+        };
+        let text = read_pair(Path::new(""), &files)?;
+        let set = encode("pseudo data", text, &prepared.vocabularies, &limits(data))?;
+        self.say("pseudo data", &set.report.to_string());
+        let both = EncodedCorpus::concatenate([&prepared.training.corpus, &set.corpus]);
+        Ok((both, inputs))
+    }
+
+    /// Trains a student by the system's method.
+    ///
+    /// # Errors
+    /// [`TrainError::Grow`] if teacher and student do not fit, and what [`Run::train`] brings.
+    pub fn student(
+        &self,
+        prepared: &Prepared,
+        teacher: &Trained,
+        pseudo: &EncodedCorpus,
+        pseudo_fingerprint: &Fingerprint,
+        system: &ResolvedSystem,
+    ) -> Result<Trained, TrainError> {
+        let architecture = &self.resolved.student;
+        let seed = self.recipe.seed;
+        let (corpus, data) = match system.method {
+            Method::Scratch => (&prepared.training.corpus, &prepared.fingerprint),
+            Method::Kd | Method::Cut | Method::Wd => (pseudo, pseudo_fingerprint),
+        };
+        let mut stages = Vec::new();
+        let mut from = (system.method != Method::Scratch).then(|| teacher.fingerprint.clone());
+        let generator_name = format!("{}/generator", system.name);
+        if let Some(settings) = &system.generator {
+            let start = (system.start, from.clone());
+            let from_start = Fingerprint::of(&start);
+            let name = generator_name.as_str();
+            let from_here = Some(&from_start);
+            let stage =
+                TrainingStage { name, architecture, settings, corpus, data, from: from_here };
+            let (result, fingerprint) = self.train(prepared, &stage, |config| {
+                let teacher = native::load(&teacher.model)?;
+                self.warn_of_saturation(&teacher, system.start);
+                let generator = ParameterGenerator::grow(&teacher, &config, system.start, seed)?;
+                Ok(Box::new(GeneratedStudent::new(generator)))
+            })?;
+            stages.push((generator_name.clone(), result));
+            from = Some(fingerprint);
+        }
+        let name = format!("{}/student", system.name);
+        let (name, settings) = (name.as_str(), &system.training);
+        let stage =
+            TrainingStage { name, architecture, settings, corpus, data, from: from.as_ref() };
+        let (result, fingerprint) = self.train(prepared, &stage, |config| {
+            let model = match system.method {
+                Method::Scratch | Method::Kd => Model::initialise(config, seed),
+                Method::Cut => cut(&native::load(&teacher.model)?, &config)?,
+                Method::Wd => native::load(&self.path(&generator_name).join("model"))?,
+            };
+            Ok(Box::new(DenseModel(model)))
+        })?;
+        stages.push((name.to_string(), result));
+        Ok(Trained {
+            name: system.name.clone(),
+            description: match (system.method, system.start) {
+                (Method::Wd, Start::Cut) => "weight distillation, cut start".to_string(),
+                (method, _) => method.description().to_string(),
+            },
+            model: self.path(name).join("model"),
+            fingerprint,
+            stages,
+        })
+    }
+
+    fn warn_of_saturation(&self, teacher: &Model<Dense<f32>>, start: Start) {
+        let Saturation { outside, all } = Saturation::of(&teacher.weights);
+        if start == Start::Xavier && outside > 0 {
+            let share = 100.0 * outside as f64 / all as f64;
+            self.say(
+                "generator",
+                &format!(
+                    "{outside} of the teacher's {all} weights ({share:.2}%) lie outside [-1, 1]; \
+                     a tanh with a scale of 1 cannot reach them at first"
+                ),
+            );
+        }
+    }
+
+    /// Decodes validation and test text and scores them; the translations are kept.
+    ///
+    /// # Errors
+    /// [`TrainError::Translate`], [`TrainError::Metrics`].
+    pub fn evaluate(&self, prepared: &Prepared, system: &Trained) -> Result<Evaluation, TrainError> {
+        let decoding = self.recipe.decoding;
+        let texts = [&prepared.validation, &prepared.test];
+        let files = texts.map(|set| Ok([hash_file(&set.text.source.path)?, hash_file(&set.text.target.path)?]));
+        let files = files.into_iter().collect::<Result<Vec<_>, TrainError>>()?;
+        let inputs = Fingerprint::of(&(&system.fingerprint, files, decoding));
+        let name = format!("evaluation/{}", system.name);
+        self.stages.run(&name, &inputs, |folder| {
+            let model = native::load(&system.model)?;
+            let translator = Translator::new(model, decoding.translator(self.options.threads))?;
+            let mut decoded = Vec::new();
+            for set in texts {
+                let sources = sources(&set.corpus);
+                let (lines, cut) = translate(&translator, &sources, &prepared.vocabularies.target)?;
+                let path = folder.join(format!("{}.txt", set.role));
+                atomic_write(&path, (lines.join("\n") + "\n").as_bytes())?;
+                decoded.push((lines, cut));
+            }
+            let references = texts.map(|set| [set.text.target.lines.as_slice()]);
+            let (bleu, chrf) = (Bleu::default(), Chrf::default());
+            let [(validation, _), (test, cut_translations)] = &decoded[..] else {
+                unreachable!("two texts were decoded")
+            };
+            let evaluation = Evaluation {
+                bleu_validation: bleu.corpus_score(validation, &references[0])?.score,
+                bleu_test: bleu.corpus_score(test, &references[1])?.score,
+                chrf_test: chrf.corpus_score(test, &references[1])?.score,
+                bleu_signature: bleu.signature(1).to_string(),
+                chrf_signature: chrf.signature(1).to_string(),
+                cut_translations: *cut_translations,
+            };
+            let Evaluation { bleu_validation, bleu_test, chrf_test, .. } = &evaluation;
+            self.say(
+                &name,
+                &format!(
+                    "BLEU validation {bleu_validation:.2}  test {bleu_test:.2}  chrF {chrf_test:.2}"
+                ),
+            );
+            Ok(evaluation)
+        })
+    }
+
+    /// Decoding speed of all systems, in turn on the same sentences.
+    ///
+    /// # Errors
+    /// [`TrainError::Translate`].
+    pub fn speeds(
+        &self,
+        prepared: &Prepared,
+        systems: &[Trained],
+    ) -> Result<Vec<Speed>, TrainError> {
+        let settings = self.recipe.benchmark;
+        let decoding = self.recipe.decoding;
+        let models: Vec<_> = systems.iter().map(|system| &system.fingerprint).collect();
+        let test = [hash_file(&prepared.test.text.source.path)?];
+        let threads = self.options.threads;
+        let inputs = Fingerprint::of(&(models, test, settings, decoding, threads));
+        self.stages.run("speed", &inputs, |_| {
+            let translators = systems
+                .iter()
+                .map(|system| {
+                    let model = native::load(&system.model)?;
+                    Ok(Translator::new(model, decoding.translator(threads))?)
+                })
+                .collect::<Result<Vec<_>, TrainError>>()?;
+            let named: Vec<_> =
+                systems.iter().map(|system| system.name.clone()).zip(&translators).collect();
+            let mut sentences = sources(&prepared.test.corpus);
+            sentences.truncate(settings.sentences);
+            let sources = vec![sentences; systems.len()];
+            let progress = Progress::new(self.options.display, "speed", settings.rounds as u64);
+            let speeds = benchmark(&named, &sources, settings.rounds, &mut |round| {
+                progress.update(round as u64, String::new);
+            })?;
+            progress.finish();
+            Ok(speeds)
+        })
+    }
+}
+
+fn sources(corpus: &EncodedCorpus) -> Vec<Vec<u32>> {
+    (0..corpus.len()).map(|pair| corpus.pair(pair).0.to_vec()).collect()
+}
+
+fn recipe_text(recipe: &Recipe) -> String {
+    toml::to_string(recipe).expect("a recipe is plain tables of numbers and strings")
+}
+
+fn pseudo_summary(report: &PseudoReport) -> String {
+    let PseudoReport { lines, empty, cut, tokens, seconds, .. } = report;
+    let speed = *tokens as f64 / seconds;
+    format!(
+        "{lines} lines, {tokens} target tokens, {speed:.0} tokens/s; {empty} empty, {cut} cut at the \
+         maximum length"
+    )
+}
