@@ -1,2 +1,38 @@
-//! To be written.
-fn main() {}
+//! The command line of wdistill: arguments, settings, messages; no arithmetic.
+
+mod commands;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Distils a large translation model, weights and all, into a small and fast one.
+#[derive(Parser)]
+#[command(name = "wdistill", version, about, long_about = None, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make up a small task, train a teacher and students on it, and compare them.
+    Demo(commands::demo::Demo),
+    /// Carry out a recipe: teacher, pseudo data, students, scores, speed, report.
+    Run(commands::run::Run),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Demo(command) => command.run(),
+        Command::Run(command) => command.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

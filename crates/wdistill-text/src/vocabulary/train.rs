@@ -5,9 +5,9 @@ use super::{BASE_SIZE, Vocabulary};
 use crate::error::TextError;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use tokenizers::Result as TrainerResult;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::models::unigram::{Unigram, UnigramTrainer};
-use tokenizers::Result as TrainerResult;
 
 /// Log probabilities are kept in units of one over this.
 pub(super) const SCORE_UNITS: f64 = 1e6;
@@ -31,6 +31,10 @@ pub enum SubwordModel {
     /// Byte pair encoding (Sennrich et al. 2016).
     Bpe,
     /// Unigram language model (Kudo 2018).
+    ///
+    /// Weaker than SentencePiece's: the trainer proposes only strings with at least two different
+    /// continuations among the distinct words, so that a frequent word that begins no other word
+    /// is cut (`▁sin d`), and text takes more tokens than with [`Self::Bpe`].
     Unigram,
 }
 

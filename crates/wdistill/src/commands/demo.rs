@@ -1,0 +1,58 @@
+//! `wdistill demo`: the whole pipeline on a task that needs no data.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use wdistill_demo::{Pair, Sizes, generate};
+use wdistill_train::Recipe;
+
+use crate::commands::run::carry_out;
+use crate::settings::Common;
+
+const RECIPE: &str = include_str!("../../../../recipes/demo.toml");
+
+/// Seed of the generated text; the recipe's seed decides the training.
+const TEXT_SEED: u64 = 1;
+
+/// Arguments of `wdistill demo`.
+#[derive(Args)]
+pub struct Demo {
+    /// Folder of the generated text, models, logs and report
+    #[arg(long, value_name = "DIR", default_value = "runs/demo")]
+    out: PathBuf,
+    /// Generated training pairs
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    pairs: usize,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Demo {
+    pub fn run(self) -> anyhow::Result<()> {
+        let data = self.out.join("data");
+        fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
+        let sizes = Sizes { train: self.pairs, validation: 400, test: 400 };
+        let task = generate(TEXT_SEED, sizes)?;
+        write(&data, "train", &task.train)?;
+        write(&data, "validation", &task.validation)?;
+        write(&data, "test", &task.test)?;
+        let path = self.out.join("demo.toml");
+        fs::write(&path, RECIPE).with_context(|| format!("cannot write {}", path.display()))?;
+        let recipe = Recipe::read(&path, Some(&data))?;
+        println!("The data of this demonstration is generated; its scores say nothing about real text.");
+        carry_out(recipe, self.out, &self.common)
+    }
+}
+
+fn write(folder: &Path, name: &str, pairs: &[Pair]) -> anyhow::Result<()> {
+    let sides: [(&str, fn(&Pair) -> &str); 2] =
+        [("en", |pair| &pair.source), ("de", |pair| &pair.target)];
+    for (language, side) in sides {
+        let text: String = pairs.iter().flat_map(|pair| [side(pair), "\n"]).collect();
+        let path = folder.join(format!("{name}.{language}"));
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,42 @@
+//! `wdistill run`: a whole recipe.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use wdistill_report::text_table;
+use wdistill_train::{Pipeline, Recipe};
+
+use crate::settings::Common;
+
+/// Arguments of `wdistill run`.
+#[derive(Args)]
+pub struct Run {
+    /// The recipe, a TOML file
+    recipe: PathBuf,
+    /// Folder of the texts, in place of the recipe's
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Folder of models, logs and report [default: runs/NAME-OF-RECIPE]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Run {
+    pub fn run(self) -> anyhow::Result<()> {
+        let recipe = Recipe::read(&self.recipe, self.data.as_deref())?;
+        let name = self.recipe.file_stem().unwrap_or_default();
+        let folder = self.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(name));
+        carry_out(recipe, folder, &self.common)
+    }
+}
+
+/// Runs a recipe in a folder and prints its table.
+pub fn carry_out(recipe: Recipe, folder: PathBuf, common: &Common) -> anyhow::Result<()> {
+    let pipeline = Pipeline::new(recipe, common.run_options(folder.clone()))?;
+    let report = common.install(|| Ok(pipeline.run()?))?;
+    println!("{}", text_table(&report));
+    println!("report: {}", folder.join("report.html").display());
+    Ok(())
+}
