@@ -7,13 +7,16 @@ use std::rc::Rc;
 use wdistill_kernels::Real;
 use wdistill_model::PositionTable;
 
+/// Rows of each table for each width.
+type PositionRows<R> = HashMap<(PositionTable, usize), Rc<Vec<R>>>;
+
 /// Buffers handed from step to step, and tables of positions.
 ///
 /// Fresh memory costs a page fault for every 4 KiB; a training step touches hundreds of megabytes.
 #[derive(Debug)]
 pub struct Workspace<R> {
     free: RefCell<Vec<Vec<R>>>,
-    positions: RefCell<HashMap<(PositionTable, usize), Rc<Vec<R>>>>,
+    positions: RefCell<PositionRows<R>>,
     logits: RefCell<Vec<R>>,
 }
 

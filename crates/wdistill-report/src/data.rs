@@ -81,7 +81,7 @@ pub struct Decoding {
     /// Greatest target length as a multiple of the source length.
     #[serde(with = "crate::json::number")]
     pub max_ratio: f64,
-    /// Sentences decoded together.
+    /// Source tokens of a batch, each counted once for every hypothesis.
     pub batch: usize,
 }
 

@@ -113,9 +113,7 @@ pub fn load(
         };
         if data.len() != place.len() {
             let (found, expected) = (data.len(), place.len());
-            return Err(refuse(format!(
-                "{kind}.{name} has {found} numbers, expected {expected}"
-            )));
+            return Err(refuse(format!("{kind}.{name} has {found} numbers, expected {expected}")));
         }
         place.copy_from_slice(&data);
         Ok(())

@@ -107,9 +107,8 @@ impl TextSet {
     /// A line of the report's table of data.
     pub fn summary(&self) -> DataSet {
         let statistics = self.corpus.statistics();
-        let name = |path: &Path| {
-            path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-        };
+        let name =
+            |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         DataSet {
             role: self.role.to_string(),
             label: format!("{}, {}", name(&self.text.source.path), name(&self.text.target.path)),
@@ -126,8 +125,7 @@ impl TextSet {
 /// # Errors
 /// [`TrainError::Text`] naming a file that cannot be read.
 pub fn fingerprint(folder: &Path, pair: &TextPair) -> Result<Fingerprint, TrainError> {
-    let hashes =
-        [hash_file(&folder.join(&pair.source))?, hash_file(&folder.join(&pair.target))?];
+    let hashes = [hash_file(&folder.join(&pair.source))?, hash_file(&folder.join(&pair.target))?];
     Ok(Fingerprint::of(&hashes))
 }
 

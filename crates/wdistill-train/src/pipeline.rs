@@ -140,10 +140,7 @@ impl DecodingRecipe {
             search: SearchOptions {
                 beam: self.beam,
                 length_penalty: self.length_penalty,
-                maximum_length: MaximumLength {
-                    per_source_word: self.max_length_ratio,
-                    ..maximum
-                },
+                maximum_length: MaximumLength { per_source_word: self.max_length_ratio, ..maximum },
                 ..SearchOptions::default()
             },
         }
@@ -223,8 +220,8 @@ impl Pipeline {
         let held_out = |role, pair| encode(role, read_pair(&data.folder, pair)?, &all_pairs);
         let validation = held_out("validation", &data.validation)?;
         let test = held_out("test", &data.test)?;
-        let files = [&data.train, &data.validation, &data.test]
-            .map(|pair| fingerprint(&data.folder, pair));
+        let files =
+            [&data.train, &data.validation, &data.test].map(|pair| fingerprint(&data.folder, pair));
         let [train, held_out, _] = files;
         let hashes = [
             hash_file(&folder.join("source.vocabulary.json"))?,
@@ -431,10 +428,15 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`TrainError::Translate`], [`TrainError::Metrics`].
-    pub fn evaluate(&self, prepared: &Prepared, system: &Trained) -> Result<Evaluation, TrainError> {
+    pub fn evaluate(
+        &self,
+        prepared: &Prepared,
+        system: &Trained,
+    ) -> Result<Evaluation, TrainError> {
         let decoding = self.recipe.decoding;
         let texts = [&prepared.validation, &prepared.test];
-        let files = texts.map(|set| Ok([hash_file(&set.text.source.path)?, hash_file(&set.text.target.path)?]));
+        let files = texts
+            .map(|set| Ok([hash_file(&set.text.source.path)?, hash_file(&set.text.target.path)?]));
         let files = files.into_iter().collect::<Result<Vec<_>, TrainError>>()?;
         let inputs = Fingerprint::of(&(&system.fingerprint, files, decoding));
         let name = format!("evaluation/{}", system.name);

@@ -81,12 +81,8 @@ pub fn translate_corpus(
         let shard = match read::<Shard>(&path)? {
             Some(shard) => shard,
             None => {
-                let shard = translate_shard(
-                    translator,
-                    source_vocabulary,
-                    target_vocabulary,
-                    source,
-                )?;
+                let shard =
+                    translate_shard(translator, source_vocabulary, target_vocabulary, source)?;
                 write(&path, &shard)?;
                 shard
             }

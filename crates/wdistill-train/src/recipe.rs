@@ -355,7 +355,8 @@ impl Recipe {
             "" => format!("{:?}", system.method).to_lowercase(),
             name => name.to_string(),
         };
-        if !name.chars().all(|c| c.is_alphanumeric() || "-_+. ".contains(c)) || name.starts_with('.')
+        if !name.chars().all(|c| c.is_alphanumeric() || "-_+. ".contains(c))
+            || name.starts_with('.')
         {
             return Err(format!("the name {name:?} cannot be a folder's"));
         }
@@ -390,8 +391,7 @@ impl Recipe {
         };
         let phase_1 = generator.as_ref().map_or(0, |settings| settings.updates);
         let training = TrainingSettings { updates: total - phase_1, ..base };
-        for (place, settings) in
-            [("generator", generator.as_ref()), ("training", Some(&training))]
+        for (place, settings) in [("generator", generator.as_ref()), ("training", Some(&training))]
         {
             let problems = settings.map(TrainingSettings::problems).unwrap_or_default();
             if !problems.is_empty() {

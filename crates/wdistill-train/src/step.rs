@@ -68,8 +68,7 @@ pub fn run_batch(
     let (tape, tracked) = Tape::record(model, workspace, dropout);
     let encoded = tracked.encode(&tape, &batch.source);
     let mut state = DecoderState::new(&model.config);
-    let states =
-        tracked.decode(&tape, &batch.target, batch.target.spans(), &encoded, &mut state);
+    let states = tracked.decode(&tape, &batch.target, batch.target.spans(), &encoded, &mut state);
     let targets = |gradient_scale| Targets { words: &batch.words, smoothing, gradient_scale };
     match pass {
         Pass::Train { gradient_scale, gradients, .. } => {
@@ -93,7 +92,10 @@ impl Moments {
         let zeros = |parameters: Vec<(String, &mut [f32])>| -> Vec<Vec<f32>> {
             parameters.iter().map(|(_, slice)| vec![0.0; slice.len()]).collect()
         };
-        Moments { first: zeros(trainable.parameters_mut()), second: zeros(trainable.parameters_mut()) }
+        Moments {
+            first: zeros(trainable.parameters_mut()),
+            second: zeros(trainable.parameters_mut()),
+        }
     }
 }
 

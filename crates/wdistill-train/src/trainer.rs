@@ -294,8 +294,7 @@ impl<'a> Loop<'a> {
     /// Keeps the weights of this update and forgets those that are too old to be averaged.
     fn snapshot(&mut self, model: &Model<Dense<f32>>) -> Result<(), TrainError> {
         let slices = model.weights.slices();
-        let tensors =
-            slices.iter().map(|(slot, slice)| (slot.path(), vec![slice.len()], *slice));
+        let tensors = slices.iter().map(|(slot, slice)| (slot.path(), vec![slice.len()], *slice));
         write_tensors(&self.run.snapshot_path(self.state.updates), tensors, &Default::default())?;
         self.state.snapshots.push(self.state.updates);
         Ok(())

@@ -138,11 +138,9 @@ fn point(event: &Event, before: u64) -> CurvePoint {
     let empty = CurvePoint { updates: before + event.updates(), ..CurvePoint::default() };
     match event {
         Event::Training(event) => CurvePoint { training_loss: Some(event.loss), ..empty },
-        Event::Validation(event) => CurvePoint {
-            validation_loss: Some(event.loss),
-            validation_bleu: event.bleu,
-            ..empty
-        },
+        Event::Validation(event) => {
+            CurvePoint { validation_loss: Some(event.loss), validation_bleu: event.bleu, ..empty }
+        }
     }
 }
 

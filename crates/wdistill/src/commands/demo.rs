@@ -23,7 +23,7 @@ pub struct Demo {
     #[arg(long, value_name = "DIR", default_value = "runs/demo")]
     out: PathBuf,
     /// Generated training pairs
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
     pairs: usize,
     #[command(flatten)]
     common: Common,
@@ -41,18 +41,19 @@ impl Demo {
         let path = self.out.join("demo.toml");
         fs::write(&path, RECIPE).with_context(|| format!("cannot write {}", path.display()))?;
         let recipe = Recipe::read(&path, Some(&data))?;
-        println!("The data of this demonstration is generated; its scores say nothing about real text.");
+        println!(
+            "The data of this demonstration is generated; its scores say nothing about real text."
+        );
         carry_out(recipe, self.out, &self.common)
     }
 }
 
 fn write(folder: &Path, name: &str, pairs: &[Pair]) -> anyhow::Result<()> {
-    let sides: [(&str, fn(&Pair) -> &str); 2] =
-        [("en", |pair| &pair.source), ("de", |pair| &pair.target)];
-    for (language, side) in sides {
+    let write_side = |language: &str, side: fn(&Pair) -> &str| {
         let text: String = pairs.iter().flat_map(|pair| [side(pair), "\n"]).collect();
         let path = folder.join(format!("{name}.{language}"));
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    Ok(())
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    };
+    write_side("en", |pair| &pair.source)?;
+    write_side("de", |pair| &pair.target)
 }
