@@ -21,12 +21,27 @@ enum Command {
     Demo(commands::demo::Demo),
     /// Carry out a recipe: teacher, pseudo data, students, scores, speed, report.
     Run(commands::run::Run),
+    /// Translate standard input, line by line, to standard output.
+    Translate(commands::translate::Translate),
+    /// BLEU and chrF, with sacreBLEU's arguments.
+    Score(commands::score::Score),
+    /// Compare the decoding speed of models.
+    Bench(commands::bench::Bench),
+    /// Show what a model folder holds.
+    Info(commands::info::Info),
+    /// Learn subwords from text.
+    Vocab(commands::vocab::Vocab),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(command) => command.run(),
         Command::Run(command) => command.run(),
+        Command::Translate(command) => command.run(),
+        Command::Score(command) => command.run(),
+        Command::Bench(command) => command.run(),
+        Command::Info(command) => command.run(),
+        Command::Vocab(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

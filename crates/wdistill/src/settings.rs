@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use wdistill_train::{Display, RunOptions};
+use wdistill_train::{DecodingRecipe, Display, RunOptions};
 
 /// Threads, and how much is said.
 #[derive(Args)]
@@ -48,5 +48,30 @@ impl Common {
             .build()
             .context("cannot start threads")?
             .install(work)
+    }
+}
+
+/// A search.
+#[derive(Args)]
+pub struct Search {
+    /// Hypotheses kept at each step; 1 is greedy search
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    beam: usize,
+    /// Exponent of the length in a hypothesis' score
+    #[arg(long, value_name = "A", default_value_t = 1.0)]
+    length_penalty: f64,
+    /// Longest translation in tokens for each source token, plus 20
+    #[arg(long, value_name = "R", default_value_t = 2.0)]
+    max_length_ratio: f64,
+    /// Source tokens of a batch, each counted once for every hypothesis
+    #[arg(long, value_name = "N", default_value_t = 4096)]
+    batch_tokens: usize,
+}
+
+impl Search {
+    /// As a recipe has it.
+    pub fn recipe(&self) -> DecodingRecipe {
+        let &Search { beam, length_penalty, max_length_ratio, batch_tokens } = self;
+        DecodingRecipe { beam, length_penalty, max_length_ratio, batch_tokens }
     }
 }

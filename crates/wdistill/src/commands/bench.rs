@@ -1,0 +1,64 @@
+//! `wdistill bench`: decoding speed of models, in turn on the same sentences.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use wdistill_formats::native;
+use wdistill_runtime::Translator;
+use wdistill_text::read_lines;
+use wdistill_train::{Progress, Speed, VocabularyPair, benchmark};
+
+use crate::settings::{Common, Search};
+
+/// Arguments of `wdistill bench`.
+#[derive(Args)]
+pub struct Bench {
+    /// Folders of models; speed-ups are over the first
+    #[arg(required = true)]
+    models: Vec<PathBuf>,
+    /// Source text
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// Rounds; the median counts
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Sentences, from the start of the text [default: all]
+    #[arg(long, value_name = "N")]
+    sentences: Option<usize>,
+    #[command(flatten)]
+    search: Search,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Bench {
+    pub fn run(self) -> anyhow::Result<()> {
+        let mut lines = read_lines(&self.input)?.lines;
+        lines.truncate(self.sentences.unwrap_or(usize::MAX));
+        let options = self.search.recipe().translator(self.common.threads());
+        let mut translators = Vec::new();
+        let mut sources = Vec::new();
+        for folder in &self.models {
+            let vocabulary = VocabularyPair::load(folder)?.source;
+            let end = vocabulary.end_id();
+            let source = |line: &String| [vocabulary.encode(line), vec![end]].concat();
+            sources.push(lines.iter().map(source).collect::<Vec<_>>());
+            translators.push(Translator::new(native::load(folder)?, options.clone())?);
+        }
+        let names = self.models.iter().map(|folder| folder.display().to_string());
+        let models: Vec<_> = names.zip(&translators).collect();
+        let rounds = self.rounds as usize;
+        let progress = Progress::new(self.common.display(), "bench", rounds as u64);
+        let speeds = benchmark(&models, &sources, rounds, &mut |round| {
+            progress.update(round as u64, String::new);
+        })?;
+        progress.finish();
+        println!("tokens/s  sentences/s  speed-up  model");
+        for Speed { name, tokens_per_second, sentences_per_second, speed_up, .. } in speeds {
+            println!(
+                "{tokens_per_second:8.0}  {sentences_per_second:11.1}  {speed_up:7.2}x  {name}"
+            );
+        }
+        Ok(())
+    }
+}

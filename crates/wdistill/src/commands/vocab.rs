@@ -1,0 +1,51 @@
+//! `wdistill vocab`: learns subwords from text.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use wdistill_text::{SubwordModel, Vocabulary, VocabularySettings, read_lines};
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Kind {
+    Bpe,
+    Unigram,
+}
+
+/// Arguments of `wdistill vocab`.
+#[derive(Args)]
+pub struct Vocab {
+    /// Text files; both sides of a corpus make a joint vocabulary
+    #[arg(required = true)]
+    text: Vec<PathBuf>,
+    /// Tokens wanted, with 258 for special tokens and bytes
+    #[arg(long, value_name = "N")]
+    size: usize,
+    /// Kind of subwords
+    #[arg(long, value_enum, default_value = "bpe")]
+    kind: Kind,
+    /// File to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+impl Vocab {
+    pub fn run(self) -> anyhow::Result<()> {
+        let model = match self.kind {
+            Kind::Bpe => SubwordModel::Bpe,
+            Kind::Unigram => SubwordModel::Unigram,
+        };
+        let mut lines = Vec::new();
+        for path in &self.text {
+            lines.extend(read_lines(path)?.lines);
+        }
+        let trained = Vocabulary::train(&lines, &VocabularySettings::new(model, self.size))?;
+        trained.vocabulary.save(&self.out)?;
+        println!(
+            "{}: {} tokens of {} wanted",
+            self.out.display(),
+            trained.obtained,
+            trained.requested
+        );
+        Ok(())
+    }
+}
