@@ -19,7 +19,7 @@ use crate::data::{TextSet, VocabularyPair, encode, fingerprint, limits, read_pai
 use crate::error::TrainError;
 use crate::log::{Display, Progress};
 use crate::pseudo::{PseudoReport, translate_corpus};
-use crate::recipe::{DecodingRecipe, Method, Recipe, Resolved, ResolvedSystem, TEACHER};
+use crate::recipe::{DecodingRecipe, Method, Recipe, Resolved, ResolvedSystem, TEACHER, TextPair};
 use crate::settings::TrainingSettings;
 use crate::stage::{Fingerprint, Stages};
 use crate::trainable::{DenseModel, GeneratedStudent, Trainable};
@@ -55,8 +55,6 @@ pub struct Prepared {
     pub training: TextSet,
     /// Text to judge a run by while it trains.
     pub validation: TextSet,
-    /// Text to judge the finished systems by.
-    pub test: TextSet,
     /// Of texts, limits and vocabularies.
     pub fingerprint: Fingerprint,
     /// What was found, for people.
@@ -161,6 +159,11 @@ impl Pipeline {
         Ok(Pipeline { recipe, resolved, options, stages })
     }
 
+    /// The systems of the recipe, worked out.
+    pub fn systems(&self) -> &[ResolvedSystem] {
+        &self.resolved.systems
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.options.folder.join(name)
     }
@@ -174,7 +177,12 @@ impl Pipeline {
     /// # Errors
     /// The first error of a stage; run again, the pipeline goes on there.
     pub fn run(&self) -> Result<Report, TrainError> {
+        let test = self.recipe.data.test.as_ref().ok_or_else(|| TrainError::Settings {
+            place: "the recipe".to_string(),
+            problems: vec!["a whole run needs data.test".to_string()],
+        })?;
         let prepared = self.prepare()?;
+        let test = self.held_out("test", test, &prepared.vocabularies)?;
         let teacher = self.teacher(&prepared)?;
         let mut trained = vec![teacher.clone()];
         if !self.resolved.systems.is_empty() {
@@ -185,10 +193,10 @@ impl Pipeline {
         }
         let evaluations: Vec<Evaluation> = trained
             .iter()
-            .map(|system| self.evaluate(&prepared, system))
+            .map(|system| self.evaluate(&prepared, &test, system))
             .collect::<Result<_, _>>()?;
-        let speeds = self.speeds(&prepared, &trained)?;
-        self.report(&prepared, &trained, &evaluations, &speeds)
+        let speeds = self.speeds(&test, &trained)?;
+        self.report(&prepared, &test, &trained, &evaluations, &speeds)
     }
 
     /// Checks the texts, learns or reads the vocabularies, encodes.
@@ -209,27 +217,32 @@ impl Pipeline {
         std::fs::create_dir_all(&folder).map_err(TrainError::io(&folder))?;
         vocabularies.save(&folder)?;
         notes.iter().for_each(|note| self.say("vocabulary", note));
-        let limits = limits(data);
-        let encode = |role, text, limits: &CorpusLimits| {
-            let set = encode(role, text, &vocabularies, limits)?;
-            self.say(role, &set.report.to_string());
-            Ok::<_, TrainError>(set)
-        };
-        let training = encode("training", text, &limits)?;
-        let all_pairs = CorpusLimits { role: CorpusRole::Evaluation, ..limits };
-        let held_out = |role, pair| encode(role, read_pair(&data.folder, pair)?, &all_pairs);
-        let validation = held_out("validation", &data.validation)?;
-        let test = held_out("test", &data.test)?;
-        let files =
-            [&data.train, &data.validation, &data.test].map(|pair| fingerprint(&data.folder, pair));
-        let [train, held_out, _] = files;
+        let training = encode("training", text, &vocabularies, &limits(data))?;
+        self.say("training", &training.report.to_string());
+        let validation = self.held_out("validation", &data.validation, &vocabularies)?;
+        let train = fingerprint(&data.folder, &data.train)?;
+        let held_out = fingerprint(&data.folder, &data.validation)?;
         let hashes = [
             hash_file(&folder.join("source.vocabulary.json"))?,
             hash_file(&folder.join("target.vocabulary.json"))?,
         ];
         let limits = (data.max_sentence_tokens, data.max_length_ratio, data.duplicates);
-        let fingerprint = Fingerprint::of(&(train?, held_out?, hashes, limits));
-        Ok(Prepared { vocabularies, training, validation, test, fingerprint, notes })
+        let fingerprint = Fingerprint::of(&(train, held_out, hashes, limits));
+        Ok(Prepared { vocabularies, training, validation, fingerprint, notes })
+    }
+
+    /// A text from which nothing may be left out.
+    fn held_out(
+        &self,
+        role: &'static str,
+        pair: &TextPair,
+        vocabularies: &VocabularyPair,
+    ) -> Result<TextSet, TrainError> {
+        let data = &self.recipe.data;
+        let limits = CorpusLimits { role: CorpusRole::Evaluation, ..limits(data) };
+        let set = encode(role, read_pair(&data.folder, pair)?, vocabularies, &limits)?;
+        self.say(role, &set.report.to_string());
+        Ok(set)
     }
 
     /// Trains the teacher, or takes the one that the recipe names.
@@ -337,7 +350,7 @@ impl Pipeline {
         })?;
         self.say("pseudo data", &pseudo_summary(&report));
         let data = &self.recipe.data;
-        let files = crate::recipe::TextPair {
+        let files = TextPair {
             source: data.folder.join(&data.train.source),
             target: self.path("pseudo/target.txt"),
         };
@@ -431,10 +444,11 @@ impl Pipeline {
     pub fn evaluate(
         &self,
         prepared: &Prepared,
+        test: &TextSet,
         system: &Trained,
     ) -> Result<Evaluation, TrainError> {
         let decoding = self.recipe.decoding;
-        let texts = [&prepared.validation, &prepared.test];
+        let texts = [&prepared.validation, test];
         let files = texts
             .map(|set| Ok([hash_file(&set.text.source.path)?, hash_file(&set.text.target.path)?]));
         let files = files.into_iter().collect::<Result<Vec<_>, TrainError>>()?;
@@ -479,17 +493,13 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`TrainError::Translate`].
-    pub fn speeds(
-        &self,
-        prepared: &Prepared,
-        systems: &[Trained],
-    ) -> Result<Vec<Speed>, TrainError> {
+    pub fn speeds(&self, test: &TextSet, systems: &[Trained]) -> Result<Vec<Speed>, TrainError> {
         let settings = self.recipe.benchmark;
         let decoding = self.recipe.decoding;
         let models: Vec<_> = systems.iter().map(|system| &system.fingerprint).collect();
-        let test = [hash_file(&prepared.test.text.source.path)?];
+        let text = hash_file(&test.text.source.path)?;
         let threads = self.options.threads;
-        let inputs = Fingerprint::of(&(models, test, settings, decoding, threads));
+        let inputs = Fingerprint::of(&(models, text, settings, decoding, threads));
         self.stages.run("speed", &inputs, |_| {
             let translators = systems
                 .iter()
@@ -500,7 +510,7 @@ impl Pipeline {
                 .collect::<Result<Vec<_>, TrainError>>()?;
             let named: Vec<_> =
                 systems.iter().map(|system| system.name.clone()).zip(&translators).collect();
-            let mut sentences = sources(&prepared.test.corpus);
+            let mut sentences = sources(&test.corpus);
             sentences.truncate(settings.sentences);
             let sources = vec![sentences; systems.len()];
             let progress = Progress::new(self.options.display, "speed", settings.rounds as u64);

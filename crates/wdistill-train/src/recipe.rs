@@ -48,8 +48,9 @@ pub struct DataRecipe {
     pub train: TextPair,
     /// Text to judge a run by while it trains.
     pub validation: TextPair,
-    /// Text to judge the finished systems by.
-    pub test: TextPair,
+    /// Text to judge the finished systems by; a whole run needs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<TextPair>,
     /// Longer training sentences are left out, and reported.
     #[serde(default = "default_sentence_tokens")]
     pub max_sentence_tokens: usize,
@@ -232,7 +233,7 @@ pub struct Recipe {
     /// Shape of the students, and the settings that all of them share.
     pub student: ModelRecipe,
     /// How the teacher translates the training text.
-    #[serde(default = "default_pseudo_data")]
+    #[serde(default = "DecodingRecipe::for_pseudo_data")]
     pub pseudo_data: DecodingRecipe,
     /// How systems are validated, tested and timed.
     #[serde(default)]
@@ -248,8 +249,34 @@ fn default_seed() -> u64 {
     1
 }
 
-fn default_pseudo_data() -> DecodingRecipe {
-    DecodingRecipe { beam: 6, ..DecodingRecipe::default() }
+impl DecodingRecipe {
+    /// The paper's: beam 6.
+    pub fn for_pseudo_data() -> DecodingRecipe {
+        DecodingRecipe { beam: 6, ..DecodingRecipe::default() }
+    }
+}
+
+impl DataRecipe {
+    /// Texts by their paths, with the usual limits and no test text.
+    pub fn new(train: TextPair, validation: TextPair) -> DataRecipe {
+        DataRecipe {
+            folder: PathBuf::new(),
+            description: String::new(),
+            train,
+            validation,
+            test: None,
+            max_sentence_tokens: default_sentence_tokens(),
+            max_length_ratio: default_length_ratio(),
+            duplicates: Duplicates::Keep,
+        }
+    }
+}
+
+impl VocabularyRecipe {
+    /// For a teacher that is given: its own vocabularies are used, and none is learned.
+    pub fn of_the_teacher() -> VocabularyRecipe {
+        VocabularyRecipe { model: SubwordModel::Bpe, size: 0, sharing: Sharing::Joint }
+    }
 }
 
 /// A system with all settings worked out.

@@ -2,8 +2,19 @@
 
 pub mod bench;
 pub mod demo;
+pub mod distill;
 pub mod info;
 pub mod run;
 pub mod score;
+pub mod train;
 pub mod translate;
 pub mod vocab;
+
+use std::io::{Write, stdout};
+
+/// A line of results on standard output; a reader that has gone is an error that ends the program quietly.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let mut output = stdout().lock();
+    writeln!(output, "{text}")?;
+    Ok(output.flush()?)
+}

@@ -21,6 +21,10 @@ enum Command {
     Demo(commands::demo::Demo),
     /// Carry out a recipe: teacher, pseudo data, students, scores, speed, report.
     Run(commands::run::Run),
+    /// Train a model on a parallel text.
+    Train(commands::train::Train),
+    /// Make a student of a teacher.
+    Distill(commands::distill::Distill),
     /// Translate standard input, line by line, to standard output.
     Translate(commands::translate::Translate),
     /// BLEU and chrF, with sacreBLEU's arguments.
@@ -37,6 +41,8 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(command) => command.run(),
         Command::Run(command) => command.run(),
+        Command::Train(command) => command.run(),
+        Command::Distill(command) => command.run(),
         Command::Translate(command) => command.run(),
         Command::Score(command) => command.run(),
         Command::Bench(command) => command.run(),
@@ -45,9 +51,16 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if reader_has_gone(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whether standard output was closed, as by `| head`.
+fn reader_has_gone(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }

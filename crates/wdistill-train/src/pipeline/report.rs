@@ -9,6 +9,7 @@ use wdistill_text::read_lines;
 
 use super::{Evaluation, Pipeline, Prepared, Trained, recipe_text};
 use crate::benchmark::Speed;
+use crate::data::TextSet;
 use crate::error::TrainError;
 use crate::log::{Event, read_events};
 use crate::machine;
@@ -19,6 +20,7 @@ impl Pipeline {
     pub(super) fn report(
         &self,
         prepared: &Prepared,
+        test: &TextSet,
         systems: &[Trained],
         evaluations: &[Evaluation],
         speeds: &[Speed],
@@ -26,7 +28,7 @@ impl Pipeline {
         let recipe = &self.recipe;
         let decoding = recipe.decoding;
         let rows = systems.iter().zip(evaluations).zip(speeds);
-        let texts = [&prepared.training, &prepared.validation, &prepared.test];
+        let texts = [&prepared.training, &prepared.validation, test];
         let report = Report {
             title: recipe.title.clone(),
             task_description: recipe.data.description.clone(),
@@ -47,7 +49,7 @@ impl Pipeline {
                 .map(|((system, evaluation), speed)| row(system, evaluation, speed))
                 .collect::<Result<_, _>>()?,
             curves: self.curves(systems)?,
-            comparisons: self.comparisons(prepared)?,
+            comparisons: self.comparisons(test)?,
             notes: notes(prepared, systems, evaluations),
         };
         let json = to_json(&report).expect("every number of a report is finite");
@@ -74,9 +76,9 @@ impl Pipeline {
     }
 
     /// Every student of weight distillation against every student of another method.
-    fn comparisons(&self, prepared: &Prepared) -> Result<Vec<Comparison>, TrainError> {
+    fn comparisons(&self, test: &TextSet) -> Result<Vec<Comparison>, TrainError> {
         let bleu = Bleu::default();
-        let references = [prepared.test.text.target.lines.as_slice()];
+        let references = [test.text.target.lines.as_slice()];
         let statistics = |name: &str| {
             let path = self.path(&format!("evaluation/{name}/test.txt"));
             Ok::<_, TrainError>(bleu.corpus_statistics(&read_lines(&path)?.lines, &references)?)

@@ -8,6 +8,7 @@ use wdistill_runtime::Translator;
 use wdistill_text::read_lines;
 use wdistill_train::{Progress, Speed, VocabularyPair, benchmark};
 
+use crate::commands::print;
 use crate::settings::{Common, Search};
 
 /// Arguments of `wdistill bench`.
@@ -53,12 +54,11 @@ impl Bench {
             progress.update(round as u64, String::new);
         })?;
         progress.finish();
-        println!("tokens/s  sentences/s  speed-up  model");
-        for Speed { name, tokens_per_second, sentences_per_second, speed_up, .. } in speeds {
-            println!(
-                "{tokens_per_second:8.0}  {sentences_per_second:11.1}  {speed_up:7.2}x  {name}"
-            );
-        }
-        Ok(())
+        let rows = speeds.iter().map(|speed| {
+            let Speed { name, tokens_per_second, sentences_per_second, speed_up, .. } = speed;
+            format!("{tokens_per_second:8.0}  {sentences_per_second:11.1}  {speed_up:7.2}x  {name}")
+        });
+        let heading = "tokens/s  sentences/s  speed-up  model".to_string();
+        print(&[heading].into_iter().chain(rows).collect::<Vec<_>>().join("\n"))
     }
 }

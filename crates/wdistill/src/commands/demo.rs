@@ -8,6 +8,7 @@ use clap::Args;
 use wdistill_demo::{Pair, Sizes, generate};
 use wdistill_train::Recipe;
 
+use crate::commands::print;
 use crate::commands::run::carry_out;
 use crate::settings::Common;
 
@@ -41,9 +42,9 @@ impl Demo {
         let path = self.out.join("demo.toml");
         fs::write(&path, RECIPE).with_context(|| format!("cannot write {}", path.display()))?;
         let recipe = Recipe::read(&path, Some(&data))?;
-        println!(
-            "The data of this demonstration is generated; its scores say nothing about real text."
-        );
+        print(
+            "The data of this demonstration is generated; its scores say nothing about real text.",
+        )?;
         carry_out(recipe, self.out, &self.common)
     }
 }

@@ -7,6 +7,8 @@ use wdistill_formats::native;
 use wdistill_generator::Saturation;
 use wdistill_model::Transformer;
 
+use crate::commands::print;
+
 /// Arguments of `wdistill info`.
 #[derive(Args)]
 pub struct Info {
@@ -23,17 +25,19 @@ impl Info {
         let architecture = &model.config.architecture;
         let Saturation { outside, all } = Saturation::of(&model.weights);
         let share = 100.0 * outside as f64 / all as f64;
-        println!("shape       {}", architecture.summary());
-        println!("parameters  {all}");
-        println!("outside [-1, 1]  {outside} ({share:.3}%)");
-        println!("\n{}", model.config.to_toml().trim_end());
+        let mut lines = vec![
+            format!("shape            {}", architecture.summary()),
+            format!("parameters       {all}"),
+            format!("outside [-1, 1]  {outside} ({share:.3}%)"),
+            format!("\n{}", model.config.to_toml().trim_end()),
+        ];
         if self.slots {
-            println!();
-            for slot in Transformer::list(&model.config) {
+            lines.push(String::new());
+            lines.extend(Transformer::list(&model.config).into_iter().map(|slot| {
                 let axes: Vec<String> = slot.axes.iter().map(ToString::to_string).collect();
-                println!("{}  [{}]  {:?}", slot.path, axes.join(", "), slot.shape);
-            }
+                format!("{}  [{}]  {:?}", slot.path, axes.join(", "), slot.shape)
+            }));
         }
-        Ok(())
+        print(&lines.join("\n"))
     }
 }

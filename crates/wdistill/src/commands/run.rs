@@ -6,6 +6,7 @@ use clap::Args;
 use wdistill_report::text_table;
 use wdistill_train::{Pipeline, Recipe};
 
+use crate::commands::print;
 use crate::settings::Common;
 
 /// Arguments of `wdistill run`.
@@ -36,7 +37,6 @@ impl Run {
 pub fn carry_out(recipe: Recipe, folder: PathBuf, common: &Common) -> anyhow::Result<()> {
     let pipeline = Pipeline::new(recipe, common.run_options(folder.clone()))?;
     let report = common.install(|| Ok(pipeline.run()?))?;
-    println!("{}", text_table(&report));
-    println!("report: {}", folder.join("report.html").display());
-    Ok(())
+    let page = folder.join("report.html");
+    print(&format!("{}\nreport: {}", text_table(&report), page.display()))
 }

@@ -8,6 +8,8 @@ use clap::{Args, ValueEnum};
 use wdistill_metrics::cli_text::{Entry, json, text};
 use wdistill_metrics::{Bleu, Case, Chrf, CorpusMetric, Form, Signature, Tokenizer};
 
+use crate::commands::print;
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Metric {
     Bleu,
@@ -97,13 +99,9 @@ impl Score {
         let entries: Vec<Entry<'_>> =
             scores.iter().map(|(score, signature)| entry((&**score, signature))).collect();
         let form = if self.short { Form::Short } else { Form::Long };
-        println!(
-            "{}",
-            match self.format {
-                Format::Json => json(&entries, self.width),
-                Format::Text => text(&entries, form, self.width),
-            }
-        );
-        Ok(())
+        print(&match self.format {
+            Format::Json => json(&entries, self.width),
+            Format::Text => text(&entries, form, self.width),
+        })
     }
 }

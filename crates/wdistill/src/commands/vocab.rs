@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use wdistill_text::{SubwordModel, Vocabulary, VocabularySettings, read_lines};
 
+use crate::commands::print;
+
 #[derive(Clone, Copy, ValueEnum)]
 enum Kind {
     Bpe,
@@ -40,12 +42,7 @@ impl Vocab {
         }
         let trained = Vocabulary::train(&lines, &VocabularySettings::new(model, self.size))?;
         trained.vocabulary.save(&self.out)?;
-        println!(
-            "{}: {} tokens of {} wanted",
-            self.out.display(),
-            trained.obtained,
-            trained.requested
-        );
-        Ok(())
+        let (obtained, requested) = (trained.obtained, trained.requested);
+        print(&format!("{}: {obtained} tokens of {requested} wanted", self.out.display()))
     }
 }

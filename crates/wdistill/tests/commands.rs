@@ -1,0 +1,141 @@
+//! The stages by hand: vocab, train, distill, translate, score, info, bench.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use wdistill_demo::{Pair, Sizes, generate};
+
+fn wdistill(folder: &Path, arguments: &str, input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_wdistill"))
+        .args(arguments.split_whitespace())
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that refuses its arguments may be gone before it has read anything.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
+}
+
+fn succeed(folder: &Path, arguments: &str, input: &[u8]) -> String {
+    let output = wdistill(folder, arguments, input);
+    assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn refuse(folder: &Path, arguments: &str, input: &[u8]) -> String {
+    let output = wdistill(folder, arguments, input);
+    assert!(!output.status.success(), "{arguments} was accepted");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+const CORPUS: &str = "--train train.en train.de --validation validation.en validation.de --quiet";
+const TRAINING: &str = "--set training.updates=20 --set training.max_tokens=400 \
+                        --set training.validate_every=10 --set training.average_last=1";
+
+fn task() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let task = generate(7, Sizes { train: 200, validation: 10, test: 5 }).unwrap();
+    let write = |name: &str, pairs: &[Pair], side: fn(&Pair) -> &str| {
+        let text: String = pairs.iter().flat_map(|pair| [side(pair), "\n"]).collect();
+        fs::write(folder.path().join(name), text).unwrap();
+    };
+    for (name, pairs) in [("train", &task.train), ("validation", &task.validation)] {
+        write(&format!("{name}.en"), pairs, |pair| &pair.source);
+        write(&format!("{name}.de"), pairs, |pair| &pair.target);
+    }
+    folder
+}
+
+#[test]
+fn a_teacher_is_trained_distilled_and_translates() {
+    let folder = task();
+    let run = |arguments: &str, input: &[u8]| succeed(folder.path(), arguments, input);
+    let nano = "--preset transformer-nano";
+    let teacher =
+        run(&format!("train {CORPUS} {nano} --vocabulary-size 500 {TRAINING} --out teacher"), b"");
+    let student = run(
+        &format!(
+            "distill --teacher {} {CORPUS} {nano} --set architecture.decoder.layers=1 {TRAINING} \
+             --generator-updates 10 --out student",
+            teacher.trim()
+        ),
+        b"",
+    );
+    let student = student.trim();
+
+    // Line order, line count, empty lines.
+    let input = "The man buys a table.\n\nOn Monday.\n";
+    let output = run(&format!("translate --model {student} --beam 2 --buffer 2"), input.as_bytes());
+    let lines: Vec<&str> = output.lines().collect();
+    assert_eq!(lines.len(), 3);
+    assert_eq!(lines[1], "");
+    let alone = run(&format!("translate --model {student} --beam 2"), b"On Monday.\n");
+    assert_eq!(alone.trim_end(), lines[2]);
+    let best = run(&format!("translate --model {student} --beam 2 --n-best 2"), b"On Monday.\n");
+    assert!(best.lines().count() == 2 && best.starts_with("0 ||| "), "{best}");
+
+    let said = refuse(folder.path(), &format!("translate --model {student}"), b"fine\n\xff\n");
+    assert!(said.contains("line 2"), "{said}");
+    let long = "word ".repeat(50);
+    let translate = format!("translate --model {student} --max-source 20");
+    let said = refuse(folder.path(), &translate, long.as_bytes());
+    assert!(said.contains("20"), "{said}");
+    assert_eq!(run(&format!("{translate} --long truncate"), long.as_bytes()).lines().count(), 1);
+
+    let info = run(&format!("info {student} --slots"), b"");
+    assert!(info.contains("2x16/32 + 1x16/32"), "{info}");
+    let slot =
+        "decoder.layers.0.cross_attention.key.weight  [decoder-width, encoder-width]  [16, 16]";
+    assert!(info.contains(slot), "{info}");
+    let speeds =
+        run(&format!("bench {} {student} --input validation.en --rounds 1", teacher.trim()), b"");
+    assert_eq!(speeds.lines().count(), 3, "{speeds}");
+}
+
+#[test]
+fn scores_are_printed_as_sacrebleu_prints_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("reference", "The cat sat on a mat.\nIt is raining.\n");
+    let score = |arguments: &str| {
+        succeed(folder.path(), arguments, b"The cat sat on the mat.\nIt rains.\n")
+    };
+    // sacrebleu reference -m bleu chrf -w 2 -f text, sacreBLEU 2.6.0
+    let text = score("score reference -m bleu -w 2 -f text");
+    assert_eq!(
+        text.trim_end(),
+        "BLEU|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0 = 38.66 80.0/50.0/33.3/25.0 \
+         (BP = 0.905 ratio = 0.909 hyp_len = 10 ref_len = 11)"
+    );
+    let json = score("score reference -m bleu chrf --lowercase --tokenize intl");
+    assert!(json.contains("\"tok\": \"intl\"") && json.contains("\"name\": \"chrF2\""), "{json}");
+    let said = refuse(folder.path(), "score reference", b"one line\n");
+    assert!(said.contains('1') && said.contains('2'), "{said}");
+    let said = refuse(folder.path(), "score reference --tokenize 13b", b"");
+    assert!(said.contains("13b"), "{said}");
+}
+
+#[test]
+fn a_vocabulary_is_learned_and_says_how_large_it_became() {
+    let folder = task();
+    let said = succeed(folder.path(), "vocab train.en train.de --size 400 --out joint.json", b"");
+    assert_eq!(said.trim_end(), "joint.json: 400 tokens of 400 wanted");
+    let said = refuse(folder.path(), "vocab train.en --size 10 --out small.json", b"");
+    assert!(said.contains("vocabulary size 10 is too small"), "{said}");
+}
+
+#[test]
+fn wrong_settings_are_named() {
+    let folder = task();
+    let train = format!("train {CORPUS} --preset nanno {TRAINING} --out teacher");
+    let said = refuse(folder.path(), &train, b"");
+    assert!(said.contains("nanno") && said.contains("transformer-nano"), "{said}");
+    let train = format!("train {CORPUS} --set training.updats=3 --out teacher");
+    let said = refuse(folder.path(), &train, b"");
+    assert!(said.contains("did you mean `updates`?"), "{said}");
+}
