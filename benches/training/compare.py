@@ -1,0 +1,52 @@
+"""One optimiser step, wdistill against PyTorch, in turn: same model, tokens and threads; medians.
+
+    cargo build --release -p wdistill-train --example optimiser_step
+    python benches/training/compare.py [ROUNDS] [THREADS]      (a Python with torch)
+
+Prints seconds of a step, target tokens a second, GFLOP/s (6 x parameters outside embeddings x tokens), and
+the ratio PyTorch / wdistill, the median over rounds of the ratio within a round.
+"""
+
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+OURS = HERE.parents[1] / "target/release/examples/optimiser_step"
+# Name, then width, feed-forward, heads, layers, vocabulary, sentences, length.
+MODELS = [
+    ("128, 4+4", (128, 384, 4, 4, 4000, 128, 24)),
+    ("256, 4+4", (256, 1024, 4, 4, 8000, 64, 24)),
+    ("512, 6+6", (512, 2048, 8, 6, 8000, 64, 24)),
+]
+
+
+def seconds(command, shape, threads):
+    arguments = [str(number) for number in (*shape, 2, 5, threads)]
+    output = subprocess.run([*command, *arguments], check=True, capture_output=True, text=True)
+    return float(output.stdout)
+
+
+def parameters(width, feed_forward, heads, layers, *_):
+    attention, block = 4 * width * width, 2 * width * feed_forward
+    return layers * (3 * attention + 2 * block)
+
+
+def main():
+    rounds, threads = (int(word) for word in (sys.argv[1:] + ["3", "2"][len(sys.argv) - 1 :]))
+    for name, shape in MODELS:
+        ours, theirs = [], []
+        for _ in range(rounds):
+            ours.append(seconds([str(OURS)], shape, threads))
+            theirs.append(seconds([sys.executable, str(HERE / "torch_step.py")], shape, threads))
+        tokens = shape[-1] * shape[-2]
+        ratio = statistics.median(b / a for a, b in zip(ours, theirs))
+        for side, times in (("wdistill", ours), ("PyTorch", theirs)):
+            middle = statistics.median(times)
+            gflops = 6 * parameters(*shape) * tokens / middle / 1e9
+            print(f"{name:10} {side:9} {middle:7.3f} s  {tokens / middle:7.0f} tokens/s  {gflops:6.1f} GFLOP/s")
+        print(f"{name:10} ratio     {ratio:7.2f}")
+
+
+main()

@@ -1,0 +1,50 @@
+//! Times optimiser steps on random sentences; one side of `benches/training/compare.py`.
+//!
+//! Arguments: width, feed-forward width, heads, layers of each stack, vocabulary, sentences, length,
+//! warm-up steps, timed steps, threads. Prints the median seconds of a step.
+
+use std::time::Instant;
+
+use wdistill_autograd::Workspace;
+use wdistill_model::{Architecture, Config, DropoutRates, Model, Shape, Vocabularies};
+use wdistill_text::EncodedCorpus;
+use wdistill_train::{Batch, DenseModel, Moments, TrainingSettings, optimiser_step};
+
+fn main() {
+    let numbers: Vec<usize> =
+        std::env::args().skip(1).map(|word| word.parse().expect("a number")).collect();
+    let [width, feed_forward, heads, layers, words, sentences, length, warm_up, timed, threads] =
+        numbers[..]
+    else {
+        panic!("expected ten numbers, found {}", numbers.len())
+    };
+    let shape = Shape { layers, width, feed_forward, heads };
+    let mut architecture = Architecture::preset("transformer-base").expect("a preset");
+    (architecture.encoder, architecture.decoder) = (shape, shape);
+    architecture.dropout = DropoutRates { residual: 0.1, attention: 0.1, activation: 0.0 };
+    let config = Config::new(architecture, Vocabularies::shared(words)).expect("a valid model");
+    // The end token makes up the last position of every sentence.
+    let sentence = |number: usize| -> Vec<u32> {
+        let word = |position| (number * 7919 + position * 104_729) % (words - 1) + 1;
+        (0..length - 1).map(|position| word(position) as u32).collect()
+    };
+    let pairs: Vec<_> = (0..sentences).map(|n| (sentence(2 * n), sentence(2 * n + 1))).collect();
+    let corpus =
+        EncodedCorpus::from_pairs(pairs.iter().map(|(source, target)| (&source[..], &target[..])));
+    let all: Vec<usize> = (0..sentences).collect();
+    let batch = [Batch::new(&corpus, &all, &config.vocabularies)];
+    let mut model = DenseModel(Model::initialise(config, 1));
+    let mut moments = Moments::zeros(&mut model);
+    let settings = TrainingSettings::default();
+    let workspace = Workspace::new();
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("threads");
+    let mut step = |update: usize| {
+        let start = Instant::now();
+        optimiser_step(&mut model, &mut moments, &batch, &workspace, &settings, 1, update as u64);
+        start.elapsed().as_secs_f64()
+    };
+    let mut seconds: Vec<f64> = (1..=warm_up + timed).map(&mut step).collect();
+    seconds.drain(..warm_up);
+    seconds.sort_by(f64::total_cmp);
+    println!("{}", seconds[seconds.len() / 2]);
+}
