@@ -5,7 +5,7 @@ use std::path::Path;
 use wdistill_model::Vocabularies;
 use wdistill_report::DataSet;
 use wdistill_text::{
-    CorpusLimits, CorpusReport, EncodedCorpus, PairPolicy, ParallelText, Vocabulary,
+    CorpusLimits, CorpusReport, CorpusRole, EncodedCorpus, PairPolicy, ParallelText, Vocabulary,
     VocabularySettings, encode_corpus, hash_file,
 };
 
@@ -95,8 +95,9 @@ impl VocabularyPair {
 pub struct TextSet {
     /// `training`, `validation`, `test`.
     pub role: &'static str,
-    /// Lines as they are in the files; the pairs that are left of them are in the corpus.
-    pub text: ParallelText,
+    /// Target lines as they stand in the file. None for a training text: its lines are not kept, so that
+    /// training holds the encoded corpus and nothing else.
+    pub references: Vec<String>,
     /// Pairs as token ids, each sentence with its end token.
     pub corpus: EncodedCorpus,
     /// What the checks found.
@@ -111,7 +112,7 @@ impl TextSet {
             |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         DataSet {
             role: self.role.to_string(),
-            label: format!("{}, {}", name(&self.text.source.path), name(&self.text.target.path)),
+            label: format!("{}, {}", name(&self.report.source), name(&self.report.target)),
             pairs: self.corpus.len() as u64,
             source_tokens: statistics.source.tokens as u64,
             target_tokens: statistics.target.tokens as u64,
@@ -163,5 +164,9 @@ pub fn encode(
 ) -> Result<TextSet, TrainError> {
     let VocabularyPair { source, target } = vocabularies;
     let checked = encode_corpus(&text, source, target, limits)?;
-    Ok(TextSet { role, text, corpus: checked.corpus, report: checked.report })
+    let references = match limits.role {
+        CorpusRole::Training => Vec::new(),
+        CorpusRole::Evaluation => text.target.lines,
+    };
+    Ok(TextSet { role, references, corpus: checked.corpus, report: checked.report })
 }

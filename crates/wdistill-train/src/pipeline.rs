@@ -12,13 +12,13 @@ use wdistill_model::{Architecture, Config, Dense, Model};
 use wdistill_report::Report;
 use wdistill_runtime::{LongSource, Translator, TranslatorOptions};
 use wdistill_search::{MaximumLength, SearchOptions};
-use wdistill_text::{CorpusLimits, CorpusRole, EncodedCorpus, hash_file};
+use wdistill_text::{CorpusLimits, CorpusRole, EncodedCorpus, hash_file, read_lines};
 
 use crate::benchmark::{Speed, benchmark};
 use crate::data::{TextSet, VocabularyPair, encode, fingerprint, limits, read_pair};
 use crate::error::TrainError;
 use crate::log::{Display, Progress};
-use crate::pseudo::{PseudoReport, translate_corpus};
+use crate::pseudo::{PseudoReport, translate_corpus, verified_target};
 use crate::recipe::{DecodingRecipe, Method, Recipe, Resolved, ResolvedSystem, TEACHER, TextPair};
 use crate::settings::TrainingSettings;
 use crate::stage::{Fingerprint, Stages};
@@ -298,7 +298,7 @@ impl Pipeline {
             let translator = self.recipe.decoding.translator(self.options.threads);
             let validator = Validator {
                 corpus: &prepared.validation.corpus,
-                references: &prepared.validation.text.target.lines,
+                references: &prepared.validation.references,
                 target_vocabulary: &prepared.vocabularies.target,
                 translator: &translator,
             };
@@ -341,19 +341,18 @@ impl Pipeline {
     ) -> Result<(EncodedCorpus, Fingerprint), TrainError> {
         let settings = self.recipe.pseudo_data;
         let inputs = Fingerprint::of(&(&prepared.fingerprint, &teacher.fingerprint, settings));
-        let lines = &prepared.training.text.source.lines;
+        let training = &prepared.training.report;
         let VocabularyPair { source, target } = &prepared.vocabularies;
         let report: PseudoReport = self.stages.run("pseudo", &inputs, |folder| {
             let model = native::load(&teacher.model)?;
             let translator = Translator::new(model, settings.translator(self.options.threads))?;
-            translate_corpus(&translator, source, target, lines, folder, self.options.display)
+            let lines = read_lines(&training.source)?.lines;
+            translate_corpus(&translator, source, target, &lines, folder, self.options.display)
         })?;
         self.say("pseudo data", &pseudo_summary(&report));
         let data = &self.recipe.data;
-        let files = TextPair {
-            source: data.folder.join(&data.train.source),
-            target: self.path("pseudo/target.txt"),
-        };
+        let target = verified_target(&self.path("pseudo"), &report)?;
+        let files = TextPair { source: training.source.clone(), target };
         let text = read_pair(Path::new(""), &files)?;
         let set = encode("pseudo data", text, &prepared.vocabularies, &limits(data))?;
         self.say("pseudo data", &set.report.to_string());
@@ -449,8 +448,8 @@ impl Pipeline {
     ) -> Result<Evaluation, TrainError> {
         let decoding = self.recipe.decoding;
         let texts = [&prepared.validation, test];
-        let files = texts
-            .map(|set| Ok([hash_file(&set.text.source.path)?, hash_file(&set.text.target.path)?]));
+        let files =
+            texts.map(|set| Ok([hash_file(&set.report.source)?, hash_file(&set.report.target)?]));
         let files = files.into_iter().collect::<Result<Vec<_>, TrainError>>()?;
         let inputs = Fingerprint::of(&(&system.fingerprint, files, decoding));
         let name = format!("evaluation/{}", system.name);
@@ -465,7 +464,7 @@ impl Pipeline {
                 atomic_write(&path, (lines.join("\n") + "\n").as_bytes())?;
                 decoded.push((lines, cut));
             }
-            let references = texts.map(|set| [set.text.target.lines.as_slice()]);
+            let references = texts.map(|set| [set.references.as_slice()]);
             let (bleu, chrf) = (Bleu::default(), Chrf::default());
             let [(validation, _), (test, cut_translations)] = &decoded[..] else {
                 unreachable!("two texts were decoded")
@@ -497,7 +496,7 @@ impl Pipeline {
         let settings = self.recipe.benchmark;
         let decoding = self.recipe.decoding;
         let models: Vec<_> = systems.iter().map(|system| &system.fingerprint).collect();
-        let text = hash_file(&test.text.source.path)?;
+        let text = hash_file(&test.report.source)?;
         let threads = self.options.threads;
         let inputs = Fingerprint::of(&(models, text, settings, decoding, threads));
         self.stages.run("speed", &inputs, |_| {

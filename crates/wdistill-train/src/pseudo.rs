@@ -1,13 +1,13 @@
 //! Pseudo data: the teacher's translations of the training source (sequence-level knowledge distillation,
 //! Kim and Rush, 2016).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use wdistill_formats::atomic_write;
 use wdistill_runtime::Translator;
-use wdistill_text::{Vocabulary, hash_bytes};
+use wdistill_text::{Vocabulary, hash_bytes, hash_file};
 
 use crate::error::TrainError;
 use crate::log::{Display, Progress};
@@ -16,6 +16,9 @@ use crate::validation::translate;
 
 /// Lines a shard; a kill loses at most one shard's work.
 const SHARD: usize = 1000;
+
+/// The translations, one for each source line.
+const TARGET: &str = "target.txt";
 
 /// Some translations, with what they are translations of.
 #[derive(Serialize, Deserialize)]
@@ -37,6 +40,8 @@ pub struct PseudoReport {
     pub lines: usize,
     /// Hash of all source lines; the same text is on line N of both sides.
     pub source_hash: String,
+    /// Hash of the file of translations.
+    pub target_hash: String,
     /// Translations without a word.
     pub empty: usize,
     /// Translations cut at the maximum length.
@@ -70,6 +75,7 @@ pub fn translate_corpus(
     let mut report = PseudoReport {
         lines: 0,
         source_hash: hash(lines),
+        target_hash: String::new(),
         empty: 0,
         cut: 0,
         tokens: 0,
@@ -102,8 +108,23 @@ pub fn translate_corpus(
         progress.log(&format!("{}/{} lines, {speed:.0} tokens/s", report.lines, lines.len()));
     }
     progress.finish();
-    atomic_write(&folder.join("target.txt"), text.as_bytes())?;
+    atomic_write(&folder.join(TARGET), text.as_bytes())?;
+    report.target_hash = hash_bytes(text.as_bytes());
     Ok(report)
+}
+
+/// The file of translations, if it is still the one that was written.
+///
+/// # Errors
+/// [`TrainError::PseudoData`] if it was changed, [`TrainError::Text`] if it cannot be read.
+pub fn verified_target(folder: &Path, report: &PseudoReport) -> Result<PathBuf, TrainError> {
+    let path = folder.join(TARGET);
+    if hash_file(&path)? == report.target_hash {
+        return Ok(path);
+    }
+    let problem =
+        "it was changed after it was made; hint: remove its folder, and it will be made again";
+    Err(TrainError::PseudoData { path, problem: problem.to_string() })
 }
 
 fn translate_shard(

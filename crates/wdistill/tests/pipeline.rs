@@ -112,6 +112,13 @@ fn a_recipe_ends_with_a_table_and_skips_what_is_done() {
         let expected = format!("{stage}: nothing changed, skipped");
         assert!(said.contains(&expected), "{expected:?} in:\n{said}");
     }
+
+    let target = out.join("pseudo/target.txt");
+    let changed = format!("changed {}", fs::read_to_string(&target).unwrap());
+    fs::write(&target, changed).unwrap();
+    let output = command(folder.path(), &out).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("was changed after it was made"), "{said}");
 }
 
 #[test]

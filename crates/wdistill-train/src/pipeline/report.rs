@@ -78,7 +78,7 @@ impl Pipeline {
     /// Every student of weight distillation against every student of another method.
     fn comparisons(&self, test: &TextSet) -> Result<Vec<Comparison>, TrainError> {
         let bleu = Bleu::default();
-        let references = [test.text.target.lines.as_slice()];
+        let references = [test.references.as_slice()];
         let statistics = |name: &str| {
             let path = self.path(&format!("evaluation/{name}/test.txt"));
             Ok::<_, TrainError>(bleu.corpus_statistics(&read_lines(&path)?.lines, &references)?)
