@@ -125,31 +125,12 @@ impl BatchOrder {
 }
 
 /// Batches for validation or scoring: the longest pairs first, so that the largest batch comes at
-/// once, equal lengths in the corpus's order.
-///
-/// # Errors
-/// [`TextError::PairTooLong`] for the first pair that does not fit a batch alone.
-pub fn sorted_batches(
-    lengths: &[PairLength],
-    max_tokens: usize,
-) -> Result<Vec<Vec<usize>>, TextError> {
-    check_lengths(lengths, max_tokens)?;
+/// once, equal lengths in the corpus's order. Nothing may be left out there, so a pair that is larger
+/// than a batch may be is a batch alone.
+pub fn sorted_batches(lengths: &[PairLength], max_tokens: usize) -> Vec<Vec<usize>> {
     let mut indices: Vec<usize> = (0..lengths.len()).collect();
     indices.sort_by_key(|&index| std::cmp::Reverse(sorting_key(lengths[index])));
-    Ok(cut(&indices, lengths, max_tokens))
-}
-
-/// [`sorted_batches`] for decoding, where only the source is known.
-///
-/// # Errors
-/// As [`sorted_batches`]; the target length is then 0.
-pub fn sorted_source_batches(
-    source_lengths: &[usize],
-    max_tokens: usize,
-) -> Result<Vec<Vec<usize>>, TextError> {
-    let lengths: Vec<PairLength> =
-        source_lengths.iter().map(|&source| PairLength { source, target: 0 }).collect();
-    sorted_batches(&lengths, max_tokens)
+    cut(&indices, lengths, max_tokens)
 }
 
 /// By the longer side first, which sets a batch's size; pairs that compare equal are

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum TextError {
     /// A file could not be read or written.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {error}", path.display())]
     File {
         /// What was tried, such as `read`.
         action: &'static str,
         /// The file.
         path: PathBuf,
         /// Why it failed.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// A text file holds bytes that are not UTF-8.
     #[error(
@@ -45,7 +45,10 @@ pub enum TextError {
         target_lines: usize,
     },
     /// A validation or test set has an empty line, and nothing may be left out of such a set.
-    #[error("{}:{line}: empty line in a set from which nothing may be left out", path.display())]
+    #[error(
+        "{}:{line}: empty line in a set from which nothing may be left out. hint: remove the line \
+         from both sides", path.display()
+    )]
     EmptyLine {
         /// The file.
         path: PathBuf,
@@ -181,5 +184,5 @@ pub(crate) fn file_error(
     path: &std::path::Path,
 ) -> impl FnOnce(std::io::Error) -> TextError {
     let path = path.to_path_buf();
-    move |source| TextError::File { action, path, source }
+    move |error| TextError::File { action, path, error }
 }

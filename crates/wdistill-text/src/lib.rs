@@ -30,9 +30,7 @@ mod lines;
 mod random;
 mod vocabulary;
 
-pub use batches::{
-    BatchOrder, BatchSettings, PairLength, Position, sorted_batches, sorted_source_batches,
-};
+pub use batches::{BatchOrder, BatchSettings, PairLength, Position, sorted_batches};
 pub use corpus::{
     Action, CheckedCorpus, CorpusLimits, CorpusReport, CorpusRole, Example, Finding, FindingKind,
     PairPolicy, ParallelText, encode_corpus,

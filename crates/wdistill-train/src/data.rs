@@ -5,8 +5,8 @@ use std::path::Path;
 use wdistill_model::Vocabularies;
 use wdistill_report::DataSet;
 use wdistill_text::{
-    CorpusLimits, CorpusReport, CorpusRole, EncodedCorpus, PairPolicy, ParallelText, Vocabulary,
-    VocabularySettings, encode_corpus, hash_file,
+    CheckedCorpus, CorpusLimits, CorpusReport, CorpusRole, EncodedCorpus, PairPolicy, ParallelText,
+    Vocabulary, VocabularySettings, encode_corpus, hash_file,
 };
 
 use crate::error::TrainError;
@@ -100,6 +100,8 @@ pub struct TextSet {
     pub references: Vec<String>,
     /// Pairs as token ids, each sentence with its end token.
     pub corpus: EncodedCorpus,
+    /// Line number, from 1, of each pair that was kept.
+    pub lines: Vec<usize>,
     /// What the checks found.
     pub report: CorpusReport,
 }
@@ -113,7 +115,7 @@ impl TextSet {
         DataSet {
             role: self.role.to_string(),
             label: format!("{}, {}", name(&self.report.source), name(&self.report.target)),
-            pairs: self.corpus.len() as u64,
+            pairs: self.lines.len() as u64,
             source_tokens: statistics.source.tokens as u64,
             target_tokens: statistics.target.tokens as u64,
             notes: self.report.to_string().lines().map(str::to_string).collect(),
@@ -168,5 +170,6 @@ pub fn encode(
         CorpusRole::Training => Vec::new(),
         CorpusRole::Evaluation => text.target.lines,
     };
-    Ok(TextSet { role, references, corpus: checked.corpus, report: checked.report })
+    let CheckedCorpus { corpus, lines, report } = checked;
+    Ok(TextSet { role, references, corpus, lines, report })
 }

@@ -38,4 +38,4 @@ pub use stage::{Fingerprint, Stages};
 pub use step::{Batch, Clipping, Moments, Pass, StepReport, optimiser_step, run_batch};
 pub use trainable::{DenseModel, GeneratedStudent, Trainable};
 pub use trainer::{Ended, Outcome, Run};
-pub use validation::{Scores, Validator, translate};
+pub use validation::{Decoded, Scores, Validator, one_line, translate};

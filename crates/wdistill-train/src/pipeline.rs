@@ -8,17 +8,20 @@ use serde::{Deserialize, Serialize};
 use wdistill_formats::{atomic_write, native};
 use wdistill_generator::{ParameterGenerator, Saturation, Start, cut};
 use wdistill_metrics::{Bleu, Chrf, CorpusMetric};
+use wdistill_model::random::Random;
 use wdistill_model::{Architecture, Config, Dense, Model};
 use wdistill_report::Report;
 use wdistill_runtime::{LongSource, Translator, TranslatorOptions};
 use wdistill_search::{MaximumLength, SearchOptions};
-use wdistill_text::{CorpusLimits, CorpusRole, EncodedCorpus, hash_file, read_lines};
+use wdistill_text::{
+    CorpusLimits, CorpusReport, CorpusRole, EncodedCorpus, ParallelText, hash_file, read_lines,
+};
 
 use crate::benchmark::{Speed, benchmark};
 use crate::data::{TextSet, VocabularyPair, encode, fingerprint, limits, read_pair};
 use crate::error::TrainError;
 use crate::log::{Display, Progress};
-use crate::pseudo::{PseudoReport, translate_corpus, verified_target};
+use crate::pseudo::{PseudoReport, translate_corpus, verified_files};
 use crate::recipe::{DecodingRecipe, Method, Recipe, Resolved, ResolvedSystem, TEACHER, TextPair};
 use crate::settings::TrainingSettings;
 use crate::stage::{Fingerprint, Stages};
@@ -51,10 +54,12 @@ pub struct Pipeline {
 pub struct Prepared {
     /// Vocabularies of both sides.
     pub vocabularies: VocabularyPair,
-    /// Text to learn from.
+    /// Text to learn from; [`Pipeline::pseudo_data`] appends the teacher's translations to its pairs.
     pub training: TextSet,
     /// Text to judge a run by while it trains.
     pub validation: TextSet,
+    /// Text to judge the finished systems by.
+    pub test: Option<TextSet>,
     /// Of texts, limits and vocabularies.
     pub fingerprint: Fingerprint,
     /// What was found, for people.
@@ -100,8 +105,10 @@ pub struct Evaluation {
     pub bleu_signature: String,
     /// Signature of chrF.
     pub chrf_signature: String,
-    /// Test translations cut at the maximum length.
-    pub cut_translations: usize,
+    /// Translations cut at the maximum length, of validation and test text.
+    pub cut_translations: [usize; 2],
+    /// Translations in which a line break was written as a space, of validation and test text.
+    pub joined_lines: [usize; 2],
 }
 
 /// Everything that decides a training stage.
@@ -109,11 +116,21 @@ pub struct Evaluation {
 struct TrainingInputs<'a> {
     stage: &'a str,
     architecture: &'a Architecture,
-    settings: &'a TrainingSettings,
-    decoding: &'a DecodingRecipe,
+    settings: TrainingSettings,
+    /// Only if it can decide which weights come out.
+    decoding: Option<&'a DecodingRecipe>,
     seed: u64,
     data: &'a Fingerprint,
     from: Option<&'a Fingerprint>,
+}
+
+/// Which pairs a stage learns from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pairs {
+    /// The training text.
+    Original,
+    /// The training text and the teacher's translations.
+    OriginalAndPseudo,
 }
 
 /// One training stage.
@@ -121,7 +138,7 @@ struct TrainingStage<'a> {
     name: &'a str,
     architecture: &'a Architecture,
     settings: &'a TrainingSettings,
-    corpus: &'a EncodedCorpus,
+    pairs: Pairs,
     data: &'a Fingerprint,
     from: Option<&'a Fingerprint>,
 }
@@ -172,76 +189,106 @@ impl Pipeline {
         Progress::new(self.options.display, stage, 0).say(text);
     }
 
+    fn tell(&self, stage: &str, report: &CorpusReport) {
+        self.say(stage, report.to_string().trim_end());
+    }
+
     /// All stages, and the report, which is also written as `report.json` and `report.html`.
     ///
     /// # Errors
     /// The first error of a stage; run again, the pipeline goes on there.
     pub fn run(&self) -> Result<Report, TrainError> {
-        let test = self.recipe.data.test.as_ref().ok_or_else(|| TrainError::Settings {
-            place: "the recipe".to_string(),
-            problems: vec!["a whole run needs data.test".to_string()],
-        })?;
-        let prepared = self.prepare()?;
-        let test = self.held_out("test", test, &prepared.vocabularies)?;
+        if self.recipe.data.test.is_none() {
+            return Err(TrainError::Settings {
+                place: "the recipe".to_string(),
+                problems: vec!["a whole run needs data.test".to_string()],
+            });
+        }
+        let mut prepared = self.prepare()?;
         let teacher = self.teacher(&prepared)?;
         let mut trained = vec![teacher.clone()];
-        if !self.resolved.systems.is_empty() {
-            let (pseudo, fingerprint) = self.pseudo_data(&prepared, &teacher)?;
-            for system in &self.resolved.systems {
-                trained.push(self.student(&prepared, &teacher, &pseudo, &fingerprint, system)?);
-            }
+        let learns_from_it = |system: &ResolvedSystem| system.method.pairs() != Pairs::Original;
+        let pseudo = match self.resolved.systems.iter().any(learns_from_it) {
+            true => self.pseudo_data(&mut prepared, &teacher)?,
+            false => prepared.fingerprint.clone(),
+        };
+        for system in &self.resolved.systems {
+            trained.push(self.student(&prepared, &teacher, &pseudo, system)?);
         }
+        let test = prepared.test.as_ref().expect("data.test is there");
         let evaluations: Vec<Evaluation> = trained
             .iter()
-            .map(|system| self.evaluate(&prepared, &test, system))
+            .map(|system| self.evaluate(&prepared, test, system))
             .collect::<Result<_, _>>()?;
-        let speeds = self.speeds(&test, &trained)?;
-        self.report(&prepared, &test, &trained, &evaluations, &speeds)
+        let speeds = self.speeds(test, &trained)?;
+        self.report(&prepared, test, &trained, &evaluations, &speeds)
     }
 
-    /// Checks the texts, learns or reads the vocabularies, encodes.
+    /// Checks the texts, learns or reads the vocabularies, encodes. Every file is read before anything
+    /// is done with one of them.
     ///
     /// # Errors
     /// [`TrainError::Text`].
     pub fn prepare(&self) -> Result<Prepared, TrainError> {
         let data = &self.recipe.data;
-        let text = read_pair(&data.folder, &data.train)?;
-        let (vocabularies, notes) = match &self.recipe.teacher.model {
-            Some(folder) => (
-                VocabularyPair::load(folder)?,
-                vec!["the vocabularies are the teacher's own".to_string()],
-            ),
-            None => VocabularyPair::train(&text, &self.recipe.vocabulary)?,
-        };
-        let folder = self.path("vocabulary");
-        std::fs::create_dir_all(&folder).map_err(TrainError::io(&folder))?;
-        vocabularies.save(&folder)?;
-        notes.iter().for_each(|note| self.say("vocabulary", note));
-        let training = encode("training", text, &vocabularies, &limits(data))?;
-        self.say("training", &training.report.to_string());
-        let validation = self.held_out("validation", &data.validation, &vocabularies)?;
+        let read = |pair: &TextPair| read_pair(&data.folder, pair);
+        let (training, validation) = (read(&data.train)?, read(&data.validation)?);
+        let test = data.test.as_ref().map(read).transpose()?;
         let train = fingerprint(&data.folder, &data.train)?;
         let held_out = fingerprint(&data.folder, &data.validation)?;
+        let (vocabularies, notes) = self.vocabularies(&training, &train)?;
+        let training = encode("training", training, &vocabularies, &limits(data))?;
+        self.tell("training", &training.report);
+        let validation = self.held_out("validation", validation, &vocabularies)?;
+        let test = test.map(|text| self.held_out("test", text, &vocabularies)).transpose()?;
+        let folder = self.path("vocabulary");
         let hashes = [
             hash_file(&folder.join("source.vocabulary.json"))?,
             hash_file(&folder.join("target.vocabulary.json"))?,
         ];
         let limits = (data.max_sentence_tokens, data.max_length_ratio, data.duplicates);
         let fingerprint = Fingerprint::of(&(train, held_out, hashes, limits));
-        Ok(Prepared { vocabularies, training, validation, fingerprint, notes })
+        Ok(Prepared { vocabularies, training, validation, test, fingerprint, notes })
+    }
+
+    /// Learns the vocabularies from the training text, or takes the teacher's; says what was obtained.
+    fn vocabularies(
+        &self,
+        text: &ParallelText,
+        text_fingerprint: &Fingerprint,
+    ) -> Result<(VocabularyPair, Vec<String>), TrainError> {
+        let given = match &self.recipe.teacher.model {
+            Some(folder) => Some(VocabularyPair::load(folder)?),
+            None => None,
+        };
+        let inputs = match &given {
+            Some(VocabularyPair { source, target }) => {
+                Fingerprint::of(&[source.content_hash(), target.content_hash()])
+            }
+            None => Fingerprint::of(&(text_fingerprint, &self.recipe.vocabulary)),
+        };
+        let notes = self.stages.run("vocabulary", &inputs, |folder| {
+            let (vocabularies, notes) = match given {
+                Some(given) => (given, vec!["the vocabularies are the teacher's own".to_string()]),
+                None => VocabularyPair::train(text, &self.recipe.vocabulary)?,
+            };
+            vocabularies.save(folder)?;
+            Ok(notes)
+        })?;
+        notes.iter().for_each(|note| self.say("vocabulary", note));
+        Ok((VocabularyPair::load(&self.path("vocabulary"))?, notes))
     }
 
     /// A text from which nothing may be left out.
     fn held_out(
         &self,
         role: &'static str,
-        pair: &TextPair,
+        text: ParallelText,
         vocabularies: &VocabularyPair,
     ) -> Result<TextSet, TrainError> {
-        let data = &self.recipe.data;
-        let limits = CorpusLimits { role: CorpusRole::Evaluation, ..limits(data) };
-        let set = encode(role, read_pair(&data.folder, pair)?, vocabularies, &limits)?;
-        self.say(role, &set.report.to_string());
+        let limits = CorpusLimits { role: CorpusRole::Evaluation, ..limits(&self.recipe.data) };
+        let set = encode(role, text, vocabularies, &limits)?;
+        self.tell(role, &set.report);
         Ok(set)
     }
 
@@ -269,12 +316,12 @@ impl Pipeline {
             name: TEACHER,
             architecture,
             settings,
-            corpus: &prepared.training.corpus,
+            pairs: Pairs::Original,
             data: &prepared.fingerprint,
             from: None,
         };
-        let (result, fingerprint) = self.train(prepared, &stage, |config| {
-            Ok(Box::new(DenseModel(Model::initialise(config, self.recipe.seed))))
+        let (result, fingerprint) = self.train(prepared, &stage, |config, seed| {
+            Ok(Box::new(DenseModel(Model::initialise(config, seed))))
         })?;
         let stages = vec![(TEACHER.to_string(), result)];
         Ok(trained(self.path("teacher/model"), fingerprint, stages))
@@ -284,17 +331,26 @@ impl Pipeline {
         &self,
         prepared: &Prepared,
         stage: &TrainingStage<'_>,
-        start: impl FnOnce(Config) -> Result<Box<dyn Trainable>, TrainError>,
+        start: impl FnOnce(Config, u64) -> Result<Box<dyn Trainable>, TrainError>,
     ) -> Result<(TrainingResult, Fingerprint), TrainError> {
-        let &TrainingStage { name, architecture, settings, corpus, data, from } = stage;
-        let seed = self.recipe.seed;
-        let decoding = &self.recipe.decoding;
-        let inputs =
-            TrainingInputs { stage: name, architecture, settings, decoding, seed, data, from };
+        let &TrainingStage { name, architecture, settings, pairs, data, from } = stage;
+        // Stages draw apart: phase 2 must not see the batches and masks of phase 1 again, nor a student
+        // start from the teacher's own numbers.
+        let seed = Random::named(self.recipe.seed, name).bits();
+        let inputs = TrainingInputs {
+            stage: name,
+            architecture,
+            settings: settings.decisive(),
+            decoding: settings.is_steered_by_bleu().then_some(&self.recipe.decoding),
+            seed,
+            data,
+            from,
+        };
         let fingerprint = Fingerprint::of(&inputs);
+        let corpus = &prepared.training.corpus;
         let result = self.stages.run(name, &fingerprint, |folder| {
             let config = Config::new(architecture.clone(), prepared.vocabularies.sizes())?;
-            let mut trainable = start(config)?;
+            let mut trainable = start(config, seed)?;
             let translator = self.recipe.decoding.translator(self.options.threads);
             let validator = Validator {
                 corpus: &prepared.validation.corpus,
@@ -305,12 +361,17 @@ impl Pipeline {
             let run = Run {
                 name,
                 corpus,
+                pairs: match pairs {
+                    Pairs::Original => corpus.part_sizes()[0],
+                    Pairs::OriginalAndPseudo => corpus.len(),
+                },
                 validator: &validator,
                 settings,
                 seed,
                 inputs: &fingerprint.0,
                 folder,
                 display: self.options.display,
+                save_model: &|model, folder| self.save_model(prepared, model, folder),
             };
             let outcome = run.train(&mut *trainable)?;
             self.save_model(prepared, &outcome.model, &folder.join("model"))?;
@@ -330,34 +391,42 @@ impl Pipeline {
         prepared.vocabularies.save(folder)
     }
 
-    /// The original pairs with the teacher's translations of their sources.
+    /// Appends the teacher's translations of the training text's sources, as pairs, to the training text;
+    /// lines that the checks left out are not translated.
     ///
     /// # Errors
     /// [`TrainError::PseudoData`], [`TrainError::Translate`], [`TrainError::Text`].
     pub fn pseudo_data(
         &self,
-        prepared: &Prepared,
+        prepared: &mut Prepared,
         teacher: &Trained,
-    ) -> Result<(EncodedCorpus, Fingerprint), TrainError> {
+    ) -> Result<Fingerprint, TrainError> {
         let settings = self.recipe.pseudo_data;
         let inputs = Fingerprint::of(&(&prepared.fingerprint, &teacher.fingerprint, settings));
-        let training = &prepared.training.report;
+        let training = &prepared.training;
         let VocabularyPair { source, target } = &prepared.vocabularies;
         let report: PseudoReport = self.stages.run("pseudo", &inputs, |folder| {
             let model = native::load(&teacher.model)?;
             let translator = Translator::new(model, settings.translator(self.options.threads))?;
-            let lines = read_lines(&training.source)?.lines;
-            translate_corpus(&translator, source, target, &lines, folder, self.options.display)
+            let all = read_lines(&training.report.source)?.lines;
+            let kept: Vec<String> =
+                training.lines.iter().map(|line| all[line - 1].clone()).collect();
+            drop(all);
+            translate_corpus(&translator, source, target, &kept, folder, self.options.display)
         })?;
-        self.say("pseudo data", &pseudo_summary(&report));
-        let data = &self.recipe.data;
-        let target = verified_target(&self.path("pseudo"), &report)?;
-        let files = TextPair { source: training.source.clone(), target };
+        let summary = pseudo_summary(&report);
+        self.say("pseudo data", &summary);
+        let files = verified_files(&self.path("pseudo"), &report)?;
         let text = read_pair(Path::new(""), &files)?;
-        let set = encode("pseudo data", text, &prepared.vocabularies, &limits(data))?;
-        self.say("pseudo data", &set.report.to_string());
-        let both = EncodedCorpus::concatenate([&prepared.training.corpus, &set.corpus]);
-        Ok((both, inputs))
+        let set = encode("pseudo data", text, &prepared.vocabularies, &limits(&self.recipe.data))?;
+        self.tell("pseudo data", &set.report);
+        let pseudo = set.report.to_string();
+        prepared.notes.push(format!("pseudo data: {summary}"));
+        prepared.notes.extend(pseudo.lines().map(|line| format!("pseudo data: {line}")));
+        let original =
+            std::mem::replace(&mut prepared.training.corpus, EncodedCorpus::from_pairs([]));
+        prepared.training.corpus = EncodedCorpus::concatenate([&original, &set.corpus]);
+        Ok(inputs)
     }
 
     /// Trains a student by the system's method.
@@ -368,15 +437,14 @@ impl Pipeline {
         &self,
         prepared: &Prepared,
         teacher: &Trained,
-        pseudo: &EncodedCorpus,
-        pseudo_fingerprint: &Fingerprint,
+        pseudo: &Fingerprint,
         system: &ResolvedSystem,
     ) -> Result<Trained, TrainError> {
         let architecture = &self.resolved.student;
-        let seed = self.recipe.seed;
-        let (corpus, data) = match system.method {
-            Method::Scratch => (&prepared.training.corpus, &prepared.fingerprint),
-            Method::Kd | Method::Cut | Method::Wd => (pseudo, pseudo_fingerprint),
+        let pairs = system.method.pairs();
+        let data = match pairs {
+            Pairs::Original => &prepared.fingerprint,
+            Pairs::OriginalAndPseudo => pseudo,
         };
         let mut stages = Vec::new();
         let mut from = (system.method != Method::Scratch).then(|| teacher.fingerprint.clone());
@@ -387,8 +455,8 @@ impl Pipeline {
             let name = generator_name.as_str();
             let from_here = Some(&from_start);
             let stage =
-                TrainingStage { name, architecture, settings, corpus, data, from: from_here };
-            let (result, fingerprint) = self.train(prepared, &stage, |config| {
+                TrainingStage { name, architecture, settings, pairs, data, from: from_here };
+            let (result, fingerprint) = self.train(prepared, &stage, |config, seed| {
                 let teacher = native::load(&teacher.model)?;
                 self.warn_of_saturation(&teacher, system.start);
                 let generator = ParameterGenerator::grow(&teacher, &config, system.start, seed)?;
@@ -400,8 +468,8 @@ impl Pipeline {
         let name = format!("{}/student", system.name);
         let (name, settings) = (name.as_str(), &system.training);
         let stage =
-            TrainingStage { name, architecture, settings, corpus, data, from: from.as_ref() };
-        let (result, fingerprint) = self.train(prepared, &stage, |config| {
+            TrainingStage { name, architecture, settings, pairs, data, from: from.as_ref() };
+        let (result, fingerprint) = self.train(prepared, &stage, |config, seed| {
             let model = match system.method {
                 Method::Scratch | Method::Kd => Model::initialise(config, seed),
                 Method::Cut => cut(&native::load(&teacher.model)?, &config)?,
@@ -459,23 +527,22 @@ impl Pipeline {
             let mut decoded = Vec::new();
             for set in texts {
                 let sources = sources(&set.corpus);
-                let (lines, cut) = translate(&translator, &sources, &prepared.vocabularies.target)?;
+                let decoded_set = translate(&translator, &sources, &prepared.vocabularies.target)?;
                 let path = folder.join(format!("{}.txt", set.role));
-                atomic_write(&path, (lines.join("\n") + "\n").as_bytes())?;
-                decoded.push((lines, cut));
+                atomic_write(&path, (decoded_set.lines.join("\n") + "\n").as_bytes())?;
+                decoded.push(decoded_set);
             }
             let references = texts.map(|set| [set.references.as_slice()]);
             let (bleu, chrf) = (Bleu::default(), Chrf::default());
-            let [(validation, _), (test, cut_translations)] = &decoded[..] else {
-                unreachable!("two texts were decoded")
-            };
+            let [validation, test] = &decoded[..] else { unreachable!("two texts were decoded") };
             let evaluation = Evaluation {
-                bleu_validation: bleu.corpus_score(validation, &references[0])?.score,
-                bleu_test: bleu.corpus_score(test, &references[1])?.score,
-                chrf_test: chrf.corpus_score(test, &references[1])?.score,
+                bleu_validation: bleu.corpus_score(&validation.lines, &references[0])?.score,
+                bleu_test: bleu.corpus_score(&test.lines, &references[1])?.score,
+                chrf_test: chrf.corpus_score(&test.lines, &references[1])?.score,
                 bleu_signature: bleu.signature(1).to_string(),
                 chrf_signature: chrf.signature(1).to_string(),
-                cut_translations: *cut_translations,
+                cut_translations: [validation.cut, test.cut],
+                joined_lines: [validation.joined, test.joined],
             };
             let Evaluation { bleu_validation, bleu_test, chrf_test, .. } = &evaluation;
             self.say(
@@ -522,6 +589,15 @@ impl Pipeline {
     }
 }
 
+impl Method {
+    fn pairs(self) -> Pairs {
+        match self {
+            Method::Scratch => Pairs::Original,
+            Method::Kd | Method::Cut | Method::Wd => Pairs::OriginalAndPseudo,
+        }
+    }
+}
+
 fn sources(corpus: &EncodedCorpus) -> Vec<Vec<u32>> {
     (0..corpus.len()).map(|pair| corpus.pair(pair).0.to_vec()).collect()
 }
@@ -531,10 +607,10 @@ fn recipe_text(recipe: &Recipe) -> String {
 }
 
 fn pseudo_summary(report: &PseudoReport) -> String {
-    let PseudoReport { lines, empty, cut, tokens, seconds, .. } = report;
+    let PseudoReport { lines, empty, cut, joined, tokens, seconds, .. } = report;
     let speed = *tokens as f64 / seconds;
     format!(
         "{lines} lines, {tokens} target tokens, {speed:.0} tokens/s; {empty} empty, {cut} cut at the \
-         maximum length"
+         maximum length, {joined} with a line break written as a space"
     )
 }

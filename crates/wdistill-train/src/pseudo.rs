@@ -11,11 +11,15 @@ use wdistill_text::{Vocabulary, hash_bytes, hash_file};
 
 use crate::error::TrainError;
 use crate::log::{Display, Progress};
+use crate::recipe::TextPair;
 use crate::stage::{read, write};
-use crate::validation::translate;
+use crate::validation::{Decoded, translate};
 
 /// Lines a shard; a kill loses at most one shard's work.
 const SHARD: usize = 1000;
+
+/// The lines that were translated.
+const SOURCE: &str = "source.txt";
 
 /// The translations, one for each source line.
 const TARGET: &str = "target.txt";
@@ -29,6 +33,8 @@ struct Shard {
     translations: Vec<String>,
     /// Translations cut at the maximum length.
     cut: usize,
+    /// Translations in which a line break was written as a space.
+    joined: usize,
     /// Seconds of decoding.
     seconds: f64,
 }
@@ -38,7 +44,7 @@ struct Shard {
 pub struct PseudoReport {
     /// Lines translated.
     pub lines: usize,
-    /// Hash of all source lines; the same text is on line N of both sides.
+    /// Hash of the file of source lines; line N of the translations translates line N of it.
     pub source_hash: String,
     /// Hash of the file of translations.
     pub target_hash: String,
@@ -46,6 +52,8 @@ pub struct PseudoReport {
     pub empty: usize,
     /// Translations cut at the maximum length.
     pub cut: usize,
+    /// Translations in which a line break was written as a space.
+    pub joined: usize,
     /// Target tokens.
     pub tokens: usize,
     /// Seconds of decoding.
@@ -56,8 +64,18 @@ fn hash(lines: &[String]) -> String {
     hash_bytes(lines.join("\n").as_bytes())
 }
 
-/// Translates `lines` into `folder/target.txt`, shard by shard; shards that are there are not made
-/// again. Line N of the result translates line N: counts and hashes of every shard are checked.
+fn write_lines<'l>(
+    path: &Path,
+    lines: impl Iterator<Item = &'l String>,
+) -> Result<String, TrainError> {
+    let text: String = lines.flat_map(|line| [line.as_str(), "\n"]).collect();
+    atomic_write(path, text.as_bytes())?;
+    Ok(hash_bytes(text.as_bytes()))
+}
+
+/// Translates `lines`, kept as `folder/source.txt`, into `folder/target.txt`, shard by shard; shards that
+/// are there are not made again. Line N of the result translates line N: counts and hashes of every
+/// shard are checked.
 ///
 /// # Errors
 /// [`TrainError::PseudoData`] for a shard of other text, and what translating and writing can bring.
@@ -74,14 +92,15 @@ pub fn translate_corpus(
     std::fs::create_dir_all(&shards).map_err(TrainError::io(&shards))?;
     let mut report = PseudoReport {
         lines: 0,
-        source_hash: hash(lines),
+        source_hash: write_lines(&folder.join(SOURCE), lines.iter())?,
         target_hash: String::new(),
         empty: 0,
         cut: 0,
+        joined: 0,
         tokens: 0,
         seconds: 0.0,
     };
-    let mut text = String::new();
+    let mut translations = Vec::with_capacity(lines.len());
     for (index, source) in lines.chunks(SHARD).enumerate() {
         let path = shards.join(format!("{index:05}.json"));
         let shard = match read::<Shard>(&path)? {
@@ -97,34 +116,38 @@ pub fn translate_corpus(
         report.lines += shard.translations.len();
         report.empty += shard.translations.iter().filter(|line| line.is_empty()).count();
         report.cut += shard.cut;
+        report.joined += shard.joined;
         report.seconds += shard.seconds;
-        for line in &shard.translations {
-            report.tokens += target_vocabulary.encode(line).len() + 1;
-            text.push_str(line);
-            text.push('\n');
-        }
+        let tokens = |line: &String| target_vocabulary.encode(line).len() + 1;
+        report.tokens += shard.translations.iter().map(tokens).sum::<usize>();
+        translations.extend(shard.translations);
         let speed = report.tokens as f64 / report.seconds;
         progress.update(report.lines as u64, || format!("{speed:.0} tokens/s"));
         progress.log(&format!("{}/{} lines, {speed:.0} tokens/s", report.lines, lines.len()));
     }
     progress.finish();
-    atomic_write(&folder.join(TARGET), text.as_bytes())?;
-    report.target_hash = hash_bytes(text.as_bytes());
+    report.target_hash = write_lines(&folder.join(TARGET), translations.iter())?;
     Ok(report)
 }
 
-/// The file of translations, if it is still the one that was written.
+/// The files of sources and translations, if they are still the ones that were written.
 ///
 /// # Errors
-/// [`TrainError::PseudoData`] if it was changed, [`TrainError::Text`] if it cannot be read.
-pub fn verified_target(folder: &Path, report: &PseudoReport) -> Result<PathBuf, TrainError> {
-    let path = folder.join(TARGET);
-    if hash_file(&path)? == report.target_hash {
-        return Ok(path);
-    }
-    let problem =
-        "it was changed after it was made; hint: remove its folder, and it will be made again";
-    Err(TrainError::PseudoData { path, problem: problem.to_string() })
+/// [`TrainError::PseudoData`] if one was changed, [`TrainError::Text`] if one cannot be read.
+pub fn verified_files(folder: &Path, report: &PseudoReport) -> Result<TextPair, TrainError> {
+    let unchanged = |name: &str, expected: &String| -> Result<PathBuf, TrainError> {
+        let path = folder.join(name);
+        if hash_file(&path)? == *expected {
+            return Ok(path);
+        }
+        let problem =
+            "it was changed after it was made; hint: remove its folder, and it will be made again";
+        Err(TrainError::PseudoData { path, problem: problem.to_string() })
+    };
+    Ok(TextPair {
+        source: unchanged(SOURCE, &report.source_hash)?,
+        target: unchanged(TARGET, &report.target_hash)?,
+    })
 }
 
 fn translate_shard(
@@ -137,12 +160,10 @@ fn translate_shard(
     let end = translator.model().config.vocabularies.source_end;
     let sources: Vec<Vec<u32>> =
         lines.iter().map(|line| [source_vocabulary.encode(line), vec![end]].concat()).collect();
-    let (translations, cut) = translate(translator, &sources, target_vocabulary)?;
-    // A piece that stands for a line break would shift every later line.
-    let translations: Vec<String> =
-        translations.into_iter().map(|line| line.replace(['\n', '\r'], " ")).collect();
+    let Decoded { lines: translations, cut, joined } =
+        translate(translator, &sources, target_vocabulary)?;
     let seconds = start.elapsed().as_secs_f64();
-    Ok(Shard { source_hash: hash(lines), translations, cut, seconds })
+    Ok(Shard { source_hash: hash(lines), translations, cut, joined, seconds })
 }
 
 fn check(path: &Path, source: &[String], shard: &Shard) -> Result<(), TrainError> {

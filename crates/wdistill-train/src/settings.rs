@@ -133,6 +133,19 @@ impl TrainingSettings {
         problems
     }
 
+    /// These settings without those that change only what is told and kept on the way: runs that agree
+    /// in the rest train the same weights.
+    pub fn decisive(&self) -> TrainingSettings {
+        let TrainingSettings { log_every, checkpoint_every, .. } = TrainingSettings::default();
+        TrainingSettings { log_every, checkpoint_every, ..self.clone() }
+    }
+
+    /// Whether the BLEU of validations decides which weights come out.
+    pub fn is_steered_by_bleu(&self) -> bool {
+        self.criterion == Criterion::Bleu
+            && (self.patience > 0 || self.selection == Selection::Best)
+    }
+
     /// The learning rate of an update, counted from 1: a linear rise over the warm-up, then a fall with
     /// the inverse square root (fairseq, `inverse_square_root_schedule.py`):
     ///

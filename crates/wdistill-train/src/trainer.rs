@@ -20,8 +20,10 @@ use crate::validation::Validator;
 pub struct Run<'a> {
     /// Name shown with its progress.
     pub name: &'a str,
-    /// Pairs to learn from.
+    /// Holds the pairs to learn from.
     pub corpus: &'a EncodedCorpus,
+    /// How many of its pairs, from the first, to learn from.
+    pub pairs: usize,
     /// What judges it.
     pub validator: &'a Validator<'a>,
     /// Settings.
@@ -35,6 +37,8 @@ pub struct Run<'a> {
     pub folder: &'a Path,
     /// Where progress is shown.
     pub display: Display,
+    /// Writes a model that can be used as it is into a folder.
+    pub save_model: &'a dyn Fn(&Model<Dense<f32>>, &Path) -> Result<(), TrainError>,
 }
 
 /// Why a run ended.
@@ -82,7 +86,8 @@ impl Run<'_> {
 
     /// Everything that decides the result, as one text.
     fn fingerprint(&self) -> String {
-        let settings = serde_json::to_string(self.settings).expect("settings are plain data");
+        let settings = self.settings.decisive();
+        let settings = serde_json::to_string(&settings).expect("settings are plain data");
         format!("{} seed {} {settings}", self.inputs, self.seed)
     }
 
@@ -112,7 +117,9 @@ impl<'a> Loop<'a> {
         let folder = run.path("snapshots");
         std::fs::create_dir_all(&folder).map_err(TrainError::io(&folder))?;
         let batches = BatchSettings { max_tokens: run.settings.max_tokens };
-        let mut order = BatchOrder::new(run.corpus.lengths(), batches, run.seed)?;
+        let mut lengths = run.corpus.lengths();
+        lengths.truncate(run.pairs);
+        let mut order = BatchOrder::new(lengths, batches, run.seed)?;
         let mut moments = Moments::zeros(trainable);
         let checkpoint = run.path("checkpoint.safetensors");
         let state = if checkpoint.exists() {
@@ -164,11 +171,11 @@ impl<'a> Loop<'a> {
             if self.due(self.settings().log_every) {
                 self.log_window()?;
             }
-            if self.due(self.settings().snapshot_every) {
-                self.snapshot(trainable.model())?;
-            }
             if self.due(self.settings().validate_every) {
                 self.validate(trainable.model())?;
+            }
+            if self.due(self.settings().snapshot_every) || self.out_of_patience() {
+                self.snapshot(trainable.model())?;
             }
             if self.due(self.settings().checkpoint_every) || self.out_of_patience() {
                 self.save_checkpoint(trainable)?;
@@ -177,11 +184,12 @@ impl<'a> Loop<'a> {
         Ok(Ended::Finished)
     }
 
-    fn tick(&mut self) {
+    /// Adds the time since the last call to the run's, and returns it.
+    fn tick(&mut self) -> f64 {
         let seconds = self.since.elapsed().as_secs_f64();
         self.since = Instant::now();
         self.state.seconds += seconds;
-        self.state.window.seconds += seconds;
+        seconds
     }
 
     fn update(&mut self, trainable: &mut dyn Trainable) -> Result<(), TrainError> {
@@ -203,7 +211,7 @@ impl<'a> Loop<'a> {
         if !(loss.mean().is_finite() && gradient_norm.is_finite()) {
             return Err(TrainError::Diverged { update, loss: loss.mean(), gradient_norm });
         }
-        self.tick();
+        self.state.window.seconds += self.tick();
         self.state.updates = update;
         self.state.position = self.order.position();
         let window = &mut self.state.window;
@@ -235,9 +243,13 @@ impl<'a> Loop<'a> {
 
     fn summary(&self, event: &TrainingEvent) -> String {
         let TrainingEvent { loss, perplexity, learning_rate, tokens_per_second, .. } = event;
+        let clipped = match event.clipped_updates {
+            0 => String::new(),
+            clipped => format!("  clipped {clipped} of {}", self.state.window.updates),
+        };
         format!(
             "{tokens_per_second:.0} tokens/s  loss {loss:.3}  perplexity {perplexity:.2}  \
-             rate {learning_rate:.2e}"
+             rate {learning_rate:.2e}{clipped}"
         )
     }
 
@@ -246,12 +258,8 @@ impl<'a> Loop<'a> {
         let (done, all) = (self.state.updates, self.settings().updates);
         let left = self.state.seconds / done as f64 * (all - done) as f64;
         let left = in_words(Duration::from_secs_f64(left));
-        let clipped = match event.clipped_updates {
-            0 => String::new(),
-            clipped => format!("  clipped {clipped} of {}", self.state.window.updates),
-        };
         let summary = self.summary(&event);
-        self.progress.log(&format!("{done}/{all}  {summary}{clipped}  {left} left"));
+        self.progress.log(&format!("{done}/{all}  {summary}  {left} left"));
         self.state.window = Window::default();
         self.log.write(&Event::Training(event))
     }
@@ -267,7 +275,7 @@ impl<'a> Loop<'a> {
         if best {
             self.state.best = Some(Best { updates: self.state.updates, score });
             self.state.stale_validations = 0;
-            native::save(model, &self.run.path("best"))?;
+            (self.run.save_model)(model, &self.run.path("best"))?;
         } else {
             self.state.stale_validations += 1;
         }
@@ -281,8 +289,12 @@ impl<'a> Loop<'a> {
             seconds: self.state.seconds,
         };
         let bleu = event.bleu.map_or(String::new(), |bleu| format!("  BLEU {bleu:.2}"));
+        let cut = match event.cut_translations {
+            0 => String::new(),
+            cut => format!("  {cut} cut at the maximum length"),
+        };
         self.progress.say(&format!(
-            "update {}: validation loss {:.3}  perplexity {:.2}{bleu}{}",
+            "update {}: validation loss {:.3}  perplexity {:.2}{bleu}{cut}{}",
             event.updates,
             event.loss,
             event.perplexity,
@@ -323,7 +335,13 @@ impl<'a> Loop<'a> {
         match self.settings().selection {
             Selection::Last => Ok(trainable.model().clone()),
             Selection::Best => Ok(native::load(&self.run.path("best"))?),
-            Selection::Average => self.average(trainable.model()),
+            Selection::Average => {
+                let (found, wanted) = (self.state.snapshots.len(), self.settings().average_last);
+                if found < wanted {
+                    self.progress.say(&format!("averages {found} snapshots of {wanted} wanted"));
+                }
+                self.average(trainable.model())
+            }
         }
     }
 

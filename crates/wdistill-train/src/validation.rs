@@ -1,5 +1,7 @@
 //! Judging a model on a held-out set.
 
+use std::borrow::Cow;
+
 use wdistill_autograd::{LossSums, Workspace};
 use wdistill_metrics::{Bleu, CorpusMetric};
 use wdistill_model::{Dense, Model};
@@ -46,7 +48,7 @@ impl Validator<'_> {
         settings: &TrainingSettings,
     ) -> Result<Scores, TrainError> {
         let mut loss = LossSums::default();
-        for pairs in sorted_batches(&self.corpus.lengths(), settings.max_tokens)? {
+        for pairs in sorted_batches(&self.corpus.lengths(), settings.max_tokens) {
             let batch = Batch::new(self.corpus, &pairs, &model.config.vocabularies);
             let smoothing = settings.label_smoothing;
             loss += run_batch(model, workspace, &batch, smoothing, Pass::Validate);
@@ -57,16 +59,27 @@ impl Validator<'_> {
                 let sources: Vec<Vec<u32>> =
                     (0..self.corpus.len()).map(|pair| self.corpus.pair(pair).0.to_vec()).collect();
                 let translator = Translator::new(model.clone(), self.translator.clone())?;
-                let (text, cut_translations) =
-                    translate(&translator, &sources, self.target_vocabulary)?;
-                let score = Bleu::default().corpus_score(&text, &[self.references.to_vec()])?;
-                Ok(Scores { loss, bleu: Some(score.score), cut_translations })
+                let decoded = translate(&translator, &sources, self.target_vocabulary)?;
+                let score =
+                    Bleu::default().corpus_score(&decoded.lines, &[self.references.to_vec()])?;
+                Ok(Scores { loss, bleu: Some(score.score), cut_translations: decoded.cut })
             }
         }
     }
 }
 
-/// Best translations as text, and how many of them were cut at the maximum length.
+/// Translations as lines of text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decoded {
+    /// One line for each source, without line breaks.
+    pub lines: Vec<String>,
+    /// Translations cut at the maximum length.
+    pub cut: usize,
+    /// Translations in which a line break was written as a space.
+    pub joined: usize,
+}
+
+/// Best translations as text, one line each.
 ///
 /// # Errors
 /// [`TrainError::Translate`], [`TrainError::Text`].
@@ -74,12 +87,27 @@ pub fn translate(
     translator: &Translator,
     sources: &[Vec<u32>],
     target_vocabulary: &Vocabulary,
-) -> Result<(Vec<String>, usize), TrainError> {
+) -> Result<Decoded, TrainError> {
     let translations = translator.translate_ids(sources)?;
-    let text = translations
-        .hypotheses
-        .iter()
-        .map(|hypotheses| target_vocabulary.decode(&hypotheses[0].tokens))
-        .collect::<Result<_, _>>()?;
-    Ok((text, translations.report.cut_translations.len()))
+    let mut decoded = Decoded {
+        lines: Vec::with_capacity(sources.len()),
+        cut: translations.report.cut_translations.len(),
+        joined: 0,
+    };
+    for hypotheses in &translations.hypotheses {
+        let text = target_vocabulary.decode(&hypotheses[0].tokens)?;
+        let line = one_line(&text);
+        decoded.joined += usize::from(line != text);
+        decoded.lines.push(line.into_owned());
+    }
+    Ok(decoded)
+}
+
+/// A text with its line breaks written as spaces: a vocabulary with bytes can spell one, and it would
+/// shift every later line of a file.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    match text.contains(['\n', '\r']) {
+        true => Cow::Owned(text.replace(['\n', '\r'], " ")),
+        false => Cow::Borrowed(text),
+    }
 }

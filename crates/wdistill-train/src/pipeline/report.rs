@@ -149,9 +149,16 @@ fn point(event: &Event, before: u64) -> CurvePoint {
 fn notes(prepared: &Prepared, systems: &[Trained], evaluations: &[Evaluation]) -> Vec<String> {
     let mut notes = prepared.notes.clone();
     for (system, evaluation) in systems.iter().zip(evaluations) {
-        if evaluation.cut_translations > 0 {
-            let (name, cut) = (&system.name, evaluation.cut_translations);
-            notes.push(format!("{name}: {cut} test translations were cut at the maximum length"));
+        let counts = [
+            (evaluation.cut_translations, "were cut at the maximum length"),
+            (evaluation.joined_lines, "had a line break, which was written as a space"),
+        ];
+        for ([validation, test], what) in counts {
+            for (text, count) in [("validation", validation), ("test", test)] {
+                if count > 0 {
+                    notes.push(format!("{}: {count} {text} translations {what}", system.name));
+                }
+            }
         }
         for (stage, result) in &system.stages {
             if result.early {

@@ -64,11 +64,10 @@ impl Distill {
         let recipe = self.corpus.recipe("distill", vocabulary, teacher, shape, vec![system]);
         let pipeline = Pipeline::new(recipe, self.common.run_options(self.out.clone()))?;
         let student = self.common.install(|| {
-            let prepared = pipeline.prepare()?;
+            let mut prepared = pipeline.prepare()?;
             let teacher = pipeline.teacher(&prepared)?;
-            let (pseudo, fingerprint) = pipeline.pseudo_data(&prepared, &teacher)?;
-            let system = &pipeline.systems()[0];
-            Ok(pipeline.student(&prepared, &teacher, &pseudo, &fingerprint, system)?)
+            let pseudo = pipeline.pseudo_data(&mut prepared, &teacher)?;
+            Ok(pipeline.student(&prepared, &teacher, &pseudo, &pipeline.systems()[0])?)
         })?;
         print(&student.model.display().to_string())
     }

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use wdistill_formats::native;
 use wdistill_runtime::{LongSource, Translator};
-use wdistill_train::VocabularyPair;
+use wdistill_train::{VocabularyPair, one_line};
 
 use crate::settings::{Common, Search};
 
@@ -95,7 +95,7 @@ impl Translate {
         for (index, hypotheses) in translations.hypotheses.iter().enumerate() {
             for hypothesis in hypotheses {
                 let text = vocabularies.target.decode(&hypothesis.tokens)?;
-                let text = text.replace(['\n', '\r'], " ");
+                let text = one_line(&text);
                 match self.n_best {
                     1 => writeln!(output, "{text}")?,
                     _ => {
