@@ -5,7 +5,9 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 use wdistill_model::random::Random;
 use wdistill_model::tree::{LeafRef, Map, MatrixRole, MatrixSpec, VectorRole, VectorSpec};
-use wdistill_model::{Axis, Config, Dense, Matrix, Model, Slot, Spec, Stack, Transformer};
+use wdistill_model::{
+    Architecture, Axis, Config, Dense, Matrix, Model, Slot, Spec, Stack, Transformer,
+};
 
 use crate::generator::{Generator, Squash};
 use crate::parameters::{Generated, ParameterGenerator};
@@ -80,25 +82,41 @@ fn stack_layers(config: &Config, stack: Stack) -> usize {
     }
 }
 
+/// Whether a student can be made of a teacher.
+///
+/// # Errors
+/// Everything in which they do not fit, together.
+pub fn check_fit(teacher: &Config, student: &Config) -> Result<(), GrowError> {
+    let mut problems = disagreements(teacher, student);
+    match problems.len() {
+        0 => Ok(()),
+        1 => Err(problems.remove(0)),
+        _ => Err(GrowError::Several(problems)),
+    }
+}
+
 fn disagreements(teacher: &Config, student: &Config) -> Vec<GrowError> {
-    let (t, s) = (&teacher.architecture, &student.architecture);
+    let (ours, theirs) = (&student.architecture, &teacher.architecture);
     let property = |property, teacher: String, student: String| {
         (teacher != student).then_some(GrowError::Property { property, teacher, student })
     };
     let depth = |stack| {
         layer_group(stack, stack_layers(teacher, stack), stack_layers(student, stack), 0).err()
     };
-    let (vt, vs) = (&teacher.vocabularies, &student.vocabularies);
+    let debug = |value: &dyn std::fmt::Debug| format!("{value:?}");
+    let same = |name, of: fn(&Architecture) -> &dyn std::fmt::Debug| {
+        property(name, debug(of(theirs)), debug(of(ours)))
+    };
     [
         depth(Stack::Encoder),
         depth(Stack::Decoder),
-        property("vocabularies", format!("{vt:?}"), format!("{vs:?}")),
-        property("norm placement", format!("{:?}", t.norm), format!("{:?}", s.norm)),
-        property("final norm", format!("{:?}", t.final_norm), format!("{:?}", s.final_norm)),
-        property("activation", format!("{:?}", t.activation), format!("{:?}", s.activation)),
-        property("tied embeddings", format!("{:?}", t.embeddings), format!("{:?}", s.embeddings)),
-        property("position table", format!("{:?}", t.positions), format!("{:?}", s.positions)),
-        property("output bias", format!("{:?}", t.output_bias), format!("{:?}", s.output_bias)),
+        property("vocabularies", debug(&teacher.vocabularies), debug(&student.vocabularies)),
+        same("norm placement", |architecture| &architecture.norm),
+        same("final norm", |architecture| &architecture.final_norm),
+        same("activation", |architecture| &architecture.activation),
+        same("tied embeddings", |architecture| &architecture.embeddings),
+        same("position table", |architecture| &architecture.positions),
+        same("output bias", |architecture| &architecture.output_bias),
     ]
     .into_iter()
     .flatten()
@@ -221,12 +239,7 @@ impl ParameterGenerator<f32> {
         start: Start,
         seed: u64,
     ) -> Result<ParameterGenerator<f32>, GrowError> {
-        let mut problems = disagreements(&teacher.config, student);
-        match problems.len() {
-            0 => {}
-            1 => return Err(problems.remove(0)),
-            _ => return Err(GrowError::Several(problems)),
-        }
+        check_fit(&teacher.config, student)?;
         let mut grow = Grow { teacher, student, start, seed };
         let generators = Transformer::catalogue(student).map(&mut grow)?;
         Ok(ParameterGenerator { config: student.clone(), generators })

@@ -20,5 +20,5 @@ mod grow;
 mod parameters;
 
 pub use generator::{Generator, GeneratorGradients, Saved, Squash};
-pub use grow::{GrowError, Start, cut, layer_group};
+pub use grow::{GrowError, Start, check_fit, cut, layer_group};
 pub use parameters::{Generated, ParameterGenerator, Saturation};

@@ -83,3 +83,62 @@ fn an_exact_shift_makes_the_transformed_weight_itself() {
     squashed.make_exact();
     assert_close("exact", squashed.forward().0.data(), unsquashed.forward().0.data());
 }
+
+/// Some numbers between -1 and 1 that follow no pattern of rows and columns.
+fn numbers(rows: usize, columns: usize, salt: usize) -> Matrix<f64> {
+    Matrix::from_fn(rows, columns, |row, column| {
+        ((1 + row * 31 + column * 17 + salt * 101) as f64 * 0.737).sin()
+    })
+}
+
+/// Every squash with and without every factor, `[5, 4] x 2` teacher weights and a student's `[3, 2]`.
+fn all_generators() -> Vec<Generator<f64>> {
+    let mut generators = Vec::new();
+    for factors in 0..8 {
+        let has = |bit: usize| factors & bit != 0;
+        let rows = if has(1) { 3 } else { 5 };
+        let columns = if has(2) { 2 } else { 4 };
+        let layers = if has(4) { 2 } else { 1 };
+        let squashes = [
+            Squash::None,
+            Squash::Shift(numbers(rows, columns, 7)),
+            Squash::Tanh { scale: numbers(rows, columns, 8), shift: numbers(rows, columns, 9) },
+        ];
+        generators.extend(squashes.map(|squash| Generator {
+            teacher: (0..layers).map(|layer| numbers(5, 4, layer)).collect(),
+            layer_factor: has(4).then(|| vec![0.6, -0.8]),
+            output_factor: has(1).then(|| numbers(5, 3, 5)),
+            input_factor: has(2).then(|| numbers(4, 2, 6)),
+            squash,
+        }));
+    }
+    generators
+}
+
+#[test]
+fn gradients_are_slopes_for_every_squash_and_every_set_of_factors() {
+    for mut generator in all_generators() {
+        let (rows, columns) = generator.shape();
+        let direction = numbers(rows, columns, 10);
+        let value = |generator: &Generator<f64>| -> f64 {
+            let (weight, _) = generator.forward();
+            weight.data().iter().zip(direction.data()).map(|(w, d)| w * d).sum()
+        };
+        let (_, saved) = generator.forward();
+        let gradients = generator.backward(&saved, direction.data()).into_slices();
+        assert_eq!(gradients.len(), generator.parameters_mut().len());
+        let step = 1e-5;
+        for (index, gradient) in gradients.iter().enumerate() {
+            for (entry, exact) in gradient.iter().enumerate() {
+                let mut at = |change: f64| {
+                    generator.parameters_mut()[index].1[entry] += change;
+                    value(&generator)
+                };
+                let slope = (at(step) - at(-2.0 * step)) / (2.0 * step);
+                at(step);
+                let name = generator.parameters_mut()[index].0;
+                assert!((slope - exact).abs() < 1e-8, "{name}[{entry}]: {slope} against {exact}");
+            }
+        }
+    }
+}

@@ -185,6 +185,19 @@ impl Architecture {
         toml::from_str(text).map_err(|error| ConfigError::Malformed(error.to_string()))
     }
 
+    /// The shape of a student as Lin et al. (2021) cut TINY out of their teacher: the encoder as it is, one
+    /// decoder layer at half the width (at the whole width where the embeddings of both stacks are tied).
+    pub fn with_tiny_decoder(&self) -> Architecture {
+        let part = match self.embeddings {
+            Embeddings::AllTied => 1,
+            Embeddings::Separate | Embeddings::DecoderTied => 2,
+        };
+        let Shape { width, feed_forward, heads, .. } = self.decoder;
+        let decoder =
+            Shape { layers: 1, width: width / part, feed_forward: feed_forward / part, heads };
+        Architecture { decoder, ..self.clone() }
+    }
+
     /// Both stacks in a few characters, such as `6x512/2048 + 1x256/1024`.
     pub fn summary(&self) -> String {
         let stack = |s: &Shape| format!("{}x{}/{}", s.layers, s.width, s.feed_forward);
@@ -386,10 +399,20 @@ mod tests {
             let architecture = Architecture::preset(name).unwrap();
             Config::new(architecture, Vocabularies::shared(100)).unwrap();
         }
-        assert_eq!(
-            Architecture::preset("tiny").unwrap().summary(),
-            "6x512/2048 + 1x256/1024" // method.md, table of models
-        );
+        // Vaswani et al. (2017), table 3; Lin et al. (2021), table 1.
+        let published = [
+            ("transformer-base", "6x512/2048 + 6x512/2048"),
+            ("transformer-big", "6x1024/4096 + 6x1024/4096"),
+            ("small", "6x512/2048 + 2x512/2048"),
+            ("tiny", "6x512/2048 + 1x256/1024"),
+        ];
+        for (name, summary) in published {
+            assert_eq!(Architecture::preset(name).unwrap().summary(), summary, "{name}");
+        }
+        let base = Architecture::preset("transformer-base").unwrap();
+        assert_eq!(base.with_tiny_decoder(), Architecture::preset("tiny").unwrap());
+        let tied = Architecture { embeddings: Embeddings::AllTied, ..base };
+        assert_eq!(tied.with_tiny_decoder().summary(), "6x512/2048 + 1x512/2048");
     }
 
     #[test]

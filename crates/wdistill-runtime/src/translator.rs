@@ -150,6 +150,27 @@ pub enum TranslateError {
     },
 }
 
+impl TranslateError {
+    /// The same error, for sentences that come after `lines` others.
+    pub fn after_lines(mut self, lines: usize) -> TranslateError {
+        match &mut self {
+            TranslateError::Sources(problems) => {
+                for problem in problems {
+                    match problem {
+                        SourceProblem::NoEnd { line, .. }
+                        | SourceProblem::UnknownToken { line, .. }
+                        | SourceProblem::TooLong { line, .. } => *line += lines,
+                    }
+                }
+            }
+            TranslateError::Search { lines: numbers, .. } => {
+                numbers.iter_mut().for_each(|number| *number += lines);
+            }
+        }
+        self
+    }
+}
+
 /// What happened besides the translations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {

@@ -10,7 +10,7 @@ use wdistill_text::{
 };
 
 use crate::error::TrainError;
-use crate::recipe::{DataRecipe, Duplicates, Sharing, TextPair, VocabularyRecipe};
+use crate::recipe::{DataRecipe, Duplicates, Sharing, TextPair};
 use crate::stage::Fingerprint;
 
 /// The vocabularies of both sides.
@@ -31,11 +31,11 @@ impl VocabularyPair {
     /// [`TrainError::Text`].
     pub fn train(
         text: &ParallelText,
-        recipe: &VocabularyRecipe,
+        settings: &VocabularySettings,
+        sharing: Sharing,
     ) -> Result<(VocabularyPair, Vec<String>), TrainError> {
-        let settings = VocabularySettings::new(recipe.model, recipe.size);
         let learn = |name: &str, lines: &mut dyn Iterator<Item = &String>| {
-            let trained = Vocabulary::train(lines.map(String::as_str), &settings)?;
+            let trained = Vocabulary::train(lines.map(String::as_str), settings)?;
             let size = trained.vocabulary.size();
             let note = match size < trained.requested {
                 true => format!(
@@ -47,7 +47,7 @@ impl VocabularyPair {
             Ok::<_, TrainError>((trained.vocabulary, note))
         };
         let (source, target) = (&text.source.lines, &text.target.lines);
-        match recipe.sharing {
+        match sharing {
             Sharing::Joint => {
                 let (joint, note) =
                     learn("joint vocabulary", &mut source.iter().chain(target.iter()))?;

@@ -30,12 +30,12 @@ pub use pipeline::{Evaluation, Pipeline, Prepared, RunOptions, Trained, Training
 pub use pseudo::{PseudoReport, translate_corpus};
 pub use recipe::{
     BenchmarkRecipe, DataRecipe, DecodingRecipe, Duplicates, Method, ModelRecipe, Recipe, Resolved,
-    ResolvedSystem, Sharing, SystemRecipe, TEACHER, TeacherRecipe, TextPair, VocabularyRecipe,
-    architecture,
+    ResolvedSystem, ResolvedTeacher, Sharing, SystemRecipe, TEACHER, TeacherRecipe, TextPair,
+    VocabularyOrigin, VocabularyRecipe, with_changes,
 };
 pub use settings::{Criterion, Selection, TrainingSettings};
 pub use stage::{Fingerprint, Stages};
 pub use step::{Batch, Clipping, Moments, Pass, StepReport, optimiser_step, run_batch};
 pub use trainable::{DenseModel, GeneratedStudent, Trainable};
-pub use trainer::{Ended, Outcome, Run};
+pub use trainer::{Ended, Outcome, Run, SaveModel};
 pub use validation::{Decoded, Scores, Validator, one_line, translate};

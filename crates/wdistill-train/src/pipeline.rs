@@ -14,7 +14,8 @@ use wdistill_report::Report;
 use wdistill_runtime::{LongSource, Translator, TranslatorOptions};
 use wdistill_search::{MaximumLength, SearchOptions};
 use wdistill_text::{
-    CorpusLimits, CorpusReport, CorpusRole, EncodedCorpus, ParallelText, hash_file, read_lines,
+    CorpusLimits, CorpusReport, CorpusRole, EncodedCorpus, ParallelText, Vocabulary, hash_file,
+    read_lines,
 };
 
 use crate::benchmark::{Speed, benchmark};
@@ -22,7 +23,10 @@ use crate::data::{TextSet, VocabularyPair, encode, fingerprint, limits, read_pai
 use crate::error::TrainError;
 use crate::log::{Display, Progress};
 use crate::pseudo::{PseudoReport, translate_corpus, verified_files};
-use crate::recipe::{DecodingRecipe, Method, Recipe, Resolved, ResolvedSystem, TEACHER, TextPair};
+use crate::recipe::{
+    DecodingRecipe, Method, Recipe, Resolved, ResolvedSystem, ResolvedTeacher, TEACHER, TextPair,
+    VocabularyOrigin,
+};
 use crate::settings::TrainingSettings;
 use crate::stage::{Fingerprint, Stages};
 use crate::trainable::{DenseModel, GeneratedStudent, Trainable};
@@ -144,20 +148,28 @@ struct TrainingStage<'a> {
 }
 
 impl DecodingRecipe {
-    /// Options of a translator.
+    /// Options of its search.
+    pub fn search(&self) -> SearchOptions {
+        SearchOptions {
+            beam: self.beam,
+            length_penalty: self.length_penalty,
+            maximum_length: MaximumLength {
+                per_source_word: self.max_length_ratio,
+                cap: self.max_length,
+                ..MaximumLength::default()
+            },
+            ..SearchOptions::default()
+        }
+    }
+
+    /// Options of a translator. Every source counts in a score, so none is too long.
     pub fn translator(&self, threads: usize) -> TranslatorOptions {
-        let maximum = MaximumLength::default();
         TranslatorOptions {
             threads,
             batch_tokens: self.batch_tokens,
-            longest_source: 4096,
+            longest_source: usize::MAX,
             long_source: LongSource::Refuse,
-            search: SearchOptions {
-                beam: self.beam,
-                length_penalty: self.length_penalty,
-                maximum_length: MaximumLength { per_source_word: self.max_length_ratio, ..maximum },
-                ..SearchOptions::default()
-            },
+            search: self.search(),
         }
     }
 }
@@ -171,7 +183,17 @@ impl Pipeline {
         let resolved = recipe.resolve()?;
         let folder = options.folder.clone();
         std::fs::create_dir_all(&folder).map_err(TrainError::io(&folder))?;
-        atomic_write(&folder.join("recipe.toml"), recipe_text(&recipe).as_bytes())?;
+        // Complete, and with absolute paths: `wdistill run` can carry it out from where it lies.
+        let mut complete = recipe.spelled_out(&resolved);
+        let paths = [
+            &mut complete.teacher.model,
+            &mut complete.vocabulary.source,
+            &mut complete.vocabulary.target,
+        ];
+        for path in paths.into_iter().flatten().chain([&mut complete.data.folder]) {
+            *path = std::path::absolute(&*path).map_err(TrainError::io(path))?;
+        }
+        atomic_write(&folder.join("recipe.toml"), recipe_text(&complete).as_bytes())?;
         let stages = Stages { folder, display: options.display };
         Ok(Pipeline { recipe, resolved, options, stages })
     }
@@ -257,9 +279,14 @@ impl Pipeline {
         text: &ParallelText,
         text_fingerprint: &Fingerprint,
     ) -> Result<(VocabularyPair, Vec<String>), TrainError> {
-        let given = match &self.recipe.teacher.model {
-            Some(folder) => Some(VocabularyPair::load(folder)?),
-            None => None,
+        let origin = &self.resolved.vocabulary;
+        let given = match origin {
+            VocabularyOrigin::Teacher(folder) => Some(VocabularyPair::load(folder)?),
+            VocabularyOrigin::Files(source, target) => Some(VocabularyPair {
+                source: Vocabulary::load(source)?,
+                target: Vocabulary::load(target)?,
+            }),
+            VocabularyOrigin::Learned(..) => None,
         };
         let inputs = match &given {
             Some(VocabularyPair { source, target }) => {
@@ -268,9 +295,15 @@ impl Pipeline {
             None => Fingerprint::of(&(text_fingerprint, &self.recipe.vocabulary)),
         };
         let notes = self.stages.run("vocabulary", &inputs, |folder| {
-            let (vocabularies, notes) = match given {
-                Some(given) => (given, vec!["the vocabularies are the teacher's own".to_string()]),
-                None => VocabularyPair::train(text, &self.recipe.vocabulary)?,
+            let (vocabularies, notes) = match (given, origin) {
+                (None, VocabularyOrigin::Learned(settings, sharing)) => {
+                    VocabularyPair::train(text, settings, *sharing)?
+                }
+                (Some(given), VocabularyOrigin::Teacher(_)) => {
+                    (given, vec!["the vocabularies are the teacher's own".to_string()])
+                }
+                (Some(given), _) => (given, vec!["the vocabularies are given".to_string()]),
+                (None, _) => unreachable!("vocabularies that are not learned were loaded"),
             };
             vocabularies.save(folder)?;
             Ok(notes)
@@ -304,13 +337,15 @@ impl Pipeline {
             fingerprint,
             stages,
         };
-        let Some((architecture, settings)) = &self.resolved.teacher else {
-            let folder = self.recipe.teacher.model.clone().expect("a teacher is trained or given");
-            let hashes = [native::CONFIG_FILE, native::WEIGHTS_FILE]
-                .map(|file| hash_file(&folder.join(file)));
-            let [config, weights] = hashes;
-            let fingerprint = Fingerprint::of(&(config?, weights?));
-            return Ok(trained(folder, fingerprint, Vec::new()));
+        let (architecture, settings) = match &self.resolved.teacher {
+            ResolvedTeacher::Trained(architecture, settings) => (architecture, settings),
+            ResolvedTeacher::Given(folder, _) => {
+                let hashes = [native::CONFIG_FILE, native::WEIGHTS_FILE]
+                    .map(|file| hash_file(&folder.join(file)));
+                let [config, weights] = hashes;
+                let fingerprint = Fingerprint::of(&(config?, weights?));
+                return Ok(trained(folder.clone(), fingerprint, Vec::new()));
+            }
         };
         let stage = TrainingStage {
             name: TEACHER,

@@ -16,6 +16,9 @@ use crate::step::{Batch, Clipping, Moments, StepReport, optimiser_step};
 use crate::trainable::Trainable;
 use crate::validation::Validator;
 
+/// Writes a model that can be used as it is, with its vocabularies, into a folder.
+pub type SaveModel<'a> = dyn Fn(&Model<Dense<f32>>, &Path) -> Result<(), TrainError> + 'a;
+
 /// A training run: what to learn from, how, and where to keep it.
 pub struct Run<'a> {
     /// Name shown with its progress.
@@ -37,8 +40,8 @@ pub struct Run<'a> {
     pub folder: &'a Path,
     /// Where progress is shown.
     pub display: Display,
-    /// Writes a model that can be used as it is into a folder.
-    pub save_model: &'a dyn Fn(&Model<Dense<f32>>, &Path) -> Result<(), TrainError>,
+    /// Writes models.
+    pub save_model: &'a SaveModel<'a>,
 }
 
 /// Why a run ended.

@@ -38,7 +38,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let arguments = commands::score::with_long_names(std::env::args_os().collect());
+    let result = match Cli::parse_from(arguments).command {
         Command::Demo(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Train(command) => command.run(),

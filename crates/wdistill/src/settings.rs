@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
-use clap::Args;
+use anyhow::{Context, anyhow, bail};
+use clap::{Args, ValueEnum};
+use toml::{Table, Value};
 use wdistill_text::SubwordModel;
 use wdistill_train::{
     BenchmarkRecipe, DataRecipe, DecodingRecipe, Display, ModelRecipe, Recipe, RunOptions, Sharing,
-    SystemRecipe, TeacherRecipe, TextPair, VocabularyRecipe,
+    SystemRecipe, TeacherRecipe, TextPair, VocabularyRecipe, with_changes,
 };
 
 /// Threads, and how much is said.
@@ -67,6 +68,9 @@ pub struct Search {
     /// Longest translation in tokens for each source token, plus 20
     #[arg(long, value_name = "R", default_value_t = 2.0)]
     max_length_ratio: f64,
+    /// Longest translation of any line in tokens
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    max_length: usize,
     /// Source tokens of a batch, each counted once for every hypothesis
     #[arg(long, value_name = "N", default_value_t = 4096)]
     batch_tokens: usize,
@@ -75,8 +79,8 @@ pub struct Search {
 impl Search {
     /// As a recipe has it.
     pub fn recipe(&self) -> DecodingRecipe {
-        let &Search { beam, length_penalty, max_length_ratio, batch_tokens } = self;
-        DecodingRecipe { beam, length_penalty, max_length_ratio, batch_tokens }
+        let &Search { beam, length_penalty, max_length_ratio, max_length, batch_tokens } = self;
+        DecodingRecipe { beam, length_penalty, max_length_ratio, max_length, batch_tokens }
     }
 }
 
@@ -95,7 +99,7 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// A recipe without a test text.
+    /// A recipe without a test text, changed as `--set` says.
     pub fn recipe(
         &self,
         title: &str,
@@ -103,10 +107,11 @@ impl Corpus {
         teacher: TeacherRecipe,
         student: ModelRecipe,
         systems: Vec<SystemRecipe>,
-    ) -> Recipe {
+        changes: &Table,
+    ) -> anyhow::Result<Recipe> {
         let pair =
             |files: &[PathBuf]| TextPair { source: files[0].clone(), target: files[1].clone() };
-        Recipe {
+        let recipe = Recipe {
             title: title.to_string(),
             seed: self.seed,
             data: DataRecipe::new(pair(&self.train), pair(&self.validation)),
@@ -117,56 +122,89 @@ impl Corpus {
             decoding: DecodingRecipe::default(),
             benchmark: BenchmarkRecipe::default(),
             systems,
+        };
+        with_changes(&recipe, changes).map_err(|problem| anyhow!("--set: {problem}"))
+    }
+}
+
+/// Kind of subwords.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Kind {
+    /// Byte-pair encoding
+    Bpe,
+    /// Unigram language model
+    Unigram,
+}
+
+impl Kind {
+    /// As the library has it.
+    pub fn model(self) -> SubwordModel {
+        match self {
+            Kind::Bpe => SubwordModel::Bpe,
+            Kind::Unigram => SubwordModel::Unigram,
         }
     }
 }
 
-/// Subwords to learn.
+/// Subwords to learn, or files of them.
 #[derive(Args)]
 pub struct Subwords {
     /// Tokens wanted, with 258 for special tokens and bytes
     #[arg(long, value_name = "N", default_value_t = 8000)]
     vocabulary_size: usize,
+    /// Kind of subwords
+    #[arg(long, value_enum, default_value = "bpe")]
+    subwords: Kind,
     /// Learn a vocabulary for each side
     #[arg(long)]
     separate_vocabularies: bool,
+    /// Vocabularies that `wdistill vocab` wrote, in place of learning them; one file for both sides, or two
+    #[arg(long, num_args = 1..=2, value_names = ["SOURCE", "TARGET"],
+          conflicts_with_all = ["vocabulary_size", "subwords", "separate_vocabularies"])]
+    vocabulary: Vec<PathBuf>,
 }
 
 impl Subwords {
     /// As a recipe has it.
     pub fn recipe(&self) -> VocabularyRecipe {
+        if let (Some(source), Some(target)) = (self.vocabulary.first(), self.vocabulary.last()) {
+            let (source, target) = (Some(source.clone()), Some(target.clone()));
+            return VocabularyRecipe { source, target, ..VocabularyRecipe::default() };
+        }
         let sharing = match self.separate_vocabularies {
             true => Sharing::Separate,
             false => Sharing::Joint,
         };
-        VocabularyRecipe { model: SubwordModel::Bpe, size: self.vocabulary_size, sharing }
+        let (model, size) = (self.subwords.model(), Some(self.vocabulary_size));
+        VocabularyRecipe { model, size, sharing, ..VocabularyRecipe::default() }
     }
 }
 
-/// Shape and training of a model.
-#[derive(Args)]
-pub struct Shape {
-    /// Preset architecture: transformer-base, transformer-big, small, tiny, transformer-nano
-    #[arg(long, value_name = "NAME", default_value = "transformer-base")]
-    preset: String,
-    /// Change of architecture or training, such as architecture.decoder.layers=1 or training.updates=5000
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    changes: Vec<String>,
+/// Changes of settings, such as `training.updates=5000`.
+///
+/// # Errors
+/// The change that is no `KEY=VALUE`, or a key that is there twice.
+pub fn changes(changes: &[String]) -> anyhow::Result<Table> {
+    let line = |change: &String| -> anyhow::Result<String> {
+        let (key, value) = change
+            .split_once('=')
+            .with_context(|| format!("--set {change}: expected KEY=VALUE"))?;
+        let line = format!("{key} = {value}\n");
+        // A bare word is meant as text.
+        Ok(match toml::from_str::<Table>(&line) {
+            Ok(_) => line,
+            Err(_) => format!("{key} = {value:?}\n"),
+        })
+    };
+    let text: String = changes.iter().map(line).collect::<anyhow::Result<_>>()?;
+    toml::from_str(&text).context("--set; hint: --set training.updates=5000")
 }
 
-impl Shape {
-    /// As a recipe has it.
-    pub fn recipe(&self) -> anyhow::Result<ModelRecipe> {
-        let mut text = format!("preset = {:?}\n", self.preset);
-        for change in &self.changes {
-            text.push_str(change);
-            text.push('\n');
-        }
-        toml::from_str(&text).context("in --set; hint: --set training.updates=5000")
+/// Takes a table out of a table; an empty one if it is not there.
+pub fn take(changes: &mut Table, key: &str) -> anyhow::Result<Table> {
+    match changes.remove(key) {
+        None => Ok(Table::new()),
+        Some(Value::Table(table)) => Ok(table),
+        Some(value) => bail!("--set {key}={value}: expected {key}.SOMETHING=VALUE"),
     }
-}
-
-/// A table of one number.
-pub fn number(key: &str, value: u32) -> toml::Table {
-    toml::Table::from_iter([(key.to_string(), toml::Value::Integer(value.into()))])
 }

@@ -37,7 +37,7 @@ impl Pipeline {
             commit: self.options.commit.clone(),
             version: env!("CARGO_PKG_VERSION").to_string(),
             seed: recipe.seed,
-            recipe_toml: recipe_text(recipe),
+            recipe_toml: recipe_text(&recipe.spelled_out(&self.resolved)),
             data: texts.iter().map(|set| set.summary()).collect(),
             decoding: Decoding {
                 beam: decoding.beam,
@@ -104,7 +104,8 @@ impl Pipeline {
                     metric: "BLEU".to_string(),
                     difference: difference.abs(),
                     confidence_half_width: compared.difference_confidence.half_width,
-                    p_value: compared.p_value,
+                    // Resampling says nothing about systems that score alike.
+                    p_value: if difference == 0.0 { 1.0 } else { compared.p_value },
                     samples: bootstrap.samples as u64,
                 });
             }

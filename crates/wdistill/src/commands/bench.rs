@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::ensure;
 use clap::Args;
 use wdistill_formats::native;
 use wdistill_runtime::Translator;
@@ -36,6 +37,7 @@ impl Bench {
     pub fn run(self) -> anyhow::Result<()> {
         let mut lines = read_lines(&self.input)?.lines;
         lines.truncate(self.sentences.unwrap_or(usize::MAX));
+        ensure!(!lines.is_empty(), "{}: no sentences to time", self.input.display());
         let options = self.search.recipe().translator(self.common.threads());
         let mut translators = Vec::new();
         let mut sources = Vec::new();
@@ -58,7 +60,16 @@ impl Bench {
             let Speed { name, tokens_per_second, sentences_per_second, speed_up, .. } = speed;
             format!("{tokens_per_second:8.0}  {sentences_per_second:11.1}  {speed_up:7.2}x  {name}")
         });
+        let search = self.search.recipe();
+        let conditions = format!(
+            "{} sentences of {}, beam {}, batches of {} tokens, {} threads, median of {rounds} rounds",
+            lines.len(),
+            self.input.display(),
+            search.beam,
+            search.batch_tokens,
+            self.common.threads()
+        );
         let heading = "tokens/s  sentences/s  speed-up  model".to_string();
-        print(&[heading].into_iter().chain(rows).collect::<Vec<_>>().join("\n"))
+        print(&[conditions, heading].into_iter().chain(rows).collect::<Vec<_>>().join("\n"))
     }
 }

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use wdistill_train::{Pipeline, TeacherRecipe};
+use wdistill_train::{ModelRecipe, Pipeline, TeacherRecipe};
 
 use crate::commands::print;
-use crate::settings::{Common, Corpus, Shape, Subwords};
+use crate::settings::{Common, Corpus, Subwords, changes, take};
 
 /// Arguments of `wdistill train`.
 #[derive(Args)]
@@ -15,8 +15,13 @@ pub struct Train {
     corpus: Corpus,
     #[command(flatten)]
     subwords: Subwords,
-    #[command(flatten)]
-    shape: Shape,
+    /// Preset architecture: transformer-base, transformer-big, small, tiny, transformer-nano
+    #[arg(long, value_name = "NAME", default_value = "transformer-base")]
+    preset: String,
+    /// Change of a setting: architecture.KEY, training.KEY, or any of a recipe, such as
+    /// training.updates=5000, architecture.encoder.layers=12, data.max_sentence_tokens=100
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    changes: Vec<String>,
     /// Folder of the model, logs and checkpoints; the same command goes on where it was killed
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -26,15 +31,21 @@ pub struct Train {
 
 impl Train {
     pub fn run(self) -> anyhow::Result<()> {
-        let shape = self.shape.recipe()?;
+        let mut changes = changes(&self.changes)?;
+        let model = ModelRecipe {
+            preset: Some(self.preset.clone()),
+            architecture: take(&mut changes, "architecture")?,
+            training: take(&mut changes, "training")?,
+        };
         let teacher = TeacherRecipe {
             model: None,
-            preset: shape.preset.clone(),
-            architecture: shape.architecture.clone(),
-            training: shape.training.clone(),
+            preset: model.preset.clone(),
+            architecture: model.architecture.clone(),
+            training: model.training.clone(),
         };
         let vocabulary = self.subwords.recipe();
-        let recipe = self.corpus.recipe("train", vocabulary, teacher, shape, Vec::new());
+        let recipe =
+            self.corpus.recipe("train", vocabulary, teacher, model, Vec::new(), &changes)?;
         let pipeline = Pipeline::new(recipe, self.common.run_options(self.out.clone()))?;
         let trained = self.common.install(|| Ok(pipeline.teacher(&pipeline.prepare()?)?))?;
         print(&trained.model.display().to_string())

@@ -2,6 +2,8 @@
 
 use std::io::{BufRead, Write, stdin, stdout};
 use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -20,6 +22,9 @@ enum Long {
     Truncate,
 }
 
+/// How long the input must be silent before the lines that have arrived are translated.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// Arguments of `wdistill translate`.
 #[derive(Args)]
 pub struct Translate {
@@ -28,7 +33,8 @@ pub struct Translate {
     model: PathBuf,
     #[command(flatten)]
     search: Search,
-    /// Translations of each line, at most the beam; more than 1 prints `LINE ||| TEXT ||| SCORE`
+    /// Translations of each line, at most the beam; more than 1 prints `LINE ||| TEXT ||| SCORE`, lines
+    /// counted from 0
     #[arg(long, value_name = "N", default_value_t = 1)]
     n_best: usize,
     /// Most source tokens of a line
@@ -37,12 +43,15 @@ pub struct Translate {
     /// Lines over --max-source
     #[arg(long, value_enum, default_value = "refuse")]
     long: Long,
-    /// Lines read before they are translated together
+    /// Most lines that are translated together; fewer when the input pauses
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     buffer: u32,
     #[command(flatten)]
     common: Common,
 }
+
+/// A line of the input, or why it could not be read.
+type Line = std::io::Result<String>;
 
 impl Translate {
     pub fn run(self) -> anyhow::Result<()> {
@@ -55,20 +64,40 @@ impl Translate {
         };
         let translator = Translator::new(native::load(&self.model)?, options)?;
         let vocabularies = VocabularyPair::load(&self.model)?;
-        let mut lines = stdin().lock().lines();
+        let (sender, input) = sync_channel(self.buffer as usize);
+        std::thread::spawn(move || {
+            // The receiver has gone when the translation ended with an error.
+            stdin().lock().lines().map_while(|line| sender.send(line).ok()).for_each(drop);
+        });
         let mut done = 0;
         loop {
-            let chunk: Vec<String> = lines
-                .by_ref()
-                .take(self.buffer as usize)
-                .enumerate()
-                .map(|(index, line)| line.with_context(|| format!("line {}", done + index + 1)))
-                .collect::<Result<_, _>>()?;
-            if chunk.is_empty() {
+            let (lines, failed) = self.next_lines(&input);
+            let end = lines.is_empty() && failed.is_none();
+            self.translate(&translator, &vocabularies, &lines, done)?;
+            done += lines.len();
+            if let Some(error) = failed {
+                return Err(error).with_context(|| format!("standard input, line {}", done + 1));
+            }
+            if end {
                 return Ok(());
             }
-            self.translate(&translator, &vocabularies, &chunk, done)?;
-            done += chunk.len();
+        }
+    }
+
+    /// Waits for a line and takes what has arrived with it; none at the end of the input.
+    fn next_lines(&self, input: &Receiver<Line>) -> (Vec<String>, Option<std::io::Error>) {
+        let mut lines = Vec::new();
+        let mut next = input.recv().map_err(|_| RecvTimeoutError::Disconnected);
+        loop {
+            match next {
+                Ok(Ok(line)) => lines.push(line),
+                Ok(Err(error)) => return (lines, Some(error)),
+                Err(_) => return (lines, None),
+            }
+            if lines.len() == self.buffer as usize {
+                return (lines, None);
+            }
+            next = input.recv_timeout(PAUSE);
         }
     }
 
@@ -82,9 +111,8 @@ impl Translate {
         let end = vocabularies.source.end_id();
         let source = |line: &String| [vocabularies.source.encode(line), vec![end]].concat();
         let sources: Vec<Vec<u32>> = lines.iter().map(source).collect();
-        let translations = translator
-            .translate_ids(&sources)
-            .with_context(|| format!("lines {} to {}", done + 1, done + lines.len()))?;
+        let translations =
+            translator.translate_ids(&sources).map_err(|error| error.after_lines(done))?;
         for line in &translations.report.truncated_sources {
             eprintln!("line {}: source truncated to {} tokens", done + line, self.max_source);
         }
@@ -93,15 +121,16 @@ impl Translate {
         }
         let mut output = stdout().lock();
         for (index, hypotheses) in translations.hypotheses.iter().enumerate() {
+            let number = done + index;
             for hypothesis in hypotheses {
                 let text = vocabularies.target.decode(&hypothesis.tokens)?;
-                let text = one_line(&text);
+                let line = one_line(&text);
+                if line != text {
+                    eprintln!("line {}: a line break was written as a space", number + 1);
+                }
                 match self.n_best {
-                    1 => writeln!(output, "{text}")?,
-                    _ => {
-                        let (line, score) = (done + index, hypothesis.score);
-                        writeln!(output, "{line} ||| {text} ||| {score:.6}")?;
-                    }
+                    1 => writeln!(output, "{line}")?,
+                    _ => writeln!(output, "{number} ||| {line} ||| {:.6}", hypothesis.score)?,
                 }
             }
         }

@@ -2,16 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
-use wdistill_text::{SubwordModel, Vocabulary, VocabularySettings, read_lines};
+use clap::Args;
+use wdistill_text::{Vocabulary, VocabularySettings, read_lines};
 
 use crate::commands::print;
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Kind {
-    Bpe,
-    Unigram,
-}
+use crate::settings::Kind;
 
 /// Arguments of `wdistill vocab`.
 #[derive(Args)]
@@ -32,15 +27,12 @@ pub struct Vocab {
 
 impl Vocab {
     pub fn run(self) -> anyhow::Result<()> {
-        let model = match self.kind {
-            Kind::Bpe => SubwordModel::Bpe,
-            Kind::Unigram => SubwordModel::Unigram,
-        };
         let mut lines = Vec::new();
         for path in &self.text {
             lines.extend(read_lines(path)?.lines);
         }
-        let trained = Vocabulary::train(&lines, &VocabularySettings::new(model, self.size))?;
+        let trained =
+            Vocabulary::train(&lines, &VocabularySettings::new(self.kind.model(), self.size))?;
         trained.vocabulary.save(&self.out)?;
         let (obtained, requested) = (trained.obtained, trained.requested);
         print(&format!("{}: {obtained} tokens of {requested} wanted", self.out.display()))

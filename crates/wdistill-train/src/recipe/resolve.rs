@@ -1,0 +1,583 @@
+//! A recipe worked out: presets and defaults filled in, and everything checked that can be checked before
+//! anything runs.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+use wdistill_formats::native;
+use wdistill_generator::{Start, check_fit};
+use wdistill_model::{Architecture, Config, ConfigError, Vocabularies};
+use wdistill_search::SearchSettings;
+use wdistill_text::VocabularySettings;
+
+use super::{
+    Method, RESERVED_NAMES, Recipe, Sharing, SystemRecipe, VocabularyRecipe, with_nearest,
+};
+use crate::error::TrainError;
+use crate::settings::TrainingSettings;
+
+/// Where the vocabularies come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum VocabularyOrigin {
+    /// Learned from the training text.
+    Learned(VocabularySettings, Sharing),
+    /// Files, source and target side.
+    Files(PathBuf, PathBuf),
+    /// The folder of the teacher that is given.
+    Teacher(PathBuf),
+}
+
+/// A system with all settings worked out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResolvedSystem {
+    /// Name in the table.
+    pub name: String,
+    /// Where its weights come from.
+    pub method: Method,
+    /// Start of the generator's factors.
+    pub start: Start,
+    /// Phase 1 of `wd`.
+    pub generator: Option<TrainingSettings>,
+    /// Its own training; with phase 1 it has the updates that all systems have.
+    pub training: TrainingSettings,
+}
+
+/// Where the teacher comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ResolvedTeacher {
+    /// It is trained here.
+    Trained(Architecture, TrainingSettings),
+    /// It is given: its folder and its configuration.
+    Given(PathBuf, Config),
+}
+
+impl ResolvedTeacher {
+    /// Its configuration; with vocabularies of any size, if there are none yet.
+    fn config(&self) -> Result<Config, ConfigError> {
+        match self {
+            ResolvedTeacher::Trained(architecture, _) => {
+                Config::new(architecture.clone(), Vocabularies::shared(1))
+            }
+            ResolvedTeacher::Given(_, config) => Ok(config.clone()),
+        }
+    }
+}
+
+/// Architectures and settings worked out from a recipe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolved {
+    /// Vocabularies.
+    pub vocabulary: VocabularyOrigin,
+    /// The teacher.
+    pub teacher: ResolvedTeacher,
+    /// The students' architecture.
+    pub student: Architecture,
+    /// The settings that students share.
+    pub training: TrainingSettings,
+    /// Students.
+    pub systems: Vec<ResolvedSystem>,
+}
+
+/// Problems as they are found, each with its place in the recipe.
+#[derive(Default)]
+struct Problems(Vec<String>);
+
+impl Problems {
+    fn add(&mut self, place: &str, problem: impl std::fmt::Display) {
+        self.0.push(format!("{place}: {problem}"));
+    }
+
+    fn extend(&mut self, place: &str, problems: Vec<String>) {
+        problems.iter().for_each(|problem| self.add(place, problem));
+    }
+
+    /// The value; or nothing, and a note of what is wrong with it.
+    fn take<T, E: std::fmt::Display>(&mut self, place: &str, result: Result<T, E>) -> Option<T> {
+        result.map_err(|problem| self.add(place, problem)).ok()
+    }
+}
+
+impl Recipe {
+    /// Works out architectures and settings, and checks everything that can be checked without the texts.
+    ///
+    /// # Errors
+    /// [`TrainError::Settings`] with every problem found.
+    pub fn resolve(&self) -> Result<Resolved, TrainError> {
+        let mut problems = Problems::default();
+        let vocabulary = self.resolve_vocabulary(&mut problems);
+        let teacher = self.resolve_teacher(&mut problems);
+        let (preset, changes) = (self.student.preset.as_deref(), &self.student.architecture);
+        let student = resolve_architecture("student", preset, changes, &mut problems);
+        let training = resolve_training("student", &self.student.training, &mut problems);
+        let systems = match &training {
+            Some(training) => self.resolve_systems(training, &mut problems),
+            None => Vec::new(),
+        };
+        self.check_decoding(&mut problems);
+        if let (Some(teacher), Some(student)) = (&teacher, &student) {
+            check_shapes(teacher, student, &systems, &mut problems);
+        }
+        let trained =
+            systems.iter().flat_map(|system| [Some(&system.training), system.generator.as_ref()]);
+        let trained: Vec<&TrainingSettings> = match &teacher {
+            Some(ResolvedTeacher::Trained(_, settings)) => {
+                trained.flatten().chain([settings]).collect()
+            }
+            _ => trained.flatten().collect(),
+        };
+        self.check_data(&trained, &mut problems);
+        match (vocabulary, teacher, student, training) {
+            (Some(vocabulary), Some(teacher), Some(student), Some(training))
+                if problems.0.is_empty() =>
+            {
+                Ok(Resolved { vocabulary, teacher, student, training, systems })
+            }
+            _ => {
+                Err(TrainError::Settings { place: "the recipe".to_string(), problems: problems.0 })
+            }
+        }
+    }
+
+    fn resolve_vocabulary(&self, problems: &mut Problems) -> Option<VocabularyOrigin> {
+        let VocabularyRecipe { model, size, sharing, source, target } = &self.vocabulary;
+        if let Some(folder) = &self.teacher.model {
+            if self.vocabulary != VocabularyRecipe::default() {
+                problems
+                    .add("vocabulary", "the vocabularies are those of teacher.model; leave it out");
+            }
+            return Some(VocabularyOrigin::Teacher(folder.clone()));
+        }
+        match (size, source, target) {
+            (Some(size), None, None) => {
+                Some(VocabularyOrigin::Learned(VocabularySettings::new(*model, *size), *sharing))
+            }
+            (None, Some(source), Some(target)) => {
+                Some(VocabularyOrigin::Files(source.clone(), target.clone()))
+            }
+            _ => {
+                problems.add("vocabulary", "expected either size, or source and target, two files");
+                None
+            }
+        }
+    }
+
+    fn resolve_teacher(&self, problems: &mut Problems) -> Option<ResolvedTeacher> {
+        let teacher = &self.teacher;
+        let Some(folder) = &teacher.model else {
+            let (preset, changes) = (teacher.preset.as_deref(), &teacher.architecture);
+            let architecture = resolve_architecture("teacher", preset, changes, problems);
+            let training = resolve_training("teacher", &teacher.training, problems);
+            return Some(ResolvedTeacher::Trained(architecture?, training?));
+        };
+        let ignored = [
+            ("preset", teacher.preset.is_some()),
+            ("architecture", !teacher.architecture.is_empty()),
+            ("training", !teacher.training.is_empty()),
+        ];
+        for (key, _) in ignored.iter().filter(|(_, is_there)| *is_there) {
+            problems
+                .add("teacher", format!("{key} has no use beside model: leave one of them out"));
+        }
+        let config = problems.take("teacher.model", native::load_config(folder))?;
+        Some(ResolvedTeacher::Given(folder.clone(), config))
+    }
+
+    fn resolve_systems(
+        &self,
+        base: &TrainingSettings,
+        problems: &mut Problems,
+    ) -> Vec<ResolvedSystem> {
+        let mut names = BTreeSet::new();
+        let mut systems = Vec::new();
+        for (index, system) in self.systems.iter().enumerate() {
+            let place = format!("systems[{index}]");
+            let resolved = self.resolve_system(system, base.updates);
+            let Some(resolved) = problems.take(&place, resolved) else { continue };
+            let reserved = RESERVED_NAMES.contains(&resolved.name.as_str());
+            if reserved || !names.insert(resolved.name.to_lowercase()) {
+                problems.add(&place, format!("the name {:?} is taken", resolved.name));
+            }
+            systems.push(resolved);
+        }
+        systems
+    }
+
+    fn resolve_system(&self, system: &SystemRecipe, total: u64) -> Result<ResolvedSystem, String> {
+        let base: TrainingSettings = changed(&self.student.training, &system.training)?;
+        let name = match system.name.as_str() {
+            "" => format!("{:?}", system.method).to_lowercase(),
+            name => name.to_string(),
+        };
+        if !name.chars().all(|c| c.is_alphanumeric() || "-_+. ".contains(c))
+            || name.starts_with('.')
+        {
+            return Err(format!("the name {name:?} cannot be a folder's"));
+        }
+        if base.updates != total {
+            return Err(format!(
+                "training.updates is {}, but every system has the student's {total}; hint: phase 1 \
+                 of wd takes its share by generator.updates",
+                base.updates
+            ));
+        }
+        if system.method != Method::Wd && (system.start.is_some() || !system.generator.is_empty()) {
+            return Err("only wd has a start and a generator".to_string());
+        }
+        let generator = match system.method {
+            Method::Wd => Some(self.resolve_generator(system, total)?),
+            _ => None,
+        };
+        let phase_1 = generator.as_ref().map_or(0, |settings| settings.updates);
+        let training = TrainingSettings { updates: total - phase_1, ..base };
+        for (place, settings) in [("generator", generator.as_ref()), ("training", Some(&training))]
+        {
+            let problems = settings.map(TrainingSettings::problems).unwrap_or_default();
+            if !problems.is_empty() {
+                return Err(format!("{place}: {}", problems.join("; ")));
+            }
+        }
+        let start = system.start.unwrap_or_default();
+        Ok(ResolvedSystem { name, method: system.method, start, generator, training })
+    }
+
+    fn resolve_generator(
+        &self,
+        system: &SystemRecipe,
+        total: u64,
+    ) -> Result<TrainingSettings, String> {
+        if !system.generator.contains_key("updates") {
+            return Err("wd needs generator.updates, its share of the updates".to_string());
+        }
+        let settings: TrainingSettings = changed(&self.student.training, &system.generator)?;
+        match settings.updates < total {
+            true => Ok(settings),
+            false => Err(format!(
+                "generator.updates is {}, which leaves none of the student's {total} updates for \
+                 phase 2",
+                settings.updates
+            )),
+        }
+    }
+
+    fn check_decoding(&self, problems: &mut Problems) {
+        for (place, decoding) in [("pseudo_data", &self.pseudo_data), ("decoding", &self.decoding)]
+        {
+            if let Err(error) = SearchSettings::new(decoding.search()) {
+                problems.extend(place, error.0);
+            }
+            if decoding.batch_tokens == 0 {
+                problems.add(place, "batch_tokens is 0, expected at least 1");
+            }
+        }
+        let sizes = [("rounds", self.benchmark.rounds), ("sentences", self.benchmark.sentences)];
+        for (name, _) in sizes.iter().filter(|(_, size)| *size == 0) {
+            problems.add("benchmark", format!("{name} is 0, expected at least 1"));
+        }
+    }
+
+    fn check_data(&self, trained: &[&TrainingSettings], problems: &mut Problems) {
+        let longest = self.data.max_sentence_tokens;
+        if longest < 2 {
+            let expected = "expected at least 2: a word and the end token";
+            problems.add("data", format!("max_sentence_tokens is {longest}, {expected}"));
+        }
+        let ratio = self.data.max_length_ratio;
+        if !(ratio >= 1.0 && ratio.is_finite()) {
+            problems.add("data", format!("max_length_ratio is {ratio}, expected at least 1"));
+        }
+        if let Some(smallest) = trained.iter().map(|settings| settings.max_tokens).min()
+            && smallest < longest
+        {
+            problems.add(
+                "data",
+                format!(
+                    "max_sentence_tokens is {longest}, but a batch holds max_tokens = {smallest}; \
+                     hint: lower the first or raise the second"
+                ),
+            );
+        }
+    }
+
+    /// The same recipe with every preset and default spelled out.
+    pub fn spelled_out(&self, resolved: &Resolved) -> Recipe {
+        let mut recipe = self.clone();
+        if let ResolvedTeacher::Trained(architecture, training) = &resolved.teacher {
+            recipe.teacher.preset = None;
+            recipe.teacher.architecture = table(architecture);
+            recipe.teacher.training = table(training);
+        }
+        recipe.student.preset = None;
+        recipe.student.architecture = table(&resolved.student);
+        recipe.student.training = table(&resolved.training);
+        for (system, resolved) in recipe.systems.iter_mut().zip(&resolved.systems) {
+            system.name = resolved.name.clone();
+            system.training = table(&resolved.training);
+            // Phase 2 has what phase 1 leaves of the students' updates.
+            system.training.remove("updates");
+            if let Some(generator) = &resolved.generator {
+                system.start = Some(resolved.start);
+                system.generator = table(generator);
+            }
+        }
+        recipe
+    }
+}
+
+fn table(settings: &impl Serialize) -> Table {
+    Table::try_from(settings).expect("settings are plain tables of numbers and strings")
+}
+
+/// Whether students and teacher can be, and the students be made of the teacher.
+fn check_shapes(
+    teacher: &ResolvedTeacher,
+    student: &Architecture,
+    systems: &[ResolvedSystem],
+    problems: &mut Problems,
+) {
+    let Ok(teacher) = teacher.config() else { return };
+    let Ok(student) = Config::new(student.clone(), teacher.vocabularies) else { return };
+    let is_made_of_it = |system: &ResolvedSystem| matches!(system.method, Method::Cut | Method::Wd);
+    if systems.iter().any(is_made_of_it) {
+        problems.take("student.architecture", check_fit(&teacher, &student));
+    }
+}
+
+fn resolve_training(
+    place: &str,
+    changes: &Table,
+    problems: &mut Problems,
+) -> Option<TrainingSettings> {
+    let place = format!("{place}.training");
+    let settings: TrainingSettings = problems.take(&place, changed(&Table::new(), changes))?;
+    let found = settings.problems();
+    let valid = found.is_empty();
+    problems.extend(&place, found);
+    valid.then_some(settings)
+}
+
+fn resolve_architecture(
+    place: &str,
+    preset: Option<&str>,
+    changes: &Table,
+    problems: &mut Problems,
+) -> Option<Architecture> {
+    let place = format!("{place}.architecture");
+    let architecture = problems.take(&place, architecture(preset, changes))?;
+    // Sizes of vocabularies are not known yet; equal ones contradict nothing.
+    match Config::new(architecture.clone(), Vocabularies::shared(1)) {
+        Ok(_) => Some(architecture),
+        Err(ConfigError::Invalid(found)) => {
+            problems.extend(&place, found);
+            None
+        }
+        Err(other) => problems.take(&place, Err(other)),
+    }
+}
+
+/// A preset with changes, or an architecture written out.
+fn architecture(preset: Option<&str>, changes: &Table) -> Result<Architecture, String> {
+    let base = match preset {
+        Some(name) => table(&Architecture::preset(name).map_err(|error| error.to_string())?),
+        None => Table::new(),
+    };
+    changed(&base, changes)
+}
+
+/// Plain settings with changes, table by table.
+///
+/// # Errors
+/// The problem, in words, with the nearest name to one that is unknown.
+pub fn with_changes<T: Serialize + DeserializeOwned>(
+    base: &T,
+    changes: &Table,
+) -> Result<T, String> {
+    changed(&table(base), changes)
+}
+
+/// A table with changes, table by table, read as settings.
+fn changed<T: DeserializeOwned>(base: &Table, changes: &Table) -> Result<T, String> {
+    let mut table = base.clone();
+    merge(&mut table, changes);
+    table.try_into().map_err(|error: toml::de::Error| with_nearest(error.message()))
+}
+
+fn merge(base: &mut Table, changes: &Table) {
+    for (key, change) in changes {
+        match (base.get_mut(key), change) {
+            (Some(Value::Table(base)), Value::Table(change)) => merge(base, change),
+            _ => {
+                base.insert(key.clone(), change.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+    use super::*;
+
+    const RECIPE: &str = r#"
+        title = "Test"
+        [data]
+        train = { source = "a", target = "b" }
+        validation = { source = "a", target = "b" }
+        test = { source = "a", target = "b" }
+        [vocabulary]
+        size = 300
+        [teacher]
+        preset = "transformer-nano"
+        training = { updates = 10 }
+        [student]
+        preset = "transformer-nano"
+        architecture = { decoder = { layers = 1 } }
+        training = { updates = 100, warm_up = 7 }
+        [[systems]]
+        method = "kd"
+        [[systems]]
+        method = "wd"
+        start = "cut"
+        generator = { updates = 40, warm_up = 5 }
+        training = { learning_rate = 0.5 }
+    "#;
+
+    fn resolve(text: &str) -> Result<Resolved, String> {
+        parse::<Recipe>(text)?.resolve().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn presets_are_changed_and_phases_share_the_updates() {
+        let resolved = resolve(RECIPE).unwrap();
+        assert_eq!(resolved.student.summary(), "2x16/32 + 1x16/32");
+        let [kd, wd] = &resolved.systems[..] else { panic!() };
+        assert_eq!((kd.name.as_str(), kd.training.updates, kd.training.warm_up), ("kd", 100, 7));
+        let generator = wd.generator.as_ref().unwrap();
+        assert_eq!((generator.updates, generator.warm_up), (40, 5));
+        assert_eq!((wd.training.updates, wd.training.warm_up), (60, 7));
+        assert_eq!((wd.training.learning_rate, generator.learning_rate), (0.5, 7e-4));
+        assert_eq!(wd.start, Start::Cut);
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_a_suggestion() {
+        let error = resolve(&RECIPE.replace("[vocabulary]", "[vocabulry]")).unwrap_err();
+        assert!(error.contains("did you mean `vocabulary`?"), "{error}");
+        let error = resolve(&RECIPE.replace("warm_up = 7", "warmup = 7")).unwrap_err();
+        assert!(error.contains("student.training"), "{error}");
+        assert!(error.contains("did you mean `warm_up`?"), "{error}");
+        let error = resolve(&RECIPE.replace("\"kd\"", "\"dk\"")).unwrap_err();
+        assert!(error.contains("did you mean `kd`?"), "{error}");
+    }
+
+    #[test]
+    fn unfair_and_impossible_systems_are_refused() {
+        let more = RECIPE.replace("learning_rate = 0.5", "updates = 200");
+        assert!(resolve(&more).unwrap_err().contains("every system has the student's 100"));
+        let all = RECIPE.replace("updates = 40", "updates = 100");
+        assert!(resolve(&all).unwrap_err().contains("leaves none"));
+        let twice = RECIPE.replace("method = \"wd\"", "name = \"kd\"\nmethod = \"wd\"");
+        assert!(resolve(&twice).unwrap_err().contains("\"kd\" is taken"));
+    }
+
+    #[test]
+    fn everything_that_can_be_known_is_checked_before_anything_runs() {
+        let refused = |from: &str, to: &str, expected: &str| {
+            assert!(RECIPE.contains(from), "{from}");
+            let error = resolve(&RECIPE.replace(from, to)).unwrap_err();
+            assert!(
+                error.contains(expected),
+                "{expected:?} in:
+{error}"
+            );
+        };
+        let layers = "decoder = { layers = 1 }";
+        refused(layers, "decoder = { heads = 5 }", "decoder.heads is 5");
+        refused(layers, "decoder = { layers = 3 }", "the teacher's decoder has 2 layers");
+        refused(layers, "activation = \"gelu\"", "must agree in activation");
+        refused(
+            "[vocabulary]",
+            "[decoding]
+beam = 0
+[vocabulary]",
+            "decoding: beam is 0",
+        );
+        refused(
+            "[vocabulary]",
+            "[benchmark]
+rounds = 0
+[vocabulary]",
+            "rounds is 0",
+        );
+        refused("warm_up = 7", "max_tokens = 100", "a batch holds max_tokens = 100");
+        refused("size = 300", "", "expected either size, or source and target");
+        refused(
+            "method = \"kd\"",
+            "method = \"kd\"
+name = \"pseudo\"",
+            "is taken",
+        );
+        refused(
+            "method = \"kd\"",
+            "method = \"kd\"
+start = \"cut\"",
+            "only wd has a start",
+        );
+        let teacher = "model = \"nowhere\"
+preset";
+        refused(
+            "[teacher]
+        preset",
+            &format!(
+                "[teacher]
+{teacher}"
+            ),
+            "nowhere",
+        );
+        refused(
+            "[teacher]
+        preset",
+            &format!(
+                "[teacher]
+{teacher}"
+            ),
+            "preset has no use",
+        );
+    }
+
+    /// Only a student that is made of the teacher has to divide its layers.
+    #[test]
+    fn a_student_with_a_random_start_may_have_any_depth() {
+        let wd = RECIPE
+            .find(
+                "[[systems]]
+        method = \"wd\"",
+            )
+            .unwrap();
+        let kd = RECIPE[..wd].replace("layers = 1", "layers = 3");
+        assert_eq!(resolve(&kd).unwrap().student.decoder.layers, 3);
+    }
+
+    #[test]
+    fn a_recipe_spelled_out_is_the_same_recipe() {
+        let recipe: Recipe = parse(RECIPE).unwrap();
+        let resolved = recipe.resolve().unwrap();
+        let text = toml::to_string(&recipe.spelled_out(&resolved)).unwrap();
+        assert!(text.contains("label_smoothing = 0.1") && !text.contains("preset"), "{text}");
+        assert_eq!(parse::<Recipe>(&text).unwrap().resolve().unwrap(), resolved);
+    }
+
+    #[test]
+    fn the_recipes_that_come_with_the_project_resolve() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+        let mut count = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            Recipe::read(&path, None).unwrap().resolve().unwrap_or_else(|e| panic!("{e}"));
+            count += 1;
+        }
+        assert!(count >= 3, "{count} recipes");
+    }
+}

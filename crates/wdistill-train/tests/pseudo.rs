@@ -1,0 +1,63 @@
+//! Pseudo data: shards are kept, made again where they are missing, and refused where they do not fit.
+
+use std::fs;
+
+use wdistill_model::{Architecture, Config, Model, Vocabularies};
+use wdistill_runtime::{Translator, TranslatorOptions};
+use wdistill_search::{MaximumLength, SearchOptions};
+use wdistill_text::{SubwordModel, Vocabulary, VocabularySettings};
+use wdistill_train::{Display, TrainError, translate_corpus};
+
+#[test]
+fn shards_are_resumed_and_checked() {
+    // Three shards, the last one short.
+    let lines: Vec<String> = (0..2100).map(|n| format!("w{}", n % 97)).collect();
+    let settings = VocabularySettings::new(SubwordModel::Bpe, 300);
+    let vocabulary = Vocabulary::train(&lines, &settings).unwrap().vocabulary;
+    let (size, end) = (vocabulary.size(), vocabulary.end_id());
+    let vocabularies = Vocabularies {
+        source_end: end,
+        target_end: end,
+        decoder_start: end,
+        ..Vocabularies::shared(size)
+    };
+    let architecture = Architecture::preset("transformer-nano").unwrap();
+    let model = Model::initialise(Config::new(architecture, vocabularies).unwrap(), 1);
+    let maximum_length = MaximumLength { per_source_word: 1.0, constant: 2, cap: 4 };
+    let search = SearchOptions { beam: 1, maximum_length, ..SearchOptions::default() };
+    let options = TranslatorOptions { search, ..TranslatorOptions::default() };
+    let translator = Translator::new(model, options).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let run = |lines: &[String]| {
+        let display = Display::Silent;
+        translate_corpus(&translator, &vocabulary, &vocabulary, lines, folder.path(), display)
+    };
+    let shard = |index: usize| folder.path().join(format!("shards/{index:05}.json"));
+
+    let first = run(&lines).unwrap();
+    assert_eq!(first.lines, 2100);
+    let target = fs::read_to_string(folder.path().join("target.txt")).unwrap();
+    assert_eq!(target.lines().count(), 2100);
+    let source = fs::read_to_string(folder.path().join("source.txt")).unwrap();
+    assert!(source.lines().eq(lines.iter()));
+
+    // One is made again, the others are kept: their seconds are those of the first time.
+    let kept = fs::read_to_string(shard(0)).unwrap();
+    fs::remove_file(shard(1)).unwrap();
+    let second = run(&lines).unwrap();
+    assert_eq!((second.target_hash, second.tokens), (first.target_hash, first.tokens));
+    assert_eq!(fs::read_to_string(shard(0)).unwrap(), kept);
+
+    let refused = |expected: &str, lines: &[String]| {
+        let error = run(lines).unwrap_err();
+        assert!(matches!(error, TrainError::PseudoData { .. }), "{error}");
+        assert!(error.to_string().contains(expected), "{expected:?} in: {error}");
+    };
+    let mut changed = lines.clone();
+    changed[1500].push('x');
+    refused("00001.json: it translates another text", &changed);
+    let mut json: serde_json::Value = serde_json::from_str(&kept).unwrap();
+    json["translations"].as_array_mut().unwrap().pop();
+    fs::write(shard(0), json.to_string()).unwrap();
+    refused("it has 999 lines, expected 1000", &lines);
+}
