@@ -25,7 +25,7 @@ use crate::log::{Display, Progress};
 use crate::pseudo::{PseudoReport, translate_corpus, verified_files};
 use crate::recipe::{
     DecodingRecipe, Method, Recipe, Resolved, ResolvedSystem, ResolvedTeacher, TEACHER, TextPair,
-    VocabularyOrigin,
+    VocabularyOrigin, VocabularyRecipe,
 };
 use crate::settings::TrainingSettings;
 use crate::stage::{Fingerprint, Stages};
@@ -184,15 +184,11 @@ impl Pipeline {
         let folder = options.folder.clone();
         std::fs::create_dir_all(&folder).map_err(TrainError::io(&folder))?;
         // Complete, and with absolute paths: `wdistill run` can carry it out from where it lies.
+        let here = std::env::current_dir().map_err(TrainError::io(Path::new(".")))?;
         let mut complete = recipe.spelled_out(&resolved);
-        let paths = [
-            &mut complete.teacher.model,
-            &mut complete.vocabulary.source,
-            &mut complete.vocabulary.target,
-        ];
-        for path in paths.into_iter().flatten().chain([&mut complete.data.folder]) {
-            *path = std::path::absolute(&*path).map_err(TrainError::io(path))?;
-        }
+        let VocabularyRecipe { source, target, .. } = &mut complete.vocabulary;
+        let models = [&mut complete.teacher.model, source, target].into_iter().flatten();
+        models.chain([&mut complete.data.folder]).for_each(|path| *path = here.join(&*path));
         atomic_write(&folder.join("recipe.toml"), recipe_text(&complete).as_bytes())?;
         let stages = Stages { folder, display: options.display };
         Ok(Pipeline { recipe, resolved, options, stages })

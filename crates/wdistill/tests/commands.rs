@@ -1,7 +1,7 @@
 //! The stages by hand: vocab, train, distill, translate, score, info, bench.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -83,8 +83,8 @@ fn a_teacher_is_trained_distilled_and_translates() {
     assert!(said.contains("line 2"), "{said}");
     let long = "word ".repeat(50);
     let translate = format!("translate --model {student} --max-source 20");
-    let said = refuse(folder.path(), &translate, long.as_bytes());
-    assert!(said.contains("20"), "{said}");
+    let said = refuse(folder.path(), &translate, format!("short\nshort\n{long}\n").as_bytes());
+    assert!(said.contains("line 3 has ") && said.contains("at most 20 are allowed"), "{said}");
     assert_eq!(run(&format!("{translate} --long truncate"), long.as_bytes()).lines().count(), 1);
 
     let info = run(&format!("info {student} --slots"), b"");
@@ -94,7 +94,12 @@ fn a_teacher_is_trained_distilled_and_translates() {
     assert!(info.contains(slot), "{info}");
     let speeds =
         run(&format!("bench {} {student} --input validation.en --rounds 1", teacher.trim()), b"");
-    assert_eq!(speeds.lines().count(), 3, "{speeds}");
+    let lines: Vec<&str> = speeds.lines().collect();
+    assert!(lines[0].starts_with("10 sentences of validation.en, beam 4"), "{speeds}");
+    assert!(lines[2].contains("1.00x") && lines[3].ends_with(student), "{speeds}");
+    let said =
+        refuse(folder.path(), &format!("bench {student} --input validation.en --sentences 0"), b"");
+    assert!(said.contains("no sentences to time"), "{said}");
 }
 
 #[test]
@@ -112,10 +117,17 @@ fn scores_are_printed_as_sacrebleu_prints_them() {
         "BLEU|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0 = 38.66 80.0/50.0/33.3/25.0 \
          (BP = 0.905 ratio = 0.909 hyp_len = 10 ref_len = 11)"
     );
-    let json = score("score reference -m bleu chrf --lowercase --tokenize intl");
-    assert!(json.contains("\"tok\": \"intl\"") && json.contains("\"name\": \"chrF2\""), "{json}");
+    // sacrebleu reference -m bleu chrf -lc -tok intl -w 3 -f text: --lowercase is BLEU's alone.
+    let expected = [
+        "    BLEU|nrefs:1|case:lc|eff:no|tok:intl|smooth:exp|version:2.6.0 = 38.663 \
+         80.0/50.0/33.3/25.0 (BP = 0.905 ratio = 0.909 hyp_len = 10 ref_len = 11)",
+        "chrF2|nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no|version:2.6.0 = 53.489",
+    ];
+    let text = score("score reference -m chrf bleu -lc -tok intl -w 3 -f text");
+    assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+    assert_eq!(score("score reference -b").trim_end(), "38.7");
     let said = refuse(folder.path(), "score reference", b"one line\n");
-    assert!(said.contains('1') && said.contains('2'), "{said}");
+    assert!(said.contains("standard input has 1 lines, but reference has 2"), "{said}");
     let said = refuse(folder.path(), "score reference --tokenize 13b", b"");
     assert!(said.contains("13b"), "{said}");
 }
@@ -138,4 +150,72 @@ fn wrong_settings_are_named() {
     let train = format!("train {CORPUS} --set training.updats=3 --out teacher");
     let said = refuse(folder.path(), &train, b"");
     assert!(said.contains("did you mean `updates`?"), "{said}");
+    let train = format!("train {CORPUS} --set training.selection=bets --out teacher");
+    let said = refuse(folder.path(), &train, b"");
+    assert!(said.contains("did you mean `best`?"), "{said}");
+    let said = refuse(folder.path(), "score nowhere", b"");
+    assert_eq!(said.matches("No such file").count(), 1, "{said}");
+}
+
+/// Expected: `sacrebleu reference -i first second -m bleu chrf --paired-bs`, sacreBLEU 2.6.0.
+#[test]
+fn systems_are_compared_by_paired_bootstrap() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("reference", "The cat sat on a mat.\nIt is raining.\nWe go home now, said she.\n");
+    write("first", "The cat sat on the mat.\nIt rains.\nWe go home now, she said.\n");
+    write("second", "The cat sat on a mat.\nIt raining is.\nWe go home now, said she.\n");
+    let said = succeed(folder.path(), "score reference -i first second -pbs", b"");
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "first  BLEU 47.9 (μ = 44.4 ± 29.1)",
+            "second  BLEU 88.7 (μ = 83.0 ± 45.0)  p = 0.0010*",
+            "BLEU|nrefs:1|bs:1000|seed:12345|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0",
+        ]
+    );
+    let said = refuse(folder.path(), "score reference -i first --paired-bs", b"");
+    assert!(said.contains("found 1 of them"), "{said}");
+}
+
+#[test]
+fn a_learned_vocabulary_is_used_for_training() {
+    let folder = task();
+    let run = |arguments: &str| succeed(folder.path(), arguments, b"");
+    run("vocab train.en train.de --size 400 --kind unigram --out joint.json");
+    let train = format!(
+        "train {CORPUS} --preset transformer-nano {TRAINING} --vocabulary joint.json --out teacher"
+    );
+    let model = run(&train);
+    let used =
+        fs::read(Path::new(&folder.path().join(model.trim())).join("source.vocabulary.json"));
+    assert!(used.unwrap() == fs::read(folder.path().join("joint.json")).unwrap());
+}
+
+/// One line, and the pipe stays open: the answer must not wait for more.
+#[test]
+fn a_translation_comes_before_the_input_ends() {
+    let folder = task();
+    let train = format!(
+        "train {CORPUS} --preset transformer-nano --vocabulary-size 400 {TRAINING} --out teacher"
+    );
+    let model = succeed(folder.path(), &train, b"");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_wdistill"))
+        .args(["translate", "--beam", "1", "--model", model.trim()])
+        .current_dir(folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    for _ in 0..2 {
+        input.write_all(b"On Monday.\n").unwrap();
+        let mut answer = String::new();
+        output.read_line(&mut answer).unwrap();
+        assert!(answer.ends_with('\n'), "{answer:?}");
+    }
+    drop(input);
+    assert!(child.wait().unwrap().success());
 }

@@ -19,11 +19,11 @@ test = { source = "test.en", target = "test.de" }
 size = 500
 [teacher]
 preset = "transformer-nano"
-training = { updates = 60, max_tokens = 400, warm_up = 10, log_every = 5, validate_every = 30, checkpoint_every = 10, snapshot_every = 10, average_last = 2 }
+training = { updates = 60, max_tokens = 400, clip_norm = 2, warm_up = 10, log_every = 5, validate_every = 30, checkpoint_every = 7, snapshot_every = 10, average_last = 2 }
 [student]
 preset = "transformer-nano"
 architecture = { decoder = { layers = 1, width = 8, feed_forward = 16 } }
-training = { updates = 20, max_tokens = 400, warm_up = 10, log_every = 5, validate_every = 10, checkpoint_every = 5, snapshot_every = 5, average_last = 2 }
+training = { updates = 20, max_tokens = 400, accumulation = 2, warm_up = 10, log_every = 5, validate_every = 10, checkpoint_every = 3, snapshot_every = 5, average_last = 2 }
 [pseudo_data]
 beam = 1
 [decoding]
@@ -105,13 +105,47 @@ fn a_recipe_ends_with_a_table_and_skips_what_is_done() {
         .collect();
     assert_eq!(updates, [60, 20, 20, 20, 20, 20]);
     assert!(fs::read_to_string(out.join("report.html")).unwrap().contains("</html>"));
+    // A curve of loss and of BLEU for every stage of every system.
+    let curves: Vec<(&str, &str)> = report["curves"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|curve| {
+            let points = curve["points"].as_array().unwrap();
+            for value in ["training_loss", "validation_loss", "validation_bleu"] {
+                assert!(points.iter().any(|point| point[value].is_number()), "{value}: {curve}");
+            }
+            (curve["system"].as_str().unwrap(), curve["stage"].as_str().unwrap())
+        })
+        .collect();
+    let expected = [
+        ("teacher", "teacher"),
+        ("scratch", "student"),
+        ("kd", "student"),
+        ("cut", "student"),
+        ("wd", "generator"),
+        ("wd", "student"),
+        ("wd-cut", "generator"),
+        ("wd-cut", "student"),
+    ];
+    assert_eq!(curves, expected);
 
     let again = run(folder.path(), &out);
     let said = String::from_utf8(again.stderr).unwrap();
-    for stage in ["teacher", "pseudo", "kd/student", "wd/generator", "evaluation/wd", "speed"] {
+    let stages =
+        ["vocabulary", "teacher", "pseudo", "kd/student", "wd/generator", "evaluation/wd", "speed"];
+    for stage in stages {
         let expected = format!("{stage}: nothing changed, skipped");
         assert!(said.contains(&expected), "{expected:?} in:\n{said}");
     }
+
+    // The recipe that the run leaves is whole: carried out from where it lies, it changes nothing.
+    let mut saved = Command::new(env!("CARGO_BIN_EXE_wdistill"));
+    saved.arg("run").arg(out.join("recipe.toml")).arg("--out").arg(&out).args(["--threads", "2"]);
+    let output = saved.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("wd/student: nothing changed, skipped"), "{said}");
 
     let target = out.join("pseudo/target.txt");
     let changed = format!("changed {}", fs::read_to_string(&target).unwrap());
@@ -121,28 +155,39 @@ fn a_recipe_ends_with_a_table_and_skips_what_is_done() {
     assert!(!output.status.success() && said.contains("was changed after it was made"), "{said}");
 }
 
+/// Starts a command and kills it as soon as a file is there; then the stage of that file is under way.
+fn kill_at(mut command: Command, file: &Path) {
+    let mut child = command.stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let start = Instant::now();
+    while !file.exists() {
+        assert!(start.elapsed() < Duration::from_secs(300), "{} never came", file.display());
+        assert_eq!(child.try_wait().unwrap(), None, "it ended before {}", file.display());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 #[test]
 fn a_killed_run_goes_on_and_ends_with_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
     write_task(folder.path());
     let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
     run(folder.path(), &whole);
-    // Killed in the teacher, again in a student, then left alone.
-    for file in ["teacher/checkpoint.safetensors", "wd/generator/checkpoint.safetensors"] {
-        let mut child = command(folder.path(), &killed)
-            .stderr(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let start = Instant::now();
-        while !killed.join(file).exists() {
-            assert!(start.elapsed() < Duration::from_secs(300), "{file} never came");
-            std::thread::sleep(Duration::from_millis(2));
+    // Killed in the teacher, in both phases, then left alone.
+    let stages = ["teacher", "wd/generator", "wd/student"];
+    for (index, stage) in stages.iter().enumerate() {
+        kill_at(
+            command(folder.path(), &killed),
+            &killed.join(stage).join("checkpoint.safetensors"),
+        );
+        // What it had before the kill is what it goes on from.
+        if let Some(before) = index.checked_sub(1).map(|index| stages[index]) {
+            assert!(killed.join(before).join("result.json").exists(), "{before} was not finished");
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
     }
-    run(folder.path(), &killed);
+    let said = String::from_utf8(run(folder.path(), &killed).stderr).unwrap();
+    assert!(said.contains("wd/student: goes on after update"), "{said}");
     for stage in ["teacher", "kd/student", "wd/generator", "wd/student"] {
         let log = |folder: &Path| losses(&folder.join(stage).join("metrics.jsonl"));
         assert_eq!(log(&whole), log(&killed), "{stage}");
@@ -150,6 +195,32 @@ fn a_killed_run_goes_on_and_ends_with_the_same_bits() {
             |folder: &Path| fs::read(folder.join(stage).join("model/model.safetensors")).unwrap();
         assert!(weights(&whole) == weights(&killed), "{stage}: other weights");
     }
+
+    // `distill` from the same teacher, killed in phase 1.
+    let distill = |out: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wdistill"));
+        command.current_dir(folder.path()).args(["distill", "--teacher"]);
+        command.arg(whole.join("teacher/model"));
+        command.args(["--train", "train.en", "train.de"]);
+        command.args(["--validation", "validation.en", "validation.de", "--out", out]);
+        for change in ["updates=16", "max_tokens=400", "checkpoint_every=3", "average_last=1"] {
+            command.arg("--set").arg(format!("training.{change}"));
+        }
+        command
+    };
+    assert!(distill("student").output().unwrap().status.success());
+    let checkpoint = folder.path().join("again/wd/generator/checkpoint.safetensors");
+    kill_at(distill("again"), &checkpoint);
+    let output = distill("again").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("wd/generator: goes on after update"), "{said}");
+    let student = |out: &str| {
+        fs::read(folder.path().join(out).join("wd/student/model/model.safetensors")).unwrap()
+    };
+    assert!(student("student") == student("again"));
+    let config = fs::read_to_string(folder.path().join("again/wd/student/model/config.toml"));
+    let config = config.unwrap();
+    assert!(config.contains("layers = 1") && config.contains("width = 8"), "{config}");
 }
 
 #[test]
@@ -165,6 +236,7 @@ fn bad_recipes_and_texts_are_refused_by_name() {
     refused(&RECIPE.replace("[vocabulary]", "[vocabulry]"), "did you mean `vocabulary`?");
     refused(&RECIPE.replace("train.en", "missing.en"), "missing.en");
     refused(&RECIPE.replace("layers = 1", "layers = 3"), "the teacher's decoder has 2 layers");
+    assert!(!folder.path().join("bad/teacher").exists(), "it ran before it was checked");
     let longer = fs::read_to_string(folder.path().join("train.en")).unwrap() + "one more\n";
     fs::write(folder.path().join("train.en"), longer).unwrap();
     refused(RECIPE, "train.en has 301 lines but");
