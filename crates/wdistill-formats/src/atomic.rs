@@ -92,6 +92,27 @@ pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<(), FormatError> {
     Pending::write(path, |file| file.write_all(bytes))?.publish()
 }
 
+/// Removes what writes that were killed have left in a folder and below it, and returns how many files
+/// that were. Nobody may be writing there.
+///
+/// # Errors
+/// [`FormatError::Io`].
+pub fn remove_leftovers(folder: &Path) -> Result<usize, FormatError> {
+    let mut removed = 0;
+    for entry in fs::read_dir(folder).map_err(io_error("read", folder))? {
+        let entry = entry.map_err(io_error("read", folder))?;
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        if entry.file_type().map_err(io_error("read", &path))?.is_dir() {
+            removed += remove_leftovers(&path)?;
+        } else if name.starts_with('.') && name.ends_with(".partial") {
+            fs::remove_file(&path).map_err(io_error("remove", &path))?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +163,19 @@ mod tests {
         assert_eq!(names(folder.path()).len(), 1);
         drop(pending);
         assert!(names(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn leftovers_of_killed_writes_are_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let below = folder.path().join("teacher/model");
+        atomic_write(&below.join("model.safetensors"), b"x").unwrap();
+        let pending = Pending::write(&below.join("config.toml"), |_| Ok(())).unwrap();
+        // A killed process does not drop.
+        std::mem::forget(pending);
+        assert_eq!(names(&below).len(), 2);
+        assert_eq!(remove_leftovers(folder.path()).unwrap(), 1);
+        assert_eq!(names(&below), ["model.safetensors"]);
     }
 
     #[test]

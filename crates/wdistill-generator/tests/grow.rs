@@ -76,7 +76,7 @@ fn the_papers_start_squashes_gains_where_shapes_agree() {
         .unwrap()
         .materialise();
     let gain = student.weights.encoder.layers[0].feed_forward_norm.gain[0];
-    assert!((gain - 1f32.tanh()).abs() < 1e-6, "{gain}"); // 0.76: method.md, traps
+    assert!((gain - 1f32.tanh()).abs() < 1e-6, "{gain}"); // tanh squashes a gain of 1
 }
 
 #[test]

@@ -167,9 +167,13 @@ fn default_epsilon() -> f64 {
 pub const PRESETS: &[(&str, &str)] = &[
     ("transformer-base", include_str!("../presets/transformer-base.toml")),
     ("transformer-big", include_str!("../presets/transformer-big.toml")),
-    ("transformer-nano", include_str!("../presets/transformer-nano.toml")),
     ("small", include_str!("../presets/small.toml")),
     ("tiny", include_str!("../presets/tiny.toml")),
+    ("mini", include_str!("../presets/mini.toml")),
+    ("mini-tiny", include_str!("../presets/mini-tiny.toml")),
+    ("micro", include_str!("../presets/micro.toml")),
+    ("micro-tiny", include_str!("../presets/micro-tiny.toml")),
+    ("transformer-nano", include_str!("../presets/transformer-nano.toml")),
 ];
 
 impl Architecture {
@@ -410,7 +414,12 @@ mod tests {
             assert_eq!(Architecture::preset(name).unwrap().summary(), summary, "{name}");
         }
         let base = Architecture::preset("transformer-base").unwrap();
-        assert_eq!(base.with_tiny_decoder(), Architecture::preset("tiny").unwrap());
+        for (teacher, student) in
+            [("transformer-base", "tiny"), ("mini", "mini-tiny"), ("micro", "micro-tiny")]
+        {
+            let teacher = Architecture::preset(teacher).unwrap();
+            assert_eq!(teacher.with_tiny_decoder(), Architecture::preset(student).unwrap());
+        }
         let tied = Architecture { embeddings: Embeddings::AllTied, ..base };
         assert_eq!(tied.with_tiny_decoder().summary(), "6x512/2048 + 1x512/2048");
     }

@@ -20,7 +20,8 @@ impl Map<Spec, Dense<f32>> for Initialise<'_> {
         let (rows, columns) = (self.config.length(spec.rows), self.config.length(spec.columns));
         let mut random = Random::named(self.seed, &slot.path());
         // Xavier uniform. Query, key and value are drawn as one [3 * width, width] matrix would be,
-        // hence the second gain (fairseq, multihead_attention.py, reset_parameters).
+        // hence the second gain (fairseq, multihead_attention.py, reset_parameters; there only where
+        // all widths agree, here also where encoder and decoder differ).
         let xavier = (6.0 / (rows + columns) as f64).sqrt();
         let deviation = (columns as f64).powf(-0.5);
         Ok(Matrix::from_fn(rows, columns, |_, _| match spec.role {

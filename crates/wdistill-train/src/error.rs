@@ -20,6 +20,12 @@ pub enum TrainError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// Another process works there.
+    #[error("another wdistill is at work in {}; hint: wait for it, or choose another folder", folder.display())]
+    Busy {
+        /// The folder of the run.
+        folder: PathBuf,
+    },
     /// Settings that contradict themselves or each other.
     #[error("{place}:\n  {}", problems.join("\n  "))]
     Settings {

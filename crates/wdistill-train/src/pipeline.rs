@@ -2,10 +2,11 @@
 
 mod report;
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use wdistill_formats::{atomic_write, native};
+use wdistill_formats::{atomic_write, native, remove_leftovers};
 use wdistill_generator::{ParameterGenerator, Saturation, Start, cut};
 use wdistill_metrics::{Bleu, Chrf, CorpusMetric};
 use wdistill_model::random::Random;
@@ -52,6 +53,8 @@ pub struct Pipeline {
     resolved: Resolved,
     options: RunOptions,
     stages: Stages,
+    /// Held as long as the pipeline lives, so that no two processes work in one folder.
+    _lock: File,
 }
 
 /// Texts and vocabularies, ready for training.
@@ -183,6 +186,8 @@ impl Pipeline {
         let resolved = recipe.resolve()?;
         let folder = options.folder.clone();
         std::fs::create_dir_all(&folder).map_err(TrainError::io(&folder))?;
+        let lock = lock(&folder)?;
+        remove_leftovers(&folder)?;
         // Complete, and with absolute paths: `wdistill run` can carry it out from where it lies.
         let here = std::env::current_dir().map_err(TrainError::io(Path::new(".")))?;
         let mut complete = recipe.spelled_out(&resolved);
@@ -191,7 +196,7 @@ impl Pipeline {
         models.chain([&mut complete.data.folder]).for_each(|path| *path = here.join(&*path));
         atomic_write(&folder.join("recipe.toml"), recipe_text(&complete).as_bytes())?;
         let stages = Stages { folder, display: options.display };
-        Ok(Pipeline { recipe, resolved, options, stages })
+        Ok(Pipeline { recipe, resolved, options, stages, _lock: lock })
     }
 
     /// The systems of the recipe, worked out.
@@ -266,6 +271,8 @@ impl Pipeline {
         ];
         let limits = (data.max_sentence_tokens, data.max_length_ratio, data.duplicates);
         let fingerprint = Fingerprint::of(&(train, held_out, hashes, limits));
+        let sets = [Some(&training), Some(&validation), test.as_ref()];
+        self.write_data_report("data.txt", sets.into_iter().flatten())?;
         Ok(Prepared { vocabularies, training, validation, test, fingerprint, notes })
     }
 
@@ -306,6 +313,16 @@ impl Pipeline {
         })?;
         notes.iter().for_each(|note| self.say("vocabulary", note));
         Ok((VocabularyPair::load(&self.path("vocabulary"))?, notes))
+    }
+
+    /// What the checks found, as a file of the run.
+    fn write_data_report<'s>(
+        &self,
+        name: &str,
+        sets: impl Iterator<Item = &'s TextSet>,
+    ) -> Result<(), TrainError> {
+        let text: String = sets.map(|set| format!("{}: {}\n", set.role, set.report)).collect();
+        Ok(atomic_write(&self.path(name), text.as_bytes())?)
     }
 
     /// A text from which nothing may be left out.
@@ -451,6 +468,7 @@ impl Pipeline {
         let text = read_pair(Path::new(""), &files)?;
         let set = encode("pseudo data", text, &prepared.vocabularies, &limits(&self.recipe.data))?;
         self.tell("pseudo data", &set.report);
+        self.write_data_report("pseudo/data.txt", std::iter::once(&set))?;
         let pseudo = set.report.to_string();
         prepared.notes.push(format!("pseudo data: {summary}"));
         prepared.notes.extend(pseudo.lines().map(|line| format!("pseudo data: {line}")));
@@ -626,6 +644,17 @@ impl Method {
             Method::Scratch => Pairs::Original,
             Method::Kd | Method::Cut | Method::Wd => Pairs::OriginalAndPseudo,
         }
+    }
+}
+
+/// A lock that the system gives up when the process ends, however it ends.
+fn lock(folder: &Path) -> Result<File, TrainError> {
+    let path = folder.join("lock");
+    let file = File::create(&path).map_err(TrainError::io(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(TrainError::Busy { folder: folder.to_path_buf() }),
+        Err(TryLockError::Error(error)) => Err(TrainError::io(&path)(error)),
     }
 }
 

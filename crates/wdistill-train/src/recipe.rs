@@ -331,7 +331,7 @@ pub const TEACHER: &str = "teacher";
 
 /// Folders of a run that are no system's; no student may have their names.
 pub const RESERVED_NAMES: &[&str] =
-    &[TEACHER, "data", "vocabulary", "pseudo", "evaluation", "speed"];
+    &[TEACHER, "data", "vocabulary", "pseudo", "evaluation", "speed", "lock"];
 
 /// Reads TOML; the message about an unknown name has the nearest of the expected ones.
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow, bail};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use toml::{Table, Value};
+use wdistill_model::PRESETS;
 use wdistill_text::SubwordModel;
 use wdistill_train::{
     BenchmarkRecipe, DataRecipe, DecodingRecipe, Display, ModelRecipe, Recipe, RunOptions, Sharing,
@@ -178,6 +180,11 @@ impl Subwords {
         let (model, size) = (self.subwords.model(), Some(self.vocabulary_size));
         VocabularyRecipe { model, size, sharing, ..VocabularyRecipe::default() }
     }
+}
+
+/// Names of preset architectures, for help and errors.
+pub fn presets() -> PossibleValuesParser {
+    PossibleValuesParser::new(PRESETS.iter().map(|(name, _)| *name))
 }
 
 /// Changes of settings, such as `training.updates=5000`.

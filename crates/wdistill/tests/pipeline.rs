@@ -235,6 +235,10 @@ fn bad_recipes_and_texts_are_refused_by_name() {
     };
     refused(&RECIPE.replace("[vocabulary]", "[vocabulry]"), "did you mean `vocabulary`?");
     refused(&RECIPE.replace("train.en", "missing.en"), "missing.en");
+    let lock = fs::File::create(folder.path().join("bad/lock")).unwrap();
+    lock.lock().unwrap();
+    refused(RECIPE, "another wdistill is at work in");
+    drop(lock);
     refused(&RECIPE.replace("layers = 1", "layers = 3"), "the teacher's decoder has 2 layers");
     assert!(!folder.path().join("bad/teacher").exists(), "it ran before it was checked");
     let longer = fs::read_to_string(folder.path().join("train.en")).unwrap() + "one more\n";

@@ -129,7 +129,9 @@ fn row(system: &Trained, evaluation: &Evaluation, speed: &Speed) -> Result<Syste
         tokens_per_second: Some(speed.tokens_per_second),
         sentences_per_second: Some(speed.sentences_per_second),
         speed_up: Some(speed.speed_up),
-        training_seconds: Some(training.map(|result| result.seconds).sum()),
+        // A teacher that is given has no stages.
+        training_seconds: (!system.stages.is_empty())
+            .then(|| training.map(|result| result.seconds).sum()),
         signatures: Signatures {
             bleu: Some(evaluation.bleu_signature.clone()),
             chrf: Some(evaluation.chrf_signature.clone()),

@@ -14,7 +14,7 @@ use wdistill_train::{
 };
 
 use crate::commands::print;
-use crate::settings::{Common, Corpus, changes, take};
+use crate::settings::{Common, Corpus, changes, presets, take};
 
 #[derive(Clone, Copy, ValueEnum)]
 enum FactorStart {
@@ -34,7 +34,7 @@ pub struct Distill {
     corpus: Corpus,
     /// Preset architecture of the student [default: the teacher's encoder, and one decoder layer at half
     /// the teacher's width]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = presets())]
     preset: Option<String>,
     /// Change of a setting: architecture.KEY; training.KEY of both phases, generator.KEY of phase 1,
     /// student.KEY of phase 2; or any of a recipe, such as training.updates=20000,

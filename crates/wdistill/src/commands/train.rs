@@ -6,7 +6,7 @@ use clap::Args;
 use wdistill_train::{ModelRecipe, Pipeline, TeacherRecipe};
 
 use crate::commands::print;
-use crate::settings::{Common, Corpus, Subwords, changes, take};
+use crate::settings::{Common, Corpus, Subwords, changes, presets, take};
 
 /// Arguments of `wdistill train`.
 #[derive(Args)]
@@ -15,8 +15,8 @@ pub struct Train {
     corpus: Corpus,
     #[command(flatten)]
     subwords: Subwords,
-    /// Preset architecture: transformer-base, transformer-big, small, tiny, transformer-nano
-    #[arg(long, value_name = "NAME", default_value = "transformer-base")]
+    /// Preset architecture
+    #[arg(long, value_name = "NAME", default_value = "transformer-base", value_parser = presets())]
     preset: String,
     /// Change of a setting: architecture.KEY, training.KEY, or any of a recipe, such as
     /// training.updates=5000, architecture.encoder.layers=12, data.max_sentence_tokens=100
