@@ -110,15 +110,14 @@ impl TextSet {
     /// A line of the report's table of data.
     pub fn summary(&self) -> DataSet {
         let statistics = self.corpus.statistics();
-        let name =
-            |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let report = self.report.without_folders();
         DataSet {
             role: self.role.to_string(),
-            label: format!("{}, {}", name(&self.report.source), name(&self.report.target)),
+            label: format!("{}, {}", report.source.display(), report.target.display()),
             pairs: self.lines.len() as u64,
             source_tokens: statistics.source.tokens as u64,
             target_tokens: statistics.target.tokens as u64,
-            notes: self.report.to_string().lines().map(str::to_string).collect(),
+            notes: report.to_string().lines().map(str::to_string).collect(),
         }
     }
 }

@@ -469,7 +469,7 @@ impl Pipeline {
         let set = encode("pseudo data", text, &prepared.vocabularies, &limits(&self.recipe.data))?;
         self.tell("pseudo data", &set.report);
         self.write_data_report("pseudo/data.txt", std::iter::once(&set))?;
-        let pseudo = set.report.to_string();
+        let pseudo = set.report.without_folders().to_string();
         prepared.notes.push(format!("pseudo data: {summary}"));
         prepared.notes.extend(pseudo.lines().map(|line| format!("pseudo data: {line}")));
         let original =

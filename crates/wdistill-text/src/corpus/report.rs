@@ -117,6 +117,18 @@ pub struct CorpusReport {
 }
 
 impl CorpusReport {
+    /// The same report with file names instead of paths: for a document that leaves this machine.
+    pub fn without_folders(&self) -> CorpusReport {
+        let name = |path: &Path| PathBuf::from(path.file_name().unwrap_or(path.as_os_str()));
+        let mut report = self.clone();
+        report.source = name(&self.source);
+        report.target = name(&self.target);
+        for example in report.findings.iter_mut().flat_map(|finding| &mut finding.examples) {
+            example.file = name(&example.file);
+        }
+        report
+    }
+
     /// The finding of a kind, if there is one.
     pub fn finding(&self, kind: FindingKind) -> Option<&Finding> {
         self.findings.iter().find(|finding| finding.kind == kind)
