@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use wdistill_kernels::Real;
-use wdistill_model::PositionTable;
+use wdistill_model::{Dense, PositionTable, Transformer};
+
+use crate::gradients::Gradients;
 
 /// Rows of each table for each width.
 type PositionRows<R> = HashMap<(PositionTable, usize), Rc<Vec<R>>>;
@@ -36,13 +38,33 @@ impl<R: Real> Workspace<R> {
         Workspace::default()
     }
 
-    /// A buffer of `length` numbers of any value: the smallest free one that fits.
+    /// A buffer of `length` numbers of any value: the smallest free one that fits. If none does, a new
+    /// one takes the place of the largest, so that there are never more than were in use at once.
     pub(crate) fn take(&self, length: usize) -> Vec<R> {
         let mut free = self.free.borrow_mut();
         let fitting = free.partition_point(|buffer| buffer.capacity() < length);
         let mut buffer = if fitting < free.len() { free.remove(fitting) } else { Vec::new() };
+        if buffer.capacity() < length {
+            free.pop();
+            buffer.reserve_exact(length);
+        }
         buffer.resize(length, R::ZERO);
         buffer
+    }
+
+    /// Zeros for every weight of a model.
+    pub fn gradients(&self, weights: &Transformer<Dense<R>>) -> Gradients<R> {
+        let zeros = |slice: &[R]| {
+            let mut buffer = self.take(slice.len());
+            buffer.fill(R::ZERO);
+            buffer
+        };
+        Gradients { buffers: weights.slices().iter().map(|(_, slice)| zeros(slice)).collect() }
+    }
+
+    /// Takes gradients back.
+    pub fn give_back(&self, gradients: Gradients<R>) {
+        gradients.buffers.into_iter().for_each(|buffer| self.give(buffer));
     }
 
     /// Takes a buffer back.
@@ -86,5 +108,11 @@ mod tests {
         assert_eq!(workspace.take(40).capacity(), 50);
         assert_eq!(workspace.take(40).capacity(), 100);
         assert_eq!(workspace.take(10).capacity(), 10);
+        // Nothing fits: a larger buffer takes the place of the largest.
+        for length in [20, 30] {
+            workspace.give(Vec::with_capacity(length));
+        }
+        assert_eq!(workspace.take(40).capacity(), 40);
+        assert_eq!(workspace.free.borrow().len(), 1);
     }
 }

@@ -135,7 +135,7 @@ pub fn optimiser_step(
     let gradient_scale = 1.0 / tokens as f64;
     let model = trainable.model();
     let rates = model.config.architecture.dropout;
-    let mut gradients = Gradients::zeros(&model.weights);
+    let mut gradients = workspace.gradients(&model.weights);
     let mut loss = LossSums::default();
     for (index, batch) in batches.iter().enumerate() {
         let step = update * settings.accumulation as u64 + index as u64;
@@ -165,5 +165,6 @@ pub fn optimiser_step(
         }
         trainable.refresh();
     }
+    workspace.give_back(gradients);
     StepReport { loss, gradient_norm, clipping }
 }
