@@ -1,6 +1,6 @@
 //! Gradients of all weights of a model.
 
-use wdistill_kernels::{Real, scale, sum_of_squares};
+use wdistill_kernels::{Real, add_into, sum_of_squares};
 use wdistill_model::{Dense, Transformer};
 
 /// One buffer for each weight, in declaration order.
@@ -22,9 +22,10 @@ impl<R: Real> Gradients<R> {
         self.buffers.iter_mut().for_each(|buffer| buffer.fill(R::ZERO));
     }
 
-    /// Multiplies everything.
-    pub fn scale(&mut self, factor: R) {
-        self.buffers.iter_mut().for_each(|buffer| scale(buffer, factor));
+    /// Adds other gradients of the same model.
+    pub fn add(&mut self, other: &Gradients<R>) {
+        let buffers = self.buffers.iter_mut().zip(&other.buffers);
+        buffers.for_each(|(sum, buffer)| add_into(sum, buffer));
     }
 
     /// Euclidean norm over all weights.

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use wdistill_kernels as kernels;
 use wdistill_kernels::{Dropout, DropoutKey, NormStatistics, Real, ResidualNormSaved};
@@ -97,7 +98,7 @@ pub(crate) enum Operation<R> {
         table: TrackedMatrix,
         ids: Vec<u32>,
         position_ids: Vec<u32>,
-        positions: Rc<Vec<R>>,
+        positions: Arc<Vec<R>>,
         scale: f64,
         dropout: Dropout,
     },

@@ -2,7 +2,7 @@
 
 use std::cell::{RefCell, RefMut};
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use wdistill_kernels::Real;
 use wdistill_model::{Dense, PositionTable, Transformer};
@@ -10,7 +10,7 @@ use wdistill_model::{Dense, PositionTable, Transformer};
 use crate::gradients::Gradients;
 
 /// Rows of each table for each width.
-type PositionRows<R> = HashMap<(PositionTable, usize), Rc<Vec<R>>>;
+type PositionRows<R> = HashMap<(PositionTable, usize), Arc<Vec<R>>>;
 
 /// Buffers handed from step to step, and tables of positions.
 ///
@@ -83,15 +83,20 @@ impl<R: Real> Workspace<R> {
     }
 
     /// At least `count` rows of a position table, `[count, width]`.
-    pub(crate) fn positions(&self, table: PositionTable, width: usize, count: usize) -> Rc<Vec<R>> {
+    pub(crate) fn positions(
+        &self,
+        table: PositionTable,
+        width: usize,
+        count: usize,
+    ) -> Arc<Vec<R>> {
         let mut tables = self.positions.borrow_mut();
         let rows = tables.entry((table, width)).or_default();
         if rows.len() < count * width {
             let count = count.next_power_of_two();
             let row = |position| table.row(position, width).into_iter().map(R::from_f64);
-            *rows = Rc::new((0..count).flat_map(row).collect());
+            *rows = Arc::new((0..count).flat_map(row).collect());
         }
-        Rc::clone(rows)
+        Arc::clone(rows)
     }
 }
 

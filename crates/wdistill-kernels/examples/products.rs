@@ -29,7 +29,8 @@ fn main() {
         let numbers = |length: usize| -> Vec<f32> {
             (0..length).map(|index| (index * 7919 % 1000) as f32 / 1000.0 - 0.5).collect()
         };
-        let (x, weight, dy) = (numbers(rows * inputs), numbers(outputs * inputs), numbers(rows * outputs));
+        let (x, weight, dy) =
+            (numbers(rows * inputs), numbers(outputs * inputs), numbers(rows * outputs));
         let x = MatrixRef::new(&x, rows, inputs);
         let weight = MatrixRef::new(&weight, outputs, inputs);
         let dy = MatrixRef::new(&dy, rows, outputs);

@@ -27,6 +27,7 @@ mod norm;
 mod parallel;
 mod product;
 mod real;
+mod workers;
 
 pub use adam::{AdamSettings, adam_step};
 pub use attention::{
@@ -56,3 +57,4 @@ pub use norm::{
 };
 pub use product::{Accumulate, Layout, MatrixRef, product};
 pub use real::Real;
+pub use workers::Workers;

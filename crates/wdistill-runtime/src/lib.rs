@@ -29,7 +29,6 @@ mod cpu;
 mod decoder;
 mod memory;
 mod translator;
-mod workers;
 
 pub use cpu::Cpu;
 pub use decoder::{BatchDecoder, DecodingEngine};

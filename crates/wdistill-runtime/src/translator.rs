@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use wdistill_kernels::Workers;
 use wdistill_model::{Dense, Model, Tokens, Vocabularies};
 use wdistill_search::{Ending, Hypothesis, SearchError, SearchOptions, SearchSettings, search};
 
 use crate::cpu::Cpu;
 use crate::decoder::BatchDecoder;
-use crate::workers::Workers;
 
 /// What to do with a source that is longer than allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -239,7 +239,7 @@ impl Translator {
         let settings = settings.filter(|_| problems.is_empty());
         let settings = settings.ok_or(TranslatorError::Options(problems))?;
         let threads = options.threads;
-        let workers = Workers::start(threads)
+        let workers = Workers::start(threads, threads)
             .map_err(|error| TranslatorError::Threads { threads, reason: error.to_string() })?;
         Ok(Translator { model: model.into(), options, settings, workers })
     }

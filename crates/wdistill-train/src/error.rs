@@ -26,6 +26,14 @@ pub enum TrainError {
         /// The folder of the run.
         folder: PathBuf,
     },
+    /// The system gave no thread.
+    #[error("cannot start {threads} threads: {reason}")]
+    Threads {
+        /// How many were wanted.
+        threads: usize,
+        /// What the system says.
+        reason: String,
+    },
     /// Settings that contradict themselves or each other.
     #[error("{place}:\n  {}", problems.join("\n  "))]
     Settings {

@@ -35,7 +35,10 @@ pub use recipe::{
 };
 pub use settings::{Criterion, Selection, TrainingSettings};
 pub use stage::{Fingerprint, Stages};
-pub use step::{Batch, Clipping, Moments, Pass, StepReport, optimiser_step, run_batch};
+pub use step::{
+    Batch, Clipping, Moments, Pass, SHARES, StepReport, Team, UpdateBatches, optimiser_step,
+    run_batch, shares,
+};
 pub use trainable::{DenseModel, GeneratedStudent, Trainable};
 pub use trainer::{Ended, Outcome, Run, SaveModel};
 pub use validation::{Decoded, Scores, Validator, one_line, translate};

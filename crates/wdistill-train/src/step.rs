@@ -1,12 +1,75 @@
 //! One optimiser step.
 
 use wdistill_autograd::{DropoutSource, Gradients, LossSums, Tape, Targets, Workspace};
-use wdistill_kernels::{AdamSettings, adam_step};
+use wdistill_kernels::{AdamSettings, Workers, adam_step};
 use wdistill_model::{DecoderState, Dense, Model, Tokens, Vocabularies};
 use wdistill_text::EncodedCorpus;
 
+use crate::error::TrainError;
 use crate::settings::TrainingSettings;
 use crate::trainable::Trainable;
+
+/// Shares that every batch is divided into, whatever the number of threads, so that this does not change
+/// the bits of a result.
+pub const SHARES: usize = 2;
+
+/// Threads that each run a share of a batch from its start to its end, and the memory that they keep from
+/// step to step.
+pub struct Team {
+    workers: Workers,
+    workspaces: Vec<Workspace<f32>>,
+}
+
+impl Team {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// [`TrainError::Threads`] if the system gives no more of them.
+    pub fn start(threads: usize) -> Result<Team, TrainError> {
+        let workers = Workers::start(SHARES, threads)
+            .map_err(|error| TrainError::Threads { threads, reason: error.to_string() })?;
+        Ok(Team { workers, workspaces: (0..SHARES).map(|_| Workspace::new()).collect() })
+    }
+
+    /// Runs every job with a workspace, some of them at once; results in the order of the jobs.
+    pub fn run<J: Send, T: Send>(
+        &mut self,
+        jobs: Vec<J>,
+        work: impl Fn(&Workspace<f32>, J) -> T + Sync,
+    ) -> Vec<T> {
+        let mut shares: Vec<Vec<(usize, J)>> = self.workspaces.iter().map(|_| Vec::new()).collect();
+        let count = jobs.len();
+        for (index, job) in jobs.into_iter().enumerate() {
+            shares[index % SHARES].push((index, job));
+        }
+        let shares = self.workspaces.iter_mut().zip(shares).collect();
+        let done = self.workers.each(shares, |(workspace, jobs): (&mut Workspace<f32>, Vec<_>)| {
+            let run = |(index, job)| (index, work(workspace, job));
+            jobs.into_iter().map(run).collect::<Vec<_>>()
+        });
+        let mut results: Vec<Option<T>> = (0..count).map(|_| None).collect();
+        done.into_iter().flatten().for_each(|(index, result)| results[index] = Some(result));
+        results.into_iter().map(|result| result.expect("every job was done")).collect()
+    }
+}
+
+/// Divides a batch into [`SHARES`] of nearly equal numbers of tokens, or as many as it has pairs.
+pub fn shares(corpus: &EncodedCorpus, pairs: &[usize]) -> Vec<Vec<usize>> {
+    let tokens = |pair: &usize| {
+        let (source, target) = corpus.pair(*pair);
+        source.len() + target.len()
+    };
+    let mut pairs = pairs.to_vec();
+    // The longest first, each to the share that has least; equal ones as they come.
+    pairs.sort_by_key(|pair| std::cmp::Reverse(tokens(pair)));
+    let mut shares = vec![(0, Vec::new()); SHARES];
+    for pair in pairs {
+        let (sum, share) = shares.iter_mut().min_by_key(|(sum, _)| *sum).expect("there are shares");
+        *sum += tokens(&pair);
+        share.push(pair);
+    }
+    shares.into_iter().map(|(_, share)| share).filter(|share| !share.is_empty()).collect()
+}
 
 /// Sentence pairs, packed; the decoder reads the start token and the target without its end.
 pub struct Batch {
@@ -119,31 +182,40 @@ pub enum Clipping {
     Clipped,
 }
 
+/// What one update learns from: batches, each in shares.
+pub type UpdateBatches = Vec<Vec<Batch>>;
+
 /// One update from some batches: gradients of the mean loss a token, clipped, then Adam.
 ///
-/// `update` counts from 1; it and `seed` decide the dropout.
+/// `g = (1 / tokens) * sum over batches and shares of d loss / d weights`, times
+/// `min(1, clip_norm / |g|)`. Each share runs forward and backward on its own; their gradients are added
+/// in the order of the shares. `update` counts from 1; it and `seed` decide the dropout.
 pub fn optimiser_step(
     trainable: &mut dyn Trainable,
     moments: &mut Moments,
-    batches: &[Batch],
-    workspace: &Workspace<f32>,
+    batches: &UpdateBatches,
+    team: &mut Team,
     settings: &TrainingSettings,
     seed: u64,
     update: u64,
 ) -> StepReport {
-    let tokens: usize = batches.iter().map(Batch::tokens).sum();
-    let gradient_scale = 1.0 / tokens as f64;
-    let model = trainable.model();
-    let rates = model.config.architecture.dropout;
-    let mut gradients = workspace.gradients(&model.weights);
-    let mut loss = LossSums::default();
-    for (index, batch) in batches.iter().enumerate() {
-        let step = update * settings.accumulation as u64 + index as u64;
-        let dropout = DropoutSource { rates, seed, step };
-        let pass = Pass::Train { dropout, gradient_scale, gradients: &mut gradients };
-        loss += run_batch(model, workspace, batch, settings.label_smoothing, pass);
-    }
-    let gradients = trainable.parameter_gradients(gradients);
+    let tokens: usize = batches.iter().flatten().map(Batch::tokens).sum();
+    let (mut gradients, loss) = gradients(
+        trainable.model(),
+        batches,
+        team,
+        settings.label_smoothing,
+        1.0 / tokens as f64,
+        seed,
+        update,
+    );
+    let gradients = {
+        let sum = gradients.remove(0);
+        gradients.into_iter().zip(&team.workspaces[1..]).for_each(|(rest, workspace)| {
+            workspace.give_back(rest);
+        });
+        trainable.parameter_gradients(sum)
+    };
     let gradient_norm = gradients.norm();
     let clipping = match settings.clip_norm > 0.0 && gradient_norm > settings.clip_norm {
         true => Clipping::Clipped,
@@ -165,6 +237,42 @@ pub fn optimiser_step(
         }
         trainable.refresh();
     }
-    workspace.give_back(gradients);
+    team.workspaces[0].give_back(gradients);
     StepReport { loss, gradient_norm, clipping }
+}
+
+/// Gradients of the weights, the sum in the first place, and the loss.
+fn gradients(
+    model: &Model<Dense<f32>>,
+    batches: &UpdateBatches,
+    team: &mut Team,
+    smoothing: f64,
+    gradient_scale: f64,
+    seed: u64,
+    update: u64,
+) -> (Vec<Gradients<f32>>, LossSums) {
+    let rates = model.config.architecture.dropout;
+    let shares: Vec<usize> = (0..SHARES).collect();
+    let done = team.run(shares, |workspace, share| {
+        let mut gradients = workspace.gradients(&model.weights);
+        let mut loss = LossSums::default();
+        for (index, batch) in batches.iter().enumerate() {
+            let Some(batch) = batch.get(share) else { continue };
+            let step =
+                (update * batches.len() as u64 + index as u64) * SHARES as u64 + share as u64;
+            let dropout = DropoutSource { rates, seed, step };
+            let pass = Pass::Train { dropout, gradient_scale, gradients: &mut gradients };
+            loss += run_batch(model, workspace, batch, smoothing, pass);
+        }
+        (gradients, loss)
+    });
+    let mut loss = LossSums::default();
+    let mut all = Vec::with_capacity(SHARES);
+    for (gradients, sums) in done {
+        all.push(gradients);
+        loss += sums;
+    }
+    let (sum, others) = all.split_first_mut().expect("there are shares");
+    others.iter().for_each(|other| sum.add(other));
+    (all, loss)
 }

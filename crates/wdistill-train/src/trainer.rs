@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use wdistill_autograd::Workspace;
 use wdistill_formats::{native, read_tensors, write_tensors};
 use wdistill_model::{Dense, Model};
 use wdistill_text::{BatchOrder, BatchSettings, EncodedCorpus};
@@ -12,7 +11,9 @@ use crate::checkpoint::{self, Best, State, Window};
 use crate::error::TrainError;
 use crate::log::{Display, Event, MetricsLog, Progress, TrainingEvent, ValidationEvent, in_words};
 use crate::settings::{Criterion, Selection, TrainingSettings};
-use crate::step::{Batch, Clipping, Moments, StepReport, optimiser_step};
+use crate::step::{
+    Batch, Clipping, Moments, StepReport, Team, UpdateBatches, optimiser_step, shares,
+};
 use crate::trainable::Trainable;
 use crate::validation::Validator;
 
@@ -73,7 +74,7 @@ struct Loop<'a> {
     moments: Moments,
     log: MetricsLog,
     progress: Progress,
-    workspace: Workspace<f32>,
+    team: Team,
     /// When the clock was last added to the state.
     since: Instant,
 }
@@ -148,8 +149,9 @@ impl<'a> Loop<'a> {
             progress.resume_at(state.updates);
         }
         let log = MetricsLog::open(&run.path("metrics.jsonl"), state.updates)?;
-        let (workspace, since) = (Workspace::new(), Instant::now());
-        Ok(Loop { run, state, order, moments, log, progress, workspace, since })
+        let team = Team::start(rayon::current_num_threads())?;
+        let since = Instant::now();
+        Ok(Loop { run, state, order, moments, log, progress, team, since })
     }
 
     fn settings(&self) -> &'a TrainingSettings {
@@ -197,15 +199,17 @@ impl<'a> Loop<'a> {
 
     fn update(&mut self, trainable: &mut dyn Trainable) -> Result<(), TrainError> {
         let vocabularies = trainable.model().config.vocabularies;
-        let batches: Vec<Batch> = (0..self.settings().accumulation)
-            .map(|_| Batch::new(self.run.corpus, &self.order.next_batch(), &vocabularies))
+        let corpus = self.run.corpus;
+        let batch = |pairs: Vec<usize>| Batch::new(corpus, &pairs, &vocabularies);
+        let batches: UpdateBatches = (0..self.settings().accumulation)
+            .map(|_| shares(corpus, &self.order.next_batch()).into_iter().map(batch).collect())
             .collect();
         let update = self.state.updates + 1;
         let report = optimiser_step(
             trainable,
             &mut self.moments,
             &batches,
-            &self.workspace,
+            &mut self.team,
             self.run.settings,
             self.run.seed,
             update,
@@ -268,7 +272,7 @@ impl<'a> Loop<'a> {
     }
 
     fn validate(&mut self, model: &Model<Dense<f32>>) -> Result<(), TrainError> {
-        let scores = self.run.validator.validate(model, &self.workspace, self.settings())?;
+        let scores = self.run.validator.validate(model, &mut self.team, self.run.settings)?;
         self.tick();
         let score = match (self.settings().criterion, scores.bleu) {
             (Criterion::Bleu, Some(bleu)) => bleu,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use wdistill_autograd::{LossSums, Workspace};
+use wdistill_autograd::LossSums;
 use wdistill_metrics::{Bleu, CorpusMetric};
 use wdistill_model::{Dense, Model};
 use wdistill_runtime::{Translator, TranslatorOptions};
@@ -10,7 +10,7 @@ use wdistill_text::{EncodedCorpus, Vocabulary, sorted_batches};
 
 use crate::error::TrainError;
 use crate::settings::{Criterion, TrainingSettings};
-use crate::step::{Batch, Pass, run_batch};
+use crate::step::{Batch, Pass, Team, run_batch};
 
 /// A held-out set and how to decode it.
 pub struct Validator<'a> {
@@ -44,15 +44,16 @@ impl Validator<'_> {
     pub fn validate(
         &self,
         model: &Model<Dense<f32>>,
-        workspace: &Workspace<f32>,
+        team: &mut Team,
         settings: &TrainingSettings,
     ) -> Result<Scores, TrainError> {
-        let mut loss = LossSums::default();
-        for pairs in sorted_batches(&self.corpus.lengths(), settings.max_tokens) {
+        let batches = sorted_batches(&self.corpus.lengths(), settings.max_tokens);
+        let losses = team.run(batches, |workspace, pairs| {
             let batch = Batch::new(self.corpus, &pairs, &model.config.vocabularies);
-            let smoothing = settings.label_smoothing;
-            loss += run_batch(model, workspace, &batch, smoothing, Pass::Validate);
-        }
+            run_batch(model, workspace, &batch, settings.label_smoothing, Pass::Validate)
+        });
+        let mut loss = LossSums::default();
+        losses.into_iter().for_each(|sums| loss += sums);
         match settings.criterion {
             Criterion::Loss => Ok(Scores { loss, bleu: None, cut_translations: 0 }),
             Criterion::Bleu => {

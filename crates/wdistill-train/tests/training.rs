@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use wdistill_autograd::{Gradients, Workspace};
+use wdistill_autograd::Gradients;
 use wdistill_formats::native;
 use wdistill_model::{Architecture, Config, Dense, DropoutRates, Model, Vocabularies};
 use wdistill_runtime::TranslatorOptions;
 use wdistill_text::{EncodedCorpus, SubwordModel, Vocabulary, VocabularySettings};
 use wdistill_train::{
     Batch, Clipping, Criterion, DenseModel, Display, Ended, Event, Moments, Outcome, Run,
-    Selection, StepReport, TrainError, Trainable, TrainingSettings, Validator, optimiser_step,
-    read_events,
+    Selection, StepReport, Team, TrainError, Trainable, TrainingSettings, UpdateBatches, Validator,
+    optimiser_step, read_events, shares,
 };
 
 /// Sentences that are translated by themselves, and what is learned from them.
@@ -78,9 +78,11 @@ impl Task {
         self.train_from(folder, settings, self.model())
     }
 
-    fn batch(&self, model: &DenseModel, pairs: std::ops::Range<usize>) -> Batch {
+    fn batch(&self, model: &DenseModel, pairs: std::ops::Range<usize>) -> Vec<Batch> {
         let pairs: Vec<usize> = pairs.collect();
-        Batch::new(&self.corpus, &pairs, &model.model().config.vocabularies)
+        let vocabularies = &model.model().config.vocabularies;
+        let batch = |share: Vec<usize>| Batch::new(&self.corpus, &share, vocabularies);
+        shares(&self.corpus, &pairs).into_iter().map(batch).collect()
     }
 }
 
@@ -106,11 +108,12 @@ fn slices(model: &Model<Dense<f32>>) -> Vec<Vec<f32>> {
 
 fn step(
     model: &mut DenseModel,
-    batches: &[Batch],
+    batches: &UpdateBatches,
     settings: &TrainingSettings,
 ) -> (StepReport, Moments) {
     let mut moments = Moments::zeros(model);
-    let report = optimiser_step(model, &mut moments, batches, &Workspace::new(), settings, 1, 1);
+    let mut team = Team::start(2).unwrap();
+    let report = optimiser_step(model, &mut moments, batches, &mut team, settings, 1, 1);
     (report, moments)
 }
 
@@ -124,7 +127,7 @@ fn gradient_norm(moments: &Moments) -> f64 {
 fn a_long_gradient_is_clipped_to_the_limit_and_counted() {
     let task = Task::new();
     let mut model = task.model();
-    let batch = [task.batch(&model, 0..20)];
+    let batch = vec![task.batch(&model, 0..20)];
     let (free, moments) = step(&mut model, &batch, &settings());
     assert_eq!(free.clipping, Clipping::Unchanged);
     assert!((gradient_norm(&moments) - free.gradient_norm).abs() < 1e-4 * free.gradient_norm);
@@ -156,8 +159,8 @@ fn a_long_gradient_is_clipped_to_the_limit_and_counted() {
 fn two_small_batches_make_the_step_of_one_large_batch() {
     let task = Task::new();
     let (mut one, mut two) = (task.model(), task.model());
-    let whole = [task.batch(&one, 0..30)];
-    let parts = [task.batch(&one, 0..11), task.batch(&one, 11..30)];
+    let whole = vec![task.batch(&one, 0..30)];
+    let parts = vec![task.batch(&one, 0..11), task.batch(&one, 11..30)];
     let (expected, large) = step(&mut one, &whole, &settings());
     let accumulated = TrainingSettings { accumulation: 2, ..settings() };
     let (found, small) = step(&mut two, &parts, &accumulated);
@@ -235,4 +238,26 @@ fn a_loss_that_is_no_number_stops_the_run() {
     model.0.weights.encoder.layers[0].feed_forward.up.bias[0] = f32::NAN;
     let Err(error) = task.train_from(folder.path(), &settings(), model) else { panic!("accepted") };
     assert!(matches!(error, TrainError::Diverged { update: 1, .. }), "{error}");
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_a_bit() {
+    let task = Task::new();
+    let after = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let mut model = task.model();
+            let batches = vec![task.batch(&model, 0..30)];
+            let mut moments = Moments::zeros(&mut model);
+            let mut team = Team::start(threads).unwrap();
+            for update in 1..4 {
+                let settings = settings();
+                optimiser_step(&mut model, &mut moments, &batches, &mut team, &settings, 1, update);
+            }
+            slices(model.model())
+        })
+    };
+    let one = after(1);
+    assert!(one == after(2));
+    assert!(one == after(5));
 }

@@ -1,0 +1,133 @@
+//! Threads that each do whole jobs, with kernels that stay on them.
+
+/// A fixed number of workers, each with threads of its own.
+///
+/// Kernels split their work over the current rayon pool. Two workers of one thread each do two jobs at
+/// once without ever waiting for each other inside a job, which is faster than two threads inside
+/// every kernel wherever there are two jobs.
+pub struct Workers {
+    /// One pool for each worker.
+    #[cfg(not(target_arch = "wasm32"))]
+    pools: Vec<rayon::ThreadPool>,
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Workers {
+    /// Starts up to `workers` workers (at least one, and no more than there are threads) that share
+    /// `threads` threads as evenly as can be.
+    ///
+    /// # Errors
+    /// If the system gives no more threads.
+    pub fn start(workers: usize, threads: usize) -> Result<Workers, rayon::ThreadPoolBuildError> {
+        let workers = workers.min(threads).max(1);
+        let pool = |index: usize| {
+            let own = (threads + index) / workers;
+            rayon::ThreadPoolBuilder::new().num_threads(own.max(1)).build()
+        };
+        Ok(Workers { pools: (0..workers).map(pool).collect::<Result<_, _>>()? })
+    }
+
+    /// Runs `work` on every job and returns the results in the order of the jobs. Each worker takes
+    /// the next job when it is free, and keeps one `tools` for all of its jobs.
+    pub fn map<J: Sync, S, T: Send>(
+        &self,
+        jobs: &[J],
+        tools: impl Fn() -> S + Sync,
+        work: impl Fn(&S, &J) -> T + Sync,
+    ) -> Vec<T> {
+        let next = std::sync::atomic::AtomicUsize::new(0);
+        let work_off = |()| {
+            let tools = tools();
+            let mut results = Vec::new();
+            loop {
+                let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                match jobs.get(index) {
+                    Some(job) => results.push((index, work(&tools, job))),
+                    None => return results,
+                }
+            }
+        };
+        let mut results: Vec<_> =
+            self.each(vec![(); self.pools.len()], work_off).into_iter().flatten().collect();
+        results.sort_by_key(|(index, _)| *index);
+        results.into_iter().map(|(_, result)| result).collect()
+    }
+
+    /// Runs `work` on every job, the i-th on the worker `i mod workers`, and returns the results in the
+    /// order of the jobs.
+    pub fn each<J: Send, T: Send>(&self, jobs: Vec<J>, work: impl Fn(J) -> T + Sync) -> Vec<T> {
+        let count = jobs.len();
+        let mut shares: Vec<Vec<(usize, J)>> = self.pools.iter().map(|_| Vec::new()).collect();
+        for (index, job) in jobs.into_iter().enumerate() {
+            shares[index % self.pools.len()].push((index, job));
+        }
+        let work = &work;
+        let work_off = |share: Vec<(usize, J)>| -> Vec<(usize, T)> {
+            share.into_iter().map(|(index, job)| (index, work(job))).collect()
+        };
+        let mut results: Vec<Option<T>> = (0..count).map(|_| None).collect();
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = self
+                .pools
+                .iter()
+                .zip(shares)
+                .map(|(pool, share)| scope.spawn(move || pool.install(|| work_off(share))))
+                .collect();
+            for thread in threads {
+                let done = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                done.into_iter().for_each(|(index, result)| results[index] = Some(result));
+            }
+        });
+        results.into_iter().map(|result| result.expect("every job was done")).collect()
+    }
+}
+
+/// This target has no threads: everything runs where it is called.
+#[cfg(target_arch = "wasm32")]
+impl Workers {
+    /// Nothing to start.
+    ///
+    /// # Errors
+    /// None.
+    pub fn start(_: usize, _: usize) -> Result<Workers, rayon::ThreadPoolBuildError> {
+        Ok(Workers {})
+    }
+
+    /// Runs `work` on every job in turn.
+    pub fn map<J: Sync, S, T: Send>(
+        &self,
+        jobs: &[J],
+        tools: impl Fn() -> S + Sync,
+        work: impl Fn(&S, &J) -> T + Sync,
+    ) -> Vec<T> {
+        let tools = tools();
+        jobs.iter().map(|job| work(&tools, job)).collect()
+    }
+
+    /// Runs `work` on every job in turn.
+    pub fn each<J: Send, T: Send>(&self, jobs: Vec<J>, work: impl Fn(J) -> T + Sync) -> Vec<T> {
+        jobs.into_iter().map(work).collect()
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_are_shared_and_results_keep_the_order_of_the_jobs() {
+        let threads = |workers, threads| -> Vec<usize> {
+            let workers = Workers::start(workers, threads).unwrap();
+            workers.pools.iter().map(rayon::ThreadPool::current_num_threads).collect()
+        };
+        assert_eq!(threads(2, 1), [1]);
+        assert_eq!(threads(2, 2), [1, 1]);
+        assert_eq!(threads(2, 5), [2, 3]);
+        assert_eq!(threads(0, 0), [1]);
+        let workers = Workers::start(2, 2).unwrap();
+        let jobs: Vec<usize> = (0..7).collect();
+        let squares = [0, 1, 4, 9, 16, 25, 36];
+        assert_eq!(workers.each(jobs.clone(), |job| job * job), squares);
+        assert_eq!(workers.map(&jobs, || 2, |power, job| job.pow(*power)), squares);
+    }
+}
