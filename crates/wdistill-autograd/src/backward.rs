@@ -3,7 +3,7 @@
 use wdistill_kernels as kernels;
 use wdistill_kernels::{
     Accumulate, AttentionGradients, CrossEntropyGradients, EmbeddingGradients, LinearGradients,
-    NormGradients, Projection, Real,
+    LossTargets, NormGradients, Projection, Real,
 };
 use wdistill_model::{Model, Spans};
 
@@ -13,11 +13,9 @@ use crate::workspace::Workspace;
 
 /// What the decoder should have said.
 #[derive(Clone, Copy, Debug)]
-pub struct Targets<'a> {
-    /// The right word after each target token, `[target tokens]`.
-    pub words: &'a [u32],
-    /// Label smoothing.
-    pub smoothing: f64,
+pub struct Targets<'a, R> {
+    /// What is right, and what a teacher says.
+    pub loss: LossTargets<'a, R>,
     /// Factor on every gradient, such as one over the number of tokens.
     pub gradient_scale: f64,
 }
@@ -25,7 +23,8 @@ pub struct Targets<'a> {
 /// Sums over the target tokens of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LossSums {
-    /// Label-smoothed cross-entropy, in nats (fairseq's `label_smoothed_cross_entropy`).
+    /// The loss, in nats: label-smoothed cross-entropy (fairseq's `label_smoothed_cross_entropy`), mixed
+    /// with a teacher's where there is one.
     pub smoothed: f64,
     /// `-log p` of the right word, in nats.
     pub negative_log_likelihood: f64,
@@ -92,7 +91,8 @@ impl<R: Real> Flow<'_, R> {
 }
 
 impl<R: Real> Tape<'_, R> {
-    fn projection<'t>(&'t self, model: &Model<Tracked>) -> Projection<'t, R> {
+    /// The output projection of a model on this tape.
+    pub fn projection<'t>(&'t self, model: &Model<Tracked>) -> Projection<'t, R> {
         let embeddings = &model.weights.embeddings;
         let table = embeddings.output_table();
         Projection {
@@ -107,15 +107,13 @@ impl<R: Real> Tape<'_, R> {
         &self,
         model: &Model<Tracked>,
         states: Variable,
-        targets: &Targets<'_>,
+        targets: &Targets<'_, R>,
     ) -> LossSums {
         let hidden = self.value(states);
         let projection = self.projection(model);
         let mut logits = self.workspace.logits();
-        let smoothing = targets.smoothing;
-        let words = targets.words;
         let sums =
-            kernels::smoothed_cross_entropy(&mut logits, &hidden, words, &projection, smoothing);
+            kernels::smoothed_cross_entropy(&mut logits, &hidden, &targets.loss, &projection);
         loss_sums(sums, targets)
     }
 
@@ -125,7 +123,7 @@ impl<R: Real> Tape<'_, R> {
         &self,
         model: &Model<Tracked>,
         states: Variable,
-        targets: &Targets<'_>,
+        targets: &Targets<'_, R>,
         gradients: &mut Gradients<R>,
     ) -> LossSums {
         let hidden = self.value(states);
@@ -143,9 +141,8 @@ impl<R: Real> Tape<'_, R> {
             },
             &mut self.workspace.logits(),
             &hidden,
-            targets.words,
+            &targets.loss,
             &self.projection(model),
-            targets.smoothing,
             targets.gradient_scale,
         );
         gradients.buffers[table] = table_gradient;
@@ -298,12 +295,12 @@ fn two<R>(buffers: &mut [Vec<R>], first: usize, second: usize) -> [&mut [R]; 2] 
     [first.as_mut_slice(), second.as_mut_slice()]
 }
 
-fn loss_sums(sums: kernels::CrossEntropySums, targets: &Targets<'_>) -> LossSums {
+fn loss_sums<R>(sums: kernels::CrossEntropySums, targets: &Targets<'_, R>) -> LossSums {
     LossSums {
         smoothed: sums.loss,
         negative_log_likelihood: sums.negative_log_likelihood,
         correct: sums.correct as u64,
-        tokens: targets.words.len() as u64,
+        tokens: targets.loss.words.len() as u64,
     }
 }
 

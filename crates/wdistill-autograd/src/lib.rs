@@ -7,6 +7,7 @@
 //!
 //! ```
 //! use wdistill_autograd::{DropoutSource, Gradients, Targets, Tape, Workspace};
+//! use wdistill_kernels::LossTargets;
 //! use wdistill_model::{Architecture, Config, DecoderState, Model, Tokens, Vocabularies};
 //!
 //! let architecture = Architecture::preset("transformer-nano")?;
@@ -19,7 +20,8 @@
 //! let mut state = DecoderState::new(&model.config);
 //! let states = tracked.decode(&tape, &target, target.spans(), &encoded, &mut state);
 //! let mut gradients = Gradients::zeros(&model.weights);
-//! let targets = Targets { words: &[3, 4, 0], smoothing: 0.1, gradient_scale: 1.0 / 3.0 };
+//! let loss = LossTargets { words: &[3, 4, 0], smoothing: 0.1, teacher: None };
+//! let targets = Targets { loss, gradient_scale: 1.0 / 3.0 };
 //! let loss = tape.backward(&tracked, states, &targets, &mut gradients);
 //! assert_eq!(loss.tokens, 3);
 //! assert!(gradients.norm() > 0.0);

@@ -67,8 +67,15 @@ impl<R: Real> Workspace<R> {
         gradients.buffers.into_iter().for_each(|buffer| self.give(buffer));
     }
 
+    /// A copy of some numbers, in a free buffer.
+    pub fn copy_of(&self, numbers: &[R]) -> Vec<R> {
+        let mut buffer = self.take(numbers.len());
+        buffer.copy_from_slice(numbers);
+        buffer
+    }
+
     /// Takes a buffer back.
-    pub(crate) fn give(&self, buffer: Vec<R>) {
+    pub fn give(&self, buffer: Vec<R>) {
         if buffer.capacity() == 0 {
             return;
         }

@@ -1,7 +1,7 @@
 //! Gradients of a whole tiny model, with every kind of dropout on, against central differences.
 
 use wdistill_autograd::{DropoutSource, Gradients, LossSums, Tape, Targets, Workspace};
-use wdistill_kernels::Real;
+use wdistill_kernels::{LossTargets, Real};
 use wdistill_model::{
     Activation, Architecture, Config, DecoderState, Dense, DropoutRates, Embeddings, FinalNorm,
     Model, NormPlacement, OutputBias, Tokens, Vocabularies,
@@ -49,7 +49,8 @@ fn loss<R: Real>(
     let encoded = tracked.encode(&tape, &source);
     let mut state = DecoderState::new(&model.config);
     let states = tracked.decode(&tape, &target, target.spans(), &encoded, &mut state);
-    let targets = Targets { words: &words, smoothing: 0.1, gradient_scale: 1.0 };
+    let right = LossTargets { words: &words, smoothing: 0.1, teacher: None };
+    let targets = Targets { loss: right, gradient_scale: 1.0 };
     match gradients {
         Some(gradients) => tape.backward(&tracked, states, &targets, gradients),
         None => tape.loss(&tracked, states, &targets),

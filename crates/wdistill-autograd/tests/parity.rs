@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use safetensors::{Dtype, SafeTensors};
 use wdistill_autograd::{DropoutSource, Gradients, LossSums, Tape, Targets, Workspace};
+use wdistill_kernels::LossTargets;
 use wdistill_kernels::{AdamSettings, adam_step};
 use wdistill_model::reference::{Reference, smoothed_cross_entropy};
 use wdistill_model::tree::{Map, MatrixSpec, VectorSpec};
@@ -110,7 +111,8 @@ fn loss_and_gradients(fixture: &Fixture, model: &Model<Dense<f64>>) -> (LossSums
     let mut state = DecoderState::new(&tracked.config);
     let states = tracked.decode(&tape, &target, target.spans(), &encoded, &mut state);
     let mut gradients = Gradients::zeros(&model.weights);
-    let targets = Targets { words: &words, smoothing: SMOOTHING, gradient_scale };
+    let loss = LossTargets { words: &words, smoothing: SMOOTHING, teacher: None };
+    let targets = Targets { loss, gradient_scale };
     let loss = tape.backward(&tracked, states, &targets, &mut gradients);
     assert_eq!(tape.loss(&tracked, states, &targets), loss);
     (loss, gradients)

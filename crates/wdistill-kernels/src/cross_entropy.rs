@@ -1,9 +1,9 @@
-//! Output projection and label-smoothed cross-entropy, fused so that only a block of logits lives
-//! at a time.
+//! Output projection and cross-entropy against right words and a teacher's distribution, fused so that
+//! only a block of logits lives at a time.
 
 use crate::dispatch::multiversion;
-use crate::elementwise::{row_max, row_sum};
-use crate::parallel::{count_rows, map};
+use crate::elementwise::{row_dot, row_max, row_sum};
+use crate::parallel::{count_rows, map, optional_chunks};
 use crate::{Accumulate, MatrixRef, Real, add_column_sums, add_row, product};
 
 /// The output projection: `logits = x W^T + b`.
@@ -17,10 +17,33 @@ pub struct Projection<'a, R> {
     pub width: usize,
 }
 
+/// The right word of each row, and perhaps what a teacher thinks of all words.
+#[derive(Clone, Copy, Debug)]
+pub struct LossTargets<'a, R> {
+    /// The right words, `[rows]`.
+    pub words: &'a [u32],
+    /// Label smoothing, at least 0 and below 1.
+    pub smoothing: f64,
+    /// The teacher's distribution.
+    pub teacher: Option<TeacherDistribution<'a, R>>,
+}
+
+/// The distribution `q = softmax(states W_tᵀ + b_t)` of a teacher over the same words, learned besides the
+/// right word (word-level knowledge distillation; Kim and Rush, EMNLP 2016, section 3.1).
+#[derive(Clone, Copy, Debug)]
+pub struct TeacherDistribution<'a, R> {
+    /// The teacher's hidden states, `[rows, its width]`.
+    pub states: &'a [R],
+    /// The teacher's output projection, over as many words.
+    pub projection: Projection<'a, R>,
+    /// Weight of the distribution's cross-entropy, from 0 to 1; the right word has the rest.
+    pub weight: f64,
+}
+
 /// Sums over rows, all in natural logarithms.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CrossEntropySums {
-    /// Sum of the label-smoothed losses.
+    /// Sum of the losses: label-smoothed, and mixed with the teacher's cross-entropy if there is one.
     pub loss: f64,
     /// Sum of `-ln p(target)`.
     pub negative_log_likelihood: f64,
@@ -44,76 +67,99 @@ const BLOCK_LOGITS: usize = 1 << 21;
 const LEAST_ROWS: usize = 32;
 const MOST_ROWS: usize = 512;
 
-/// Label-smoothed cross-entropy of `x [rows, width]` against `targets [rows]`, without gradients.
+/// Cross-entropy of `x [rows, width]` against its targets, without gradients.
 ///
-/// With `V` words, `e = smoothing` and `e_i = e / (V - 1)`, the loss of a row is
-/// `(1 - e - e_i) * -ln p(target) + e_i * sum_j -ln p(j)`, as in fairseq's
-/// `label_smoothed_cross_entropy`. `scratch` holds the logits of a block of rows; keeping it between
-/// calls saves the allocation.
+/// With `V` words, `e = smoothing` and `e_i = e / (V - 1)`, the label-smoothed loss of a row is
+/// `s = (1 - e - e_i) * -ln p(target) + e_i * sum_j -ln p(j)`, as in fairseq's
+/// `label_smoothed_cross_entropy`. With a teacher's distribution `q` of weight `w` the loss is
+/// `(1 - w) s + w sum_j q(j) * -ln p(j)`. `scratch` holds the logits of a block of rows; keeping it
+/// between calls saves the allocation.
 pub fn smoothed_cross_entropy<R: Real>(
     scratch: &mut Vec<R>,
     x: &[R],
-    targets: &[u32],
+    targets: &LossTargets<'_, R>,
     projection: &Projection<'_, R>,
-    smoothing: f64,
 ) -> CrossEntropySums {
-    run(None, scratch, x, targets, projection, smoothing, None)
+    run(None, scratch, x, targets, projection, None)
 }
 
-/// [`smoothed_cross_entropy`] and the gradients of `factor` times the sum of the losses.
+/// [`smoothed_cross_entropy`] and the gradients of `factor` times the sum of the losses; the teacher is
+/// frozen.
 pub fn smoothed_cross_entropy_with_gradients<R: Real>(
     gradients: CrossEntropyGradients<'_, R>,
     scratch: &mut Vec<R>,
     x: &[R],
-    targets: &[u32],
+    targets: &LossTargets<'_, R>,
     projection: &Projection<'_, R>,
-    smoothing: f64,
     factor: f64,
 ) -> CrossEntropySums {
-    run(Some(gradients), scratch, x, targets, projection, smoothing, Some(R::from_f64(factor)))
+    run(Some(gradients), scratch, x, targets, projection, Some(R::from_f64(factor)))
 }
 
-/// Shared smoothing constants of all rows.
+/// Weights of the parts of every row's loss.
 #[derive(Clone, Copy)]
-struct Smoothing {
-    /// Weight of the target's loss, `1 - e - e_i`.
+struct Weights {
+    /// Of the target's `-ln p`: `(1 - w)(1 - e - e_i)`.
     target: f64,
-    /// Weight of every word's loss, `e_i`.
+    /// Of every word's: `(1 - w) e_i`.
     every: f64,
+    /// Of the teacher's cross-entropy: `w`.
+    teacher: f64,
+}
+
+impl<R: Real> Projection<'_, R> {
+    /// `logits = x W^T + b`.
+    fn logits(&self, logits: &mut [R], x: MatrixRef<'_, R>) {
+        let table = MatrixRef::new(self.table, self.table.len() / self.width, self.width);
+        product(logits, Accumulate::Overwrite, x, table.transposed());
+        if let Some(bias) = self.bias {
+            add_row(logits, bias);
+        }
+    }
 }
 
 fn run<R: Real>(
     mut gradients: Option<CrossEntropyGradients<'_, R>>,
     scratch: &mut Vec<R>,
     x: &[R],
-    targets: &[u32],
+    targets: &LossTargets<'_, R>,
     projection: &Projection<'_, R>,
-    smoothing: f64,
     factor: Option<R>,
 ) -> CrossEntropySums {
     let width = projection.width;
-    let vocabulary = check(gradients.as_ref(), x, targets, projection, smoothing);
-    let every = smoothing / (vocabulary - 1) as f64;
-    let smoothing = Smoothing { target: 1.0 - smoothing - every, every };
+    let vocabulary = check(gradients.as_ref(), x, targets, projection);
+    let every = targets.smoothing / (vocabulary - 1) as f64;
+    let teacher = targets.teacher.map_or(0.0, |teacher| teacher.weight);
+    let weights = Weights {
+        target: (1.0 - teacher) * (1.0 - targets.smoothing - every),
+        every: (1.0 - teacher) * every,
+        teacher,
+    };
     let block = (BLOCK_LOGITS / vocabulary).clamp(LEAST_ROWS, MOST_ROWS);
-    let largest = block.min(targets.len()) * vocabulary;
-    if scratch.len() < largest {
-        scratch.resize(largest, R::ZERO);
+    let largest = block.min(targets.words.len()) * vocabulary;
+    let needed = if targets.teacher.is_some() { 2 * largest } else { largest };
+    if scratch.len() < needed {
+        scratch.resize(needed, R::ZERO);
     }
+    let (logits, teacher_logits) = scratch.split_at_mut(largest);
     let table = MatrixRef::new(projection.table, vocabulary, width);
     let mut sums = CrossEntropySums::default();
-    for (index, targets) in targets.chunks(block).enumerate() {
-        let rows = index * block..index * block + targets.len();
+    for (index, words) in targets.words.chunks(block).enumerate() {
+        let rows = index * block..index * block + words.len();
         let range = rows.start * width..rows.end * width;
-        let x = MatrixRef::new(&x[range.clone()], targets.len(), width);
-        let logits = &mut scratch[..targets.len() * vocabulary];
-        product(logits, Accumulate::Overwrite, x, table.transposed());
-        if let Some(bias) = projection.bias {
-            add_row(logits, bias);
-        }
-        add_losses(&mut sums, logits, targets, vocabulary, smoothing, factor);
+        let x = MatrixRef::new(&x[range.clone()], words.len(), width);
+        let logits = &mut logits[..words.len() * vocabulary];
+        projection.logits(logits, x);
+        let teacher_logits = targets.teacher.map(|teacher| {
+            let width = teacher.projection.width;
+            let states = &teacher.states[rows.start * width..rows.end * width];
+            let teacher_logits = &mut teacher_logits[..words.len() * vocabulary];
+            teacher.projection.logits(teacher_logits, MatrixRef::new(states, words.len(), width));
+            teacher_logits
+        });
+        add_losses(&mut sums, logits, teacher_logits, words, vocabulary, weights, factor);
         if let Some(gradients) = &mut gradients {
-            let dlogits = MatrixRef::new(logits, targets.len(), vocabulary);
+            let dlogits = MatrixRef::new(logits, words.len(), vocabulary);
             product(&mut gradients.input[range], Accumulate::Overwrite, dlogits, table);
             if let Some(dtable) = &mut gradients.table {
                 product(dtable, Accumulate::Add, dlogits.transposed(), x);
@@ -130,20 +176,18 @@ fn run<R: Real>(
 fn check<R: Real>(
     gradients: Option<&CrossEntropyGradients<'_, R>>,
     x: &[R],
-    targets: &[u32],
+    targets: &LossTargets<'_, R>,
     projection: &Projection<'_, R>,
-    smoothing: f64,
 ) -> usize {
-    let width = projection.width;
-    assert!(width > 0, "cross-entropy: hidden states of width 0");
-    assert!((0.0..1.0).contains(&smoothing), "label smoothing {smoothing} is not in [0, 1)");
-    let vocabulary = count_rows("cross-entropy table", projection.table.len(), width);
-    assert!(vocabulary > 1, "cross-entropy: a vocabulary of {vocabulary} words");
-    assert_eq!(x.len(), targets.len() * width, "cross-entropy: length of x");
-    if let Some(bias) = projection.bias {
-        assert_eq!(bias.len(), vocabulary, "cross-entropy: length of the bias");
+    let LossTargets { words, smoothing, teacher } = targets;
+    assert!((0.0..1.0).contains(smoothing), "label smoothing {smoothing} is not in [0, 1)");
+    let vocabulary = projection.check(x, words.len());
+    if let Some(TeacherDistribution { states, projection, weight }) = teacher {
+        assert!((0.0..=1.0).contains(weight), "weight {weight} of the teacher is not in [0, 1]");
+        let found = projection.check(states, words.len());
+        assert_eq!(found, vocabulary, "cross-entropy: the teacher's vocabulary");
     }
-    if let Some(target) = targets.iter().find(|target| **target as usize >= vocabulary) {
+    if let Some(target) = words.iter().find(|target| **target as usize >= vocabulary) {
         panic!("cross-entropy: target {target} in a vocabulary of {vocabulary} words");
     }
     if let Some(gradients) = gradients {
@@ -152,19 +196,37 @@ fn check<R: Real>(
     vocabulary
 }
 
-/// Adds the losses of a block of rows and, given a factor, turns its logits into their gradients.
+impl<R: Real> Projection<'_, R> {
+    /// Checks the shapes against `rows` rows and returns the size of the vocabulary.
+    fn check(&self, x: &[R], rows: usize) -> usize {
+        assert!(self.width > 0, "cross-entropy: hidden states of width 0");
+        let vocabulary = count_rows("cross-entropy table", self.table.len(), self.width);
+        assert!(vocabulary > 1, "cross-entropy: a vocabulary of {vocabulary} words");
+        assert_eq!(x.len(), rows * self.width, "cross-entropy: length of x");
+        if let Some(bias) = self.bias {
+            assert_eq!(bias.len(), vocabulary, "cross-entropy: length of the bias");
+        }
+        vocabulary
+    }
+}
+
+/// Adds the losses of a block of rows and, given a factor, turns its logits into their gradients. The
+/// teacher's logits become its probabilities.
 fn add_losses<R: Real>(
     sums: &mut CrossEntropySums,
     logits: &mut [R],
-    targets: &[u32],
+    teacher_logits: Option<&mut [R]>,
+    words: &[u32],
     vocabulary: usize,
-    smoothing: Smoothing,
+    weights: Weights,
     factor: Option<R>,
 ) {
     let total = logits.len();
-    let rows = logits.chunks_exact_mut(vocabulary).zip(targets);
-    let losses =
-        map(total, rows, |(logits, target)| row_loss(logits, *target as usize, smoothing, factor));
+    let teacher_rows = optional_chunks(teacher_logits, vocabulary);
+    let rows = logits.chunks_exact_mut(vocabulary).zip(teacher_rows).zip(words);
+    let losses = map(total, rows, |((logits, teacher), word)| {
+        row_loss(logits, teacher, *word as usize, weights, factor)
+    });
     for (loss, negative_log_likelihood, is_correct) in losses {
         sums.loss += loss;
         sums.negative_log_likelihood += negative_log_likelihood;
@@ -174,11 +236,14 @@ fn add_losses<R: Real>(
 
 multiversion! {
     /// Loss, negative log-likelihood and correctness of one row. Given a factor, the logits become
-    /// their gradients, `factor * (p - e_i - (1 - e - e_i) [j = target])`.
+    /// their gradients: with `w` the weights,
+    /// `factor * ((w_target + V w_every + w_teacher) p - w_every - w_target [j = target] - w_teacher q)`,
+    /// where the first bracket is 1.
     fn row_loss<R: Real>(
         logits: &mut [R],
+        teacher: Option<&mut [R]>,
         target: usize,
-        smoothing: Smoothing,
+        weights: Weights,
         factor: Option<R>,
     ) -> (f64, f64, bool) {
         let largest = row_max(logits);
@@ -186,6 +251,12 @@ multiversion! {
         let is_correct =
             target_logit == largest && !logits[..target].contains(&largest);
         let logit_sum = row_sum(logits).to_f64();
+        let mut expected_logit = 0.0;
+        let mut teacher = teacher;
+        if let Some(teacher) = &mut teacher {
+            crate::decode::softmax_row::<I, R>(teacher);
+            expected_logit = row_dot::<I, R>(teacher, logits).to_f64();
+        }
         for logit in logits.iter_mut() {
             *logit = (*logit - largest).exp::<I>();
         }
@@ -193,14 +264,23 @@ multiversion! {
         let log_sum = largest.to_f64() + sum.to_f64().ln();
         let negative_log_likelihood = log_sum - target_logit.to_f64();
         let every = logits.len() as f64 * log_sum - logit_sum;
-        let loss = smoothing.target * negative_log_likelihood + smoothing.every * every;
+        let mut loss = weights.target * negative_log_likelihood + weights.every * every;
+        if teacher.is_some() {
+            loss += weights.teacher * (log_sum - expected_logit);
+        }
         if let Some(factor) = factor {
             let share = factor / sum;
-            let shift = -factor * R::from_f64(smoothing.every);
+            let shift = -factor * R::from_f64(weights.every);
             for value in logits.iter_mut() {
                 *value = I::multiply_add(*value, share, shift);
             }
-            logits[target] -= factor * R::from_f64(smoothing.target);
+            logits[target] -= factor * R::from_f64(weights.target);
+            if let Some(teacher) = teacher {
+                let pull = -factor * R::from_f64(weights.teacher);
+                for (value, probability) in logits.iter_mut().zip(teacher.iter()) {
+                    *value = I::multiply_add(pull, *probability, *value);
+                }
+            }
         }
         (loss, negative_log_likelihood, is_correct)
     }

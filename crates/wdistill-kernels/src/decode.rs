@@ -1,7 +1,7 @@
 //! Helpers of decoding.
 
 use crate::Real;
-use crate::dispatch::multiversion;
+use crate::dispatch::{Instructions, multiversion};
 use crate::elementwise::{row_max, row_sum};
 use crate::parallel::{count_rows, for_each, rows_per_piece};
 
@@ -53,6 +53,19 @@ fn insert<R: Real>(best: &mut [R], columns: &mut [u32], filled: usize, value: R,
     columns[rank] = column as u32;
 }
 
+/// `e^(x_j) / sum_i e^(x_i)` of one row, in place.
+#[inline(always)]
+pub(crate) fn softmax_row<I: Instructions, R: Real>(row: &mut [R]) {
+    let largest = row_max(row);
+    for value in row.iter_mut() {
+        *value = (*value - largest).exp::<I>();
+    }
+    let reciprocal = R::ONE / row_sum(row);
+    for value in row {
+        *value *= reciprocal;
+    }
+}
+
 multiversion! {
     fn log_softmax_rows<R: Real>(values: &mut [R], width: usize) {
         let mut exponentials = vec![R::ZERO; width];
@@ -70,14 +83,7 @@ multiversion! {
 
     fn softmax_rows<R: Real>(values: &mut [R], width: usize) {
         for row in values.chunks_exact_mut(width.max(1)) {
-            let largest = row_max(row);
-            for value in row.iter_mut() {
-                *value = (*value - largest).exp::<I>();
-            }
-            let reciprocal = R::ONE / row_sum(row);
-            for value in row {
-                *value *= reciprocal;
-            }
+            softmax_row::<I, R>(row);
         }
     }
 

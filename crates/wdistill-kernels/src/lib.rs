@@ -35,8 +35,8 @@ pub use attention::{
     attention_forward,
 };
 pub use cross_entropy::{
-    CrossEntropyGradients, CrossEntropySums, Projection, smoothed_cross_entropy,
-    smoothed_cross_entropy_with_gradients,
+    CrossEntropyGradients, CrossEntropySums, LossTargets, Projection, TeacherDistribution,
+    smoothed_cross_entropy, smoothed_cross_entropy_with_gradients,
 };
 pub use decode::{log_softmax, softmax, top_k};
 pub use dispatch::{Fused, Instructions, Separate};

@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use wdistill_model::{Architecture, Config, DropoutRates, Model, Shape, Vocabularies};
 use wdistill_text::EncodedCorpus;
-use wdistill_train::{Batch, DenseModel, Moments, Team, TrainingSettings, optimiser_step, shares};
+use wdistill_train::{
+    Batch, DenseModel, Moments, Team, TrainingSettings, Update, optimiser_step, shares,
+};
 
 fn main() {
     let numbers: Vec<usize> =
@@ -32,7 +34,7 @@ fn main() {
         EncodedCorpus::from_pairs(pairs.iter().map(|(source, target)| (&source[..], &target[..])));
     let all: Vec<usize> = (0..sentences).collect();
     let batch = |share: Vec<usize>| Batch::new(&corpus, &share, &config.vocabularies);
-    let batches = vec![shares(&corpus, &all).into_iter().map(batch).collect()];
+    let batches: Vec<Vec<Batch>> = vec![shares(&corpus, &all).into_iter().map(batch).collect()];
     let mut model = DenseModel(Model::initialise(config, 1));
     let mut moments = Moments::zeros(&mut model);
     let settings = TrainingSettings::default();
@@ -40,7 +42,8 @@ fn main() {
     let mut team = Team::start(threads).expect("threads");
     let mut step = |update: usize| {
         let start = Instant::now();
-        optimiser_step(&mut model, &mut moments, &batches, &mut team, &settings, 1, update as u64);
+        let update = Update { batches: &batches, teacher: None, seed: 1, number: update as u64 };
+        optimiser_step(&mut model, &mut moments, &update, &mut team, &settings);
         start.elapsed().as_secs_f64()
     };
     let mut seconds: Vec<f64> = (1..=warm_up + timed).map(&mut step).collect();

@@ -29,14 +29,14 @@ pub use machine::describe as describe_machine;
 pub use pipeline::{Evaluation, Pipeline, Prepared, RunOptions, Trained, TrainingResult};
 pub use pseudo::{PseudoReport, translate_corpus};
 pub use recipe::{
-    BenchmarkRecipe, DataRecipe, DecodingRecipe, Duplicates, Method, ModelRecipe, Recipe, Resolved,
-    ResolvedSystem, ResolvedTeacher, Sharing, SystemRecipe, TEACHER, TeacherRecipe, TextPair,
-    VocabularyOrigin, VocabularyRecipe, with_changes,
+    BenchmarkRecipe, DataRecipe, DecodingRecipe, Duplicates, Method, ModelRecipe, Pairs, Recipe,
+    Resolved, ResolvedSystem, ResolvedTeacher, Sharing, SystemRecipe, TEACHER, TeacherRecipe,
+    TextPair, VocabularyOrigin, VocabularyRecipe, with_changes,
 };
 pub use settings::{Criterion, Selection, TrainingSettings};
 pub use stage::{Fingerprint, Stages};
 pub use step::{
-    Batch, Clipping, Moments, Pass, SHARES, StepReport, Team, UpdateBatches, optimiser_step,
+    Batch, Clipping, Moments, Pass, SHARES, StepReport, Team, Update, WordTeacher, optimiser_step,
     run_batch, shares,
 };
 pub use trainable::{DenseModel, GeneratedStudent, Trainable};

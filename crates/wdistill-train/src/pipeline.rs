@@ -25,8 +25,8 @@ use crate::error::TrainError;
 use crate::log::{Display, Progress};
 use crate::pseudo::{PseudoReport, translate_corpus, verified_files};
 use crate::recipe::{
-    DecodingRecipe, Method, Recipe, Resolved, ResolvedSystem, ResolvedTeacher, TEACHER, TextPair,
-    VocabularyOrigin, VocabularyRecipe,
+    DecodingRecipe, Method, Pairs, Recipe, Resolved, ResolvedSystem, ResolvedTeacher, TEACHER,
+    TextPair, VocabularyOrigin, VocabularyRecipe,
 };
 use crate::settings::TrainingSettings;
 use crate::stage::{Fingerprint, Stages};
@@ -131,15 +131,6 @@ struct TrainingInputs<'a> {
     from: Option<&'a Fingerprint>,
 }
 
-/// Which pairs a stage learns from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pairs {
-    /// The training text.
-    Original,
-    /// The training text and the teacher's translations.
-    OriginalAndPseudo,
-}
-
 /// One training stage.
 struct TrainingStage<'a> {
     name: &'a str,
@@ -148,6 +139,8 @@ struct TrainingStage<'a> {
     pairs: Pairs,
     data: &'a Fingerprint,
     from: Option<&'a Fingerprint>,
+    /// The teacher's folder, for word-level distillation.
+    teacher: Option<&'a Path>,
 }
 
 impl DecodingRecipe {
@@ -230,7 +223,7 @@ impl Pipeline {
         let mut prepared = self.prepare()?;
         let teacher = self.teacher(&prepared)?;
         let mut trained = vec![teacher.clone()];
-        let learns_from_it = |system: &ResolvedSystem| system.method.pairs() != Pairs::Original;
+        let learns_from_it = |system: &ResolvedSystem| system.pairs == Pairs::OriginalAndPseudo;
         let pseudo = match self.resolved.systems.iter().any(learns_from_it) {
             true => self.pseudo_data(&mut prepared, &teacher)?,
             false => prepared.fingerprint.clone(),
@@ -367,6 +360,7 @@ impl Pipeline {
             pairs: Pairs::Original,
             data: &prepared.fingerprint,
             from: None,
+            teacher: None,
         };
         let (result, fingerprint) = self.train(prepared, &stage, |config, seed| {
             Ok(Box::new(DenseModel(Model::initialise(config, seed))))
@@ -381,7 +375,7 @@ impl Pipeline {
         stage: &TrainingStage<'_>,
         start: impl FnOnce(Config, u64) -> Result<Box<dyn Trainable>, TrainError>,
     ) -> Result<(TrainingResult, Fingerprint), TrainError> {
-        let &TrainingStage { name, architecture, settings, pairs, data, from } = stage;
+        let &TrainingStage { name, architecture, settings, pairs, data, from, teacher } = stage;
         // Stages draw apart: phase 2 must not see the batches and masks of phase 1 again, nor a student
         // start from the teacher's own numbers.
         let seed = Random::named(self.recipe.seed, name).bits();
@@ -406,8 +400,13 @@ impl Pipeline {
                 target_vocabulary: &prepared.vocabularies.target,
                 translator: &translator,
             };
+            let teacher = match teacher {
+                Some(folder) if settings.word_distillation > 0.0 => Some(native::load(folder)?),
+                _ => None,
+            };
             let run = Run {
                 name,
+                teacher: teacher.as_ref(),
                 corpus,
                 pairs: match pairs {
                     Pairs::Original => corpus.part_sizes()[0],
@@ -490,21 +489,29 @@ impl Pipeline {
         system: &ResolvedSystem,
     ) -> Result<Trained, TrainError> {
         let architecture = &self.resolved.student;
-        let pairs = system.method.pairs();
+        let pairs = system.pairs;
+        let word_teacher = (system.method != Method::Scratch).then_some(teacher.model.as_path());
         let data = match pairs {
             Pairs::Original => &prepared.fingerprint,
             Pairs::OriginalAndPseudo => pseudo,
         };
         let mut stages = Vec::new();
-        let mut from = (system.method != Method::Scratch).then(|| teacher.fingerprint.clone());
+        let mut from = word_teacher.map(|_| teacher.fingerprint.clone());
         let generator_name = format!("{}/generator", system.name);
         if let Some(settings) = &system.generator {
             let start = (system.start, from.clone());
             let from_start = Fingerprint::of(&start);
             let name = generator_name.as_str();
             let from_here = Some(&from_start);
-            let stage =
-                TrainingStage { name, architecture, settings, pairs, data, from: from_here };
+            let stage = TrainingStage {
+                name,
+                architecture,
+                settings,
+                pairs,
+                data,
+                from: from_here,
+                teacher: word_teacher,
+            };
             let (result, fingerprint) = self.train(prepared, &stage, |config, seed| {
                 let teacher = native::load(&teacher.model)?;
                 self.warn_of_saturation(&teacher, system.start);
@@ -516,8 +523,15 @@ impl Pipeline {
         }
         let name = format!("{}/student", system.name);
         let (name, settings) = (name.as_str(), &system.training);
-        let stage =
-            TrainingStage { name, architecture, settings, pairs, data, from: from.as_ref() };
+        let stage = TrainingStage {
+            name,
+            architecture,
+            settings,
+            pairs,
+            data,
+            from: from.as_ref(),
+            teacher: word_teacher,
+        };
         let (result, fingerprint) = self.train(prepared, &stage, |config, seed| {
             let model = match system.method {
                 Method::Scratch | Method::Kd => Model::initialise(config, seed),
@@ -529,10 +543,7 @@ impl Pipeline {
         stages.push((name.to_string(), result));
         Ok(Trained {
             name: system.name.clone(),
-            description: match (system.method, system.start) {
-                (Method::Wd, Start::Cut) => "weight distillation, cut start".to_string(),
-                (method, _) => method.description().to_string(),
-            },
+            description: description(system),
             model: self.path(name).join("model"),
             fingerprint,
             stages,
@@ -638,13 +649,21 @@ impl Pipeline {
     }
 }
 
-impl Method {
-    fn pairs(self) -> Pairs {
-        match self {
-            Method::Scratch => Pairs::Original,
-            Method::Kd | Method::Cut | Method::Wd => Pairs::OriginalAndPseudo,
-        }
+/// What a system is, in a few words.
+fn description(system: &ResolvedSystem) -> String {
+    let mut parts = vec![match (system.method, system.start) {
+        (Method::Wd, Start::Cut) => "weight distillation, cut start",
+        (method, _) => method.description(),
+    }];
+    if system.method != Method::Scratch {
+        let sequence_level = system.pairs == Pairs::OriginalAndPseudo;
+        parts.extend(sequence_level.then_some("sequence-level distillation"));
+        let phases = [Some(&system.training), system.generator.as_ref()];
+        let learns_words = |settings: &TrainingSettings| settings.word_distillation > 0.0;
+        let word_level = phases.into_iter().flatten().any(learns_words);
+        parts.extend(word_level.then_some("word-level distillation"));
     }
+    parts.join(", ")
 }
 
 /// A lock that the system gives up when the process ends, however it ends.

@@ -187,7 +187,7 @@ impl Default for DecodingRecipe {
 pub enum Method {
     /// Random start, original pairs only: no teacher.
     Scratch,
-    /// Random start, original and pseudo pairs: sequence-level knowledge distillation.
+    /// Random start, original and pseudo pairs: knowledge distillation.
     Kd,
     /// The teacher cut down, then as `kd`.
     Cut,
@@ -200,11 +200,21 @@ impl Method {
     pub fn description(self) -> &'static str {
         match self {
             Method::Scratch => "random start, original pairs",
-            Method::Kd => "random start, sequence-level distillation",
-            Method::Cut => "teacher cut down, sequence-level distillation",
+            Method::Kd => "random start",
+            Method::Cut => "teacher cut down",
             Method::Wd => "weight distillation",
         }
     }
+}
+
+/// Which pairs a system learns from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pairs {
+    /// The training text.
+    Original,
+    /// The training text and the teacher's translations of it (sequence-level distillation).
+    OriginalAndPseudo,
 }
 
 /// A student to be trained and compared.
@@ -219,6 +229,9 @@ pub struct SystemRecipe {
     /// Start of the generator's factors, for `wd`; the paper's by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Start>,
+    /// Which pairs it learns from; by default the pseudo pairs too, except for `scratch`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<Pairs>,
     /// Phase 1 of `wd`: changes to the student's training settings; its `updates` are part of the
     /// student's, not added to them.
     #[serde(default, skip_serializing_if = "Table::is_empty")]

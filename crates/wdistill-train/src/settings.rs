@@ -46,6 +46,9 @@ pub struct TrainingSettings {
     pub adam_epsilon: f64,
     /// Probability mass spread over wrong words.
     pub label_smoothing: f64,
+    /// Weight of the teacher's distribution over words in a student's loss, from 0 (off) to 1; the right
+    /// words have the rest (word-level knowledge distillation).
+    pub word_distillation: f64,
     /// Longest gradient, as a Euclidean norm over all parameters; 0 for no limit.
     pub clip_norm: f64,
     /// Updates between lines of the log.
@@ -78,6 +81,7 @@ impl Default for TrainingSettings {
             adam_betas: [0.9, 0.98],
             adam_epsilon: 1e-9,
             label_smoothing: 0.1,
+            word_distillation: 0.0,
             clip_norm: 0.0,
             log_every: 50,
             validate_every: 1000,
@@ -126,6 +130,10 @@ impl TrainingSettings {
             if !(value > 0.0 && value.is_finite()) {
                 problems.push(format!("{name} is {value}, expected more than 0"));
             }
+        }
+        if !(0.0..=1.0).contains(&self.word_distillation) {
+            let found = self.word_distillation;
+            problems.push(format!("word_distillation is {found}, expected 0 <= value <= 1"));
         }
         if !(self.clip_norm >= 0.0 && self.clip_norm.is_finite()) {
             problems.push(format!("clip_norm is {}, expected 0 or more", self.clip_norm));

@@ -1,7 +1,11 @@
 //! One optimiser step.
 
-use wdistill_autograd::{DropoutSource, Gradients, LossSums, Tape, Targets, Workspace};
-use wdistill_kernels::{AdamSettings, Workers, adam_step};
+use wdistill_autograd::{
+    DropoutSource, Gradients, LossSums, Tape, Targets, Tracked, Variable, Workspace,
+};
+use wdistill_kernels::{
+    AdamSettings, LossTargets, Projection, TeacherDistribution, Workers, adam_step,
+};
 use wdistill_model::{DecoderState, Dense, Model, Tokens, Vocabularies};
 use wdistill_text::EncodedCorpus;
 
@@ -101,10 +105,39 @@ impl Batch {
     }
 }
 
+/// A model whose distribution over words is learned (word-level knowledge distillation).
+#[derive(Clone, Copy)]
+pub struct WordTeacher<'a> {
+    /// It reads the same vocabularies; it never drops and is not trained.
+    pub model: &'a Model<Dense<f32>>,
+    /// Weight of its cross-entropy, from 0 to 1; the right words have the rest.
+    pub weight: f64,
+}
+
+impl WordTeacher<'_> {
+    /// Its hidden states for a batch, `[target tokens, width]`, in a buffer of the workspace.
+    fn states(&self, workspace: &Workspace<f32>, batch: &Batch) -> Vec<f32> {
+        let (tape, tracked) = Tape::record(self.model, workspace, DropoutSource::NONE);
+        let states = decode(&tape, &tracked, batch);
+        workspace.copy_of(&tape.value(states))
+    }
+
+    /// Its output projection, and so its distribution.
+    fn distribution<'s>(&'s self, states: &'s [f32]) -> TeacherDistribution<'s, f32> {
+        let embeddings = &self.model.weights.embeddings;
+        let table = embeddings.output_table();
+        let bias = embeddings.output_bias.as_deref();
+        let projection = Projection { table: table.data(), bias, width: table.columns() };
+        TeacherDistribution { states, projection, weight: self.weight }
+    }
+}
+
 /// What to do with the loss.
 pub enum Pass<'a> {
     /// Training: dropout, and gradients times a factor added to a place.
     Train {
+        /// Whose distribution is learned besides the right words.
+        teacher: Option<WordTeacher<'a>>,
         /// Dropout of this batch.
         dropout: DropoutSource,
         /// Factor on the gradients.
@@ -128,17 +161,37 @@ pub fn run_batch(
         Pass::Train { dropout, .. } => *dropout,
         Pass::Validate => DropoutSource::NONE,
     };
-    let (tape, tracked) = Tape::record(model, workspace, dropout);
-    let encoded = tracked.encode(&tape, &batch.source);
-    let mut state = DecoderState::new(&model.config);
-    let states = tracked.decode(&tape, &batch.target, batch.target.spans(), &encoded, &mut state);
-    let targets = |gradient_scale| Targets { words: &batch.words, smoothing, gradient_scale };
-    match pass {
-        Pass::Train { gradient_scale, gradients, .. } => {
-            tape.backward(&tracked, states, &targets(gradient_scale), gradients)
+    // Before the student's pass, so that its tape can use the same memory.
+    let teacher = match &pass {
+        Pass::Train { teacher: Some(teacher), .. } => {
+            Some((*teacher, teacher.states(workspace, batch)))
         }
-        Pass::Validate => tape.loss(&tracked, states, &targets(1.0)),
+        _ => None,
+    };
+    let (tape, tracked) = Tape::record(model, workspace, dropout);
+    let states = decode(&tape, &tracked, batch);
+    let loss = LossTargets {
+        words: &batch.words,
+        smoothing,
+        teacher: teacher.as_ref().map(|(teacher, states)| teacher.distribution(states)),
+    };
+    let sums = match pass {
+        Pass::Train { gradient_scale, gradients, .. } => {
+            tape.backward(&tracked, states, &Targets { loss, gradient_scale }, gradients)
+        }
+        Pass::Validate => tape.loss(&tracked, states, &Targets { loss, gradient_scale: 1.0 }),
+    };
+    if let Some((_, states)) = teacher {
+        workspace.give(states);
     }
+    sums
+}
+
+/// The decoder's output for a batch.
+fn decode(tape: &Tape<'_, f32>, model: &Model<Tracked>, batch: &Batch) -> Variable {
+    let encoded = model.encode(tape, &batch.source);
+    let mut state = DecoderState::new(&model.config);
+    model.decode(tape, &batch.target, batch.target.spans(), &encoded, &mut state)
 }
 
 /// Adam's moments, in the order of the parameters.
@@ -182,40 +235,32 @@ pub enum Clipping {
     Clipped,
 }
 
-/// What one update learns from: batches, each in shares.
-pub type UpdateBatches = Vec<Vec<Batch>>;
+/// What one update learns from.
+pub struct Update<'a> {
+    /// Batches, each in shares.
+    pub batches: &'a [Vec<Batch>],
+    /// Whose distribution is learned besides the right words.
+    pub teacher: Option<WordTeacher<'a>>,
+    /// Decides the dropout, together with the number.
+    pub seed: u64,
+    /// Counted from 1.
+    pub number: u64,
+}
 
 /// One update from some batches: gradients of the mean loss a token, clipped, then Adam.
 ///
 /// `g = (1 / tokens) * sum over batches and shares of d loss / d weights`, times
 /// `min(1, clip_norm / |g|)`. Each share runs forward and backward on its own; their gradients are added
-/// in the order of the shares. `update` counts from 1; it and `seed` decide the dropout.
+/// in the order of the shares.
 pub fn optimiser_step(
     trainable: &mut dyn Trainable,
     moments: &mut Moments,
-    batches: &UpdateBatches,
+    update: &Update<'_>,
     team: &mut Team,
     settings: &TrainingSettings,
-    seed: u64,
-    update: u64,
 ) -> StepReport {
-    let tokens: usize = batches.iter().flatten().map(Batch::tokens).sum();
-    let (mut gradients, loss) = gradients(
-        trainable.model(),
-        batches,
-        team,
-        settings.label_smoothing,
-        1.0 / tokens as f64,
-        seed,
-        update,
-    );
-    let gradients = {
-        let sum = gradients.remove(0);
-        gradients.into_iter().zip(&team.workspaces[1..]).for_each(|(rest, workspace)| {
-            workspace.give_back(rest);
-        });
-        trainable.parameter_gradients(sum)
-    };
+    let (sum, loss) = gradients(trainable.model(), update, team, settings.label_smoothing);
+    let gradients = trainable.parameter_gradients(sum);
     let gradient_norm = gradients.norm();
     let clipping = match settings.clip_norm > 0.0 && gradient_norm > settings.clip_norm {
         true => Clipping::Clipped,
@@ -228,12 +273,12 @@ pub fn optimiser_step(
     if gradient_norm.is_finite() {
         let [beta1, beta2] = settings.adam_betas;
         let adam = AdamSettings { beta1, beta2, epsilon: settings.adam_epsilon };
-        let rate = settings.learning_rate_at(update);
+        let rate = settings.learning_rate_at(update.number);
         let moments = moments.first.iter_mut().zip(&mut moments.second).zip(&gradients.buffers);
         for ((_, slice), ((first, second), gradient)) in
             trainable.parameters_mut().into_iter().zip(moments)
         {
-            adam_step(slice, first, second, gradient, &adam, rate, update, factor);
+            adam_step(slice, first, second, gradient, &adam, rate, update.number, factor);
         }
         trainable.refresh();
     }
@@ -241,38 +286,35 @@ pub fn optimiser_step(
     StepReport { loss, gradient_norm, clipping }
 }
 
-/// Gradients of the weights, the sum in the first place, and the loss.
+/// Gradients of the mean loss a token with respect to the weights, and the loss.
 fn gradients(
     model: &Model<Dense<f32>>,
-    batches: &UpdateBatches,
+    update: &Update<'_>,
     team: &mut Team,
     smoothing: f64,
-    gradient_scale: f64,
-    seed: u64,
-    update: u64,
-) -> (Vec<Gradients<f32>>, LossSums) {
+) -> (Gradients<f32>, LossSums) {
+    let &Update { batches, teacher, seed, number } = update;
+    let tokens: usize = batches.iter().flatten().map(Batch::tokens).sum();
+    let gradient_scale = 1.0 / tokens as f64;
     let rates = model.config.architecture.dropout;
-    let shares: Vec<usize> = (0..SHARES).collect();
-    let done = team.run(shares, |workspace, share| {
+    let mut done = team.run((0..SHARES).collect(), |workspace, share: usize| {
         let mut gradients = workspace.gradients(&model.weights);
         let mut loss = LossSums::default();
         for (index, batch) in batches.iter().enumerate() {
             let Some(batch) = batch.get(share) else { continue };
-            let step =
-                (update * batches.len() as u64 + index as u64) * SHARES as u64 + share as u64;
-            let dropout = DropoutSource { rates, seed, step };
-            let pass = Pass::Train { dropout, gradient_scale, gradients: &mut gradients };
+            let place = (number * batches.len() as u64 + index as u64) * SHARES as u64;
+            let dropout = DropoutSource { rates, seed, step: place + share as u64 };
+            let gradients = &mut gradients;
+            let pass = Pass::Train { teacher, dropout, gradient_scale, gradients };
             loss += run_batch(model, workspace, batch, smoothing, pass);
         }
         (gradients, loss)
     });
-    let mut loss = LossSums::default();
-    let mut all = Vec::with_capacity(SHARES);
-    for (gradients, sums) in done {
-        all.push(gradients);
+    let (mut sum, mut loss) = done.remove(0);
+    for ((gradients, sums), workspace) in done.into_iter().zip(&team.workspaces[1..]) {
+        sum.add(&gradients);
         loss += sums;
+        workspace.give_back(gradients);
     }
-    let (sum, others) = all.split_first_mut().expect("there are shares");
-    others.iter().for_each(|other| sum.add(other));
-    (all, loss)
+    (sum, loss)
 }

@@ -12,7 +12,7 @@ use crate::error::TrainError;
 use crate::log::{Display, Event, MetricsLog, Progress, TrainingEvent, ValidationEvent, in_words};
 use crate::settings::{Criterion, Selection, TrainingSettings};
 use crate::step::{
-    Batch, Clipping, Moments, StepReport, Team, UpdateBatches, optimiser_step, shares,
+    Batch, Clipping, Moments, StepReport, Team, Update, WordTeacher, optimiser_step, shares,
 };
 use crate::trainable::Trainable;
 use crate::validation::Validator;
@@ -28,6 +28,9 @@ pub struct Run<'a> {
     pub corpus: &'a EncodedCorpus,
     /// How many of its pairs, from the first, to learn from.
     pub pairs: usize,
+    /// Whose distribution over words is learned besides the right words, if the settings give that a
+    /// weight.
+    pub teacher: Option<&'a Model<Dense<f32>>>,
     /// What judges it.
     pub validator: &'a Validator<'a>,
     /// Settings.
@@ -102,7 +105,10 @@ impl Run<'_> {
     /// [`TrainError::Settings`], [`TrainError::Checkpoint`] if the folder holds another run,
     /// [`TrainError::Diverged`], or what reading and writing can bring.
     pub fn train(&self, trainable: &mut dyn Trainable) -> Result<Outcome, TrainError> {
-        let problems = self.settings.problems();
+        let mut problems = self.settings.problems();
+        if (self.settings.word_distillation > 0.0) != self.teacher.is_some() {
+            problems.push("word_distillation needs a teacher, and a teacher needs it".to_string());
+        }
         if !problems.is_empty() {
             let place = format!("training settings of {}", self.name);
             return Err(TrainError::Settings { place, problems });
@@ -201,19 +207,18 @@ impl<'a> Loop<'a> {
         let vocabularies = trainable.model().config.vocabularies;
         let corpus = self.run.corpus;
         let batch = |pairs: Vec<usize>| Batch::new(corpus, &pairs, &vocabularies);
-        let batches: UpdateBatches = (0..self.settings().accumulation)
+        let batches: Vec<Vec<Batch>> = (0..self.settings().accumulation)
             .map(|_| shares(corpus, &self.order.next_batch()).into_iter().map(batch).collect())
             .collect();
         let update = self.state.updates + 1;
-        let report = optimiser_step(
-            trainable,
-            &mut self.moments,
-            &batches,
-            &mut self.team,
-            self.run.settings,
-            self.run.seed,
-            update,
-        );
+        let teacher = self
+            .run
+            .teacher
+            .map(|model| WordTeacher { model, weight: self.settings().word_distillation });
+        let described = Update { batches: &batches, teacher, seed: self.run.seed, number: update };
+        let settings = self.settings();
+        let report =
+            optimiser_step(trainable, &mut self.moments, &described, &mut self.team, settings);
         let StepReport { loss, gradient_norm, clipping } = report;
         if !(loss.mean().is_finite() && gradient_norm.is_finite()) {
             return Err(TrainError::Diverged { update, loss: loss.mean(), gradient_norm });

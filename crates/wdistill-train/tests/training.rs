@@ -9,8 +9,8 @@ use wdistill_runtime::TranslatorOptions;
 use wdistill_text::{EncodedCorpus, SubwordModel, Vocabulary, VocabularySettings};
 use wdistill_train::{
     Batch, Clipping, Criterion, DenseModel, Display, Ended, Event, Moments, Outcome, Run,
-    Selection, StepReport, Team, TrainError, Trainable, TrainingSettings, UpdateBatches, Validator,
-    optimiser_step, read_events, shares,
+    Selection, StepReport, Team, TrainError, Trainable, TrainingSettings, Update, Validator,
+    WordTeacher, optimiser_step, read_events, shares,
 };
 
 /// Sentences that are translated by themselves, and what is learned from them.
@@ -63,6 +63,7 @@ impl Task {
             name: "test",
             corpus: &self.corpus,
             pairs: self.corpus.len(),
+            teacher: None,
             validator: &validator,
             settings,
             seed: 5,
@@ -106,14 +107,18 @@ fn slices(model: &Model<Dense<f32>>) -> Vec<Vec<f32>> {
     model.weights.slices().into_iter().map(|(_, slice)| slice.to_vec()).collect()
 }
 
+fn update(batches: &[Vec<Batch>], number: u64) -> Update<'_> {
+    Update { batches, teacher: None, seed: 1, number }
+}
+
 fn step(
     model: &mut DenseModel,
-    batches: &UpdateBatches,
+    batches: &[Vec<Batch>],
     settings: &TrainingSettings,
 ) -> (StepReport, Moments) {
     let mut moments = Moments::zeros(model);
     let mut team = Team::start(2).unwrap();
-    let report = optimiser_step(model, &mut moments, batches, &mut team, settings, 1, 1);
+    let report = optimiser_step(model, &mut moments, &update(batches, 1), &mut team, settings);
     (report, moments)
 }
 
@@ -250,9 +255,10 @@ fn the_number_of_threads_does_not_change_a_bit() {
             let batches = vec![task.batch(&model, 0..30)];
             let mut moments = Moments::zeros(&mut model);
             let mut team = Team::start(threads).unwrap();
-            for update in 1..4 {
+            for number in 1..4 {
                 let settings = settings();
-                optimiser_step(&mut model, &mut moments, &batches, &mut team, &settings, 1, update);
+                let update = self::update(&batches, number);
+                optimiser_step(&mut model, &mut moments, &update, &mut team, &settings);
             }
             slices(model.model())
         })
@@ -260,4 +266,24 @@ fn the_number_of_threads_does_not_change_a_bit() {
     let one = after(1);
     assert!(one == after(2));
     assert!(one == after(5));
+}
+
+/// A student that already is its teacher has nothing to learn from the teacher's distribution: with all the
+/// weight on it, the gradient vanishes.
+#[test]
+fn a_student_that_is_its_teacher_learns_nothing_from_it() {
+    let task = Task::new();
+    let teacher = task.model();
+    let batches = vec![task.batch(&teacher, 0..30)];
+    let norm = |weight: f64| {
+        let mut student = task.model();
+        let teacher = Some(WordTeacher { model: teacher.model(), weight });
+        let update = Update { teacher, ..update(&batches, 1) };
+        let mut moments = Moments::zeros(&mut student);
+        let mut team = Team::start(2).unwrap();
+        optimiser_step(&mut student, &mut moments, &update, &mut team, &settings()).gradient_norm
+    };
+    let whole = norm(0.0);
+    assert!(norm(1.0) < 1e-5 * whole, "{} of {whole}", norm(1.0));
+    assert!((norm(0.5) - whole / 2.0).abs() < 1e-4 * whole, "{} of {whole}", norm(0.5));
 }

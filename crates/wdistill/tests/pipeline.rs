@@ -44,7 +44,13 @@ generator = { updates = 10 }
 name = "wd-cut"
 method = "wd"
 start = "cut"
-generator = { updates = 10 }
+generator = { updates = 10, word_distillation = 0.5 }
+training = { word_distillation = 0.25 }
+[[systems]]
+name = "word-kd"
+method = "kd"
+pairs = "original"
+training = { word_distillation = 0.5 }
 "#;
 
 fn write_task(folder: &Path) {
@@ -92,7 +98,7 @@ fn a_recipe_ends_with_a_table_and_skips_what_is_done() {
     let out = folder.path().join("out");
     let first = run(folder.path(), &out);
     let table = String::from_utf8(first.stdout).unwrap();
-    for system in ["teacher", "scratch", "kd", "cut", "wd", "wd-cut"] {
+    for system in ["teacher", "scratch", "kd", "cut", "wd", "wd-cut", "word-kd"] {
         assert!(table.lines().any(|line| line.starts_with(system)), "{system} in:\n{table}");
     }
     let report: Value =
@@ -103,7 +109,7 @@ fn a_recipe_ends_with_a_table_and_skips_what_is_done() {
         .iter()
         .map(|s| s["updates"].as_u64().unwrap())
         .collect();
-    assert_eq!(updates, [60, 20, 20, 20, 20, 20]);
+    assert_eq!(updates, [60, 20, 20, 20, 20, 20, 20]);
     assert!(fs::read_to_string(out.join("report.html")).unwrap().contains("</html>"));
     // A curve of loss and of BLEU for every stage of every system.
     let curves: Vec<(&str, &str)> = report["curves"]
@@ -127,6 +133,7 @@ fn a_recipe_ends_with_a_table_and_skips_what_is_done() {
         ("wd", "student"),
         ("wd-cut", "generator"),
         ("wd-cut", "student"),
+        ("word-kd", "student"),
     ];
     assert_eq!(curves, expected);
 

@@ -75,15 +75,15 @@ fn run_all() -> Vec<Vec<f32>> {
     let (mut dx, mut dtable) = (x.clone(), table.clone());
     let gradients = CrossEntropyGradients { input: &mut dx, table: Some(&mut dtable), bias: None };
     let scratch = &mut Vec::new();
-    let sums = smoothed_cross_entropy_with_gradients(
-        gradients,
-        scratch,
-        &x,
-        &words,
-        &projection,
-        0.1,
-        1.0,
-    );
+    let (states, teacher_table) = (vector(9, rows * 8), vector(10, 3000 * 8));
+    let teacher = TeacherDistribution {
+        states: &states,
+        projection: Projection { table: &teacher_table, bias: None, width: 8 },
+        weight: 0.5,
+    };
+    let targets = LossTargets { words: &words, smoothing: 0.1, teacher: Some(teacher) };
+    let sums =
+        smoothed_cross_entropy_with_gradients(gradients, scratch, &x, &targets, &projection, 1.0);
     let places = vec![0; rows];
     let embedding =
         Embedding { table: &table, positions: &gain, width: inputs, scale: 2.0, dropout };

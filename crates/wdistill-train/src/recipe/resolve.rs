@@ -14,7 +14,7 @@ use wdistill_search::SearchSettings;
 use wdistill_text::VocabularySettings;
 
 use super::{
-    Method, RESERVED_NAMES, Recipe, Sharing, SystemRecipe, VocabularyRecipe, with_nearest,
+    Method, Pairs, RESERVED_NAMES, Recipe, Sharing, SystemRecipe, VocabularyRecipe, with_nearest,
 };
 use crate::error::TrainError;
 use crate::settings::TrainingSettings;
@@ -39,6 +39,8 @@ pub struct ResolvedSystem {
     pub method: Method,
     /// Start of the generator's factors.
     pub start: Start,
+    /// Which pairs it learns from.
+    pub pairs: Pairs,
     /// Phase 1 of `wd`.
     pub generator: Option<TrainingSettings>,
     /// Its own training; with phase 1 it has the updates that all systems have.
@@ -170,6 +172,10 @@ impl Recipe {
             let (preset, changes) = (teacher.preset.as_deref(), &teacher.architecture);
             let architecture = resolve_architecture("teacher", preset, changes, problems);
             let training = resolve_training("teacher", &teacher.training, problems);
+            if training.as_ref().is_some_and(|settings| settings.word_distillation > 0.0) {
+                problems
+                    .add("teacher.training", "word_distillation needs a teacher, and it has none");
+            }
             return Some(ResolvedTeacher::Trained(architecture?, training?));
         };
         let ignored = [
@@ -240,7 +246,16 @@ impl Recipe {
             }
         }
         let start = system.start.unwrap_or_default();
-        Ok(ResolvedSystem { name, method: system.method, start, generator, training })
+        let pairs = system.pairs.unwrap_or(match system.method {
+            Method::Scratch => Pairs::Original,
+            Method::Kd | Method::Cut | Method::Wd => Pairs::OriginalAndPseudo,
+        });
+        if system.method == Method::Scratch
+            && (pairs != Pairs::Original || training.word_distillation > 0.0)
+        {
+            return Err("scratch learns nothing from a teacher; hint: method = \"kd\"".to_string());
+        }
+        Ok(ResolvedSystem { name, method: system.method, start, pairs, generator, training })
     }
 
     fn resolve_generator(
@@ -314,6 +329,7 @@ impl Recipe {
         recipe.student.training = table(&resolved.training);
         for (system, resolved) in recipe.systems.iter_mut().zip(&resolved.systems) {
             system.name = resolved.name.clone();
+            system.pairs = Some(resolved.pairs);
             system.training = table(&resolved.training);
             // Phase 2 has what phase 1 leaves of the students' updates.
             system.training.remove("updates");
@@ -512,6 +528,10 @@ rounds = 0
             "rounds is 0",
         );
         refused("warm_up = 7", "max_tokens = 100", "a batch holds max_tokens = 100");
+        let scratch = "method = \"scratch\"\npairs = \"original-and-pseudo\"";
+        refused("method = \"kd\"", scratch, "scratch learns nothing from a teacher");
+        let learned = "updates = 10, word_distillation = 0.5";
+        refused("updates = 10 ", &format!("{learned} "), "word_distillation needs a teacher");
         refused("size = 300", "", "expected either size, or source and target");
         refused(
             "method = \"kd\"",

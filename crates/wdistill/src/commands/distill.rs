@@ -76,6 +76,7 @@ impl Distill {
                 FactorStart::Xavier => Start::Xavier,
                 FactorStart::Cut => Start::Cut,
             }),
+            pairs: None,
             generator: self.generator(take(&mut changes, "generator")?, &student.training)?,
             training: take(&mut changes, "student")?,
         };
