@@ -40,7 +40,7 @@ impl<R: Real> Workspace<R> {
 
     /// A buffer of `length` numbers of any value: the smallest free one that fits. If none does, a new
     /// one takes the place of the largest, so that there are never more than were in use at once.
-    pub(crate) fn take(&self, length: usize) -> Vec<R> {
+    pub fn take(&self, length: usize) -> Vec<R> {
         let mut free = self.free.borrow_mut();
         let fitting = free.partition_point(|buffer| buffer.capacity() < length);
         let mut buffer = if fitting < free.len() { free.remove(fitting) } else { Vec::new() };

@@ -39,15 +39,27 @@ pub struct Generator<R> {
     pub squash: Squash<R>,
 }
 
-/// What the forward pass keeps for the backward pass.
-#[derive(Clone, Debug)]
+/// What the forward pass keeps for the backward pass, and memory that both use again at every update.
+#[derive(Clone, Debug, Default)]
 pub struct Saved<R> {
-    /// `sum of l[r] T_r`, unless that is the one teacher matrix.
-    mixed: Option<Matrix<R>>,
-    /// `Oᵀ` times that, unless there is no `O`.
-    rows_mapped: Option<Matrix<R>>,
-    /// `V`, if its tanh is taken.
-    transformed: Option<Matrix<R>>,
+    /// `M = sum of l[r] T_r`, if there is `l`.
+    mixed: Vec<R>,
+    /// `Oᵀ M`, if there is `O`.
+    rows_mapped: Vec<R>,
+    /// `Oᵀ M I`, if there is `I`.
+    transformed: Vec<R>,
+    /// `dV`.
+    value_gradient: Vec<R>,
+    /// `dV Iᵀ`.
+    columns_unmapped: Vec<R>,
+    /// `O dV Iᵀ`.
+    mixed_gradient: Vec<R>,
+}
+
+/// A buffer of `length` numbers of any value.
+fn sized<R: Real>(buffer: &mut Vec<R>, length: usize) -> &mut [R] {
+    buffer.resize(length, R::ZERO);
+    buffer
 }
 
 /// Gradients in the places of their parameters.
@@ -69,21 +81,6 @@ fn normal<R>(matrix: &Matrix<R>) -> MatrixRef<'_, R> {
     MatrixRef::new(matrix.data(), matrix.rows(), matrix.columns())
 }
 
-fn transposed<R>(matrix: &Matrix<R>) -> MatrixRef<'_, R> {
-    normal(matrix).transposed()
-}
-
-fn multiply<R: Real>(
-    rows: usize,
-    columns: usize,
-    a: MatrixRef<'_, R>,
-    b: MatrixRef<'_, R>,
-) -> Matrix<R> {
-    let mut c = vec![R::ZERO; rows * columns];
-    product(&mut c, Accumulate::Overwrite, a, b);
-    Matrix::new(rows, columns, c)
-}
-
 impl<R: Real> Generator<R> {
     /// `[rows, columns]` of the weight it makes.
     pub fn shape(&self) -> (usize, usize) {
@@ -93,51 +90,96 @@ impl<R: Real> Generator<R> {
         (rows, columns)
     }
 
-    /// `V` of the module's formula, with what was computed on the way.
-    fn transformed(&self) -> (Matrix<R>, Saved<R>) {
-        let mixed = self.layer_factor.as_ref().map(|factor| {
-            let layers: Vec<&[R]> = self.teacher.iter().map(Matrix::data).collect();
-            let mut sum = vec![R::ZERO; layers[0].len()];
-            weighted_sum(&mut sum, factor, &layers);
-            Matrix::new(self.teacher[0].rows(), self.teacher[0].columns(), sum)
-        });
-        let source = mixed.as_ref().unwrap_or(&self.teacher[0]);
-        let rows_mapped = self.output_factor.as_ref().map(|output| {
-            multiply(output.columns(), source.columns(), transposed(output), normal(source))
-        });
-        let source = rows_mapped.as_ref().unwrap_or(source);
-        let value = match &self.input_factor {
-            Some(input) => multiply(source.rows(), input.columns(), normal(source), normal(input)),
-            None => source.clone(),
-        };
-        (value, Saved { mixed, rows_mapped, transformed: None })
+    fn has_factors(&self) -> bool {
+        self.layer_factor.is_some() || self.output_factor.is_some() || self.input_factor.is_some()
     }
 
-    /// The student's weight `W`, and what [`Generator::backward`] needs.
-    pub fn forward(&self) -> (Matrix<R>, Saved<R>) {
-        let (mut value, mut saved) = self.transformed();
+    fn layers(&self) -> Vec<&[R]> {
+        self.teacher.iter().map(Matrix::data).collect()
+    }
+
+    /// `M`, `[teacher rows, teacher columns]`.
+    fn mixed<'s>(&'s self, mixed: &'s [R]) -> MatrixRef<'s, R> {
+        let teacher = &self.teacher[0];
+        match &self.layer_factor {
+            Some(_) => MatrixRef::new(mixed, teacher.rows(), teacher.columns()),
+            None => normal(teacher),
+        }
+    }
+
+    /// `Oᵀ M`, `[rows, teacher columns]`.
+    fn rows_mapped<'s>(&'s self, mixed: &'s [R], rows_mapped: &'s [R]) -> MatrixRef<'s, R> {
+        match &self.output_factor {
+            Some(output) => {
+                MatrixRef::new(rows_mapped, output.columns(), self.teacher[0].columns())
+            }
+            None => self.mixed(mixed),
+        }
+    }
+
+    /// `V` of the module's formula, `[rows, columns]`, once [`Generator::transform`] has run.
+    fn value<'s>(&'s self, saved: &'s Saved<R>) -> &'s [R] {
+        match &self.input_factor {
+            Some(_) => &saved.transformed,
+            None => self.rows_mapped(&saved.mixed, &saved.rows_mapped).data,
+        }
+    }
+
+    /// Computes `V` where it is not the teacher's weight itself.
+    fn transform(&self, saved: &mut Saved<R>) {
+        let (rows, columns) = self.shape();
+        let teacher = &self.teacher[0];
+        let Saved { mixed, rows_mapped, transformed, .. } = saved;
+        if let Some(factor) = &self.layer_factor {
+            weighted_sum(sized(mixed, teacher.data().len()), factor, &self.layers());
+        }
+        let source = self.mixed(mixed);
+        if let Some(output) = &self.output_factor {
+            let place = sized(rows_mapped, rows * teacher.columns());
+            product(place, Accumulate::Overwrite, normal(output).transposed(), source);
+        }
+        let source = self.rows_mapped(mixed, rows_mapped);
+        if let Some(input) = &self.input_factor {
+            let place = sized(transformed, rows * columns);
+            product(place, Accumulate::Overwrite, source, normal(input));
+        }
+    }
+
+    /// Makes the student's weight `W [rows, columns]`, and keeps what [`Generator::backward_into`] needs.
+    pub fn forward_into(&self, weight: &mut [R], saved: &mut Saved<R>) {
+        self.transform(saved);
+        let value = self.value(saved);
         match &self.squash {
-            Squash::None => {}
-            Squash::Shift(shift) => add_into(value.data_mut(), shift.data()),
+            Squash::None => weight.copy_from_slice(value),
+            Squash::Shift(shift) => {
+                weight.copy_from_slice(value);
+                add_into(weight, shift.data());
+            }
             Squash::Tanh { scale, shift } => {
-                let mut weight = vec![R::ZERO; value.data().len()];
-                scale_tanh_shift(&mut weight, scale.data(), value.data(), shift.data());
-                let weight = Matrix::new(value.rows(), value.columns(), weight);
-                saved.transformed = Some(std::mem::replace(&mut value, weight));
+                scale_tanh_shift(weight, scale.data(), value, shift.data());
             }
         }
-        (value, saved)
+    }
+
+    /// [`Generator::forward_into`] a new weight.
+    pub fn forward(&self) -> (Matrix<R>, Saved<R>) {
+        let (rows, columns) = self.shape();
+        let (mut weight, mut saved) = (vec![R::ZERO; rows * columns], Saved::default());
+        self.forward_into(&mut weight, &mut saved);
+        (Matrix::new(rows, columns, weight), saved)
     }
 
     /// Sets the shift so that the generator makes exactly `V` (`B = V - S tanh(V)`).
     pub fn make_exact(&mut self) {
-        let (wanted, _) = self.transformed();
+        let mut saved = Saved::default();
+        self.transform(&mut saved);
+        let wanted = self.value(&saved).to_vec();
         if let Squash::Shift(shift) | Squash::Tanh { shift, .. } = &mut self.squash {
             shift.data_mut().fill(R::ZERO);
         }
         let (made, _) = self.forward();
         if let Squash::Shift(shift) | Squash::Tanh { shift, .. } = &mut self.squash {
-            let missing = wanted.data().iter().zip(made.data()).map(|(w, m)| *w - *m);
+            let missing = wanted.iter().zip(made.data()).map(|(w, m)| *w - *m);
             shift.data_mut().iter_mut().zip(missing).for_each(|(shift, missing)| *shift = missing);
         }
     }
@@ -149,68 +191,96 @@ impl<R: Real> Generator<R> {
     /// dI = (Oᵀ M)ᵀ dV        dO = M (dV Iᵀ)ᵀ        M = sum of l[r] T_r
     /// dM = O dV Iᵀ           dl[r] = <T_r, dM>
     /// ```
-    pub fn backward(&self, saved: &Saved<R>, weight_gradient: &[R]) -> GeneratorGradients<R> {
-        let (rows, columns) = self.shape();
-        let mut gradients = GeneratorGradients::default();
-        let mut value_gradient = weight_gradient.to_vec();
-        match (&self.squash, &saved.transformed) {
-            (Squash::Tanh { scale, .. }, Some(transformed)) => {
-                let mut scale_gradient = vec![R::ZERO; weight_gradient.len()];
-                let mut shift_gradient = vec![R::ZERO; weight_gradient.len()];
+    ///
+    /// `gradients` has a place for every factor, as [`Generator::places`] makes them; all are overwritten.
+    pub fn backward_into(
+        &self,
+        saved: &mut Saved<R>,
+        weight_gradient: &[R],
+        gradients: &mut GeneratorGradients<R>,
+    ) {
+        let GeneratorGradients { layer_factor, output_factor, input_factor, scale, shift } =
+            gradients;
+        let mut value_gradient = std::mem::take(&mut saved.value_gradient);
+        if self.has_factors() {
+            sized(&mut value_gradient, weight_gradient.len()).copy_from_slice(weight_gradient);
+        }
+        match &self.squash {
+            Squash::None => {}
+            Squash::Shift(_) => place(shift).copy_from_slice(weight_gradient),
+            Squash::Tanh { scale: factor, .. } => {
                 let places = ScaleTanhShiftGradients {
-                    scale: &mut scale_gradient,
-                    v: &mut value_gradient,
-                    shift: &mut shift_gradient,
+                    scale: place(scale),
+                    v: self.has_factors().then_some(value_gradient.as_mut_slice()),
+                    shift: place(shift),
                 };
-                let (scale, transformed) = (scale.data(), transformed.data());
-                scale_tanh_shift_backward(places, weight_gradient, scale, transformed);
-                gradients.scale = Some(scale_gradient);
-                gradients.shift = Some(shift_gradient);
+                let value = self.value(saved);
+                scale_tanh_shift_backward(places, weight_gradient, factor.data(), value);
             }
-            (Squash::Shift(_), _) => gradients.shift = Some(weight_gradient.to_vec()),
-            _ => {}
         }
-        if self.layer_factor.is_none()
-            && self.output_factor.is_none()
-            && self.input_factor.is_none()
-        {
-            return gradients;
+        saved.value_gradient = value_gradient;
+        if !self.has_factors() {
+            return;
         }
-        let mixed = saved.mixed.as_ref().unwrap_or(&self.teacher[0]);
-        let rows_mapped = saved.rows_mapped.as_ref().unwrap_or(mixed);
-        let value_gradient = Matrix::new(rows, columns, value_gradient);
+        let (rows, columns) = self.shape();
+        let teacher = &self.teacher[0];
+        let Saved { mixed, rows_mapped, value_gradient, columns_unmapped, mixed_gradient, .. } =
+            saved;
+        let value_gradient = MatrixRef::new(value_gradient, rows, columns);
         let columns_unmapped = match &self.input_factor {
             Some(input) => {
-                let gradient = multiply(
-                    input.rows(),
-                    columns,
-                    transposed(rows_mapped),
-                    normal(&value_gradient),
-                );
-                gradients.input_factor = Some(gradient.into_data());
-                multiply(rows, input.rows(), normal(&value_gradient), transposed(input))
+                let source = self.rows_mapped(mixed, rows_mapped).transposed();
+                product(place(input_factor), Accumulate::Overwrite, source, value_gradient);
+                let unmapped = sized(columns_unmapped, rows * input.rows());
+                let input = normal(input).transposed();
+                product(unmapped, Accumulate::Overwrite, value_gradient, input);
+                MatrixRef::new(unmapped, rows, teacher.columns())
             }
             None => value_gradient,
         };
-        let mixed_gradient = match &self.output_factor {
-            Some(output) => {
-                let gradient =
-                    multiply(output.rows(), rows, normal(mixed), transposed(&columns_unmapped));
-                gradients.output_factor = Some(gradient.into_data());
-                self.layer_factor.as_ref().map(|_| {
-                    let unmapped = normal(&columns_unmapped);
-                    multiply(output.rows(), mixed.columns(), normal(output), unmapped)
-                })
+        if let Some(output) = &self.output_factor {
+            let source = self.mixed(mixed);
+            let unmapped = columns_unmapped.transposed();
+            product(place(output_factor), Accumulate::Overwrite, source, unmapped);
+            if self.layer_factor.is_some() {
+                let gradient = sized(mixed_gradient, teacher.data().len());
+                product(gradient, Accumulate::Overwrite, normal(output), columns_unmapped);
             }
-            None => Some(columns_unmapped),
-        };
-        if let (Some(factor), Some(mixed_gradient)) = (&self.layer_factor, mixed_gradient) {
-            let layers: Vec<&[R]> = self.teacher.iter().map(Matrix::data).collect();
-            let mut gradient = vec![R::ZERO; factor.len()];
-            add_weighted_sum_gradients(&mut gradient, &layers, mixed_gradient.data());
-            gradients.layer_factor = Some(gradient);
         }
+        if self.layer_factor.is_some() {
+            let mixed_gradient = match &self.output_factor {
+                Some(_) => mixed_gradient,
+                None => columns_unmapped.data,
+            };
+            let gradient = place(layer_factor);
+            gradient.fill(R::ZERO);
+            add_weighted_sum_gradients(gradient, &self.layers(), mixed_gradient);
+        }
+    }
+
+    /// [`Generator::backward_into`] new places.
+    pub fn backward(&self, saved: &mut Saved<R>, weight_gradient: &[R]) -> GeneratorGradients<R> {
+        let mut gradients = self.places(|length| vec![R::ZERO; length]);
+        self.backward_into(saved, weight_gradient, &mut gradients);
         gradients
+    }
+
+    /// A place for the gradient of every factor there is, in the order of
+    /// [`Generator::parameters_mut`], made by `new` from its length.
+    pub fn places(&self, mut new: impl FnMut(usize) -> Vec<R>) -> GeneratorGradients<R> {
+        let (scale, shift) = match &self.squash {
+            Squash::None => (None, None),
+            Squash::Shift(shift) => (None, Some(shift)),
+            Squash::Tanh { scale, shift } => (Some(scale), Some(shift)),
+        };
+        let mut matrix = |matrix: Option<&Matrix<R>>| matrix.map(|matrix| new(matrix.data().len()));
+        GeneratorGradients {
+            output_factor: matrix(self.output_factor.as_ref()),
+            input_factor: matrix(self.input_factor.as_ref()),
+            scale: matrix(scale),
+            shift: matrix(shift),
+            layer_factor: self.layer_factor.as_ref().map(|factor| new(factor.len())),
+        }
     }
 
     /// Every trained factor with its name, in the order of [`GeneratorGradients::into_slices`].
@@ -231,6 +301,11 @@ impl<R: Real> Generator<R> {
         .filter_map(|(name, slice)| Some((name, slice?)))
         .collect()
     }
+}
+
+/// The place of a gradient whose factor is there.
+fn place<R>(gradient: &mut Option<Vec<R>>) -> &mut [R] {
+    gradient.as_mut().expect("a place for every factor")
 }
 
 impl<R> GeneratorGradients<R> {

@@ -3,11 +3,12 @@
 use std::convert::Infallible;
 use std::marker::PhantomData;
 
+use rayon::prelude::*;
 use wdistill_kernels::Real;
 use wdistill_model::tree::{Leaf, LeafMut, LeafRef, Map};
 use wdistill_model::{Config, Dense, Matrix, Model, Slot, Transformer};
 
-use crate::generator::{Generator, Saved};
+use crate::generator::{Generator, GeneratorGradients, Saved};
 
 /// Leaf family of generators; a vector's makes a matrix of one column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,25 +27,15 @@ pub struct ParameterGenerator<R> {
     pub generators: Transformer<Generated<R>>,
 }
 
-struct Materialise<R> {
-    saved: Vec<Saved<R>>,
-}
+struct Materialise;
 
-impl<R: Real> Materialise<R> {
-    fn run(&mut self, generator: &Generator<R>) -> Matrix<R> {
-        let (weight, saved) = generator.forward();
-        self.saved.push(saved);
-        weight
-    }
-}
-
-impl<R: Real> Map<Generated<R>, Dense<R>> for Materialise<R> {
+impl<R: Real> Map<Generated<R>, Dense<R>> for Materialise {
     type Error = Infallible;
     fn matrix(&mut self, _: &Slot, generator: &Generator<R>) -> Result<Matrix<R>, Infallible> {
-        Ok(self.run(generator))
+        Ok(generator.forward().0)
     }
     fn vector(&mut self, _: &Slot, generator: &Generator<R>) -> Result<Vec<R>, Infallible> {
-        Ok(self.run(generator).into_data())
+        Ok(generator.forward().0.into_data())
     }
 }
 
@@ -76,25 +67,41 @@ impl<R: Real> ParameterGenerator<R> {
 
     /// The student that the generators make now.
     pub fn materialise(&self) -> Model<Dense<R>> {
-        self.forward().0
+        let Ok(weights) = self.generators.map(&mut Materialise);
+        Model { config: self.config.clone(), weights }
     }
 
-    /// The student, and for each of its weights what [`ParameterGenerator::backward`] needs.
-    pub fn forward(&self) -> (Model<Dense<R>>, Vec<Saved<R>>) {
-        let mut materialise = Materialise { saved: Vec::new() };
-        let Ok(weights) = self.generators.map(&mut materialise);
-        (Model { config: self.config.clone(), weights }, materialise.saved)
+    /// Memory for [`ParameterGenerator::materialise_into`], one place for each weight.
+    pub fn memory(&self) -> Vec<Saved<R>> {
+        self.slots().map(|_| Saved::default()).collect()
+    }
+
+    /// The same into a student's weights, all slots in parallel; `saved` keeps what
+    /// [`ParameterGenerator::backward`] needs.
+    pub fn materialise_into(&self, student: &mut Model<Dense<R>>, saved: &mut [Saved<R>]) {
+        let weights = student.weights.slices_mut();
+        let jobs: Vec<_> = self.slots().zip(weights).zip(saved).collect();
+        jobs.into_par_iter().for_each(|(((_, generator), (_, weight)), saved)| {
+            generator.forward_into(weight, saved);
+        });
     }
 
     /// Gradients of all factors, in the order of [`ParameterGenerator::parameters_mut`], from the
-    /// gradients of the student's weights in declaration order.
-    pub fn backward(&self, saved: &[Saved<R>], weight_gradients: &[Vec<R>]) -> Vec<Vec<R>> {
-        self.slots()
-            .zip(saved.iter().zip(weight_gradients))
-            .flat_map(|((_, generator), (saved, gradient))| {
-                generator.backward(saved, gradient).into_slices()
-            })
-            .collect()
+    /// gradients of the student's weights in declaration order; all slots in parallel. `new` makes a
+    /// buffer of a length; its numbers are overwritten.
+    pub fn backward(
+        &self,
+        saved: &mut [Saved<R>],
+        weight_gradients: &[Vec<R>],
+        mut new: impl FnMut(usize) -> Vec<R>,
+    ) -> Vec<Vec<R>> {
+        let mut places: Vec<_> =
+            self.slots().map(|(_, generator)| generator.places(&mut new)).collect();
+        let jobs: Vec<_> = self.slots().zip(saved).zip(weight_gradients).zip(&mut places).collect();
+        jobs.into_par_iter().for_each(|((((_, generator), saved), gradient), places)| {
+            generator.backward_into(saved, gradient, places);
+        });
+        places.into_iter().flat_map(GeneratorGradients::into_slices).collect()
     }
 
     /// Every trained factor: the weight's path and the factor's name, and its numbers.

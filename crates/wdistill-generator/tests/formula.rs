@@ -52,13 +52,13 @@ fn values_and_all_gradients_are_those_of_pytorch() {
     assert_eq!(cases.len(), 8);
     for case in cases {
         let generator = generator(&tensors, case);
-        let (value, saved) = generator.forward();
+        let (value, mut saved) = generator.forward();
         let expected = &tensors[&format!("{case}.value")];
         assert_eq!((value.rows(), value.columns()), (expected.rows(), expected.columns()));
         assert_close(case, value.data(), expected.data());
 
         let weight_gradient = &tensors[&format!("{case}.value_gradient")];
-        let gradients = generator.backward(&saved, weight_gradient.data());
+        let gradients = generator.backward(&mut saved, weight_gradient.data());
         let ours = [
             ("layer", gradients.layer_factor),
             ("output_factor", gradients.output_factor),
@@ -124,8 +124,8 @@ fn gradients_are_slopes_for_every_squash_and_every_set_of_factors() {
             let (weight, _) = generator.forward();
             weight.data().iter().zip(direction.data()).map(|(w, d)| w * d).sum()
         };
-        let (_, saved) = generator.forward();
-        let gradients = generator.backward(&saved, direction.data()).into_slices();
+        let (_, mut saved) = generator.forward();
+        let gradients = generator.backward(&mut saved, direction.data()).into_slices();
         assert_eq!(gradients.len(), generator.parameters_mut().len());
         let step = 1e-5;
         for (index, gradient) in gradients.iter().enumerate() {

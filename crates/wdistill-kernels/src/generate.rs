@@ -1,7 +1,7 @@
 //! The parameter generator's elementwise operations.
 
 use crate::dispatch::multiversion;
-use crate::parallel::{PIECE, for_each};
+use crate::parallel::{PIECE, for_each, optional_chunks};
 use crate::{Real, dot};
 
 /// `w = s * tanh(v) + b`, elementwise (weight distillation's scale and shift).
@@ -16,14 +16,15 @@ pub fn scale_tanh_shift<R: Real>(w: &mut [R], scale: &[R], v: &[R], shift: &[R])
     });
 }
 
-/// Where [`scale_tanh_shift_backward`] puts the gradients.
+/// Where [`scale_tanh_shift_backward`] puts the gradients; all are overwritten, since a generator makes its
+/// weight once for each update.
 #[derive(Debug)]
 pub struct ScaleTanhShiftGradients<'a, R> {
-    /// `ds += dw tanh(v)`.
+    /// `ds = dw tanh(v)`.
     pub scale: &'a mut [R],
-    /// `dv = dw s (1 - tanh(v)^2)`, overwritten.
-    pub v: &'a mut [R],
-    /// `db += dw`.
+    /// `dv = dw s (1 - tanh(v)^2)`; absent where `v` does not change.
+    pub v: Option<&'a mut [R]>,
+    /// `db = dw`.
     pub shift: &'a mut [R],
 }
 
@@ -38,12 +39,14 @@ pub fn scale_tanh_shift_backward<R: Real>(
     assert_eq!(scale.len(), length, "scale-tanh-shift backward: length of the scale");
     assert_eq!(v.len(), length, "scale-tanh-shift backward: length of v");
     assert_eq!(gradients.scale.len(), length, "scale-tanh-shift backward: length of ds");
-    assert_eq!(gradients.v.len(), length, "scale-tanh-shift backward: length of dv");
+    if let Some(dv) = &gradients.v {
+        assert_eq!(dv.len(), length, "scale-tanh-shift backward: length of dv");
+    }
     assert_eq!(gradients.shift.len(), length, "scale-tanh-shift backward: length of db");
     let outputs = gradients
         .scale
         .chunks_mut(PIECE)
-        .zip(gradients.v.chunks_mut(PIECE))
+        .zip(optional_chunks(gradients.v, PIECE))
         .zip(gradients.shift.chunks_mut(PIECE));
     let inputs = dw.chunks(PIECE).zip(scale.chunks(PIECE)).zip(v.chunks(PIECE));
     for_each(length, outputs.zip(inputs), |(((dscale, dv), dshift), ((dw, scale), v))| {
@@ -78,19 +81,24 @@ multiversion! {
 
     fn backward_piece<R: Real>(
         dscale: &mut [R],
-        dv: &mut [R],
+        dv: Option<&mut [R]>,
         dshift: &mut [R],
         dw: &[R],
         scale: &[R],
         v: &[R],
     ) {
-        let outputs = dscale.iter_mut().zip(dv).zip(dshift);
+        dshift.copy_from_slice(dw);
+        let Some(dv) = dv else {
+            for ((dscale, dw), v) in dscale.iter_mut().zip(dw).zip(v) {
+                *dscale = *dw * v.tanh::<I>();
+            }
+            return;
+        };
         let inputs = dw.iter().zip(scale).zip(v);
-        for (((dscale, dv), dshift), ((dw, scale), v)) in outputs.zip(inputs) {
+        for ((dscale, dv), ((dw, scale), v)) in dscale.iter_mut().zip(dv).zip(inputs) {
             let tanh = v.tanh::<I>();
-            *dscale = I::multiply_add(*dw, tanh, *dscale);
+            *dscale = *dw * tanh;
             *dv = *dw * *scale * I::multiply_add(-tanh, tanh, R::ONE);
-            *dshift += *dw;
         }
     }
 }

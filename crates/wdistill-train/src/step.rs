@@ -260,7 +260,7 @@ pub fn optimiser_step(
     settings: &TrainingSettings,
 ) -> StepReport {
     let (sum, loss) = gradients(trainable.model(), update, team, settings.label_smoothing);
-    let gradients = trainable.parameter_gradients(sum);
+    let gradients = trainable.parameter_gradients(sum, &team.workspaces[0]);
     let gradient_norm = gradients.norm();
     let clipping = match settings.clip_norm > 0.0 && gradient_norm > settings.clip_norm {
         true => Clipping::Clipped,

@@ -1,6 +1,6 @@
 //! What can be trained: a model's own weights, or a generator through the model it makes.
 
-use wdistill_autograd::Gradients;
+use wdistill_autograd::{Gradients, Workspace};
 use wdistill_generator::{ParameterGenerator, Saved};
 use wdistill_model::{Dense, Model};
 
@@ -13,8 +13,12 @@ pub trait Trainable {
     fn model(&self) -> &Model<Dense<f32>>;
 
     /// Gradients of the parameters, in the order of [`Trainable::parameters_mut`], from the gradients of
-    /// the model's weights.
-    fn parameter_gradients(&self, weights: Gradients<f32>) -> Gradients<f32>;
+    /// the model's weights; all of these are buffers of the workspace.
+    fn parameter_gradients(
+        &mut self,
+        weights: Gradients<f32>,
+        workspace: &Workspace<f32>,
+    ) -> Gradients<f32>;
 
     /// Name and numbers of every trained parameter.
     fn parameters_mut(&mut self) -> Vec<(String, &mut [f32])>;
@@ -31,7 +35,11 @@ impl Trainable for DenseModel {
         &self.0
     }
 
-    fn parameter_gradients(&self, weights: Gradients<f32>) -> Gradients<f32> {
+    fn parameter_gradients(
+        &mut self,
+        weights: Gradients<f32>,
+        _: &Workspace<f32>,
+    ) -> Gradients<f32> {
         weights
     }
 
@@ -53,7 +61,9 @@ pub struct GeneratedStudent {
 impl GeneratedStudent {
     /// Materialises the student for the first time.
     pub fn new(generator: ParameterGenerator<f32>) -> GeneratedStudent {
-        let (student, saved) = generator.forward();
+        let mut saved = generator.memory();
+        let mut student = generator.materialise();
+        generator.materialise_into(&mut student, &mut saved);
         GeneratedStudent { generator, student, saved }
     }
 }
@@ -63,8 +73,15 @@ impl Trainable for GeneratedStudent {
         &self.student
     }
 
-    fn parameter_gradients(&self, weights: Gradients<f32>) -> Gradients<f32> {
-        Gradients { buffers: self.generator.backward(&self.saved, &weights.buffers) }
+    fn parameter_gradients(
+        &mut self,
+        weights: Gradients<f32>,
+        workspace: &Workspace<f32>,
+    ) -> Gradients<f32> {
+        let new = |length| workspace.take(length);
+        let buffers = self.generator.backward(&mut self.saved, &weights.buffers, new);
+        workspace.give_back(weights);
+        Gradients { buffers }
     }
 
     fn parameters_mut(&mut self) -> Vec<(String, &mut [f32])> {
@@ -72,6 +89,6 @@ impl Trainable for GeneratedStudent {
     }
 
     fn refresh(&mut self) {
-        (self.student, self.saved) = self.generator.forward();
+        self.generator.materialise_into(&mut self.student, &mut self.saved);
     }
 }

@@ -1,0 +1,81 @@
+//! Times optimiser steps of both phases of weight distillation in turn: TINY from transformer-base, random
+//! weights, 8,000 words, 64 sentences of 24 tokens.
+//!
+//! Arguments: rounds, threads. Prints the median seconds of a step in each phase, and the median of the
+//! ratio phase 1 / phase 2 within a round.
+
+use std::time::Instant;
+
+use wdistill_generator::{ParameterGenerator, Start};
+use wdistill_model::{Architecture, Config, Model, Vocabularies};
+use wdistill_text::EncodedCorpus;
+use wdistill_train::{
+    Batch, DenseModel, GeneratedStudent, Moments, Team, Trainable, TrainingSettings, Update,
+    optimiser_step, shares,
+};
+
+const WORDS: usize = 8000;
+const SENTENCES: usize = 64;
+const LENGTH: usize = 24;
+
+fn config(preset: &str) -> Config {
+    let architecture = Architecture::preset(preset).expect("a preset");
+    Config::new(architecture, Vocabularies::shared(WORDS)).expect("a valid model")
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn main() {
+    let numbers: Vec<usize> =
+        std::env::args().skip(1).map(|word| word.parse().expect("a number")).collect();
+    let [rounds, threads] = numbers[..] else { panic!("expected ROUNDS THREADS") };
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("threads");
+    let sentence = |number: usize| -> Vec<u32> {
+        let word = |position| (number * 7919 + position * 104_729) % (WORDS - 1) + 1;
+        (0..LENGTH - 1).map(|position| word(position) as u32).collect()
+    };
+    let pairs: Vec<_> = (0..SENTENCES).map(|n| (sentence(2 * n), sentence(2 * n + 1))).collect();
+    let corpus =
+        EncodedCorpus::from_pairs(pairs.iter().map(|(source, target)| (&source[..], &target[..])));
+    let all: Vec<usize> = (0..SENTENCES).collect();
+    let tiny = config("tiny");
+    let batch = |share: Vec<usize>| Batch::new(&corpus, &share, &tiny.vocabularies);
+    let batches: Vec<Vec<Batch>> = vec![shares(&corpus, &all).into_iter().map(batch).collect()];
+
+    let teacher = Model::initialise(config("transformer-base"), 1);
+    let generator =
+        ParameterGenerator::grow(&teacher, &tiny, Start::Xavier, 1).expect("a student that fits");
+    let mut phase_1 = GeneratedStudent::new(generator);
+    let mut phase_2 = DenseModel(Model::initialise(tiny.clone(), 1));
+    let phases: [&mut dyn Trainable; 2] = [&mut phase_1, &mut phase_2];
+    let settings = TrainingSettings::default();
+    let mut team = Team::start(threads).expect("threads");
+    let mut states: Vec<_> = phases
+        .into_iter()
+        .map(|trainable| {
+            let moments = Moments::zeros(trainable);
+            (trainable, moments, Vec::new())
+        })
+        .collect();
+    for number in 1..=rounds as u64 + 1 {
+        for (trainable, moments, seconds) in &mut states {
+            let update = Update { batches: &batches, teacher: None, seed: 1, number };
+            let start = Instant::now();
+            optimiser_step(*trainable, moments, &update, &mut team, &settings);
+            // The first round fills the caches and is not counted.
+            if number > 1 {
+                seconds.push(start.elapsed().as_secs_f64());
+            }
+        }
+    }
+    let ratios = states[0].2.iter().zip(&states[1].2).map(|(one, two)| one / two).collect();
+    println!(
+        "phase 1 {:.3} s  phase 2 {:.3} s  ratio {:.2}",
+        median(states[0].2.clone()),
+        median(states[1].2.clone()),
+        median(ratios)
+    );
+}
