@@ -26,7 +26,7 @@ pub use data::{TextSet, VocabularyPair, encode, limits, read_pair};
 pub use error::TrainError;
 pub use log::{Display, Event, Progress, TrainingEvent, ValidationEvent, in_words, read_events};
 pub use machine::describe as describe_machine;
-pub use pipeline::{Evaluation, Pipeline, Prepared, RunOptions, Trained, TrainingResult};
+pub use pipeline::{Evaluation, Finished, Pipeline, Prepared, RunOptions, Trained, TrainingResult};
 pub use pseudo::{PseudoReport, translate_corpus};
 pub use recipe::{
     BenchmarkRecipe, DataRecipe, DecodingRecipe, Duplicates, Method, ModelRecipe, Pairs, Recipe,

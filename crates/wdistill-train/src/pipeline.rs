@@ -88,6 +88,15 @@ pub struct Trained {
     pub stages: Vec<(String, TrainingResult)>,
 }
 
+/// A trained and evaluated model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finished {
+    /// The model.
+    pub trained: Trained,
+    /// Its scores.
+    pub evaluation: Evaluation,
+}
+
 /// Result of one training stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainingResult {
@@ -141,6 +150,18 @@ struct TrainingStage<'a> {
     from: Option<&'a Fingerprint>,
     /// The teacher's folder, for word-level distillation.
     teacher: Option<&'a Path>,
+    /// Decides its random choices, together with its name.
+    seed: u64,
+}
+
+impl Prepared {
+    /// The test text.
+    ///
+    /// # Panics
+    /// If the recipe names none; a whole run refuses such a recipe.
+    fn test(&self) -> &TextSet {
+        self.test.as_ref().expect("a whole run has a test text")
+    }
 }
 
 impl DecodingRecipe {
@@ -222,22 +243,25 @@ impl Pipeline {
         }
         let mut prepared = self.prepare()?;
         let teacher = self.teacher(&prepared)?;
-        let mut trained = vec![teacher.clone()];
+        let mut finished = vec![self.finished(&prepared, teacher.clone())?];
         let learns_from_it = |system: &ResolvedSystem| system.pairs == Pairs::OriginalAndPseudo;
         let pseudo = match self.resolved.systems.iter().any(learns_from_it) {
             true => self.pseudo_data(&mut prepared, &teacher)?,
             false => prepared.fingerprint.clone(),
         };
         for system in &self.resolved.systems {
-            trained.push(self.student(&prepared, &teacher, &pseudo, system)?);
+            let student = self.student(&prepared, &teacher, &pseudo, system)?;
+            finished.push(self.finished(&prepared, student)?);
+            // What there is so far, for those who watch a long run; speeds come last.
+            self.report(&prepared, &finished, &[])?;
         }
-        let test = prepared.test.as_ref().expect("data.test is there");
-        let evaluations: Vec<Evaluation> = trained
-            .iter()
-            .map(|system| self.evaluate(&prepared, test, system))
-            .collect::<Result<_, _>>()?;
-        let speeds = self.speeds(test, &trained)?;
-        self.report(&prepared, test, &trained, &evaluations, &speeds)
+        let speeds = self.speeds(&prepared, &finished)?;
+        self.report(&prepared, &finished, &speeds)
+    }
+
+    fn finished(&self, prepared: &Prepared, trained: Trained) -> Result<Finished, TrainError> {
+        let evaluation = self.evaluate(prepared, prepared.test(), &trained)?;
+        Ok(Finished { trained, evaluation })
     }
 
     /// Checks the texts, learns or reads the vocabularies, encodes. Every file is read before anything
@@ -361,6 +385,7 @@ impl Pipeline {
             data: &prepared.fingerprint,
             from: None,
             teacher: None,
+            seed: self.recipe.seed,
         };
         let (result, fingerprint) = self.train(prepared, &stage, |config, seed| {
             Ok(Box::new(DenseModel(Model::initialise(config, seed))))
@@ -375,10 +400,11 @@ impl Pipeline {
         stage: &TrainingStage<'_>,
         start: impl FnOnce(Config, u64) -> Result<Box<dyn Trainable>, TrainError>,
     ) -> Result<(TrainingResult, Fingerprint), TrainError> {
-        let &TrainingStage { name, architecture, settings, pairs, data, from, teacher } = stage;
+        let &TrainingStage { name, architecture, settings, pairs, data, from, teacher, seed } =
+            stage;
         // Stages draw apart: phase 2 must not see the batches and masks of phase 1 again, nor a student
         // start from the teacher's own numbers.
-        let seed = Random::named(self.recipe.seed, name).bits();
+        let seed = Random::named(seed, name).bits();
         let inputs = TrainingInputs {
             stage: name,
             architecture,
@@ -488,8 +514,8 @@ impl Pipeline {
         pseudo: &Fingerprint,
         system: &ResolvedSystem,
     ) -> Result<Trained, TrainError> {
-        let architecture = &self.resolved.student;
-        let pairs = system.pairs;
+        let ResolvedSystem { architecture, seed, pairs, .. } = system;
+        let (seed, pairs) = (*seed, *pairs);
         let word_teacher = (system.method != Method::Scratch).then_some(teacher.model.as_path());
         let data = match pairs {
             Pairs::Original => &prepared.fingerprint,
@@ -511,6 +537,7 @@ impl Pipeline {
                 data,
                 from: from_here,
                 teacher: word_teacher,
+                seed,
             };
             let (result, fingerprint) = self.train(prepared, &stage, |config, seed| {
                 let teacher = native::load(&teacher.model)?;
@@ -531,6 +558,7 @@ impl Pipeline {
             data,
             from: from.as_ref(),
             teacher: word_teacher,
+            seed,
         };
         let (result, fingerprint) = self.train(prepared, &stage, |config, seed| {
             let model = match system.method {
@@ -619,7 +647,13 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`TrainError::Translate`].
-    pub fn speeds(&self, test: &TextSet, systems: &[Trained]) -> Result<Vec<Speed>, TrainError> {
+    pub fn speeds(
+        &self,
+        prepared: &Prepared,
+        systems: &[Finished],
+    ) -> Result<Vec<Speed>, TrainError> {
+        let test = prepared.test();
+        let systems: Vec<&Trained> = systems.iter().map(|system| &system.trained).collect();
         let settings = self.recipe.benchmark;
         let decoding = self.recipe.decoding;
         let models: Vec<_> = systems.iter().map(|system| &system.fingerprint).collect();

@@ -232,6 +232,12 @@ pub struct SystemRecipe {
     /// Which pairs it learns from; by default the pseudo pairs too, except for `scratch`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pairs: Option<Pairs>,
+    /// Seed of its training, in place of the recipe's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Changes to the students' architecture, for this system.
+    #[serde(default, skip_serializing_if = "Table::is_empty")]
+    pub architecture: Table,
     /// Phase 1 of `wd`: changes to the student's training settings; its `updates` are part of the
     /// student's, not added to them.
     #[serde(default, skip_serializing_if = "Table::is_empty")]

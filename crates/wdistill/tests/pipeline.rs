@@ -50,6 +50,8 @@ training = { word_distillation = 0.25 }
 name = "word-kd"
 method = "kd"
 pairs = "original"
+seed = 2
+architecture = { decoder = { layers = 2 } }
 training = { word_distillation = 0.5 }
 "#;
 

@@ -7,27 +7,27 @@ use wdistill_report::{
 };
 use wdistill_text::read_lines;
 
-use super::{Evaluation, Pipeline, Prepared, Trained, recipe_text};
+use super::{Finished, Pipeline, Prepared, recipe_text};
 use crate::benchmark::Speed;
 use crate::data::TextSet;
 use crate::error::TrainError;
 use crate::log::{Event, read_events};
 use crate::machine;
-use crate::recipe::Method;
+use crate::recipe::{Method, ResolvedSystem};
 
 impl Pipeline {
     /// Puts everything together and writes `report.json` and `report.html`.
     pub(super) fn report(
         &self,
         prepared: &Prepared,
-        test: &TextSet,
-        systems: &[Trained],
-        evaluations: &[Evaluation],
+        systems: &[Finished],
         speeds: &[Speed],
     ) -> Result<Report, TrainError> {
+        let test = prepared.test();
         let recipe = &self.recipe;
         let decoding = recipe.decoding;
-        let rows = systems.iter().zip(evaluations).zip(speeds);
+        let speeds = speeds.iter().map(Some).chain(std::iter::repeat(None));
+        let rows = systems.iter().zip(speeds);
         let texts = [&prepared.training, &prepared.validation, test];
         let report = Report {
             title: recipe.title.clone(),
@@ -45,12 +45,10 @@ impl Pipeline {
                 max_ratio: decoding.max_length_ratio,
                 batch: decoding.batch_tokens,
             },
-            systems: rows
-                .map(|((system, evaluation), speed)| row(system, evaluation, speed))
-                .collect::<Result<_, _>>()?,
+            systems: rows.map(|(system, speed)| row(system, speed)).collect::<Result<_, _>>()?,
             curves: self.curves(systems)?,
-            comparisons: self.comparisons(test)?,
-            notes: notes(prepared, systems, evaluations),
+            comparisons: self.comparisons(test, systems)?,
+            notes: notes(prepared, systems),
         };
         let json = to_json(&report).expect("every number of a report is finite");
         atomic_write(&self.path("report.json"), json.as_bytes())?;
@@ -58,9 +56,9 @@ impl Pipeline {
         Ok(report)
     }
 
-    fn curves(&self, systems: &[Trained]) -> Result<Vec<Curve>, TrainError> {
+    fn curves(&self, systems: &[Finished]) -> Result<Vec<Curve>, TrainError> {
         let mut curves = Vec::new();
-        for system in systems {
+        for Finished { trained: system, .. } in systems {
             let mut before = 0;
             for (stage, result) in &system.stages {
                 let events = read_events(&self.path(stage).join("metrics.jsonl"))?;
@@ -75,21 +73,31 @@ impl Pipeline {
         Ok(curves)
     }
 
-    /// Every student of weight distillation against every student of another method.
-    fn comparisons(&self, test: &TextSet) -> Result<Vec<Comparison>, TrainError> {
+    /// Every finished student of weight distillation against every one of another method and the same
+    /// shape.
+    fn comparisons(
+        &self,
+        test: &TextSet,
+        finished: &[Finished],
+    ) -> Result<Vec<Comparison>, TrainError> {
         let bleu = Bleu::default();
         let references = [test.references.as_slice()];
         let statistics = |name: &str| {
             let path = self.path(&format!("evaluation/{name}/test.txt"));
             Ok::<_, TrainError>(bleu.corpus_statistics(&read_lines(&path)?.lines, &references)?)
         };
-        let of = |wanted: fn(Method) -> bool| {
-            let systems = self.resolved.systems.iter();
-            systems.filter(move |system| wanted(system.method)).map(|system| system.name.as_str())
+        let is_finished = |system: &&ResolvedSystem| {
+            finished.iter().any(|finished| finished.trained.name == system.name)
         };
+        let systems: Vec<&ResolvedSystem> =
+            self.resolved.systems.iter().filter(is_finished).collect();
         let mut comparisons = Vec::new();
-        for ours in of(|method| method == Method::Wd) {
-            for rival in of(|method| method != Method::Wd) {
+        for ours in systems.iter().filter(|system| system.method == Method::Wd) {
+            let is_rival = |system: &&&ResolvedSystem| {
+                system.method != Method::Wd && system.architecture == ours.architecture
+            };
+            for rival in systems.iter().filter(is_rival) {
+                let (ours, rival) = (ours.name.as_str(), rival.name.as_str());
                 let bootstrap = Bootstrap::default();
                 let compared =
                     paired_bootstrap(&bleu, &statistics(rival)?, &statistics(ours)?, bootstrap)?;
@@ -114,7 +122,8 @@ impl Pipeline {
     }
 }
 
-fn row(system: &Trained, evaluation: &Evaluation, speed: &Speed) -> Result<SystemRow, TrainError> {
+fn row(finished: &Finished, speed: Option<&Speed>) -> Result<SystemRow, TrainError> {
+    let Finished { trained: system, evaluation } = finished;
     let model = native::load(&system.model)?;
     let training = system.stages.iter().map(|(_, result)| result);
     Ok(SystemRow {
@@ -126,9 +135,9 @@ fn row(system: &Trained, evaluation: &Evaluation, speed: &Speed) -> Result<Syste
         bleu_validation: Some(evaluation.bleu_validation),
         bleu_test: Some(evaluation.bleu_test),
         chrf_test: Some(evaluation.chrf_test),
-        tokens_per_second: Some(speed.tokens_per_second),
-        sentences_per_second: Some(speed.sentences_per_second),
-        speed_up: Some(speed.speed_up),
+        tokens_per_second: speed.map(|speed| speed.tokens_per_second),
+        sentences_per_second: speed.map(|speed| speed.sentences_per_second),
+        speed_up: speed.map(|speed| speed.speed_up),
         // A teacher that is given has no stages.
         training_seconds: (!system.stages.is_empty())
             .then(|| training.map(|result| result.seconds).sum()),
@@ -149,9 +158,9 @@ fn point(event: &Event, before: u64) -> CurvePoint {
     }
 }
 
-fn notes(prepared: &Prepared, systems: &[Trained], evaluations: &[Evaluation]) -> Vec<String> {
+fn notes(prepared: &Prepared, systems: &[Finished]) -> Vec<String> {
     let mut notes = prepared.notes.clone();
-    for (system, evaluation) in systems.iter().zip(evaluations) {
+    for Finished { trained: system, evaluation } in systems {
         let counts = [
             (evaluation.cut_translations, "were cut at the maximum length"),
             (evaluation.joined_lines, "had a line break, which was written as a space"),

@@ -41,6 +41,10 @@ pub struct ResolvedSystem {
     pub start: Start,
     /// Which pairs it learns from.
     pub pairs: Pairs,
+    /// Decides its random choices.
+    pub seed: u64,
+    /// Its shape.
+    pub architecture: Architecture,
     /// Phase 1 of `wd`.
     pub generator: Option<TrainingSettings>,
     /// Its own training; with phase 1 it has the updates that all systems have.
@@ -114,13 +118,15 @@ impl Recipe {
         let (preset, changes) = (self.student.preset.as_deref(), &self.student.architecture);
         let student = resolve_architecture("student", preset, changes, &mut problems);
         let training = resolve_training("student", &self.student.training, &mut problems);
-        let systems = match &training {
-            Some(training) => self.resolve_systems(training, &mut problems),
-            None => Vec::new(),
+        let systems = match (&training, &student) {
+            (Some(training), Some(student)) => {
+                self.resolve_systems(training, student, &mut problems)
+            }
+            _ => Vec::new(),
         };
         self.check_decoding(&mut problems);
-        if let (Some(teacher), Some(student)) = (&teacher, &student) {
-            check_shapes(teacher, student, &systems, &mut problems);
+        if let Some(teacher) = &teacher {
+            check_shapes(teacher, &systems, &mut problems);
         }
         let trained =
             systems.iter().flat_map(|system| [Some(&system.training), system.generator.as_ref()]);
@@ -194,13 +200,14 @@ impl Recipe {
     fn resolve_systems(
         &self,
         base: &TrainingSettings,
+        student: &Architecture,
         problems: &mut Problems,
     ) -> Vec<ResolvedSystem> {
         let mut names = BTreeSet::new();
         let mut systems = Vec::new();
         for (index, system) in self.systems.iter().enumerate() {
             let place = format!("systems[{index}]");
-            let resolved = self.resolve_system(system, base.updates);
+            let resolved = self.resolve_system(system, base.updates, student);
             let Some(resolved) = problems.take(&place, resolved) else { continue };
             let reserved = RESERVED_NAMES.contains(&resolved.name.as_str());
             if reserved || !names.insert(resolved.name.to_lowercase()) {
@@ -211,7 +218,12 @@ impl Recipe {
         systems
     }
 
-    fn resolve_system(&self, system: &SystemRecipe, total: u64) -> Result<ResolvedSystem, String> {
+    fn resolve_system(
+        &self,
+        system: &SystemRecipe,
+        total: u64,
+        student: &Architecture,
+    ) -> Result<ResolvedSystem, String> {
         let base: TrainingSettings = changed(&self.student.training, &system.training)?;
         let name = match system.name.as_str() {
             "" => format!("{:?}", system.method).to_lowercase(),
@@ -255,7 +267,10 @@ impl Recipe {
         {
             return Err("scratch learns nothing from a teacher; hint: method = \"kd\"".to_string());
         }
-        Ok(ResolvedSystem { name, method: system.method, start, pairs, generator, training })
+        let architecture = with_changes(student, &system.architecture)?;
+        Config::new(architecture.clone(), Vocabularies::shared(1)).map_err(|e| e.to_string())?;
+        let (method, seed) = (system.method, system.seed.unwrap_or(self.seed));
+        Ok(ResolvedSystem { name, method, start, pairs, seed, architecture, generator, training })
     }
 
     fn resolve_generator(
@@ -330,6 +345,7 @@ impl Recipe {
         for (system, resolved) in recipe.systems.iter_mut().zip(&resolved.systems) {
             system.name = resolved.name.clone();
             system.pairs = Some(resolved.pairs);
+            system.seed = Some(resolved.seed);
             system.training = table(&resolved.training);
             // Phase 2 has what phase 1 leaves of the students' updates.
             system.training.remove("updates");
@@ -346,18 +362,16 @@ fn table(settings: &impl Serialize) -> Table {
     Table::try_from(settings).expect("settings are plain tables of numbers and strings")
 }
 
-/// Whether students and teacher can be, and the students be made of the teacher.
-fn check_shapes(
-    teacher: &ResolvedTeacher,
-    student: &Architecture,
-    systems: &[ResolvedSystem],
-    problems: &mut Problems,
-) {
+/// Whether the students that are to be made of the teacher can be.
+fn check_shapes(teacher: &ResolvedTeacher, systems: &[ResolvedSystem], problems: &mut Problems) {
     let Ok(teacher) = teacher.config() else { return };
-    let Ok(student) = Config::new(student.clone(), teacher.vocabularies) else { return };
-    let is_made_of_it = |system: &ResolvedSystem| matches!(system.method, Method::Cut | Method::Wd);
-    if systems.iter().any(is_made_of_it) {
-        problems.take("student.architecture", check_fit(&teacher, &student));
+    let is_made_of_it =
+        |system: &&ResolvedSystem| matches!(system.method, Method::Cut | Method::Wd);
+    for system in systems.iter().filter(is_made_of_it) {
+        let Ok(student) = Config::new(system.architecture.clone(), teacher.vocabularies) else {
+            continue;
+        };
+        problems.take(&format!("system {}", system.name), check_fit(&teacher, &student));
     }
 }
 
@@ -510,6 +524,8 @@ mod tests {
             );
         };
         let layers = "decoder = { layers = 1 }";
+        let own = "method = \"cut\"\narchitecture = { decoder = { layers = 3 } }";
+        refused("method = \"kd\"", own, "system cut: the teacher's decoder has 2 layers");
         refused(layers, "decoder = { heads = 5 }", "decoder.heads is 5");
         refused(layers, "decoder = { layers = 3 }", "the teacher's decoder has 2 layers");
         refused(layers, "activation = \"gelu\"", "must agree in activation");

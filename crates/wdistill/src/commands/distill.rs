@@ -77,6 +77,8 @@ impl Distill {
                 FactorStart::Cut => Start::Cut,
             }),
             pairs: None,
+            seed: None,
+            architecture: Table::new(),
             generator: self.generator(take(&mut changes, "generator")?, &student.training)?,
             training: take(&mut changes, "student")?,
         };
