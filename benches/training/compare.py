@@ -3,10 +3,13 @@
     cargo build --release -p wdistill-train --example optimiser_step
     python benches/training/compare.py [ROUNDS] [THREADS]      (a Python with torch)
 
-Prints seconds of a step, target tokens a second, GFLOP/s (6 x parameters outside embeddings x tokens), and
-the ratio PyTorch / wdistill, the median over rounds of the ratio within a round.
+Prints seconds of a step, target tokens a second, GFLOP/s (6 x parameters outside embeddings x tokens), the
+peak memory of the process, and the ratio PyTorch / wdistill, the median over rounds of the ratio within a
+round. `products.py` gives the peak to hold the GFLOP/s against, the example `phases` of wdistill-train the
+cost of phase 1 against phase 2.
 """
 
+import os
 import statistics
 import subprocess
 import sys
@@ -22,10 +25,15 @@ MODELS = [
 ]
 
 
-def seconds(command, shape, threads):
+def measure(command, shape, threads):
+    """Seconds of a step, and the largest resident memory of the process in MiB."""
     arguments = [str(number) for number in (*shape, 2, 5, threads)]
-    output = subprocess.run([*command, *arguments], check=True, capture_output=True, text=True)
-    return float(output.stdout)
+    process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{command[0]} failed with status {status}")
+    return float(output), usage.ru_maxrss / 1024
 
 
 def parameters(width, feed_forward, heads, layers, *_):
@@ -38,14 +46,19 @@ def main():
     for name, shape in MODELS:
         ours, theirs = [], []
         for _ in range(rounds):
-            ours.append(seconds([str(OURS)], shape, threads))
-            theirs.append(seconds([sys.executable, str(HERE / "torch_step.py")], shape, threads))
+            ours.append(measure([str(OURS)], shape, threads))
+            theirs.append(measure([sys.executable, str(HERE / "torch_step.py")], shape, threads))
         tokens = shape[-1] * shape[-2]
-        ratio = statistics.median(b / a for a, b in zip(ours, theirs))
-        for side, times in (("wdistill", ours), ("PyTorch", theirs)):
-            middle = statistics.median(times)
+        ratio = statistics.median(b[0] / a[0] for a, b in zip(ours, theirs))
+        for side, runs in (("wdistill", ours), ("PyTorch", theirs)):
+            middle = statistics.median(seconds for seconds, _ in runs)
+            memory = statistics.median(memory for _, memory in runs)
             gflops = 6 * parameters(*shape) * tokens / middle / 1e9
-            print(f"{name:10} {side:9} {middle:7.3f} s  {tokens / middle:7.0f} tokens/s  {gflops:6.1f} GFLOP/s")
+            print(
+                f"{name:10} {side:9} {middle:7.3f} s  {tokens / middle:7.0f} tokens/s  "
+                f"{gflops:6.1f} GFLOP/s  {memory:6.0f} MiB",
+                flush=True,
+            )
         print(f"{name:10} ratio     {ratio:7.2f}")
 
 
