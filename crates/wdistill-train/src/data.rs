@@ -5,8 +5,8 @@ use std::path::Path;
 use wdistill_model::Vocabularies;
 use wdistill_report::DataSet;
 use wdistill_text::{
-    CheckedCorpus, CorpusLimits, CorpusReport, CorpusRole, EncodedCorpus, PairPolicy, ParallelText,
-    Vocabulary, VocabularySettings, encode_corpus, hash_file,
+    CheckedCorpus, CorpusLimits, CorpusReport, CorpusRole, CorpusStatistics, EncodedCorpus,
+    PairPolicy, ParallelText, Vocabulary, VocabularySettings, encode_corpus, hash_file,
 };
 
 use crate::error::TrainError;
@@ -104,19 +104,21 @@ pub struct TextSet {
     pub lines: Vec<usize>,
     /// What the checks found.
     pub report: CorpusReport,
+    /// Counts over the pairs of the text itself.
+    pub statistics: CorpusStatistics,
 }
 
 impl TextSet {
     /// A line of the report's table of data.
     pub fn summary(&self) -> DataSet {
-        let statistics = self.corpus.statistics();
+        let CorpusStatistics { source, target, .. } = &self.statistics;
         let report = self.report.without_folders();
         DataSet {
             role: self.role.to_string(),
             label: format!("{}, {}", report.source.display(), report.target.display()),
             pairs: self.lines.len() as u64,
-            source_tokens: statistics.source.tokens as u64,
-            target_tokens: statistics.target.tokens as u64,
+            source_tokens: source.tokens as u64,
+            target_tokens: target.tokens as u64,
             notes: report.to_string().lines().map(str::to_string).collect(),
         }
     }
@@ -170,5 +172,6 @@ pub fn encode(
         CorpusRole::Evaluation => text.target.lines,
     };
     let CheckedCorpus { corpus, lines, report } = checked;
-    Ok(TextSet { role, references, corpus, lines, report })
+    let statistics = corpus.statistics();
+    Ok(TextSet { role, references, corpus, lines, report, statistics })
 }

@@ -112,6 +112,14 @@ fn a_recipe_ends_with_a_table_and_skips_what_is_done() {
         .map(|s| s["updates"].as_u64().unwrap())
         .collect();
     assert_eq!(updates, [60, 20, 20, 20, 20, 20, 20]);
+    let counts =
+        |role: usize| (&report["data"][role]["pairs"], &report["data"][role]["source_tokens"]);
+    let source = fs::read_to_string(folder.path().join("train.en")).unwrap();
+    let words = source.split_whitespace().count() as u64;
+    let (pairs, tokens) = counts(0);
+    // The pseudo pairs are not counted with the text: a word is one to three tokens here.
+    assert_eq!(pairs.as_u64(), Some(300));
+    assert!((words..3 * words).contains(&tokens.as_u64().unwrap()), "{tokens} of {words} words");
     assert!(fs::read_to_string(out.join("report.html")).unwrap().contains("</html>"));
     // A curve of loss and of BLEU for every stage of every system.
     let curves: Vec<(&str, &str)> = report["curves"]
