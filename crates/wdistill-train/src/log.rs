@@ -174,6 +174,19 @@ impl Progress {
         Progress { display, stage: stage.to_string(), bar }
     }
 
+    /// A line that only shows that work is going on, for work whose steps are not counted.
+    pub fn busy(display: Display, stage: &str, doing: &str) -> Progress {
+        let progress = Progress::new(display, stage, 0);
+        let style = "{prefix:.bold} {spinner} {msg}, {elapsed}";
+        progress.bar.set_style(ProgressStyle::with_template(style).expect("a constant template"));
+        progress.bar.set_message(doing.to_string());
+        if display == Display::Terminal {
+            progress.bar.enable_steady_tick(Duration::from_millis(100));
+        }
+        progress.log(doing);
+        progress
+    }
+
     /// Moves the line, in a run that had done `done` steps already.
     pub fn resume_at(&self, done: u64) {
         self.bar.set_position(done);

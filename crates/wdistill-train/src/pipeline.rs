@@ -317,7 +317,11 @@ impl Pipeline {
         let notes = self.stages.run("vocabulary", &inputs, |folder| {
             let (vocabularies, notes) = match (given, origin) {
                 (None, VocabularyOrigin::Learned(settings, sharing)) => {
-                    VocabularyPair::train(text, settings, *sharing)?
+                    let doing = "learning subwords";
+                    let busy = Progress::busy(self.options.display, "vocabulary", doing);
+                    let learned = VocabularyPair::train(text, settings, *sharing)?;
+                    busy.finish();
+                    learned
                 }
                 (Some(given), VocabularyOrigin::Teacher(_)) => {
                     (given, vec!["the vocabularies are the teacher's own".to_string()])
@@ -610,6 +614,7 @@ impl Pipeline {
         let inputs = Fingerprint::of(&(&system.fingerprint, files, decoding));
         let name = format!("evaluation/{}", system.name);
         self.stages.run(&name, &inputs, |folder| {
+            let busy = Progress::busy(self.options.display, &name, "translating");
             let model = native::load(&system.model)?;
             let translator = Translator::new(model, decoding.translator(self.options.threads))?;
             let mut decoded = Vec::new();
@@ -620,6 +625,7 @@ impl Pipeline {
                 atomic_write(&path, (decoded_set.lines.join("\n") + "\n").as_bytes())?;
                 decoded.push(decoded_set);
             }
+            busy.finish();
             let references = texts.map(|set| [set.references.as_slice()]);
             let (bleu, chrf) = (Bleu::default(), Chrf::default());
             let [validation, test] = &decoded[..] else { unreachable!("two texts were decoded") };

@@ -277,6 +277,7 @@ impl<'a> Loop<'a> {
     }
 
     fn validate(&mut self, model: &Model<Dense<f32>>) -> Result<(), TrainError> {
+        self.progress.update(self.state.updates, || "validating".to_string());
         let scores = self.run.validator.validate(model, &mut self.team, self.run.settings)?;
         self.tick();
         let score = match (self.settings().criterion, scores.bleu) {
