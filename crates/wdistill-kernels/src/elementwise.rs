@@ -130,7 +130,7 @@ pub(crate) fn row_max<R: Real>(values: &[R]) -> R {
 
 /// Adds partial sums: eight strided groups first, which vectorises, then those pairwise.
 #[inline(always)]
-fn add_lanes<R: Real>(lanes: [R; LANES]) -> R {
+pub(crate) fn add_lanes<R: Real, const N: usize>(lanes: [R; N]) -> R {
     const GROUPS: usize = 8;
     let (groups, _) = lanes.as_chunks::<GROUPS>();
     let mut sums = groups[0];
