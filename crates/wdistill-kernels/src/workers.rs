@@ -47,16 +47,12 @@ impl Workers {
                 }
             }
         };
-        let mut results: Vec<_> =
-            self.each(vec![(); self.pools.len()], work_off).into_iter().flatten().collect();
-        results.sort_by_key(|(index, _)| *index);
-        results.into_iter().map(|(_, result)| result).collect()
+        in_order(self.each(vec![(); self.pools.len()], work_off))
     }
 
     /// Runs `work` on every job, the i-th on the worker `i mod workers`, and returns the results in the
     /// order of the jobs.
     pub fn each<J: Send, T: Send>(&self, jobs: Vec<J>, work: impl Fn(J) -> T + Sync) -> Vec<T> {
-        let count = jobs.len();
         let mut shares: Vec<Vec<(usize, J)>> = self.pools.iter().map(|_| Vec::new()).collect();
         for (index, job) in jobs.into_iter().enumerate() {
             shares[index % self.pools.len()].push((index, job));
@@ -65,21 +61,28 @@ impl Workers {
         let work_off = |share: Vec<(usize, J)>| -> Vec<(usize, T)> {
             share.into_iter().map(|(index, job)| (index, work(job))).collect()
         };
-        let mut results: Vec<Option<T>> = (0..count).map(|_| None).collect();
-        std::thread::scope(|scope| {
+        let done = std::thread::scope(|scope| {
             let threads: Vec<_> = self
                 .pools
                 .iter()
                 .zip(shares)
                 .map(|(pool, share)| scope.spawn(move || pool.install(|| work_off(share))))
                 .collect();
-            for thread in threads {
-                let done = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                done.into_iter().for_each(|(index, result)| results[index] = Some(result));
-            }
+            let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            threads.into_iter().map(join).collect()
         });
-        results.into_iter().map(|result| result.expect("every job was done")).collect()
+        in_order(done)
     }
+}
+
+/// The results of all workers, each with the number of its job, in the order of the jobs.
+#[cfg(not(target_arch = "wasm32"))]
+fn in_order<T>(done: Vec<Vec<(usize, T)>>) -> Vec<T> {
+    let mut results: Vec<(usize, T)> = done.into_iter().flatten().collect();
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 /// This target has no threads: everything runs where it is called.

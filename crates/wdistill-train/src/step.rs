@@ -42,7 +42,6 @@ impl Team {
         work: impl Fn(&Workspace<f32>, J) -> T + Sync,
     ) -> Vec<T> {
         let mut shares: Vec<Vec<(usize, J)>> = self.workspaces.iter().map(|_| Vec::new()).collect();
-        let count = jobs.len();
         for (index, job) in jobs.into_iter().enumerate() {
             shares[index % SHARES].push((index, job));
         }
@@ -51,9 +50,9 @@ impl Team {
             let run = |(index, job)| (index, work(workspace, job));
             jobs.into_iter().map(run).collect::<Vec<_>>()
         });
-        let mut results: Vec<Option<T>> = (0..count).map(|_| None).collect();
-        done.into_iter().flatten().for_each(|(index, result)| results[index] = Some(result));
-        results.into_iter().map(|result| result.expect("every job was done")).collect()
+        let mut results: Vec<(usize, T)> = done.into_iter().flatten().collect();
+        results.sort_by_key(|(index, _)| *index);
+        results.into_iter().map(|(_, result)| result).collect()
     }
 }
 
