@@ -1,6 +1,6 @@
 //! Files that appear whole or not at all.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -92,20 +92,40 @@ pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<(), FormatError> {
     Pending::write(path, |file| file.write_all(bytes))?.publish()
 }
 
-/// Removes what writes that were killed have left in a folder and below it, and returns how many files
-/// that were. Nobody may be writing there.
+/// Whether a name is one that a write gives its file before it is published.
+fn is_temporary(name: &OsStr) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let writer = name
+        .to_str()
+        .and_then(|name| name.strip_prefix('.')?.strip_suffix(".partial")?.rsplit_once('.'))
+        .and_then(|(_, writer)| writer.split_once('-'));
+    writer.is_some_and(|(process, attempt)| is_number(process) && is_number(attempt))
+}
+
+/// Which files to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Those of the folder itself.
+    Folder,
+    /// Those of the folders below it too.
+    Tree,
+}
+
+/// Removes what writes that were killed have left in a folder, and returns how many files that were.
+/// Nobody may be writing there.
 ///
 /// # Errors
 /// [`FormatError::Io`].
-pub fn remove_leftovers(folder: &Path) -> Result<usize, FormatError> {
+pub fn remove_leftovers(folder: &Path, depth: Depth) -> Result<usize, FormatError> {
     let mut removed = 0;
     for entry in fs::read_dir(folder).map_err(io_error("read", folder))? {
         let entry = entry.map_err(io_error("read", folder))?;
-        let (path, name) = (entry.path(), entry.file_name());
-        let name = name.to_string_lossy();
+        let path = entry.path();
         if entry.file_type().map_err(io_error("read", &path))?.is_dir() {
-            removed += remove_leftovers(&path)?;
-        } else if name.starts_with('.') && name.ends_with(".partial") {
+            if depth == Depth::Tree {
+                removed += remove_leftovers(&path, depth)?;
+            }
+        } else if is_temporary(&entry.file_name()) {
             fs::remove_file(&path).map_err(io_error("remove", &path))?;
             removed += 1;
         }
@@ -174,8 +194,14 @@ mod tests {
         // A killed process does not drop.
         std::mem::forget(pending);
         assert_eq!(names(&below).len(), 2);
-        assert_eq!(remove_leftovers(folder.path()).unwrap(), 1);
+        assert_eq!(remove_leftovers(folder.path(), Depth::Folder).unwrap(), 0);
+        assert_eq!(remove_leftovers(folder.path(), Depth::Tree).unwrap(), 1);
         assert_eq!(names(&below), ["model.safetensors"]);
+        // What others call partial is theirs.
+        for name in [".download.partial", ".a.1-x.partial", "a.1-2.partial", ".a.1-2.part"] {
+            fs::write(below.join(name), "x").unwrap();
+        }
+        assert_eq!(remove_leftovers(folder.path(), Depth::Tree).unwrap(), 0);
     }
 
     #[test]

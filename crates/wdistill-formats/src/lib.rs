@@ -26,6 +26,6 @@ mod error;
 pub mod native;
 mod tensors;
 
-pub use atomic::{atomic_write, remove_leftovers};
+pub use atomic::{Depth, atomic_write, remove_leftovers};
 pub use error::{FormatError, TensorProblem};
 pub use tensors::{Metadata, Tensor, read_tensors, write_tensors};

@@ -43,7 +43,7 @@ pub struct PairedBootstrap<S> {
     /// Roughly the chance of a difference at least this large, were both systems equally good: with `d_i` the absolute
     /// differences on resamples, `d` the one observed and `B` resamples, `(1 + #{i: d_i - mean(d) > d}) / (1 + B)`.
     ///
-    /// As in sacreBLEU, identical systems get the smallest value there is, `1 / (1 + B)`: compare the scores first.
+    /// Systems that score alike get 1; sacreBLEU gives identical ones the smallest value there is, `1 / (1 + B)`.
     pub p_value: f64,
 }
 
@@ -120,6 +120,9 @@ impl Confidence {
 }
 
 fn p_value(differences: &[f64], observed: f64) -> f64 {
+    if observed == 0.0 {
+        return 1.0;
+    }
     let differences: Vec<f64> = differences.iter().map(|value| value.abs()).collect();
     let expected = mean(&differences);
     let extreme = differences.iter().filter(|&&value| value - expected > observed).count();

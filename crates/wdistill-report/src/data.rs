@@ -29,6 +29,9 @@ pub struct Report {
     pub systems: Vec<SystemRow>,
     /// Learning curves, one for each stage of each system.
     pub curves: Vec<Curve>,
+    /// Means over systems that differ in nothing but their seed.
+    #[serde(default)]
+    pub means: Vec<SeedMean>,
     /// Paired bootstrap tests between systems.
     pub comparisons: Vec<Comparison>,
     /// Whatever a reader should know besides.
@@ -96,6 +99,9 @@ pub struct SystemRow {
     pub shape: String,
     /// Trainable parameters of the system as it is used.
     pub parameters: u64,
+    /// The seed that its random choices came from; absent for a model that was given.
+    #[serde(default)]
+    pub seed: Option<u64>,
     /// Updates in all stages together.
     pub updates: u64,
     /// BLEU on the validation set, 0 to 100.
@@ -157,6 +163,21 @@ pub struct CurvePoint {
     /// BLEU on the validation set, 0 to 100.
     #[serde(with = "crate::json::optional_number")]
     pub validation_bleu: Option<f64>,
+}
+
+/// Scores of systems that differ in nothing but their seed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SeedMean {
+    /// The systems, at least two.
+    pub systems: Vec<String>,
+    /// The metric, such as `BLEU test`.
+    pub metric: String,
+    /// Mean of their scores.
+    #[serde(with = "crate::json::number")]
+    pub mean: f64,
+    /// Standard deviation of their scores, with the number of systems less one as divisor.
+    #[serde(with = "crate::json::number")]
+    pub deviation: f64,
 }
 
 /// Paired bootstrap test of one system against another (Koehn, EMNLP 2004).

@@ -1,7 +1,8 @@
 //! A small report that the tests share.
 
 use crate::{
-    Comparison, Curve, CurvePoint, DataSet, Decoding, Machine, Report, Signatures, SystemRow,
+    Comparison, Curve, CurvePoint, DataSet, Decoding, Machine, Report, SeedMean, Signatures,
+    SystemRow,
 };
 
 pub(crate) fn example() -> Report {
@@ -29,6 +30,12 @@ pub(crate) fn example() -> Report {
         decoding: Decoding { beam: 4, length_penalty: 0.6, max_ratio: 2.0, batch: 32 },
         systems: vec![teacher(), from_scratch(), distilled()],
         curves: curves(),
+        means: vec![SeedMean {
+            systems: vec!["distilled".to_string(), "distilled-2".to_string()],
+            metric: "BLEU test".to_string(),
+            mean: 83.1,
+            deviation: 0.1414,
+        }],
         comparisons: vec![Comparison {
             better: "distilled".to_string(),
             than: "from scratch".to_string(),
@@ -66,6 +73,7 @@ fn teacher() -> SystemRow {
         description: "trained on the references".to_string(),
         shape: "4x128/512 + 2x128/512".to_string(),
         parameters: 1_234_567,
+        seed: None,
         updates: 1_500,
         bleu_validation: Some(91.25),
         bleu_test: Some(90.8),
@@ -84,6 +92,7 @@ fn from_scratch() -> SystemRow {
         description: "small, trained on the references".to_string(),
         shape: "4x64/256 + 1x64/256".to_string(),
         parameters: 345_000,
+        seed: Some(42),
         updates: 400,
         bleu_validation: Some(62.5),
         bleu_test: Some(61.75),

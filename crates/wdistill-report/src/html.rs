@@ -2,8 +2,8 @@
 
 use crate::chart::{Baseline, COLOURS, Chart, Series, Weight, line_chart};
 use crate::number::{duration, grouped, multiple, or_dash, p_value, rate, score, short};
-use crate::text::conditions;
-use crate::{Comparison, Curve, CurvePoint, DataSet, Report, SystemRow};
+use crate::text::{MEANS, conditions, mean};
+use crate::{Comparison, Curve, CurvePoint, DataSet, Report, SeedMean, SystemRow};
 
 const STYLE: &str = include_str!("report.css");
 
@@ -13,6 +13,7 @@ pub fn html(report: &Report) -> String {
     let sections = [
         header(report),
         section("Results", Some(results(report))),
+        section(MEANS, means(&report.means)),
         section("Significance", comparisons(&report.comparisons)),
         section("Learning curves", Some(curves(report))),
         section("Data", data(&report.data)),
@@ -110,6 +111,7 @@ fn results(report: &Report) -> String {
         Column::Words("System"),
         Column::Words("Shape"),
         Column::Numbers("Parameters"),
+        Column::Numbers("Seed"),
         Column::Numbers("Updates"),
         Column::Numbers("BLEU valid"),
         Column::Numbers("BLEU test"),
@@ -134,6 +136,7 @@ fn result(system: &SystemRow, names: &[&str]) -> Vec<String> {
         name,
         format!("<span class=\"shape\">{}</span>", escaped(&system.shape)),
         short(system.parameters),
+        or_dash(system.seed, |seed| seed.to_string()),
         grouped(system.updates),
         or_dash(system.bleu_validation, score),
         format!("<strong>{}</strong>", or_dash(system.bleu_test, score)),
@@ -162,6 +165,11 @@ fn system_names(report: &Report) -> Vec<&str> {
         }
     }
     names
+}
+
+fn means(means: &[SeedMean]) -> Option<String> {
+    let item = |entry: &SeedMean| format!("<li>{}</li>", escaped(&mean(entry)));
+    (!means.is_empty()).then(|| format!("<ul>{}</ul>", means.iter().map(item).collect::<String>()))
 }
 
 fn comparisons(comparisons: &[Comparison]) -> Option<String> {

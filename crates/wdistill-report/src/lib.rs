@@ -14,7 +14,8 @@ mod number;
 mod text;
 
 pub use data::{
-    Comparison, Curve, CurvePoint, DataSet, Decoding, Machine, Report, Signatures, SystemRow,
+    Comparison, Curve, CurvePoint, DataSet, Decoding, Machine, Report, SeedMean, Signatures,
+    SystemRow,
 };
 pub use html::html;
 pub use json::{Error, from_json, to_json};

@@ -1,7 +1,7 @@
 //! The report as Markdown, with the tables of the GitHub dialect.
 
 use crate::number::{duration, grouped, multiple, or_dash, p_value, rate, score, short};
-use crate::text::conditions;
+use crate::text::{MEANS, conditions, mean};
 use crate::{Comparison, DataSet, Report, SystemRow};
 
 /// The report as Markdown; names cannot break out of their cells, nor the recipe out of its fence.
@@ -12,6 +12,10 @@ pub fn markdown(report: &Report) -> String {
     }
     blocks.push("## Results".to_string());
     blocks.push(table(&RESULT_HEADINGS, 2, report.systems.iter().map(result).collect()));
+    if !report.means.is_empty() {
+        blocks.push(format!("## {MEANS}"));
+        blocks.push(list(report.means.iter().map(|entry| escaped(&mean(entry)))));
+    }
     if !report.comparisons.is_empty() {
         blocks.push("## Paired bootstrap, 95% confidence".to_string());
         let rows = report.comparisons.iter().map(comparison).collect();
@@ -36,10 +40,11 @@ pub fn markdown(report: &Report) -> String {
     blocks.join("\n\n") + "\n"
 }
 
-const RESULT_HEADINGS: [&str; 11] = [
+const RESULT_HEADINGS: [&str; 12] = [
     "System",
     "Shape",
     "Parameters",
+    "Seed",
     "Updates",
     "BLEU valid",
     "BLEU test",
@@ -59,6 +64,7 @@ fn result(system: &SystemRow) -> Vec<String> {
         escaped(&system.name),
         escaped(&system.shape),
         short(system.parameters),
+        or_dash(system.seed, |seed| seed.to_string()),
         grouped(system.updates),
         or_dash(system.bleu_validation, score),
         or_dash(system.bleu_test, score),
@@ -140,8 +146,9 @@ mod tests {
         let text = markdown(&example());
         for line in [
             "# Distilling a toy teacher",
-            "| distilled | 4x64/256 + 1x64/256 | 345k | 400 | 84.00 | 83.20 | – | – | – | – | – |",
+            "| distilled | 4x64/256 + 1x64/256 | 345k | 42 | 400 | 84.00 | 83.20 | – | – | – | – | – |",
             "| distilled | from scratch | BLEU | +21.45 | ± 1.30 | p = 0.0010 | 1,000 |",
+            "- distilled, distilled-2: BLEU test 83.10 ± 0.14",
             "| training | demo grammar, seed 42 | 20,000 | 310,000 | 341,000 |  |",
             "- Signature: BLEU nrefs:1\\|case:mixed\\|tok:13a",
             "- Seed: 42",

@@ -1,11 +1,14 @@
 //! The report for a terminal.
 
 use crate::number::{grouped, multiple, or_dash, p_value, rate, score, short};
-use crate::{Comparison, Machine, Report, SystemRow};
+use crate::{Comparison, Machine, Report, SeedMean, SystemRow};
 
-const HEADINGS: [&str; 8] = [
+const COLUMNS: usize = 9;
+
+const HEADINGS: [&str; COLUMNS] = [
     "System",
     "Parameters",
+    "Seed",
     "Updates",
     "BLEU valid",
     "BLEU test",
@@ -25,6 +28,11 @@ pub fn text_table(report: &Report) -> String {
     }
     lines.push(String::new());
     lines.extend(table(&report.systems));
+    if !report.means.is_empty() {
+        lines.push(String::new());
+        lines.push(MEANS.to_string());
+        lines.extend(report.means.iter().map(|entry| format!("  {}", printable(&mean(entry)))));
+    }
     if !report.comparisons.is_empty() {
         lines.push(String::new());
         lines.push("Paired bootstrap, 95% confidence".to_string());
@@ -45,7 +53,7 @@ pub fn text_table(report: &Report) -> String {
 fn table(systems: &[SystemRow]) -> Vec<String> {
     let mut rows = vec![HEADINGS.map(str::to_string)];
     rows.extend(systems.iter().map(cells));
-    let widths: [usize; 8] = std::array::from_fn(|column| {
+    let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
         rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
     });
     let mut lines: Vec<String> = rows.iter().map(|row| aligned(row, &widths)).collect();
@@ -54,7 +62,7 @@ fn table(systems: &[SystemRow]) -> Vec<String> {
 }
 
 /// The name to the left, numbers to the right.
-fn aligned(row: &[String; 8], widths: &[usize; 8]) -> String {
+fn aligned(row: &[String; COLUMNS], widths: &[usize; COLUMNS]) -> String {
     let mut line = format!("{:<width$}", row[0], width = widths[0]);
     for (cell, width) in row.iter().zip(widths).skip(1) {
         line.push_str(&format!("  {cell:>width$}"));
@@ -62,10 +70,11 @@ fn aligned(row: &[String; 8], widths: &[usize; 8]) -> String {
     line
 }
 
-fn cells(system: &SystemRow) -> [String; 8] {
+fn cells(system: &SystemRow) -> [String; COLUMNS] {
     [
         printable(&system.name),
         short(system.parameters),
+        or_dash(system.seed, |seed| seed.to_string()),
         grouped(system.updates),
         or_dash(system.bleu_validation, score),
         or_dash(system.bleu_test, score),
@@ -87,16 +96,30 @@ fn comparison(comparison: &Comparison) -> String {
     )
 }
 
+/// Heading of [`mean`].
+pub(crate) const MEANS: &str = "Means over seeds ± standard deviation";
+
+pub(crate) fn mean(mean: &SeedMean) -> String {
+    let SeedMean { systems, metric, mean, deviation } = mean;
+    format!("{}: {metric} {mean:.2} ± {deviation:.2}", systems.join(", "))
+}
+
 /// What the results depend on, name and value.
 pub(crate) fn conditions(report: &Report) -> Vec<(&'static str, String)> {
     let mut rows: Vec<(&'static str, String)> =
         signatures(report).into_iter().map(|text| ("Signature", text)).collect();
     rows.push(("Decoding", decoding(report)));
+    if report.systems.iter().any(|system| system.speed_up.is_some()) {
+        rows.push(("Speed-up", SPEED_UP.to_string()));
+    }
     rows.push(("Seed", report.seed.to_string()));
     rows.push(("Machine", machine(&report.machine)));
     rows.push(("Version", version(report)));
     rows
 }
+
+const SPEED_UP: &str = "the first system's seconds over this one's for the same sentences, the median of \
+                        rounds in which all systems take turns";
 
 /// Picks the signature of one metric.
 type SignatureOf = fn(&SystemRow) -> Option<&String>;
@@ -171,11 +194,14 @@ mod tests {
 Distilling a toy teacher
 English to German, made from a grammar
 
-System        Parameters  Updates  BLEU valid  BLEU test  chrF test  Tokens/s  Speed-up
----------------------------------------------------------------------------------------
-teacher            1.23M    1,500       91.25      90.80      95.10     4,321     1.00x
-from scratch        345k      400       62.50      61.75      78.32    12,346     2.86x
-distilled           345k      400       84.00      83.20          –         –         –
+System        Parameters  Seed  Updates  BLEU valid  BLEU test  chrF test  Tokens/s  Speed-up
+---------------------------------------------------------------------------------------------
+teacher            1.23M     –    1,500       91.25      90.80      95.10     4,321     1.00x
+from scratch        345k    42      400       62.50      61.75      78.32    12,346     2.86x
+distilled           345k    42      400       84.00      83.20          –         –         –
+
+Means over seeds ± standard deviation
+  distilled, distilled-2: BLEU test 83.10 ± 0.14
 
 Paired bootstrap, 95% confidence
   distilled over from scratch: BLEU +21.45 ± 1.30, p = 0.0010, 1,000 samples
@@ -184,6 +210,7 @@ Conditions
   Signature BLEU nrefs:1|case:mixed|tok:13a
   Signature chrF nrefs:1|case:mixed|nc:6
   Decoding  beam 4, length penalty 0.6, at most 2 times the source length, 32 tokens a batch
+  Speed-up  the first system's seconds over this one's for the same sentences, the median of rounds in which all systems take turns
   Seed      42
   Machine   Example CPU, 2 cores, 2 threads, 15.6 GiB, Linux 6.1 (avx2 fma)
   Version   0.1.0, commit abc1234, 2026-01-31

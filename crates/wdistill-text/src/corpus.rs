@@ -64,7 +64,8 @@ impl ParallelText {
 pub enum CorpusRole {
     /// Doubtful pairs are left out and reported.
     Training,
-    /// Scores count every sentence: doubtful pairs are kept and reported, empty lines are errors.
+    /// Scores count every sentence: doubtful pairs are kept and reported; empty lines, and lines that
+    /// would take too much memory, are errors.
     Evaluation,
 }
 
@@ -86,6 +87,8 @@ pub struct CorpusLimits {
     pub role: CorpusRole,
     /// Most tokens on either side, with the end-of-sentence token.
     pub max_tokens_per_sentence: usize,
+    /// Most tokens of a line in an evaluation set, with the end-of-sentence token.
+    pub max_tokens_in_evaluation: usize,
     /// Most times the longer side may be as long as the shorter one, in tokens with the
     /// end-of-sentence token; at least 1.
     pub max_length_ratio: f64,
@@ -101,13 +104,14 @@ impl CorpusLimits {
         Self {
             role: CorpusRole::Training,
             max_tokens_per_sentence: 256,
+            max_tokens_in_evaluation: 1024,
             max_length_ratio: 4.0,
             duplicates: PairPolicy::Keep,
             identical_sides: PairPolicy::Keep,
         }
     }
 
-    /// For validation and test sets: the same limits, only reported.
+    /// For validation and test sets: the same limits, only reported, and 1,024 tokens a line.
     pub fn evaluation() -> Self {
         Self { role: CorpusRole::Evaluation, ..Self::training() }
     }
@@ -158,8 +162,8 @@ pub struct CheckedCorpus {
 /// which pairs are kept are counted for every pair that is not left out, a pair perhaps in several.
 ///
 /// # Errors
-/// [`TextError::EmptyLine`] in an evaluation set, [`TextError::NothingLeft`] when no pair is kept,
-/// [`TextError::Setting`] for a ratio below 1.
+/// [`TextError::EmptyLine`] and [`TextError::LineTooLong`] in an evaluation set,
+/// [`TextError::NothingLeft`] when no pair is kept, [`TextError::Setting`] for a ratio below 1.
 pub fn encode_corpus(
     text: &ParallelText,
     source_vocabulary: &Vocabulary,
@@ -235,6 +239,8 @@ impl<'text> Checker<'text> {
     ) -> Result<Verdict, TextError> {
         let mut doubts = Vec::new();
         doubts.extend(self.empty_side(index)?);
+        self.check_length(&self.text.source, index, source_length)?;
+        self.check_length(&self.text.target, index, target_length)?;
         doubts.extend(self.length_doubts(source_length, target_length));
         doubts.extend(self.repetition_doubts(index));
         let leaves_out = |doubt: &&Doubt| self.limits.action(doubt.kind) == Action::LeftOut;
@@ -277,6 +283,17 @@ impl<'text> Checker<'text> {
             CorpusRole::Evaluation => {
                 Err(TextError::EmptyLine { path: side.path.clone(), line: index + 1 })
             }
+        }
+    }
+
+    fn check_length(&self, side: &TextLines, index: usize, tokens: usize) -> Result<(), TextError> {
+        let limit = self.limits.max_tokens_in_evaluation;
+        match self.limits.role {
+            CorpusRole::Evaluation if tokens > limit => {
+                let (path, line) = (side.path.clone(), index + 1);
+                Err(TextError::LineTooLong { path, line, tokens, limit })
+            }
+            _ => Ok(()),
         }
     }
 

@@ -55,6 +55,21 @@ pub enum TextError {
         /// Line number, from 1.
         line: usize,
     },
+    /// A line of a validation or test set has too many tokens.
+    #[error(
+        "{}:{line}: {tokens} tokens in a set from which nothing may be left out, at most {limit} are \
+         allowed. hint: split the line, on both sides, or raise the limit", path.display()
+    )]
+    LineTooLong {
+        /// The file.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+        /// Its tokens, with the end-of-sentence token.
+        tokens: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
     /// No pair of a corpus is left.
     #[error("{} and {}: none of {lines} pairs is left\n{report}", source_path.display(), target_path.display())]
     NothingLeft {

@@ -11,6 +11,11 @@ pub fn hash_bytes(bytes: &[u8]) -> String {
     format!("{:032x}", XxHash3_128::oneshot(bytes))
 }
 
+/// What has been hashed so far, as 32 hexadecimal digits.
+pub(crate) fn digits(hasher: &XxHash3_128) -> String {
+    format!("{:032x}", hasher.finish_128())
+}
+
 /// XXH3 (128 bits, seed 0) of a file's raw bytes as 32 hexadecimal digits.
 ///
 /// The same digits as `xxhsum -H2` prints.
@@ -23,7 +28,7 @@ pub fn hash_file(path: &Path) -> Result<String, TextError> {
     let mut buffer = vec![0; 1 << 16];
     loop {
         match file.read(&mut buffer).map_err(file_error("read", path))? {
-            0 => return Ok(format!("{:032x}", hasher.finish_128())),
+            0 => return Ok(digits(&hasher)),
             count => hasher.write(&buffer[..count]),
         }
     }

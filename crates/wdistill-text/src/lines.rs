@@ -1,10 +1,12 @@
 //! Reading text files line by line, with the checks that need raw bytes.
 
 use crate::error::{TextError, file_error};
+use crate::hash::digits;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use twox_hash::XxHash3_128;
 
 /// How many examples of one kind of finding are kept.
 pub(crate) const EXAMPLES: usize = 5;
@@ -34,6 +36,8 @@ impl Occurrences {
 pub struct TextLines {
     /// Where the lines were read.
     pub path: PathBuf,
+    /// Hash of the bytes that were read, the same as [`crate::hash_file`] of the unchanged file.
+    pub hash: String,
     /// The lines, in order. Only a line feed ends a line: other characters that some tools treat as
     /// line breaks (U+2028, form feed, a lone carriage return) stay inside their line.
     pub lines: Vec<String>,
@@ -52,18 +56,22 @@ pub fn read_lines(path: &Path) -> Result<TextLines, TextError> {
     let mut reader = BufReader::with_capacity(1 << 16, file);
     let mut text = TextLines {
         path: path.to_path_buf(),
+        hash: String::new(),
         lines: Vec::new(),
         byte_order_mark: Occurrences::default(),
         carriage_returns: Occurrences::default(),
     };
+    let mut hasher = XxHash3_128::new();
     let mut start_of_line = 0;
     let mut bytes = Vec::new();
     loop {
         bytes.clear();
         let length = reader.read_until(b'\n', &mut bytes).map_err(file_error("read", path))?;
         if length == 0 {
+            text.hash = digits(&hasher);
             return Ok(text);
         }
+        hasher.write(&bytes);
         text.push_line(&bytes, start_of_line)?;
         start_of_line += length;
     }
@@ -120,6 +128,13 @@ mod tests {
         assert_eq!(read(b"a\nb").unwrap().lines, ["a", "b"]);
         assert_eq!(read(b"a\n\n").unwrap().lines, ["a", ""]);
         assert!(read(b"").unwrap().lines.is_empty());
+    }
+
+    #[test]
+    fn the_hash_is_that_of_the_file() {
+        for bytes in [&b""[..], b"a\r\nb", b"\xef\xbb\xbfa\n\nb\n"] {
+            assert_eq!(read(bytes).unwrap().hash, crate::hash_bytes(bytes));
+        }
     }
 
     #[test]

@@ -137,6 +137,21 @@ fn an_empty_line_of_an_evaluation_set_is_an_error() {
 }
 
 #[test]
+fn a_line_that_would_take_too_much_memory_is_an_error_in_an_evaluation_set_only() {
+    let files = Files::new(b"ab\nab\n", b"ba\nabcdefghijkl\n");
+    let limits = CorpusLimits { max_tokens_in_evaluation: 4, ..CorpusLimits::evaluation() };
+    match files.check(&limits).unwrap_err() {
+        TextError::LineTooLong { path, line, tokens, limit } => {
+            assert!(path.ends_with("text.en"), "{}", path.display());
+            assert_eq!((line, tokens, limit), (2, 14, 4));
+        }
+        other => panic!("{other}"),
+    }
+    let limits = CorpusLimits { max_tokens_in_evaluation: 4, ..CorpusLimits::training() };
+    assert!(files.check(&limits).is_ok());
+}
+
+#[test]
 fn unequal_line_counts_are_an_error_with_both_counts() {
     let error = Files::new(b"a\nb\nc\n", b"a\nb\n").read().unwrap_err();
     let message = error.to_string();

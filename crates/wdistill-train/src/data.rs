@@ -6,12 +6,11 @@ use wdistill_model::Vocabularies;
 use wdistill_report::DataSet;
 use wdistill_text::{
     CheckedCorpus, CorpusLimits, CorpusReport, CorpusRole, CorpusStatistics, EncodedCorpus,
-    PairPolicy, ParallelText, Vocabulary, VocabularySettings, encode_corpus, hash_file,
+    PairPolicy, ParallelText, Vocabulary, VocabularySettings, encode_corpus,
 };
 
 use crate::error::TrainError;
 use crate::recipe::{DataRecipe, Duplicates, Sharing, TextPair};
-use crate::stage::Fingerprint;
 
 /// The vocabularies of both sides.
 pub struct VocabularyPair {
@@ -102,6 +101,8 @@ pub struct TextSet {
     pub corpus: EncodedCorpus,
     /// Line number, from 1, of each pair that was kept.
     pub lines: Vec<usize>,
+    /// Hashes of the two files, as they were read.
+    pub hashes: [String; 2],
     /// What the checks found.
     pub report: CorpusReport,
     /// Counts over the pairs of the text itself.
@@ -124,13 +125,9 @@ impl TextSet {
     }
 }
 
-/// Hashes of the files of a text pair.
-///
-/// # Errors
-/// [`TrainError::Text`] naming a file that cannot be read.
-pub fn fingerprint(folder: &Path, pair: &TextPair) -> Result<Fingerprint, TrainError> {
-    let hashes = [hash_file(&folder.join(&pair.source))?, hash_file(&folder.join(&pair.target))?];
-    Ok(Fingerprint::of(&hashes))
+/// Hashes of source and target, as they were read.
+pub fn hashes(text: &ParallelText) -> [String; 2] {
+    [text.source.hash.clone(), text.target.hash.clone()]
 }
 
 /// Reads two aligned files.
@@ -145,6 +142,7 @@ pub fn read_pair(folder: &Path, pair: &TextPair) -> Result<ParallelText, TrainEr
 pub fn limits(recipe: &DataRecipe) -> CorpusLimits {
     CorpusLimits {
         max_tokens_per_sentence: recipe.max_sentence_tokens,
+        max_tokens_in_evaluation: recipe.max_held_out_tokens,
         max_length_ratio: recipe.max_length_ratio,
         duplicates: match recipe.duplicates {
             Duplicates::Keep => PairPolicy::Keep,
@@ -158,7 +156,7 @@ pub fn limits(recipe: &DataRecipe) -> CorpusLimits {
 /// reported.
 ///
 /// # Errors
-/// [`TrainError::Text`]: nothing left, or an empty line in a held-out text.
+/// [`TrainError::Text`]: nothing left, or an empty or far too long line in a held-out text.
 pub fn encode(
     role: &'static str,
     text: ParallelText,
@@ -166,6 +164,7 @@ pub fn encode(
     limits: &CorpusLimits,
 ) -> Result<TextSet, TrainError> {
     let VocabularyPair { source, target } = vocabularies;
+    let hashes = hashes(&text);
     let checked = encode_corpus(&text, source, target, limits)?;
     let references = match limits.role {
         CorpusRole::Training => Vec::new(),
@@ -173,5 +172,5 @@ pub fn encode(
     };
     let CheckedCorpus { corpus, lines, report } = checked;
     let statistics = corpus.statistics();
-    Ok(TextSet { role, references, corpus, lines, report, statistics })
+    Ok(TextSet { role, references, corpus, lines, hashes, report, statistics })
 }

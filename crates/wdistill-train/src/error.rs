@@ -26,6 +26,12 @@ pub enum TrainError {
         /// The folder of the run.
         folder: PathBuf,
     },
+    /// A text that is not any more what was read when the run began.
+    #[error("{} was changed while the run was at work; hint: give the same command again, and it starts from the new text", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
     /// The system gave no thread.
     #[error("cannot start {threads} threads: {reason}")]
     Threads {

@@ -36,7 +36,8 @@ impl Event {
 pub struct TrainingEvent {
     /// Updates done.
     pub updates: u64,
-    /// Label-smoothed cross-entropy a target token, in nats.
+    /// Label-smoothed cross-entropy a target token, in nats; under word-level distillation mixed with
+    /// the cross-entropy with the teacher's distribution, which a validation's is not.
     pub loss: f64,
     /// `e` to the negative log-likelihood a token.
     pub perplexity: f64,

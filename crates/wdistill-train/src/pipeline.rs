@@ -6,7 +6,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use wdistill_formats::{atomic_write, native, remove_leftovers};
+use wdistill_formats::{Depth, atomic_write, native, remove_leftovers};
 use wdistill_generator::{ParameterGenerator, Saturation, Start, cut};
 use wdistill_metrics::{Bleu, Chrf, CorpusMetric};
 use wdistill_model::random::Random;
@@ -20,7 +20,7 @@ use wdistill_text::{
 };
 
 use crate::benchmark::{Speed, benchmark};
-use crate::data::{TextSet, VocabularyPair, encode, fingerprint, limits, read_pair};
+use crate::data::{TextSet, VocabularyPair, encode, hashes, limits, read_pair};
 use crate::error::TrainError;
 use crate::log::{Display, Progress};
 use crate::pseudo::{PseudoReport, translate_corpus, verified_files};
@@ -141,6 +141,7 @@ struct TrainingInputs<'a> {
 }
 
 /// One training stage.
+#[derive(Clone, Copy)]
 struct TrainingStage<'a> {
     name: &'a str,
     architecture: &'a Architecture,
@@ -201,7 +202,7 @@ impl Pipeline {
         let folder = options.folder.clone();
         std::fs::create_dir_all(&folder).map_err(TrainError::io(&folder))?;
         let lock = lock(&folder)?;
-        remove_leftovers(&folder)?;
+        remove_leftovers(&folder, Depth::Folder)?;
         // Complete, and with absolute paths: `wdistill run` can carry it out from where it lies.
         let here = std::env::current_dir().map_err(TrainError::io(Path::new(".")))?;
         let mut complete = recipe.spelled_out(&resolved);
@@ -209,7 +210,7 @@ impl Pipeline {
         let models = [&mut complete.teacher.model, source, target].into_iter().flatten();
         models.chain([&mut complete.data.folder]).for_each(|path| *path = here.join(&*path));
         atomic_write(&folder.join("recipe.toml"), recipe_text(&complete).as_bytes())?;
-        let stages = Stages { folder, display: options.display };
+        let stages = Stages::new(folder, options.display);
         Ok(Pipeline { recipe, resolved, options, stages, _lock: lock })
     }
 
@@ -250,10 +251,13 @@ impl Pipeline {
             false => prepared.fingerprint.clone(),
         };
         for system in &self.resolved.systems {
+            let done = self.stages.done();
             let student = self.student(&prepared, &teacher, &pseudo, system)?;
             finished.push(self.finished(&prepared, student)?);
-            // What there is so far, for those who watch a long run; speeds come last.
-            self.report(&prepared, &finished, &[])?;
+            if self.stages.done() > done {
+                // What there is so far, for those who watch a long run; speeds come last.
+                self.report(&prepared, &finished, &[])?;
+            }
         }
         let speeds = self.speeds(&prepared, &finished)?;
         self.report(&prepared, &finished, &speeds)
@@ -274,8 +278,8 @@ impl Pipeline {
         let read = |pair: &TextPair| read_pair(&data.folder, pair);
         let (training, validation) = (read(&data.train)?, read(&data.validation)?);
         let test = data.test.as_ref().map(read).transpose()?;
-        let train = fingerprint(&data.folder, &data.train)?;
-        let held_out = fingerprint(&data.folder, &data.validation)?;
+        let train = Fingerprint::of(&hashes(&training));
+        let held_out = Fingerprint::of(&hashes(&validation));
         let (vocabularies, notes) = self.vocabularies(&training, &train)?;
         let training = encode("training", training, &vocabularies, &limits(data))?;
         self.tell("training", &training.report);
@@ -485,7 +489,7 @@ impl Pipeline {
         let report: PseudoReport = self.stages.run("pseudo", &inputs, |folder| {
             let model = native::load(&teacher.model)?;
             let translator = Translator::new(model, settings.translator(self.options.threads))?;
-            let all = read_lines(&training.report.source)?.lines;
+            let all = self.unchanged_lines(training)?;
             let kept: Vec<String> =
                 training.lines.iter().map(|line| all[line - 1].clone()).collect();
             drop(all);
@@ -518,31 +522,30 @@ impl Pipeline {
         pseudo: &Fingerprint,
         system: &ResolvedSystem,
     ) -> Result<Trained, TrainError> {
-        let ResolvedSystem { architecture, seed, pairs, .. } = system;
-        let (seed, pairs) = (*seed, *pairs);
         let word_teacher = (system.method != Method::Scratch).then_some(teacher.model.as_path());
-        let data = match pairs {
+        let data = match system.pairs {
             Pairs::Original => &prepared.fingerprint,
             Pairs::OriginalAndPseudo => pseudo,
+        };
+        let name = format!("{}/student", system.name);
+        let stage = TrainingStage {
+            name: &name,
+            architecture: &system.architecture,
+            settings: &system.training,
+            pairs: system.pairs,
+            data,
+            from: None,
+            teacher: word_teacher,
+            seed: system.seed,
         };
         let mut stages = Vec::new();
         let mut from = word_teacher.map(|_| teacher.fingerprint.clone());
         let generator_name = format!("{}/generator", system.name);
         if let Some(settings) = &system.generator {
-            let start = (system.start, from.clone());
-            let from_start = Fingerprint::of(&start);
-            let name = generator_name.as_str();
-            let from_here = Some(&from_start);
-            let stage = TrainingStage {
-                name,
-                architecture,
-                settings,
-                pairs,
-                data,
-                from: from_here,
-                teacher: word_teacher,
-                seed,
-            };
+            let from_start = Fingerprint::of(&(system.start, &from));
+            let from_start = Some(&from_start);
+            let stage =
+                TrainingStage { name: &generator_name, settings, from: from_start, ..stage };
             let (result, fingerprint) = self.train(prepared, &stage, |config, seed| {
                 let teacher = native::load(&teacher.model)?;
                 self.warn_of_saturation(&teacher, system.start);
@@ -552,18 +555,7 @@ impl Pipeline {
             stages.push((generator_name.clone(), result));
             from = Some(fingerprint);
         }
-        let name = format!("{}/student", system.name);
-        let (name, settings) = (name.as_str(), &system.training);
-        let stage = TrainingStage {
-            name,
-            architecture,
-            settings,
-            pairs,
-            data,
-            from: from.as_ref(),
-            teacher: word_teacher,
-            seed,
-        };
+        let stage = TrainingStage { from: from.as_ref(), ..stage };
         let (result, fingerprint) = self.train(prepared, &stage, |config, seed| {
             let model = match system.method {
                 Method::Scratch | Method::Kd => Model::initialise(config, seed),
@@ -572,14 +564,24 @@ impl Pipeline {
             };
             Ok(Box::new(DenseModel(model)))
         })?;
-        stages.push((name.to_string(), result));
+        let model = self.path(&name).join("model");
+        stages.push((name, result));
         Ok(Trained {
             name: system.name.clone(),
             description: description(system),
-            model: self.path(name).join("model"),
+            model,
             fingerprint,
             stages,
         })
+    }
+
+    /// The source lines of a text, which were not kept in memory.
+    fn unchanged_lines(&self, set: &TextSet) -> Result<Vec<String>, TrainError> {
+        let text = read_lines(&set.report.source)?;
+        match text.hash == set.hashes[0] {
+            true => Ok(text.lines),
+            false => Err(TrainError::Changed { path: text.path }),
+        }
     }
 
     fn warn_of_saturation(&self, teacher: &Model<Dense<f32>>, start: Start) {
@@ -608,9 +610,7 @@ impl Pipeline {
     ) -> Result<Evaluation, TrainError> {
         let decoding = self.recipe.decoding;
         let texts = [&prepared.validation, test];
-        let files =
-            texts.map(|set| Ok([hash_file(&set.report.source)?, hash_file(&set.report.target)?]));
-        let files = files.into_iter().collect::<Result<Vec<_>, TrainError>>()?;
+        let files = texts.map(|set| &set.hashes);
         let inputs = Fingerprint::of(&(&system.fingerprint, files, decoding));
         let name = format!("evaluation/{}", system.name);
         self.stages.run(&name, &inputs, |folder| {
@@ -663,7 +663,7 @@ impl Pipeline {
         let settings = self.recipe.benchmark;
         let decoding = self.recipe.decoding;
         let models: Vec<_> = systems.iter().map(|system| &system.fingerprint).collect();
-        let text = hash_file(&test.report.source)?;
+        let [text, _] = &test.hashes;
         let threads = self.options.threads;
         let inputs = Fingerprint::of(&(models, text, settings, decoding, threads));
         self.stages.run("speed", &inputs, |_| {

@@ -55,6 +55,10 @@ pub struct DataRecipe {
     /// Longer training sentences are left out, and reported.
     #[serde(default = "default_sentence_tokens")]
     pub max_sentence_tokens: usize,
+    /// Longer validation and test sentences are refused: nothing may be left out there, and the memory that
+    /// one takes grows with the square of its length.
+    #[serde(default = "default_held_out_tokens")]
+    pub max_held_out_tokens: usize,
     /// Training pairs whose sides differ more than this in tokens are left out, and reported.
     #[serde(default = "default_length_ratio")]
     pub max_length_ratio: f64,
@@ -65,6 +69,10 @@ pub struct DataRecipe {
 
 fn default_sentence_tokens() -> usize {
     200
+}
+
+fn default_held_out_tokens() -> usize {
+    1024
 }
 
 fn default_length_ratio() -> f64 {
@@ -315,6 +323,7 @@ impl DataRecipe {
             validation,
             test: None,
             max_sentence_tokens: default_sentence_tokens(),
+            max_held_out_tokens: default_held_out_tokens(),
             max_length_ratio: default_length_ratio(),
             duplicates: Duplicates::Keep,
         }
@@ -348,9 +357,20 @@ impl Recipe {
 /// Name of the teacher in tables; no student may have it.
 pub const TEACHER: &str = "teacher";
 
-/// Folders of a run that are no system's; no student may have their names.
-pub const RESERVED_NAMES: &[&str] =
-    &[TEACHER, "data", "vocabulary", "pseudo", "evaluation", "speed", "lock"];
+/// Files and folders of a run that are no system's; no student may have their names, in capitals or not.
+pub const RESERVED_NAMES: &[&str] = &[
+    TEACHER,
+    "data",
+    "data.txt",
+    "vocabulary",
+    "pseudo",
+    "evaluation",
+    "speed",
+    "lock",
+    "recipe.toml",
+    "report.html",
+    "report.json",
+];
 
 /// Reads TOML; the message about an unknown name has the nearest of the expected ones.
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {

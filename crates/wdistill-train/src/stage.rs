@@ -1,10 +1,11 @@
 //! Stages: work that is done once, skipped while its inputs stay the same, and resumed if it was cut off.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use wdistill_formats::atomic_write;
+use wdistill_formats::{Depth, atomic_write, remove_leftovers};
 use wdistill_text::hash_bytes;
 
 use crate::error::TrainError;
@@ -32,16 +33,25 @@ struct Record<T> {
 
 /// The folder of a run; each stage has a folder below it.
 pub struct Stages {
-    /// The run's folder.
-    pub folder: PathBuf,
-    /// Where progress is shown.
-    pub display: Display,
+    folder: PathBuf,
+    display: Display,
+    done: AtomicUsize,
 }
 
 const INPUTS: &str = "inputs.json";
 const RESULT: &str = "result.json";
 
 impl Stages {
+    /// Of the run in a folder; `display` is where progress is shown.
+    pub fn new(folder: PathBuf, display: Display) -> Stages {
+        Stages { folder, display, done: AtomicUsize::new(0) }
+    }
+
+    /// How many stages were carried out, not skipped.
+    pub fn done(&self) -> usize {
+        self.done.load(Ordering::Relaxed)
+    }
+
     /// Does the work of a stage in its folder, unless that has been done from the same inputs.
     ///
     /// Work that was cut off is called again in the folder as it was left, and goes on from what it
@@ -70,9 +80,11 @@ impl Stages {
             progress.say(&format!("its inputs changed; the old result is now {}", kept.display()));
         }
         std::fs::create_dir_all(&folder).map_err(TrainError::io(&folder))?;
+        remove_leftovers(&folder, Depth::Tree)?;
         write(&folder.join(INPUTS), inputs)?;
         let record = Record { inputs: inputs.clone(), result: work(&folder)? };
         write(&folder.join(RESULT), &record)?;
+        self.done.fetch_add(1, Ordering::Relaxed);
         Ok(record.result)
     }
 }
@@ -119,7 +131,7 @@ mod tests {
     use super::*;
 
     fn stages(folder: &Path) -> Stages {
-        Stages { folder: folder.to_path_buf(), display: Display::Silent }
+        Stages::new(folder.to_path_buf(), Display::Silent)
     }
 
     #[test]
@@ -139,6 +151,7 @@ mod tests {
         assert!(folder.path().join("teacher.old-1/result.json").exists());
         assert_eq!(run("a").unwrap(), 3);
         assert!(folder.path().join("teacher.old-2/result.json").exists());
+        assert_eq!(stages.done(), 3);
     }
 
     #[test]

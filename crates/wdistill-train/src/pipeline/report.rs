@@ -1,9 +1,12 @@
 //! The report of a finished run.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use wdistill_formats::{atomic_write, native};
-use wdistill_metrics::{Bleu, Bootstrap, CorpusMetric, paired_bootstrap};
+use wdistill_metrics::{Bleu, Bootstrap, CorpusMetric, Statistics, paired_bootstrap};
 use wdistill_report::{
-    Comparison, Curve, CurvePoint, Decoding, Report, Signatures, SystemRow, html, to_json,
+    Comparison, Curve, CurvePoint, Decoding, Report, SeedMean, Signatures, SystemRow, html, to_json,
 };
 use wdistill_text::read_lines;
 
@@ -13,7 +16,7 @@ use crate::data::TextSet;
 use crate::error::TrainError;
 use crate::log::{Event, read_events};
 use crate::machine;
-use crate::recipe::{Method, ResolvedSystem};
+use crate::recipe::{Method, Recipe, ResolvedSystem, VocabularyRecipe};
 
 impl Pipeline {
     /// Puts everything together and writes `report.json` and `report.html`.
@@ -37,7 +40,7 @@ impl Pipeline {
             commit: self.options.commit.clone(),
             version: env!("CARGO_PKG_VERSION").to_string(),
             seed: recipe.seed,
-            recipe_toml: recipe_text(&recipe.spelled_out(&self.resolved)),
+            recipe_toml: recipe_text(&without_folders(recipe.spelled_out(&self.resolved))),
             data: texts.iter().map(|set| set.summary()).collect(),
             decoding: Decoding {
                 beam: decoding.beam,
@@ -45,10 +48,13 @@ impl Pipeline {
                 max_ratio: decoding.max_length_ratio,
                 batch: decoding.batch_tokens,
             },
-            systems: rows.map(|(system, speed)| row(system, speed)).collect::<Result<_, _>>()?,
+            systems: rows
+                .map(|(system, speed)| self.row(system, speed))
+                .collect::<Result<_, _>>()?,
             curves: self.curves(systems)?,
+            means: self.means(systems),
             comparisons: self.comparisons(test, systems)?,
-            notes: notes(prepared, systems),
+            notes: self.notes(prepared, systems),
         };
         let json = to_json(&report).expect("every number of a report is finite");
         atomic_write(&self.path("report.json"), json.as_bytes())?;
@@ -73,8 +79,29 @@ impl Pipeline {
         Ok(curves)
     }
 
-    /// Every finished student of weight distillation against every one of another method and the same
-    /// shape.
+    /// The system that a finished one is; none for the teacher.
+    fn system(&self, finished: &Finished) -> Option<&ResolvedSystem> {
+        let is_it = |system: &&ResolvedSystem| system.name == finished.trained.name;
+        self.resolved.systems.iter().find(is_it)
+    }
+
+    /// Of all finished systems of which there is more than one seed.
+    fn means(&self, finished: &[Finished]) -> Vec<SeedMean> {
+        let mut groups: Vec<(ResolvedSystem, Vec<&Finished>)> = Vec::new();
+        for one in finished {
+            let Some(system) = self.system(one) else { continue };
+            let alike = ResolvedSystem { name: String::new(), seed: 0, ..system.clone() };
+            match groups.iter_mut().find(|(known, _)| *known == alike) {
+                Some((_, group)) => group.push(one),
+                None => groups.push((alike, vec![one])),
+            }
+        }
+        let groups = groups.into_iter().map(|(_, group)| group).filter(|group| group.len() > 1);
+        groups.map(|group| seed_mean(&group)).collect()
+    }
+
+    /// Every finished student of weight distillation against every one of another method, the same
+    /// shape and the same seed.
     fn comparisons(
         &self,
         test: &TextSet,
@@ -82,25 +109,25 @@ impl Pipeline {
     ) -> Result<Vec<Comparison>, TrainError> {
         let bleu = Bleu::default();
         let references = [test.references.as_slice()];
-        let statistics = |name: &str| {
-            let path = self.path(&format!("evaluation/{name}/test.txt"));
-            Ok::<_, TrainError>(bleu.corpus_statistics(&read_lines(&path)?.lines, &references)?)
-        };
-        let is_finished = |system: &&ResolvedSystem| {
-            finished.iter().any(|finished| finished.trained.name == system.name)
-        };
         let systems: Vec<&ResolvedSystem> =
-            self.resolved.systems.iter().filter(is_finished).collect();
+            finished.iter().filter_map(|finished| self.system(finished)).collect();
+        let mut statistics: BTreeMap<&str, Statistics> = BTreeMap::new();
+        for ResolvedSystem { name, .. } in &systems {
+            let lines = read_lines(&self.path(&format!("evaluation/{name}/test.txt")))?.lines;
+            statistics.insert(name, bleu.corpus_statistics(&lines, &references)?);
+        }
         let mut comparisons = Vec::new();
         for ours in systems.iter().filter(|system| system.method == Method::Wd) {
             let is_rival = |system: &&&ResolvedSystem| {
-                system.method != Method::Wd && system.architecture == ours.architecture
+                system.method != Method::Wd
+                    && system.architecture == ours.architecture
+                    && system.seed == ours.seed
             };
             for rival in systems.iter().filter(is_rival) {
                 let (ours, rival) = (ours.name.as_str(), rival.name.as_str());
                 let bootstrap = Bootstrap::default();
                 let compared =
-                    paired_bootstrap(&bleu, &statistics(rival)?, &statistics(ours)?, bootstrap)?;
+                    paired_bootstrap(&bleu, &statistics[rival], &statistics[ours], bootstrap)?;
                 let difference = compared.system.score - compared.baseline.score;
                 let (better, than) = match difference >= 0.0 {
                     true => (ours, rival),
@@ -112,39 +139,109 @@ impl Pipeline {
                     metric: "BLEU".to_string(),
                     difference: difference.abs(),
                     confidence_half_width: compared.difference_confidence.half_width,
-                    // Resampling says nothing about systems that score alike.
-                    p_value: if difference == 0.0 { 1.0 } else { compared.p_value },
+                    p_value: compared.p_value,
                     samples: bootstrap.samples as u64,
                 });
             }
         }
         Ok(comparisons)
     }
+
+    fn seed(&self, finished: &Finished) -> Option<u64> {
+        match self.system(finished) {
+            Some(system) => Some(system.seed),
+            // A teacher that is given has no stages.
+            None => (!finished.trained.stages.is_empty()).then_some(self.recipe.seed),
+        }
+    }
+
+    fn row(&self, finished: &Finished, speed: Option<&Speed>) -> Result<SystemRow, TrainError> {
+        let Finished { trained: system, evaluation } = finished;
+        let model = native::load(&system.model)?;
+        let training = system.stages.iter().map(|(_, result)| result);
+        Ok(SystemRow {
+            name: system.name.clone(),
+            description: system.description.clone(),
+            shape: model.config.architecture.summary(),
+            parameters: model.weights.count() as u64,
+            seed: self.seed(finished),
+            updates: training.clone().map(|result| result.updates).sum(),
+            bleu_validation: Some(evaluation.bleu_validation),
+            bleu_test: Some(evaluation.bleu_test),
+            chrf_test: Some(evaluation.chrf_test),
+            tokens_per_second: speed.map(|speed| speed.tokens_per_second),
+            sentences_per_second: speed.map(|speed| speed.sentences_per_second),
+            speed_up: speed.map(|speed| speed.speed_up),
+            // A teacher that is given has no stages.
+            training_seconds: (!system.stages.is_empty())
+                .then(|| training.map(|result| result.seconds).sum()),
+            signatures: Signatures {
+                bleu: Some(evaluation.bleu_signature.clone()),
+                chrf: Some(evaluation.chrf_signature.clone()),
+            },
+        })
+    }
+
+    fn notes(&self, prepared: &Prepared, systems: &[Finished]) -> Vec<String> {
+        let mut notes = prepared.notes.clone();
+        for finished in systems {
+            let Finished { trained: system, evaluation } = finished;
+            let counts = [
+                (evaluation.cut_translations, "were cut at the maximum length"),
+                (evaluation.joined_lines, "had a line break, which was written as a space"),
+            ];
+            for ([validation, test], what) in counts {
+                for (text, count) in [("validation", validation), ("test", test)] {
+                    if count > 0 {
+                        notes.push(format!("{}: {count} {text} translations {what}", system.name));
+                    }
+                }
+            }
+            notes.extend(self.system(finished).and_then(loss_note));
+            for (stage, result) in &system.stages {
+                if result.early {
+                    let updates = result.updates;
+                    notes.push(format!("{stage}: stopped early, after {updates} updates"));
+                }
+            }
+        }
+        notes
+    }
 }
 
-fn row(finished: &Finished, speed: Option<&Speed>) -> Result<SystemRow, TrainError> {
-    let Finished { trained: system, evaluation } = finished;
-    let model = native::load(&system.model)?;
-    let training = system.stages.iter().map(|(_, result)| result);
-    Ok(SystemRow {
-        name: system.name.clone(),
-        description: system.description.clone(),
-        shape: model.config.architecture.summary(),
-        parameters: model.weights.count() as u64,
-        updates: training.clone().map(|result| result.updates).sum(),
-        bleu_validation: Some(evaluation.bleu_validation),
-        bleu_test: Some(evaluation.bleu_test),
-        chrf_test: Some(evaluation.chrf_test),
-        tokens_per_second: speed.map(|speed| speed.tokens_per_second),
-        sentences_per_second: speed.map(|speed| speed.sentences_per_second),
-        speed_up: speed.map(|speed| speed.speed_up),
-        // A teacher that is given has no stages.
-        training_seconds: (!system.stages.is_empty())
-            .then(|| training.map(|result| result.seconds).sum()),
-        signatures: Signatures {
-            bleu: Some(evaluation.bleu_signature.clone()),
-            chrf: Some(evaluation.chrf_signature.clone()),
-        },
+/// A recipe without the folders of this machine, for a document that leaves it.
+fn without_folders(mut recipe: Recipe) -> Recipe {
+    recipe.data.folder = PathBuf::new();
+    let VocabularyRecipe { source, target, .. } = &mut recipe.vocabulary;
+    for path in [&mut recipe.teacher.model, source, target].into_iter().flatten() {
+        *path = path.file_name().map(PathBuf::from).unwrap_or_default();
+    }
+    recipe
+}
+
+fn seed_mean(group: &[&Finished]) -> SeedMean {
+    let scores: Vec<f64> = group.iter().map(|system| system.evaluation.bleu_test).collect();
+    let count = scores.len() as f64;
+    let mean = scores.iter().sum::<f64>() / count;
+    let squares: f64 = scores.iter().map(|score| (score - mean).powi(2)).sum();
+    SeedMean {
+        systems: group.iter().map(|system| system.trained.name.clone()).collect(),
+        metric: "BLEU test".to_string(),
+        mean,
+        deviation: (squares / (count - 1.0)).sqrt(),
+    }
+}
+
+/// A warning for those who would compare its two losses.
+fn loss_note(system: &ResolvedSystem) -> Option<String> {
+    let phases = [Some(&system.training), system.generator.as_ref()];
+    let is_mixed = phases.into_iter().flatten().any(|phase| phase.word_distillation > 0.0);
+    is_mixed.then(|| {
+        format!(
+            "{}: the training loss mixes in the cross-entropy with the teacher's distribution, the \
+             validation loss does not",
+            system.name
+        )
     })
 }
 
@@ -156,28 +253,4 @@ fn point(event: &Event, before: u64) -> CurvePoint {
             CurvePoint { validation_loss: Some(event.loss), validation_bleu: event.bleu, ..empty }
         }
     }
-}
-
-fn notes(prepared: &Prepared, systems: &[Finished]) -> Vec<String> {
-    let mut notes = prepared.notes.clone();
-    for Finished { trained: system, evaluation } in systems {
-        let counts = [
-            (evaluation.cut_translations, "were cut at the maximum length"),
-            (evaluation.joined_lines, "had a line break, which was written as a space"),
-        ];
-        for ([validation, test], what) in counts {
-            for (text, count) in [("validation", validation), ("test", test)] {
-                if count > 0 {
-                    notes.push(format!("{}: {count} {text} translations {what}", system.name));
-                }
-            }
-        }
-        for (stage, result) in &system.stages {
-            if result.early {
-                let updates = result.updates;
-                notes.push(format!("{stage}: stopped early, after {updates} updates"));
-            }
-        }
-    }
-    notes
 }

@@ -209,8 +209,8 @@ impl Recipe {
             let place = format!("systems[{index}]");
             let resolved = self.resolve_system(system, base.updates, student);
             let Some(resolved) = problems.take(&place, resolved) else { continue };
-            let reserved = RESERVED_NAMES.contains(&resolved.name.as_str());
-            if reserved || !names.insert(resolved.name.to_lowercase()) {
+            let name = resolved.name.to_lowercase();
+            if RESERVED_NAMES.contains(&name.as_str()) || !names.insert(name) {
                 problems.add(&place, format!("the name {:?} is taken", resolved.name));
             }
             systems.push(resolved);
@@ -313,6 +313,11 @@ impl Recipe {
         if longest < 2 {
             let expected = "expected at least 2: a word and the end token";
             problems.add("data", format!("max_sentence_tokens is {longest}, {expected}"));
+        }
+        let held_out = self.data.max_held_out_tokens;
+        if held_out < longest {
+            let expected = format!("expected at least max_sentence_tokens = {longest}");
+            problems.add("data", format!("max_held_out_tokens is {held_out}, {expected}"));
         }
         let ratio = self.data.max_length_ratio;
         if !(ratio >= 1.0 && ratio.is_finite()) {
