@@ -92,7 +92,7 @@ impl<R: Real> Flow<'_, R> {
 
 impl<R: Real> Tape<'_, R> {
     /// The output projection of a model on this tape.
-    pub fn projection<'t>(&'t self, model: &Model<Tracked>) -> Projection<'t, R> {
+    fn projection<'t>(&'t self, model: &Model<Tracked>) -> Projection<'t, R> {
         let embeddings = &model.weights.embeddings;
         let table = embeddings.output_table();
         Projection {

@@ -58,6 +58,16 @@ pub enum GrowError {
     Several(Vec<GrowError>),
 }
 
+impl GrowError {
+    /// The errors that this one consists of.
+    pub fn each(&self) -> &[GrowError] {
+        match self {
+            GrowError::Several(errors) => errors,
+            one => std::slice::from_ref(one),
+        }
+    }
+}
+
 /// The adjacent teacher layers that layer `index` of a student's stack stands for (paper, section 3.2).
 ///
 /// # Errors

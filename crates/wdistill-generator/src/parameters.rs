@@ -27,15 +27,18 @@ pub struct ParameterGenerator<R> {
     pub generators: Transformer<Generated<R>>,
 }
 
-struct Materialise;
+/// Makes every weight, and keeps what the generators save, in declaration order.
+struct Materialise<R>(Vec<Saved<R>>);
 
-impl<R: Real> Map<Generated<R>, Dense<R>> for Materialise {
+impl<R: Real> Map<Generated<R>, Dense<R>> for Materialise<R> {
     type Error = Infallible;
     fn matrix(&mut self, _: &Slot, generator: &Generator<R>) -> Result<Matrix<R>, Infallible> {
-        Ok(generator.forward().0)
+        let (weight, saved) = generator.forward();
+        self.0.push(saved);
+        Ok(weight)
     }
-    fn vector(&mut self, _: &Slot, generator: &Generator<R>) -> Result<Vec<R>, Infallible> {
-        Ok(generator.forward().0.into_data())
+    fn vector(&mut self, slot: &Slot, generator: &Generator<R>) -> Result<Vec<R>, Infallible> {
+        Ok(self.matrix(slot, generator)?.into_data())
     }
 }
 
@@ -67,13 +70,15 @@ impl<R: Real> ParameterGenerator<R> {
 
     /// The student that the generators make now.
     pub fn materialise(&self) -> Model<Dense<R>> {
-        let Ok(weights) = self.generators.map(&mut Materialise);
-        Model { config: self.config.clone(), weights }
+        self.materialise_saving().0
     }
 
-    /// Memory for [`ParameterGenerator::materialise_into`], one place for each weight.
-    pub fn memory(&self) -> Vec<Saved<R>> {
-        self.slots().map(|_| Saved::default()).collect()
+    /// The same, and for each weight what [`ParameterGenerator::backward`] needs, whose memory
+    /// [`ParameterGenerator::materialise_into`] uses again.
+    pub fn materialise_saving(&self) -> (Model<Dense<R>>, Vec<Saved<R>>) {
+        let mut materialise = Materialise(Vec::new());
+        let Ok(weights) = self.generators.map(&mut materialise);
+        (Model { config: self.config.clone(), weights }, materialise.0)
     }
 
     /// The same into a student's weights, all slots in parallel; `saved` keeps what

@@ -158,7 +158,7 @@ fn gradients_of_every_factor_are_slopes() {
     let student_config = config(smaller);
     let mut generator =
         ParameterGenerator::grow(&teacher, &student_config, Start::Xavier, 1).unwrap();
-    let mut saved = generator.memory();
+    let (_, mut saved) = generator.materialise_saving();
     let mut student = Model::initialise(student_config.clone(), 5);
     generator.materialise_into(&mut student, &mut saved);
     assert!(student.weights == generator.materialise().weights);

@@ -57,4 +57,4 @@ pub use norm::{
 };
 pub use product::{Accumulate, Layout, MatrixRef, product};
 pub use real::Real;
-pub use workers::Workers;
+pub use workers::{Workers, deal, in_order};

@@ -53,10 +53,7 @@ impl Workers {
     /// Runs `work` on every job, the i-th on the worker `i mod workers`, and returns the results in the
     /// order of the jobs.
     pub fn each<J: Send, T: Send>(&self, jobs: Vec<J>, work: impl Fn(J) -> T + Sync) -> Vec<T> {
-        let mut shares: Vec<Vec<(usize, J)>> = self.pools.iter().map(|_| Vec::new()).collect();
-        for (index, job) in jobs.into_iter().enumerate() {
-            shares[index % self.pools.len()].push((index, job));
-        }
+        let shares = deal(jobs, self.pools.len());
         let work = &work;
         let work_off = |share: Vec<(usize, J)>| -> Vec<(usize, T)> {
             share.into_iter().map(|(index, job)| (index, work(job))).collect()
@@ -77,9 +74,17 @@ impl Workers {
     }
 }
 
-/// The results of all workers, each with the number of its job, in the order of the jobs.
-#[cfg(not(target_arch = "wasm32"))]
-fn in_order<T>(done: Vec<Vec<(usize, T)>>) -> Vec<T> {
+/// Deals jobs, each with its number, to `shares` shares in turn.
+pub fn deal<J>(jobs: Vec<J>, shares: usize) -> Vec<Vec<(usize, J)>> {
+    let mut dealt: Vec<Vec<(usize, J)>> = (0..shares).map(|_| Vec::new()).collect();
+    for (index, job) in jobs.into_iter().enumerate() {
+        dealt[index % shares].push((index, job));
+    }
+    dealt
+}
+
+/// The results of all shares, each with the number of its job, in the order of the jobs.
+pub fn in_order<T>(done: Vec<Vec<(usize, T)>>) -> Vec<T> {
     let mut results: Vec<(usize, T)> = done.into_iter().flatten().collect();
     results.sort_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, result)| result).collect()

@@ -348,8 +348,10 @@ mod tests {
         let page = html(&example());
         let elements = check_balance(&page);
         let count = |name: &str| elements.iter().filter(|element| *element == name).count();
-        assert_eq!((count("h2"), count("svg"), count("table")), (7, 2, 3));
-        for text in ["83.20", "+21.45", "± 1.30", "310,000", "Example CPU", "abc1234", "–"] {
+        assert_eq!((count("h2"), count("svg"), count("table")), (8, 2, 3));
+        for text in
+            ["83.20", "+21.45", "± 1.30", "310,000", "Example CPU", "abc1234", "–", "83.10 ± 0.14"]
+        {
             assert!(page.contains(text), "{text}");
         }
     }
@@ -399,7 +401,8 @@ mod tests {
         let dashes = |report: &Report| results(report).matches('–').count();
         system.bleu_test = None;
         system.speed_up = None;
-        assert_eq!(dashes(&report), 2);
+        system.seed = None;
+        assert_eq!(dashes(&report), 3);
     }
 
     #[test]

@@ -222,7 +222,7 @@ Conditions
     #[test]
     fn an_empty_report_has_headings_and_conditions() {
         let text = text_table(&Report::default());
-        assert!(text.contains("System  Parameters  Updates"), "{text}");
+        assert!(text.contains("System  Parameters  Seed  Updates"), "{text}");
         assert!(!text.contains("Paired bootstrap"), "{text}");
     }
 

@@ -17,7 +17,7 @@ pub enum LongSource {
     /// Translate nothing; the error names the sentence.
     #[default]
     Refuse,
-    /// Translate its first words; the report names the sentence.
+    /// Translate its first tokens; the report names the sentence.
     Truncate,
 }
 
@@ -28,7 +28,7 @@ pub struct TranslatorOptions {
     pub threads: usize,
     /// Most source tokens of a batch, each counted `beam` times; a longer sentence is a batch alone.
     pub batch_tokens: usize,
-    /// Most words of a source, without its end token.
+    /// Most tokens of a source, without its end token.
     pub longest_source: usize,
     /// What to do with longer ones.
     pub long_source: LongSource,
@@ -37,7 +37,7 @@ pub struct TranslatorOptions {
 }
 
 impl Default for TranslatorOptions {
-    /// One thread, batches of 4096 tokens, sources of at most 512 words.
+    /// One thread, batches of 4096 tokens, sources of at most 512 tokens.
     fn default() -> Self {
         TranslatorOptions {
             threads: 1,
@@ -90,9 +90,9 @@ pub enum SourceProblem {
     TooLong {
         /// Number of the sentence, from 1.
         line: usize,
-        /// Its words, without the end token.
-        words: usize,
-        /// Words allowed.
+        /// Its tokens, without the end token.
+        tokens: usize,
+        /// Tokens allowed.
         longest: usize,
     },
 }
@@ -112,8 +112,8 @@ impl fmt::Display for SourceProblem {
                     "line {line} has token {token}, but the vocabulary has {vocabulary} words"
                 )
             }
-            SourceProblem::TooLong { line, words, longest } => {
-                write!(f, "line {line} has {words} words, at most {longest} are allowed")
+            SourceProblem::TooLong { line, tokens, longest } => {
+                write!(f, "line {line} has {tokens} tokens, at most {longest} are allowed")
             }
         }
     }
@@ -127,9 +127,6 @@ fn list_problems(problems: &[SourceProblem]) -> String {
     let mut text: String = listed.collect();
     if problems.len() > LISTED {
         text += &format!("\n  and {} more", problems.len() - LISTED);
-    }
-    if problems.iter().any(|problem| matches!(problem, SourceProblem::TooLong { .. })) {
-        text += "\nhint: split long lines, raise the limit, or have them truncated";
     }
     text
 }
@@ -151,6 +148,13 @@ pub enum TranslateError {
 }
 
 impl TranslateError {
+    /// Whether a source was too long.
+    pub fn is_about_length(&self) -> bool {
+        let is_too_long =
+            |problem: &SourceProblem| matches!(problem, SourceProblem::TooLong { .. });
+        matches!(self, TranslateError::Sources(problems) if problems.iter().any(is_too_long))
+    }
+
     /// The same error, for sentences that come after `lines` others.
     pub fn after_lines(mut self, lines: usize) -> TranslateError {
         match &mut self {
@@ -296,17 +300,17 @@ impl Translator {
         for (index, source) in sources.iter().enumerate() {
             let line = index + 1;
             problems.extend(unreadable(source, line, vocabularies));
-            let words = source.len().saturating_sub(1);
-            if words == 0 {
+            let tokens = source.len().saturating_sub(1);
+            if tokens == 0 {
                 report.empty_sources += 1;
-            } else if words <= longest {
+            } else if tokens <= longest {
                 checked.push(Source { index, ids: Cow::Borrowed(source) });
             } else if self.options.long_source == LongSource::Truncate {
                 report.truncated_sources.push(line);
                 let ids = [&source[..longest], &[vocabularies.source_end]].concat();
                 checked.push(Source { index, ids: Cow::Owned(ids) });
             } else {
-                problems.push(SourceProblem::TooLong { line, words, longest });
+                problems.push(SourceProblem::TooLong { line, tokens, longest });
             }
         }
         match problems.is_empty() {

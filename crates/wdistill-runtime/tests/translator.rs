@@ -85,9 +85,9 @@ fn long_sources_are_refused_by_line_or_truncated_and_reported() {
     let sources = [vec![7, END], long, vec![1, 2, 3, END]];
     let options = TranslatorOptions { longest_source: 3, ..Default::default() };
     let refused = translate(&nano(), options.clone(), &sources).unwrap_err();
-    let problem = SourceProblem::TooLong { line: 2, words: 5, longest: 3 };
+    let problem = SourceProblem::TooLong { line: 2, tokens: 5, longest: 3 };
     assert_eq!(refused, TranslateError::Sources(vec![problem]));
-    assert!(refused.to_string().contains("line 2 has 5 words, at most 3"), "{refused}");
+    assert!(refused.to_string().contains("line 2 has 5 tokens, at most 3"), "{refused}");
     let options = TranslatorOptions { long_source: LongSource::Truncate, ..options };
     let truncated = translate(&nano(), options, &sources).unwrap();
     assert_eq!(truncated.report.truncated_sources, [2]);

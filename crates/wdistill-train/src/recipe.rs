@@ -337,7 +337,15 @@ impl Recipe {
     /// [`TrainError::Io`], or [`TrainError::Recipe`] with line, expected keys and the nearest one.
     pub fn read(path: &Path, data: Option<&Path>) -> Result<Recipe, TrainError> {
         let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
-        let mut recipe: Recipe = parse(&text).map_err(|problem| {
+        Recipe::parse(&text, path, data)
+    }
+
+    /// The same for a text that stands, or could stand, in the file of that path.
+    ///
+    /// # Errors
+    /// [`TrainError::Recipe`].
+    pub fn parse(text: &str, path: &Path, data: Option<&Path>) -> Result<Recipe, TrainError> {
+        let mut recipe: Recipe = parse(text).map_err(|problem| {
             let path = path.to_path_buf();
             TrainError::Recipe { path, problem }
         })?;

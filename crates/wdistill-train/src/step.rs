@@ -4,7 +4,7 @@ use wdistill_autograd::{
     DropoutSource, Gradients, LossSums, Tape, Targets, Tracked, Variable, Workspace,
 };
 use wdistill_kernels::{
-    AdamSettings, LossTargets, Projection, TeacherDistribution, Workers, adam_step,
+    AdamSettings, LossTargets, Projection, TeacherDistribution, Workers, adam_step, deal, in_order,
 };
 use wdistill_model::{DecoderState, Dense, Model, Tokens, Vocabularies};
 use wdistill_text::EncodedCorpus;
@@ -41,18 +41,13 @@ impl Team {
         jobs: Vec<J>,
         work: impl Fn(&Workspace<f32>, J) -> T + Sync,
     ) -> Vec<T> {
-        let mut shares: Vec<Vec<(usize, J)>> = self.workspaces.iter().map(|_| Vec::new()).collect();
-        for (index, job) in jobs.into_iter().enumerate() {
-            shares[index % SHARES].push((index, job));
-        }
+        let shares = deal(jobs, SHARES);
         let shares = self.workspaces.iter_mut().zip(shares).collect();
         let done = self.workers.each(shares, |(workspace, jobs): (&mut Workspace<f32>, Vec<_>)| {
             let run = |(index, job)| (index, work(workspace, job));
             jobs.into_iter().map(run).collect::<Vec<_>>()
         });
-        let mut results: Vec<(usize, T)> = done.into_iter().flatten().collect();
-        results.sort_by_key(|(index, _)| *index);
-        results.into_iter().map(|(_, result)| result).collect()
+        in_order(done)
     }
 }
 

@@ -61,9 +61,7 @@ pub struct GeneratedStudent {
 impl GeneratedStudent {
     /// Materialises the student for the first time.
     pub fn new(generator: ParameterGenerator<f32>) -> GeneratedStudent {
-        let mut saved = generator.memory();
-        let mut student = generator.materialise();
-        generator.materialise_into(&mut student, &mut saved);
+        let (student, saved) = generator.materialise_saving();
         GeneratedStudent { generator, student, saved }
     }
 }

@@ -1,12 +1,13 @@
 //! Pseudo data: shards are kept, made again where they are missing, and refused where they do not fit.
 
 use std::fs;
+use std::path::Path;
 
 use wdistill_model::{Architecture, Config, Model, Vocabularies};
 use wdistill_runtime::{Translator, TranslatorOptions};
 use wdistill_search::{MaximumLength, SearchOptions};
 use wdistill_text::{SubwordModel, Vocabulary, VocabularySettings};
-use wdistill_train::{Display, TrainError, translate_corpus};
+use wdistill_train::{Display, Pipeline, Recipe, RunOptions, TrainError, translate_corpus};
 
 #[test]
 fn shards_are_resumed_and_checked() {
@@ -60,4 +61,42 @@ fn shards_are_resumed_and_checked() {
     json["translations"].as_array_mut().unwrap().pop();
     fs::write(shard(0), json.to_string()).unwrap();
     refused("it has 999 lines, expected 1000", &lines);
+}
+
+const RECIPE: &str = r#"
+title = "Test"
+systems = []
+[data]
+train = { source = "a.txt", target = "b.txt" }
+validation = { source = "a.txt", target = "b.txt" }
+[vocabulary]
+size = 300
+[teacher]
+preset = "transformer-nano"
+training = { updates = 1, criterion = "loss" }
+[student]
+preset = "transformer-nano"
+[pseudo_data]
+beam = 1
+max_length = 3
+"#;
+
+/// The lines that were checked are those that are translated, or none are.
+#[test]
+fn a_text_that_changes_during_a_run_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("a.txt");
+    fs::write(&source, "one\ntwo\nthree\n").unwrap();
+    fs::write(folder.path().join("b.txt"), "eins\nzwei\ndrei\n").unwrap();
+    let recipe = Recipe::parse(RECIPE, Path::new("test"), Some(folder.path())).unwrap();
+    let (folder, threads, display) = (folder.path().join("run"), 1, Display::Silent);
+    let options = RunOptions { folder, threads, display, commit: None };
+    let pipeline = Pipeline::new(recipe, options).unwrap();
+    let mut prepared = pipeline.prepare().unwrap();
+    let teacher = pipeline.teacher(&prepared).unwrap();
+    fs::write(&source, "one\ntwo\n").unwrap();
+    let error = pipeline.pseudo_data(&mut prepared, &teacher).unwrap_err();
+    assert!(matches!(&error, TrainError::Changed { path } if *path == source), "{error}");
+    fs::write(&source, "one\ntwo\nthree\n").unwrap();
+    pipeline.pseudo_data(&mut prepared, &teacher).unwrap();
 }

@@ -10,7 +10,7 @@ use wdistill_model::PRESETS;
 use wdistill_text::SubwordModel;
 use wdistill_train::{
     BenchmarkRecipe, DataRecipe, DecodingRecipe, Display, ModelRecipe, Recipe, RunOptions, Sharing,
-    SystemRecipe, TeacherRecipe, TextPair, VocabularyRecipe, with_changes,
+    SystemRecipe, TeacherRecipe, TextPair, TrainError, VocabularyRecipe, with_changes,
 };
 
 /// Threads, and how much is said.
@@ -36,6 +36,13 @@ impl Common {
         match self.quiet {
             true => Display::Silent,
             false => Display::detect(),
+        }
+    }
+
+    /// Says something on standard error that is neither an error nor a result.
+    pub fn say(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("{text}");
         }
     }
 
@@ -192,19 +199,44 @@ pub fn presets() -> PossibleValuesParser {
 /// # Errors
 /// The change that is no `KEY=VALUE`, or a key that is there twice.
 pub fn changes(changes: &[String]) -> anyhow::Result<Table> {
-    let line = |change: &String| -> anyhow::Result<String> {
-        let (key, value) = change
-            .split_once('=')
-            .with_context(|| format!("--set {change}: expected KEY=VALUE"))?;
-        let line = format!("{key} = {value}\n");
+    let mut all = Table::new();
+    for change in changes {
+        let expected = || format!("--set {change}: expected KEY=VALUE, as training.updates=5000");
+        let (key, value) = change.split_once('=').with_context(expected)?;
         // A bare word is meant as text.
-        Ok(match toml::from_str::<Table>(&line) {
-            Ok(_) => line,
-            Err(_) => format!("{key} = {value:?}\n"),
-        })
+        let table = toml::from_str::<Table>(&format!("{key} = {value}"))
+            .or_else(|_| toml::from_str(&format!("{key} = {value:?}")));
+        add(&mut all, table.ok().with_context(expected)?, change)?;
+    }
+    Ok(all)
+}
+
+/// Puts one table into another, refusing what is there already.
+fn add(all: &mut Table, new: Table, change: &str) -> anyhow::Result<()> {
+    for (key, value) in new {
+        match (all.get_mut(&key), value) {
+            (None, value) => {
+                all.insert(key, value);
+            }
+            (Some(Value::Table(old)), Value::Table(new)) => add(old, new, change)?,
+            _ => bail!("--set {change}: that key is set twice"),
+        }
+    }
+    Ok(())
+}
+
+/// An error about settings that speaks of what was given, not of the recipe that was made of it: each
+/// place is renamed, from what it is called in the recipe.
+pub fn as_given(error: TrainError, places: &[(&str, &str)]) -> anyhow::Error {
+    let TrainError::Settings { problems, .. } = error else { return error.into() };
+    let renamed = |problem: String| {
+        let found =
+            places.iter().find_map(|(place, given)| Some((given, problem.strip_prefix(place)?)));
+        found.map_or(problem.clone(), |(given, rest)| format!("{given}{rest}"))
     };
-    let text: String = changes.iter().map(line).collect::<anyhow::Result<_>>()?;
-    toml::from_str(&text).context("--set; hint: --set training.updates=5000")
+    let problems: Vec<String> = problems.into_iter().map(renamed).collect();
+    let place = "settings, which --set KEY=VALUE changes".to_string();
+    TrainError::Settings { place, problems }.into()
 }
 
 /// Takes a table out of a table; an empty one if it is not there.

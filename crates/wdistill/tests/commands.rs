@@ -85,6 +85,13 @@ fn a_teacher_is_trained_distilled_and_translates() {
     let translate = format!("translate --model {student} --max-source 20");
     let said = refuse(folder.path(), &translate, format!("short\nshort\n{long}\n").as_bytes());
     assert!(said.contains("line 3 has ") && said.contains("at most 20 are allowed"), "{said}");
+    assert!(said.contains("--long truncate"), "{said}");
+    let output = wdistill(
+        folder.path(),
+        &format!("{translate} --long truncate --quiet --max-length-ratio 0.1"),
+        long.as_bytes(),
+    );
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     assert_eq!(run(&format!("{translate} --long truncate"), long.as_bytes()).lines().count(), 1);
 
     let info = run(&format!("info {student} --slots"), b"");
@@ -126,6 +133,10 @@ fn scores_are_printed_as_sacrebleu_prints_them() {
     let text = score("score reference -m chrf bleu -lc -tok intl -w 3 -f text");
     assert_eq!(text.lines().collect::<Vec<_>>(), expected);
     assert_eq!(score("score reference -b").trim_end(), "38.7");
+    assert_eq!(score("score reference -m bleu chrf -b"), "[\n38.7,\n53.5\n]\n");
+    assert_eq!(score("score reference -m bleu chrf -b -w 3 -f text"), "38.663\n53.489\n");
+    let help = score("score --help");
+    assert!(help.contains("-lc") && help.contains("-tok"), "{help}");
     let said = refuse(folder.path(), "score reference", b"one line\n");
     assert!(said.contains("standard input has 1 lines, but reference has 2"), "{said}");
     let said = refuse(folder.path(), "score reference --tokenize 13b", b"");
@@ -153,8 +164,40 @@ fn wrong_settings_are_named() {
     let train = format!("train {CORPUS} --set training.selection=bets --out teacher");
     let said = refuse(folder.path(), &train, b"");
     assert!(said.contains("did you mean `best`?"), "{said}");
+    let train = format!("train {CORPUS} --set training.updates=0 --out teacher");
+    let said = refuse(folder.path(), &train, b"");
+    assert_eq!(said.matches("updates is 0").count(), 1, "{said}");
+    assert!(said.contains("--set KEY=VALUE") && said.contains("\n  training: updates"), "{said}");
+    let train = format!("train {CORPUS} --set training.updates=3 --set training.updates=4 --out t");
+    let said = refuse(folder.path(), &train, b"");
+    assert!(said.contains("--set training.updates=4: that key is set twice"), "{said}");
+    let said = refuse(folder.path(), &format!("train {CORPUS} --set updates --out t"), b"");
+    assert!(said.contains("expected KEY=VALUE"), "{said}");
     let said = refuse(folder.path(), "score nowhere", b"");
     assert_eq!(said.matches("No such file").count(), 1, "{said}");
+}
+
+#[test]
+fn what_distill_refuses_is_named_as_it_was_given() {
+    let folder = task();
+    let train = format!(
+        "train {CORPUS} --preset transformer-nano --vocabulary-size 400 {TRAINING} --out teacher"
+    );
+    let model = succeed(folder.path(), &train, b"");
+    let refused = |arguments: &str| {
+        let distill = format!("distill --teacher {} {CORPUS} --out student", model.trim());
+        refuse(folder.path(), &format!("{distill} {arguments}"), b"")
+    };
+    let said = refused("--generator-updates 5 --set generator.updates=6");
+    assert!(said.contains("give one of them"), "{said}");
+    let said = refused("--set student.learning_rate=-1 --set generator.warm_up=-1");
+    assert!(said.contains("generator: ") && !said.contains("systems"), "{said}");
+    let said = refused("--set student.learning_rate=-1");
+    assert!(said.contains("student: learning_rate is -1"), "{said}");
+    let said = refused("--set architecture.decoder.layers=3 --set architecture.activation=gelu");
+    assert_eq!(said.matches("\n  architecture: ").count(), 2, "{said}");
+    let said = refuse(folder.path(), &format!("distill --teacher nowhere {CORPUS} --out s"), b"");
+    assert!(said.contains("nowhere"), "{said}");
 }
 
 /// Expected: `sacrebleu reference -i first second -m bleu chrf --paired-bs`, sacreBLEU 2.6.0.
@@ -217,5 +260,39 @@ fn a_translation_comes_before_the_input_ends() {
         assert!(answer.ends_with('\n'), "{answer:?}");
     }
     drop(input);
+    assert!(child.wait().unwrap().success());
+}
+
+/// Lines that keep coming must not hold back those that came before them.
+#[test]
+fn a_steady_input_is_translated_as_it_comes() {
+    let folder = task();
+    let train = format!(
+        "train {CORPUS} --preset transformer-nano --vocabulary-size 400 {TRAINING} --out teacher"
+    );
+    let model = succeed(folder.path(), &train, b"");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_wdistill"))
+        .args(["translate", "--beam", "1", "--buffer", "100000", "--model", model.trim()])
+        .current_dir(folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let (sender, answers) = std::sync::mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        output.lines().for_each(|line| sender.send(line.unwrap()).unwrap());
+    });
+    let mut written = 0;
+    let came_in_time = (0..5000).any(|_| {
+        input.write_all(b"On Monday.\n").unwrap();
+        written += 1;
+        answers.recv_timeout(std::time::Duration::from_millis(5)).is_ok()
+    });
+    drop(input);
+    reader.join().unwrap();
+    assert!(came_in_time, "no answer to {written} lines before the input ended");
+    assert_eq!(answers.iter().count() + 1, written);
     assert!(child.wait().unwrap().success());
 }

@@ -255,8 +255,24 @@ fn bad_recipes_and_texts_are_refused_by_name() {
     lock.lock().unwrap();
     refused(RECIPE, "another wdistill is at work in");
     drop(lock);
+    // Somebody else's run is left as it is, its texts too.
+    let demo = folder.path().join("demo");
+    fs::create_dir(&demo).unwrap();
+    let lock = fs::File::create(demo.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wdistill"));
+    let output = command.arg("demo").arg("--out").arg(&demo).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("another wdistill is at work"), "{said}");
+    assert!(!demo.join("data").exists());
     refused(&RECIPE.replace("layers = 1", "layers = 3"), "the teacher's decoder has 2 layers");
     assert!(!folder.path().join("bad/teacher").exists(), "it ran before it was checked");
+    let test = fs::read_to_string(folder.path().join("test.en")).unwrap();
+    let long = test.replacen('\n', &format!("{}\n", " word".repeat(2000)), 1);
+    fs::write(folder.path().join("test.en"), long).unwrap();
+    refused(RECIPE, "test.en:1: ");
+    refused(RECIPE, "at most 1024 are allowed");
+    fs::write(folder.path().join("test.en"), test).unwrap();
     let longer = fs::read_to_string(folder.path().join("train.en")).unwrap() + "one more\n";
     fs::write(folder.path().join("train.en"), longer).unwrap();
     refused(RECIPE, "train.en has 301 lines but");

@@ -87,6 +87,18 @@ pub struct Resolved {
     pub systems: Vec<ResolvedSystem>,
 }
 
+/// What is wrong with a system: keys below its own, such as `.training`, and problems.
+type SystemProblems = Vec<(&'static str, String)>;
+
+/// What systems have in common.
+struct Base<'a> {
+    /// Updates of every student, in all phases together.
+    total: u64,
+    student: &'a Architecture,
+    /// None if something is wrong with it.
+    teacher: Option<&'a Config>,
+}
+
 /// Problems as they are found, each with its place in the recipe.
 #[derive(Default)]
 struct Problems(Vec<String>);
@@ -120,14 +132,13 @@ impl Recipe {
         let training = resolve_training("student", &self.student.training, &mut problems);
         let systems = match (&training, &student) {
             (Some(training), Some(student)) => {
-                self.resolve_systems(training, student, &mut problems)
+                let teacher = teacher.as_ref().and_then(|teacher| teacher.config().ok());
+                let base = Base { total: training.updates, student, teacher: teacher.as_ref() };
+                self.resolve_systems(&base, &mut problems)
             }
             _ => Vec::new(),
         };
         self.check_decoding(&mut problems);
-        if let Some(teacher) = &teacher {
-            check_shapes(teacher, &systems, &mut problems);
-        }
         let trained =
             systems.iter().flat_map(|system| [Some(&system.training), system.generator.as_ref()]);
         let trained: Vec<&TrainingSettings> = match &teacher {
@@ -197,18 +208,20 @@ impl Recipe {
         Some(ResolvedTeacher::Given(folder.clone(), config))
     }
 
-    fn resolve_systems(
-        &self,
-        base: &TrainingSettings,
-        student: &Architecture,
-        problems: &mut Problems,
-    ) -> Vec<ResolvedSystem> {
+    fn resolve_systems(&self, base: &Base<'_>, problems: &mut Problems) -> Vec<ResolvedSystem> {
         let mut names = BTreeSet::new();
         let mut systems = Vec::new();
         for (index, system) in self.systems.iter().enumerate() {
             let place = format!("systems[{index}]");
-            let resolved = self.resolve_system(system, base.updates, student);
-            let Some(resolved) = problems.take(&place, resolved) else { continue };
+            let resolved = match self.resolve_system(system, base) {
+                Ok(resolved) => resolved,
+                Err(found) => {
+                    for (key, problem) in found {
+                        problems.add(&format!("{place}{key}"), problem);
+                    }
+                    continue;
+                }
+            };
             let name = resolved.name.to_lowercase();
             if RESERVED_NAMES.contains(&name.as_str()) || !names.insert(name) {
                 problems.add(&place, format!("the name {:?} is taken", resolved.name));
@@ -221,10 +234,11 @@ impl Recipe {
     fn resolve_system(
         &self,
         system: &SystemRecipe,
-        total: u64,
-        student: &Architecture,
-    ) -> Result<ResolvedSystem, String> {
-        let base: TrainingSettings = changed(&self.student.training, &system.training)?;
+        &Base { total, student, teacher }: &Base<'_>,
+    ) -> Result<ResolvedSystem, SystemProblems> {
+        let here = |key: &'static str| move |problem| vec![(key, problem)];
+        let base: TrainingSettings =
+            changed(&self.student.training, &system.training).map_err(here(".training"))?;
         let name = match system.name.as_str() {
             "" => format!("{:?}", system.method).to_lowercase(),
             name => name.to_string(),
@@ -232,30 +246,34 @@ impl Recipe {
         if !name.chars().all(|c| c.is_alphanumeric() || "-_+. ".contains(c))
             || name.starts_with('.')
         {
-            return Err(format!("the name {name:?} cannot be a folder's"));
+            return Err(vec![(".name", format!("{name:?} cannot be a folder's"))]);
         }
         if base.updates != total {
-            return Err(format!(
-                "training.updates is {}, but every system has the student's {total}; hint: phase 1 \
-                 of wd takes its share by generator.updates",
+            let problem = format!(
+                "updates is {}, but every system has the student's {total}; hint: phase 1 of wd \
+                 takes its share by generator.updates",
                 base.updates
-            ));
+            );
+            return Err(vec![(".training", problem)]);
         }
         if system.method != Method::Wd && (system.start.is_some() || !system.generator.is_empty()) {
-            return Err("only wd has a start and a generator".to_string());
+            return Err(vec![("", "only wd has a start and a generator".to_string())]);
         }
         let generator = match system.method {
-            Method::Wd => Some(self.resolve_generator(system, total)?),
+            Method::Wd => Some(self.resolve_generator(system, total).map_err(here(".generator"))?),
             _ => None,
         };
         let phase_1 = generator.as_ref().map_or(0, |settings| settings.updates);
         let training = TrainingSettings { updates: total - phase_1, ..base };
-        for (place, settings) in [("generator", generator.as_ref()), ("training", Some(&training))]
-        {
-            let problems = settings.map(TrainingSettings::problems).unwrap_or_default();
-            if !problems.is_empty() {
-                return Err(format!("{place}: {}", problems.join("; ")));
-            }
+        let of_generator = generator.as_ref().map(TrainingSettings::problems).unwrap_or_default();
+        let of_training = training.problems().into_iter().map(|problem| (".training", problem));
+        let problems: SystemProblems = of_generator
+            .into_iter()
+            .map(|problem| (".generator", problem))
+            .chain(of_training)
+            .collect();
+        if !problems.is_empty() {
+            return Err(problems);
         }
         let start = system.start.unwrap_or_default();
         let pairs = system.pairs.unwrap_or(match system.method {
@@ -265,10 +283,21 @@ impl Recipe {
         if system.method == Method::Scratch
             && (pairs != Pairs::Original || training.word_distillation > 0.0)
         {
-            return Err("scratch learns nothing from a teacher; hint: method = \"kd\"".to_string());
+            let problem = "scratch learns nothing from a teacher; hint: method = \"kd\"";
+            return Err(vec![("", problem.to_string())]);
         }
-        let architecture = with_changes(student, &system.architecture)?;
-        Config::new(architecture.clone(), Vocabularies::shared(1)).map_err(|e| e.to_string())?;
+        let architecture =
+            with_changes(student, &system.architecture).map_err(here(".architecture"))?;
+        // Sizes of vocabularies may not be known yet; equal ones contradict nothing.
+        let vocabularies = teacher.map_or(Vocabularies::shared(1), |teacher| teacher.vocabularies);
+        let config = Config::new(architecture.clone(), vocabularies)
+            .map_err(|error| vec![(".architecture", error.to_string())])?;
+        if let (Method::Cut | Method::Wd, Some(teacher)) = (system.method, teacher) {
+            check_fit(teacher, &config).map_err(|error| {
+                let problems = error.each().iter();
+                problems.map(|problem| (".architecture", problem.to_string())).collect::<Vec<_>>()
+            })?;
+        }
         let (method, seed) = (system.method, system.seed.unwrap_or(self.seed));
         Ok(ResolvedSystem { name, method, start, pairs, seed, architecture, generator, training })
     }
@@ -279,13 +308,13 @@ impl Recipe {
         total: u64,
     ) -> Result<TrainingSettings, String> {
         if !system.generator.contains_key("updates") {
-            return Err("wd needs generator.updates, its share of the updates".to_string());
+            return Err("wd needs updates here, its share of the student's".to_string());
         }
         let settings: TrainingSettings = changed(&self.student.training, &system.generator)?;
         match settings.updates < total {
             true => Ok(settings),
             false => Err(format!(
-                "generator.updates is {}, which leaves none of the student's {total} updates for \
+                "updates is {}, which leaves none of the student's {total} updates for \
                  phase 2",
                 settings.updates
             )),
@@ -365,19 +394,6 @@ impl Recipe {
 
 fn table(settings: &impl Serialize) -> Table {
     Table::try_from(settings).expect("settings are plain tables of numbers and strings")
-}
-
-/// Whether the students that are to be made of the teacher can be.
-fn check_shapes(teacher: &ResolvedTeacher, systems: &[ResolvedSystem], problems: &mut Problems) {
-    let Ok(teacher) = teacher.config() else { return };
-    let is_made_of_it =
-        |system: &&ResolvedSystem| matches!(system.method, Method::Cut | Method::Wd);
-    for system in systems.iter().filter(is_made_of_it) {
-        let Ok(student) = Config::new(system.architecture.clone(), teacher.vocabularies) else {
-            continue;
-        };
-        problems.take(&format!("system {}", system.name), check_fit(&teacher, &student));
-    }
 }
 
 fn resolve_training(
@@ -530,7 +546,11 @@ mod tests {
         };
         let layers = "decoder = { layers = 1 }";
         let own = "method = \"cut\"\narchitecture = { decoder = { layers = 3 } }";
-        refused("method = \"kd\"", own, "system cut: the teacher's decoder has 2 layers");
+        refused(
+            "method = \"kd\"",
+            own,
+            "systems[0].architecture: the teacher's decoder has 2 layers",
+        );
         refused(layers, "decoder = { heads = 5 }", "decoder.heads is 5");
         refused(layers, "decoder = { layers = 3 }", "the teacher's decoder has 2 layers");
         refused(layers, "activation = \"gelu\"", "must agree in activation");
@@ -566,6 +586,7 @@ name = \"pseudo\"",
 start = \"cut\"",
             "only wd has a start",
         );
+        refused("method = \"kd\"", "method = \"kd\"\nname = \"Report.json\"", "is taken");
         let teacher = "model = \"nowhere\"
 preset";
         refused(

@@ -1,12 +1,11 @@
 //! `wdistill demo`: the whole pipeline on a task that needs no data.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::Args;
 use wdistill_demo::{Pair, Sizes, generate};
-use wdistill_train::Recipe;
+use wdistill_formats::atomic_write;
+use wdistill_train::{Pipeline, Recipe};
 
 use crate::commands::print;
 use crate::commands::run::carry_out;
@@ -33,28 +32,25 @@ pub struct Demo {
 impl Demo {
     pub fn run(self) -> anyhow::Result<()> {
         let data = self.out.join("data");
-        fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
+        let recipe = Recipe::parse(RECIPE, Path::new("the demo's recipe"), Some(&data))?;
+        let pipeline = Pipeline::new(recipe, self.common.run_options(self.out.clone()))?;
         let sizes = Sizes { train: self.pairs, validation: 400, test: 400 };
         let task = generate(TEXT_SEED, sizes)?;
         write(&data, "train", &task.train)?;
         write(&data, "validation", &task.validation)?;
         write(&data, "test", &task.test)?;
-        let path = self.out.join("demo.toml");
-        fs::write(&path, RECIPE).with_context(|| format!("cannot write {}", path.display()))?;
-        let recipe = Recipe::read(&path, Some(&data))?;
         print(
             "The data of this demonstration is generated; its scores say nothing about real text.",
         )?;
-        carry_out(recipe, self.out, &self.common)
+        carry_out(&pipeline, &self.out, &self.common)
     }
 }
 
 fn write(folder: &Path, name: &str, pairs: &[Pair]) -> anyhow::Result<()> {
     let write_side = |language: &str, side: fn(&Pair) -> &str| {
         let text: String = pairs.iter().flat_map(|pair| [side(pair), "\n"]).collect();
-        let path = folder.join(format!("{name}.{language}"));
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+        atomic_write(&folder.join(format!("{name}.{language}")), text.as_bytes())
     };
     write_side("en", |pair| &pair.source)?;
-    write_side("de", |pair| &pair.target)
+    Ok(write_side("de", |pair| &pair.target)?)
 }

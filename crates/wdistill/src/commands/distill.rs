@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, ensure};
 use clap::{Args, ValueEnum};
 use toml::Table;
 use wdistill_formats::native;
@@ -14,13 +14,13 @@ use wdistill_train::{
 };
 
 use crate::commands::print;
-use crate::settings::{Common, Corpus, changes, presets, take};
+use crate::settings::{Common, Corpus, as_given, changes, presets, take};
 
 #[derive(Clone, Copy, ValueEnum)]
 enum FactorStart {
-    /// The paper's
+    /// The paper's: better after long training
     Xavier,
-    /// The first student is the teacher cut down
+    /// The first student is the teacher cut down: better if there are only some hundred updates
     Cut,
 }
 
@@ -37,15 +37,15 @@ pub struct Distill {
     #[arg(long, value_name = "NAME", value_parser = presets())]
     preset: Option<String>,
     /// Change of a setting: architecture.KEY; training.KEY of both phases, generator.KEY of phase 1,
-    /// student.KEY of phase 2; or any of a recipe, such as training.updates=20000,
-    /// student.warm_up=1000, pseudo_data.beam=4, data.max_sentence_tokens=100
+    /// student.KEY of phase 2, whose warm-up is at most 1000 unless given; or any of a recipe, such as
+    /// training.updates=20000, student.warm_up=500, pseudo_data.beam=4, data.max_sentence_tokens=100
     #[arg(long = "set", value_name = "KEY=VALUE")]
     changes: Vec<String>,
     /// Updates of phase 1, in which the generator is trained; part of training.updates [default: half]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     generator_updates: Option<u32>,
     /// Start of the generator's factors
-    #[arg(long, value_enum, default_value = "cut")]
+    #[arg(long, value_enum, default_value = "xavier")]
     start: FactorStart,
     /// Folder of the student, pseudo data, logs and checkpoints; the same command goes on where it was
     /// killed
@@ -63,6 +63,8 @@ impl Distill {
             architecture: self.architecture(&take(&mut changes, "architecture")?)?,
             training: take(&mut changes, "training")?,
         };
+        let shared = with_changes(&TrainingSettings::default(), &student.training)
+            .map_err(|problem| anyhow!("--set training: {problem}"))?;
         let teacher = TeacherRecipe {
             model: Some(self.teacher.clone()),
             preset: None,
@@ -79,13 +81,21 @@ impl Distill {
             pairs: None,
             seed: None,
             architecture: Table::new(),
-            generator: self.generator(take(&mut changes, "generator")?, &student.training)?,
-            training: take(&mut changes, "student")?,
+            generator: self.generator(take(&mut changes, "generator")?, shared.updates)?,
+            training: phase_2(take(&mut changes, "student")?, shared.warm_up)?,
         };
         let vocabulary = VocabularyRecipe::default();
         let recipe =
             self.corpus.recipe("distill", vocabulary, teacher, student, vec![system], &changes)?;
-        let pipeline = Pipeline::new(recipe, self.common.run_options(self.out.clone()))?;
+        let places = [
+            ("student.", ""),
+            ("systems[0].generator", "generator"),
+            ("systems[0].training", "student"),
+            ("systems[0].", ""),
+            ("teacher.model", "--teacher"),
+        ];
+        let pipeline = Pipeline::new(recipe, self.common.run_options(self.out.clone()))
+            .map_err(|error| as_given(error, &places))?;
         let student = self.common.install(|| {
             let mut prepared = pipeline.prepare()?;
             let teacher = pipeline.teacher(&prepared)?;
@@ -101,19 +111,29 @@ impl Distill {
             Some(preset) => Architecture::preset(preset)?,
             None => native::load_config(&self.teacher)?.architecture.with_tiny_decoder(),
         };
-        let changed =
-            with_changes(&base, changes).map_err(|problem| anyhow!("--set: {problem}"))?;
+        let changed = with_changes(&base, changes)
+            .map_err(|problem| anyhow!("--set architecture: {problem}"))?;
         Ok(Table::try_from(changed)?)
     }
 
     /// What phase 1 has of its own: at least its number of updates.
-    fn generator(&self, mut changes: Table, training: &Table) -> anyhow::Result<Table> {
-        let all = with_changes(&TrainingSettings::default(), training)
-            .map_err(|problem| anyhow!("--set: {problem}"))?
-            .updates;
-        let updates = self.generator_updates.map_or(all / 2, u64::from);
-        let updates = toml::Value::Integer(updates.try_into()?);
-        changes.entry("updates").or_insert(updates);
-        Ok(changes)
+    fn generator(&self, changes: Table, all_updates: u64) -> anyhow::Result<Table> {
+        ensure!(
+            self.generator_updates.is_none() || !changes.contains_key("updates"),
+            "--generator-updates and --set generator.updates are the same setting; give one of them"
+        );
+        with_default(changes, "updates", self.generator_updates.map_or(all_updates / 2, u64::from))
     }
+}
+
+/// What phase 2 has of its own: a warm-up that a student with weights of its own needs no longer (1,000
+/// updates in the paper's code, where other runs have 4,000).
+fn phase_2(changes: Table, shared_warm_up: u64) -> anyhow::Result<Table> {
+    with_default(changes, "warm_up", shared_warm_up.min(1000))
+}
+
+fn with_default(mut changes: Table, key: &str, value: u64) -> anyhow::Result<Table> {
+    let value = toml::Value::Integer(value.try_into()?);
+    changes.entry(key).or_insert(value);
+    Ok(changes)
 }

@@ -1,6 +1,6 @@
 //! `wdistill run`: a whole recipe.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use wdistill_report::text_table;
@@ -29,13 +29,13 @@ impl Run {
         let recipe = Recipe::read(&self.recipe, self.data.as_deref())?;
         let name = self.recipe.file_stem().unwrap_or_default();
         let folder = self.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(name));
-        carry_out(recipe, folder, &self.common)
+        let pipeline = Pipeline::new(recipe, self.common.run_options(folder.clone()))?;
+        carry_out(&pipeline, &folder, &self.common)
     }
 }
 
-/// Runs a recipe in a folder and prints its table.
-pub fn carry_out(recipe: Recipe, folder: PathBuf, common: &Common) -> anyhow::Result<()> {
-    let pipeline = Pipeline::new(recipe, common.run_options(folder.clone()))?;
+/// Runs a recipe in its folder and prints its table.
+pub fn carry_out(pipeline: &Pipeline, folder: &Path, common: &Common) -> anyhow::Result<()> {
     let report = common.install(|| Ok(pipeline.run()?))?;
     let page = folder.join("report.html");
     print(&format!("{}\nreport: {}", text_table(&report), page.display()))

@@ -8,8 +8,8 @@ use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
 use wdistill_metrics::cli_text::{Entry, json, text};
 use wdistill_metrics::{
-    Bleu, Bootstrap, Case, Chrf, ChrfSmoothing, Confidence, CorpusMetric, Form, Score as _,
-    Signature, Smoothing, Tokenizer, Whitespace, confidence, paired_bootstrap,
+    Bleu, Bootstrap, Case, Chrf, ChrfSmoothing, Confidence, CorpusMetric, Form, Signature,
+    Smoothing, Tokenizer, Whitespace, confidence, paired_bootstrap,
 };
 
 use crate::commands::print;
@@ -26,8 +26,9 @@ enum Format {
     Text,
 }
 
-/// Arguments of `wdistill score`. sacreBLEU's short names of several letters, such as -lc and -tok, work too.
+/// Arguments of `wdistill score`.
 #[derive(Args)]
+#[command(after_help = short_names_help())]
 pub struct Score {
     /// Files of references, one line for each sentence
     #[arg(required = true)]
@@ -107,6 +108,12 @@ const SHORT_NAMES: &[(&str, &str)] = &[
     ("-pbsn", "--paired-bs-n"),
     ("-sh", "--short"),
 ];
+
+fn short_names_help() -> String {
+    let names: Vec<String> =
+        SHORT_NAMES.iter().map(|(short, long)| format!("  {short:<7}{long}")).collect();
+    format!("sacreBLEU's short names:\n{}", names.join("\n"))
+}
 
 /// The arguments of the program with sacreBLEU's short names written out, if the command is `score`.
 pub fn with_long_names(mut arguments: Vec<OsString>) -> Vec<OsString> {
@@ -253,12 +260,7 @@ impl Score {
         for (index, own) in statistics.iter().enumerate() {
             let signature = metric.signature(references.len());
             let p_value = match self.paired_bs && index > 0 {
-                true => {
-                    let compared = paired_bootstrap(metric, &statistics[0], own, bootstrap)?;
-                    // Resampling says nothing about systems that score alike everywhere.
-                    let differ = compared.baseline.value() != compared.system.value();
-                    Some(if differ { compared.p_value } else { 1.0 })
-                }
+                true => Some(paired_bootstrap(metric, &statistics[0], own, bootstrap)?.p_value),
                 false => None,
             };
             scores.push(Scored {
@@ -286,7 +288,12 @@ impl Score {
         let scored = || scored.iter().map(|row| &row[0]);
         if self.score_only {
             let values = scored().map(|entry| format!("{:.*}", self.width, entry.score.value()));
-            return values.collect::<Vec<_>>().join("\n");
+            let values: Vec<String> = values.collect();
+            // sacreBLEU prints one score alone in either format.
+            return match self.format {
+                Format::Json if values.len() > 1 => format!("[\n{}\n]", values.join(",\n")),
+                _ => values.join("\n"),
+            };
         }
         let entries: Vec<Entry<'_>> = scored()
             .map(|Scored { score, signature, confidence, .. }| Entry {

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use toml::Table;
 use wdistill_train::{ModelRecipe, Pipeline, TeacherRecipe};
 
 use crate::commands::print;
-use crate::settings::{Common, Corpus, Subwords, changes, presets, take};
+use crate::settings::{Common, Corpus, Subwords, as_given, changes, presets, take};
 
 /// Arguments of `wdistill train`.
 #[derive(Args)]
@@ -32,21 +33,23 @@ pub struct Train {
 impl Train {
     pub fn run(self) -> anyhow::Result<()> {
         let mut changes = changes(&self.changes)?;
-        let model = ModelRecipe {
+        let teacher = TeacherRecipe {
+            model: None,
             preset: Some(self.preset.clone()),
             architecture: take(&mut changes, "architecture")?,
             training: take(&mut changes, "training")?,
         };
-        let teacher = TeacherRecipe {
-            model: None,
-            preset: model.preset.clone(),
-            architecture: model.architecture.clone(),
-            training: model.training.clone(),
+        // A recipe without systems makes no student; its shape is of no account.
+        let student = ModelRecipe {
+            preset: Some(self.preset.clone()),
+            architecture: Table::new(),
+            training: Table::new(),
         };
         let vocabulary = self.subwords.recipe();
         let recipe =
-            self.corpus.recipe("train", vocabulary, teacher, model, Vec::new(), &changes)?;
-        let pipeline = Pipeline::new(recipe, self.common.run_options(self.out.clone()))?;
+            self.corpus.recipe("train", vocabulary, teacher, student, Vec::new(), &changes)?;
+        let pipeline = Pipeline::new(recipe, self.common.run_options(self.out.clone()))
+            .map_err(|error| as_given(error, &[("teacher.", "")]))?;
         let trained = self.common.install(|| Ok(pipeline.teacher(&pipeline.prepare()?)?))?;
         print(&trained.model.display().to_string())
     }

@@ -3,9 +3,9 @@
 use std::io::{BufRead, Write, stdin, stdout};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 use wdistill_formats::native;
 use wdistill_runtime::{LongSource, Translator};
@@ -22,7 +22,7 @@ enum Long {
     Truncate,
 }
 
-/// How long the input must be silent before the lines that have arrived are translated.
+/// How long a line that has arrived waits for others to be translated with.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Arguments of `wdistill translate`.
@@ -43,7 +43,7 @@ pub struct Translate {
     /// Lines over --max-source
     #[arg(long, value_enum, default_value = "refuse")]
     long: Long,
-    /// Most lines that are translated together; fewer when the input pauses
+    /// Most lines that are translated together; no line waits longer than 20 ms for others
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     buffer: u32,
     #[command(flatten)]
@@ -88,6 +88,7 @@ impl Translate {
     fn next_lines(&self, input: &Receiver<Line>) -> (Vec<String>, Option<std::io::Error>) {
         let mut lines = Vec::new();
         let mut next = input.recv().map_err(|_| RecvTimeoutError::Disconnected);
+        let deadline = Instant::now() + PAUSE;
         loop {
             match next {
                 Ok(Ok(line)) => lines.push(line),
@@ -97,7 +98,7 @@ impl Translate {
             if lines.len() == self.buffer as usize {
                 return (lines, None);
             }
-            next = input.recv_timeout(PAUSE);
+            next = input.recv_timeout(deadline.saturating_duration_since(Instant::now()));
         }
     }
 
@@ -111,13 +112,22 @@ impl Translate {
         let end = vocabularies.source.end_id();
         let source = |line: &String| [vocabularies.source.encode(line), vec![end]].concat();
         let sources: Vec<Vec<u32>> = lines.iter().map(source).collect();
-        let translations =
-            translator.translate_ids(&sources).map_err(|error| error.after_lines(done))?;
+        let translations = translator.translate_ids(&sources).map_err(|error| {
+            let error = error.after_lines(done);
+            match error.is_about_length() {
+                true => anyhow!(
+                    "{error}\nhint: split long lines, raise --max-source, or give --long truncate"
+                ),
+                false => error.into(),
+            }
+        })?;
         for line in &translations.report.truncated_sources {
-            eprintln!("line {}: source truncated to {} tokens", done + line, self.max_source);
+            let (line, limit) = (done + line, self.max_source);
+            self.common.say(&format!("line {line}: source truncated to {limit} tokens"));
         }
         for line in &translations.report.cut_translations {
-            eprintln!("line {}: translation cut at the maximum length", done + line);
+            let line = done + line;
+            self.common.say(&format!("line {line}: translation cut at the maximum length"));
         }
         let mut output = stdout().lock();
         for (index, hypotheses) in translations.hypotheses.iter().enumerate() {
@@ -126,7 +136,8 @@ impl Translate {
                 let text = vocabularies.target.decode(&hypothesis.tokens)?;
                 let line = one_line(&text);
                 if line != text {
-                    eprintln!("line {}: a line break was written as a space", number + 1);
+                    let line = number + 1;
+                    self.common.say(&format!("line {line}: a line break was written as a space"));
                 }
                 match self.n_best {
                     1 => writeln!(output, "{line}")?,
