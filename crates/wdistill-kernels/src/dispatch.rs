@@ -63,42 +63,42 @@ pub(crate) fn has_avx2() -> bool {
 macro_rules! multiversion {
     ($(
         $(#[$attribute:meta])*
-        $visibility:vis fn $name:ident<R: Real>($($argument:ident: $kind:ty),* $(,)?)
+        $visibility:vis fn $name:ident $(<$real:ident: Real>)? ($($argument:ident: $kind:ty),* $(,)?)
             $(-> $output:ty)? $body:block
     )+) => { $(
         $(#[$attribute])*
         #[allow(clippy::too_many_arguments)]
-        $visibility fn $name<R: Real>($($argument: $kind),*) $(-> $output)? {
+        $visibility fn $name $(<$real: Real>)? ($($argument: $kind),*) $(-> $output)? {
             #[inline(always)]
             #[allow(clippy::extra_unused_type_parameters)]
-            fn body<I: $crate::dispatch::Instructions, R: Real>(
+            fn body<I: $crate::dispatch::Instructions $(, $real: Real)?>(
                 $($argument: $kind),*
             ) $(-> $output)? $body
 
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
-                fn avx512<R: Real>($($argument: $kind),*) $(-> $output)? {
-                    body::<$crate::dispatch::Fused, R>($($argument),*)
+                fn avx512 $(<$real: Real>)? ($($argument: $kind),*) $(-> $output)? {
+                    body::<$crate::dispatch::Fused $(, $real)?>($($argument),*)
                 }
 
                 #[target_feature(enable = "avx2,fma")]
-                fn avx2<R: Real>($($argument: $kind),*) $(-> $output)? {
-                    body::<$crate::dispatch::Fused, R>($($argument),*)
+                fn avx2 $(<$real: Real>)? ($($argument: $kind),*) $(-> $output)? {
+                    body::<$crate::dispatch::Fused $(, $real)?>($($argument),*)
                 }
 
                 if $crate::dispatch::has_avx512() {
                     // SAFETY: the processor has every feature the function is compiled for.
                     #[allow(unsafe_code)]
-                    return unsafe { avx512::<R>($($argument),*) };
+                    return unsafe { avx512 $(::<$real>)? ($($argument),*) };
                 }
                 if $crate::dispatch::has_avx2() {
                     // SAFETY: the processor has every feature the function is compiled for.
                     #[allow(unsafe_code)]
-                    return unsafe { avx2::<R>($($argument),*) };
+                    return unsafe { avx2 $(::<$real>)? ($($argument),*) };
                 }
             }
-            body::<$crate::dispatch::Baseline, R>($($argument),*)
+            body::<$crate::dispatch::Baseline $(, $real)?>($($argument),*)
         }
     )+ };
 }

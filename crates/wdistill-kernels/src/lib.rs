@@ -24,9 +24,11 @@ mod embed;
 mod generate;
 mod linear;
 mod norm;
+mod packed;
 mod parallel;
 mod product;
 mod real;
+mod recall;
 mod workers;
 
 pub use adam::{AdamSettings, adam_step};
@@ -38,7 +40,7 @@ pub use cross_entropy::{
     CrossEntropyGradients, CrossEntropySums, LossTargets, Projection, TeacherDistribution,
     smoothed_cross_entropy, smoothed_cross_entropy_with_gradients,
 };
-pub use decode::{log_softmax, softmax, top_k};
+pub use decode::TopWords;
 pub use dispatch::{Fused, Instructions, Separate};
 pub use dropout::{Dropout, DropoutKey, apply_dropout};
 pub use elementwise::{
@@ -55,6 +57,10 @@ pub use norm::{
     LayerNorm, NormGradients, NormStatistics, ResidualNormSaved, layer_norm_backward,
     layer_norm_forward, residual, residual_norm_backward, residual_norm_forward,
 };
+pub use packed::{
+    Epilogue, Float32Matrix, Int8Matrix, PackedWeight, QuantisedRows, TILE, quantise_weights,
+};
 pub use product::{Accumulate, Layout, MatrixRef, product};
 pub use real::Real;
+pub use recall::{Recall, recall};
 pub use workers::{Workers, deal, in_order};

@@ -215,7 +215,7 @@ multiversion! {
 
 /// Applies the activation in place.
 #[inline(always)]
-fn activate<I: Instructions, R: Real>(y: &mut [R], activation: Activation) {
+pub(crate) fn activate<I: Instructions, R: Real>(y: &mut [R], activation: Activation) {
     match activation {
         Activation::Identity => {}
         Activation::Relu => {

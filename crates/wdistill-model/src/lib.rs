@@ -29,6 +29,7 @@ mod dense;
 mod engine;
 mod forward;
 mod initialise;
+mod int8;
 mod positions;
 pub mod random;
 pub mod reference;
@@ -42,6 +43,7 @@ pub use config::{
 pub use dense::{Dense, Matrix};
 pub use engine::{EmbeddingRule, Engine, Mask};
 pub use forward::{DecoderState, Encoded, LayerState, Model};
+pub use int8::{Int8, Int8Rows};
 pub use positions::PositionTable;
 pub use tokens::{Spans, Tokens};
 pub use tree::{Axis, Slot, Spec, Stack, Transformer};

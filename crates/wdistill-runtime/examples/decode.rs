@@ -33,7 +33,7 @@ fn main() {
     let options =
         TranslatorOptions { threads, batch_tokens, search, ..TranslatorOptions::default() };
     let model = native::load(Path::new(model)).expect("a model");
-    let translator = Translator::new(model, options).expect("valid options");
+    let translator = Translator::new(&model, options).expect("valid options");
     let text = std::fs::read_to_string(sentences).expect("the sentences");
     let sources: Vec<Vec<u32>> = text.lines().map(ids).collect();
     for request in std::io::stdin().lock().lines() {

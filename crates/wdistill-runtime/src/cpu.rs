@@ -1,24 +1,35 @@
-//! The float32 engine.
+//! The engine that decodes.
 
 use std::cell::{Ref, RefCell};
+use std::marker::PhantomData;
 
 use wdistill_kernels as kernels;
-use wdistill_kernels::{Dropout, embed_forward, layer_norm_forward, linear_forward};
+use wdistill_kernels::{Dropout, Epilogue, PackedWeight, TopWords, layer_norm_forward};
 use wdistill_model::tree::{LayerNorm, Linear};
 use wdistill_model::{
-    Activation, Dense, EmbeddingRule, Engine, Mask, Matrix, PositionTable, Spans, Tokens,
+    Activation, EmbeddingRule, Engine, Mask, Matrix, PositionTable, Spans, Tokens,
 };
 use wdistill_search::{Candidate, Scores};
 
 use crate::decoder::DecodingEngine;
 use crate::memory::KeyValues;
+use crate::packed::Packed;
 
-/// Decodes in float32 with the kernels of `wdistill-kernels`, on the current rayon pool. It never drops.
+/// Decodes with weights packed as `W`, in one thread; activations are float32. It never drops.
 ///
 /// An engine keeps the rows of the position tables it has needed so far; make one for each thread.
-#[derive(Debug, Default)]
-pub struct Cpu {
+#[derive(Debug)]
+pub struct Cpu<W> {
     positions: RefCell<Vec<PositionRows>>,
+    /// Of attention.
+    scratch: RefCell<Vec<f32>>,
+    weights: PhantomData<W>,
+}
+
+impl<W> Default for Cpu<W> {
+    fn default() -> Self {
+        Cpu { positions: RefCell::default(), scratch: RefCell::default(), weights: PhantomData }
+    }
 }
 
 /// The first rows of a table of sinusoids.
@@ -43,7 +54,7 @@ impl PositionRows {
     }
 }
 
-impl Cpu {
+impl<W> Cpu<W> {
     /// At least the first `count` rows of a table.
     fn positions(&self, table: PositionTable, width: usize, count: usize) -> Ref<'_, [f32]> {
         let mut all = self.positions.borrow_mut();
@@ -60,63 +71,58 @@ impl Cpu {
     }
 }
 
-/// `f(x Wᵀ + b)`, `[rows, columns of W] -> [rows, rows of W]`.
-fn product(
-    x: &Matrix<f32>,
-    weight: &Matrix<f32>,
+/// Logits that are computed at a time: they stay in the cache until they have been looked at.
+const BLOCK: usize = 512;
+
+/// `f(x Wᵀ + b)`, `[rows, columns of W] -> [rows, rows of W]`, of activations made ready.
+fn product<W: PackedWeight>(
+    x: &W::Input<'_>,
+    rows: usize,
+    weight: &W,
     bias: Option<&Vec<f32>>,
     activation: kernels::Activation,
 ) -> Matrix<f32> {
-    let (inputs, outputs) = (weight.columns(), weight.rows());
-    assert_eq!(x.columns(), inputs, "width of the activations and columns of the weight");
-    let layer = kernels::Linear {
-        weight: weight.data(),
-        bias: bias.map(Vec::as_slice),
-        inputs,
-        outputs,
-        activation,
-        dropout: Dropout::NONE,
-    };
-    let mut y = vec![0.0; x.rows() * outputs];
-    linear_forward(&mut y, None, x.data(), &layer);
-    Matrix::new(x.rows(), outputs, y)
+    let mut y = vec![0.0; rows * weight.outputs()];
+    let epilogue = Epilogue { bias: bias.map(Vec::as_slice), activation };
+    weight.product(&mut y, x, 0..weight.outputs(), &epilogue);
+    Matrix::new(rows, weight.outputs(), y)
 }
 
-fn norm_of(norm: &LayerNorm<Dense<f32>>, epsilon: f64) -> kernels::LayerNorm<'_, f32> {
+fn norm_of<W>(norm: &LayerNorm<Packed<W>>, epsilon: f64) -> kernels::LayerNorm<'_, f32> {
     kernels::LayerNorm { gain: &norm.gain, bias: &norm.shift, epsilon }
 }
 
-impl Engine for Cpu {
-    type Leaf = Dense<f32>;
+impl<W: PackedWeight> Engine for Cpu<W> {
+    type Leaf = Packed<W>;
     type Activations = Matrix<f32>;
     type KeyValues = KeyValues;
 
-    fn embed(&self, tokens: &Tokens, table: &Matrix<f32>, rule: &EmbeddingRule) -> Matrix<f32> {
-        let width = table.columns();
-        let position_ids: Vec<u32> =
-            tokens.positions(rule.first).map(|position| position as u32).collect();
-        let count = position_ids.iter().max().map_or(0, |last| *last as usize + 1);
+    fn embed(&self, tokens: &Tokens, table: &W, rule: &EmbeddingRule) -> Matrix<f32> {
+        let width = table.inputs();
+        let count = tokens.positions(rule.first).max().map_or(0, |last| last + 1);
         let positions = self.positions(rule.positions, width, count);
-        let layer = kernels::Embedding {
-            table: table.data(),
-            positions: &positions,
-            width,
-            scale: rule.scale,
-            dropout: Dropout::NONE,
-        };
-        let mut y = vec![0.0; position_ids.len() * width];
-        embed_forward(&mut y, tokens.ids(), &position_ids, &layer);
-        Matrix::new(position_ids.len(), width, y)
+        let scale = rule.scale as f32;
+        let mut y = vec![0.0; tokens.ids().len() * width];
+        let words = tokens.ids().iter().zip(tokens.positions(rule.first));
+        for (y, (id, position)) in y.chunks_exact_mut(width).zip(words) {
+            table.row(y, *id as usize);
+            let position = &positions[position * width..][..width];
+            for (y, position) in y.iter_mut().zip(position) {
+                *y = *y * scale + position;
+            }
+        }
+        Matrix::new(tokens.ids().len(), width, y)
     }
 
-    fn linear(&self, x: &Matrix<f32>, linear: &Linear<Dense<f32>>) -> Matrix<f32> {
-        product(x, &linear.weight, Some(&linear.bias), kernels::Activation::Identity)
+    fn linear(&self, x: &Matrix<f32>, linear: &Linear<Packed<W>>) -> Matrix<f32> {
+        let [y] = self.project(x, [linear]);
+        y
     }
 
     fn activated_linear(
         &self,
         x: &Matrix<f32>,
-        linear: &Linear<Dense<f32>>,
+        linear: &Linear<Packed<W>>,
         activation: Activation,
     ) -> Matrix<f32> {
         let activation = match activation {
@@ -124,7 +130,21 @@ impl Engine for Cpu {
             Activation::Swish => kernels::Activation::Swish,
             Activation::Gelu => kernels::Activation::Gelu,
         };
-        product(x, &linear.weight, Some(&linear.bias), activation)
+        let input = W::input(x.data(), x.columns());
+        product(&input, x.rows(), &linear.weight, Some(&linear.bias), activation)
+    }
+
+    /// The activations are made ready once for all products.
+    fn project<const N: usize>(
+        &self,
+        x: &Matrix<f32>,
+        linears: [&Linear<Packed<W>>; N],
+    ) -> [Matrix<f32>; N] {
+        let input = W::input(x.data(), x.columns());
+        let identity = kernels::Activation::Identity;
+        linears.map(|linear| {
+            product(&input, x.rows(), &linear.weight, Some(&linear.bias), identity)
+        })
     }
 
     fn residual(&self, x: &Matrix<f32>, branch: &Matrix<f32>) -> Matrix<f32> {
@@ -133,7 +153,7 @@ impl Engine for Cpu {
         Matrix::new(x.rows(), x.columns(), y)
     }
 
-    fn norm(&self, x: &Matrix<f32>, norm: &LayerNorm<Dense<f32>>, epsilon: f64) -> Matrix<f32> {
+    fn norm(&self, x: &Matrix<f32>, norm: &LayerNorm<Packed<W>>, epsilon: f64) -> Matrix<f32> {
         let mut y = vec![0.0; x.data().len()];
         layer_norm_forward(&mut y, None, x.data(), &norm_of(norm, epsilon));
         Matrix::new(x.rows(), x.columns(), y)
@@ -143,7 +163,7 @@ impl Engine for Cpu {
         &self,
         x: &Matrix<f32>,
         branch: &Matrix<f32>,
-        norm: &LayerNorm<Dense<f32>>,
+        norm: &LayerNorm<Packed<W>>,
         epsilon: f64,
     ) -> Matrix<f32> {
         let mut y = vec![0.0; x.data().len()];
@@ -176,15 +196,16 @@ impl Engine for Cpu {
         heads: usize,
         mask: Mask,
     ) -> Matrix<f32> {
-        memory.attend(queries, spans, heads, mask)
+        memory.attend(queries, spans, heads, mask, &mut self.scratch.borrow_mut())
     }
 
-    fn logits(&self, x: &Matrix<f32>, table: &Matrix<f32>, bias: Option<&Vec<f32>>) -> Matrix<f32> {
-        product(x, table, bias, kernels::Activation::Identity)
+    fn logits(&self, x: &Matrix<f32>, table: &W, bias: Option<&Vec<f32>>) -> Matrix<f32> {
+        let input = W::input(x.data(), x.columns());
+        product(&input, x.rows(), table, bias, kernels::Activation::Identity)
     }
 }
 
-impl DecodingEngine for Cpu {
+impl<W: PackedWeight> DecodingEngine for Cpu<W> {
     fn select(&self, memory: &mut KeyValues, parents: &[usize]) {
         memory.select(parents);
     }
@@ -192,25 +213,33 @@ impl DecodingEngine for Cpu {
     fn next_words(
         &self,
         states: &Matrix<f32>,
-        table: &Matrix<f32>,
+        table: &W,
         bias: Option<&Vec<f32>>,
         candidates: usize,
         end: u32,
     ) -> Scores {
-        let logits = self.logits(states, table, bias);
-        let (rows, words) = (logits.rows(), logits.columns());
-        let mut scores = logits.into_data();
-        kernels::log_softmax(&mut scores, words);
-        let mut best = vec![0.0; rows * candidates];
-        let mut tokens = vec![0; rows * candidates];
-        kernels::top_k(&mut best, &mut tokens, &scores, words, candidates);
-        let candidate = |(token, value): (&u32, &f32)| Candidate {
-            token: *token,
-            log_probability: f64::from(*value),
-        };
+        let (rows, words, end) = (states.rows(), table.outputs(), end as usize);
+        let input = W::input(states.data(), states.columns());
+        let activation = kernels::Activation::Identity;
+        let epilogue = Epilogue { bias: bias.map(Vec::as_slice), activation };
+        let mut top = TopWords::new(rows, candidates);
+        let mut ends = vec![0.0; rows];
+        let mut logits = vec![0.0; rows * BLOCK.min(words)];
+        for first in (0..words).step_by(BLOCK) {
+            let block = first..(first + BLOCK).min(words);
+            let logits = &mut logits[..rows * block.len()];
+            table.product(logits, &input, block.clone(), &epilogue);
+            top.absorb(logits, block.len());
+            if block.contains(&end) {
+                for (own, logits) in ends.iter_mut().zip(logits.chunks_exact(block.len())) {
+                    *own = logits[end - first];
+                }
+            }
+        }
+        let candidate = |(token, log_probability)| Candidate { token, log_probability };
         Scores {
-            best: tokens.iter().zip(&best).map(candidate).collect(),
-            end: scores.chunks_exact(words).map(|row| f64::from(row[end as usize])).collect(),
+            best: (0..rows).flat_map(|row| top.row(row)).map(candidate).collect(),
+            end: ends.iter().enumerate().map(|(row, end)| top.log_probability(row, *end)).collect(),
         }
     }
 }

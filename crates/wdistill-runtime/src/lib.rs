@@ -17,7 +17,7 @@
 //! let architecture = Architecture::preset("transformer-nano")?;
 //! let config = Config::new(architecture, Vocabularies::shared(20))?;
 //! let model = Model::initialise(config, 1);
-//! let translator = Translator::new(model, TranslatorOptions::default())?;
+//! let translator = Translator::new(&model, TranslatorOptions::default())?;
 //! let translations = translator.translate_ids(&[vec![5, 7, 0], vec![0]])?;
 //! assert_eq!(translations.hypotheses.len(), 2);
 //! assert!(translations.hypotheses[1][0].tokens.is_empty());
@@ -28,12 +28,14 @@
 mod cpu;
 mod decoder;
 mod memory;
+mod packed;
 mod translator;
 
 pub use cpu::Cpu;
 pub use decoder::{BatchDecoder, DecodingEngine};
 pub use memory::KeyValues;
+pub use packed::{Packed, pack_float32, pack_int8, quantise};
 pub use translator::{
-    LongSource, Report, SourceProblem, TranslateError, Translations, Translator, TranslatorError,
+    LongSource, Precision, Report, SourceProblem, TranslateError, Translations, Translator, TranslatorError,
     TranslatorOptions,
 };

@@ -1,6 +1,10 @@
 //! Keys and values that are remembered, and attention over them.
 
-use wdistill_kernels::{AttentionInputs, AttentionShape, Dropout, attention_forward, softmax};
+use std::ops::Range;
+
+use wdistill_kernels::{
+    AttentionInputs, AttentionShape, Dropout, Recall, attention_forward, recall,
+};
 use wdistill_model::{Mask, Matrix, Spans};
 
 /// Keys and values of one attention for all sentences or hypotheses of a batch.
@@ -87,111 +91,79 @@ impl KeyValues {
         }
     }
 
-    /// `softmax(q kᵀ / sqrt(width / heads)) v`, `[queries, width]`.
+    /// `softmax(q kᵀ / sqrt(width / heads)) v`, `[queries, width]`. `scratch` keeps its memory between
+    /// calls.
     pub(crate) fn attend(
         &self,
         queries: &Matrix<f32>,
         spans: &Spans,
         heads: usize,
         mask: Mask,
+        scratch: &mut Vec<f32>,
     ) -> Matrix<f32> {
         assert_eq!(queries.columns(), self.width, "width of queries and keys");
         assert_eq!(queries.rows(), spans.rows(), "queries of all sentences");
         let mut output = vec![0.0; queries.data().len()];
-        match &self.owners {
-            Owners::Packed(keys) => {
-                let shape = AttentionShape {
-                    width: self.width,
-                    heads,
-                    query_offsets: spans.offsets(),
-                    key_offsets: keys.offsets(),
-                    mask: match mask {
-                        Mask::Full => wdistill_kernels::Mask::Full,
-                        Mask::Causal => wdistill_kernels::Mask::Causal,
-                    },
-                    dropout: Dropout::NONE,
-                };
-                let inputs = AttentionInputs {
-                    queries: queries.data(),
-                    keys: &self.keys,
-                    values: &self.values,
-                };
-                attention_forward(&mut output, None, &inputs, &shape);
-            }
-            Owners::Listed(lists) => {
-                assert_eq!(lists.len(), spans.sentences(), "one span of queries for each list");
-                let mut probabilities = Vec::new();
-                for (sentence, rows) in lists.iter().enumerate() {
-                    let queried = spans.range(sentence);
-                    let past = rows.len().saturating_sub(queried.len());
-                    for (index, query) in queried.enumerate() {
-                        let visible = match mask {
-                            Mask::Full => rows.len(),
-                            Mask::Causal => past + index + 1,
-                        };
-                        let place = query * self.width..(query + 1) * self.width;
-                        self.attend_rows(
-                            &mut output[place],
-                            queries.row(query),
-                            &rows[..visible],
-                            heads,
-                            &mut probabilities,
-                        );
-                    }
+        let mut all_rows = Vec::new();
+        for sentence in 0..spans.sentences() {
+            let queried = spans.range(sentence);
+            let place = queried.start * self.width..queried.end * self.width;
+            let (output, queries) = (&mut output[place.clone()], &queries.data()[place]);
+            let rows = match &self.owners {
+                Owners::Packed(keys) if queried.len() > FEW_QUERIES => {
+                    self.attend_whole(output, queries, keys.range(sentence), heads, mask);
+                    continue;
                 }
+                Owners::Packed(keys) => {
+                    all_rows.clear();
+                    all_rows.extend(keys.range(sentence).map(|row| row as u32));
+                    &all_rows
+                }
+                Owners::Listed(lists) => &lists[sentence],
+            };
+            let past = rows.len().saturating_sub(queried.len());
+            let each = output.chunks_exact_mut(self.width).zip(queries.chunks_exact(self.width));
+            for (index, (output, query)) in each.enumerate() {
+                let visible = match mask {
+                    Mask::Full => rows.len(),
+                    Mask::Causal => past + index + 1,
+                };
+                let (keys, values) = (&self.keys, &self.values);
+                let memory = Recall { keys, values, rows: &rows[..visible], heads };
+                recall(output, query, &memory, scratch);
             }
         }
         Matrix::new(queries.rows(), self.width, output)
     }
 
-    /// One query over listed rows; adds to `output [width]`. `probabilities` is scratch space.
-    fn attend_rows(
+    /// Many queries of one sentence, whose keys and values lie side by side.
+    fn attend_whole(
         &self,
         output: &mut [f32],
-        query: &[f32],
-        rows: &[u32],
+        queries: &[f32],
+        rows: Range<usize>,
         heads: usize,
-        probabilities: &mut Vec<f32>,
+        mask: Mask,
     ) {
-        if rows.is_empty() {
-            return;
-        }
-        let size = self.width / heads;
-        let scale = 1.0 / (size as f32).sqrt();
-        let row_of = |all, row: &u32| row_at(all, *row as usize, self.width);
-        probabilities.resize(heads * rows.len(), 0.0);
-        for (index, row) in rows.iter().enumerate() {
-            let key = row_of(&self.keys, row).chunks_exact(size);
-            for (head, (query, key)) in query.chunks_exact(size).zip(key).enumerate() {
-                probabilities[head * rows.len() + index] = dot(query, key) * scale;
-            }
-        }
-        softmax(probabilities, rows.len());
-        for (index, row) in rows.iter().enumerate() {
-            let value = row_of(&self.values, row).chunks_exact(size);
-            for (head, (output, value)) in output.chunks_exact_mut(size).zip(value).enumerate() {
-                let probability = probabilities[head * rows.len() + index];
-                for (output, value) in output.iter_mut().zip(value) {
-                    *output += probability * value;
-                }
-            }
-        }
+        let place = rows.start * self.width..rows.end * self.width;
+        let (keys, values) = (&self.keys[place.clone()], &self.values[place]);
+        let shape = AttentionShape {
+            width: self.width,
+            heads,
+            query_offsets: &[0, queries.len() / self.width],
+            key_offsets: &[0, rows.len()],
+            mask: match mask {
+                Mask::Full => wdistill_kernels::Mask::Full,
+                Mask::Causal => wdistill_kernels::Mask::Causal,
+            },
+            dropout: Dropout::NONE,
+        };
+        let inputs = AttentionInputs { queries, keys, values };
+        attention_forward(output, None, &inputs, &shape);
     }
 }
 
-fn row_at(all: &[f32], row: usize, width: usize) -> &[f32] {
-    &all[row * width..(row + 1) * width]
-}
-
-/// Inner product over eight partial sums, which the compiler turns into vector registers.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; 8];
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    for (a, b) in a.iter().zip(b) {
-        for (lane, (a, b)) in lanes.iter_mut().zip(a.iter().zip(b)) {
-            *lane += a * b;
-        }
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-    lanes.iter().sum::<f32>() + rest
-}
+/// Up to so many queries of a sentence are answered one by one: packing its keys and values, as attention
+/// over whole sentences does, would cost more. The choice looks at the sentence alone, so that a sentence's
+/// bits do not depend on its neighbours.
+const FEW_QUERIES: usize = 8;

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 
-use wdistill_kernels::Workers;
-use wdistill_model::{Dense, Model, Tokens, Vocabularies};
+use wdistill_kernels::{Float32Matrix, Int8Matrix, PackedWeight, Workers};
+use wdistill_model::{Config, Dense, Model, Tokens, Vocabularies};
 use wdistill_search::{Ending, Hypothesis, SearchError, SearchOptions, SearchSettings, search};
 
 use crate::cpu::Cpu;
 use crate::decoder::BatchDecoder;
+use crate::packed::{Packed, pack_float32, pack_int8, quantise};
 
 /// What to do with a source that is longer than allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,8 +32,20 @@ pub struct TranslatorOptions {
     pub longest_source: usize,
     /// What to do with longer ones.
     pub long_source: LongSource,
+    /// How to compute.
+    pub precision: Precision,
     /// How to search.
     pub search: SearchOptions,
+}
+
+/// What the weights' products are computed in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// float32.
+    #[default]
+    Float32,
+    /// int8 weights, one scale for each output; activations quantised row by row, sums in int32.
+    Int8,
 }
 
 impl Default for TranslatorOptions {
@@ -44,6 +56,7 @@ impl Default for TranslatorOptions {
             batch_tokens: 4096,
             longest_source: 512,
             long_source: LongSource::default(),
+            precision: Precision::default(),
             search: SearchOptions::default(),
         }
     }
@@ -206,10 +219,16 @@ pub struct Translations {
 /// Sentences are sorted by length, packed into batches and spread over threads; each batch runs on one
 /// thread. A few sentences are divided so that every thread has some.
 pub struct Translator {
-    model: Arc<Model<Dense<f32>>>,
+    weights: Weights,
     options: TranslatorOptions,
     settings: SearchSettings,
     workers: Workers,
+}
+
+/// A model made ready, in the precision that was asked for.
+enum Weights {
+    Float32(Model<Packed<Float32Matrix>>),
+    Int8(Model<Packed<Int8Matrix>>),
 }
 
 /// A sentence that needs the model.
@@ -226,7 +245,7 @@ impl Translator {
     /// # Errors
     /// [`TranslatorError::Options`] with every problem found, or [`TranslatorError::Threads`].
     pub fn new(
-        model: impl Into<Arc<Model<Dense<f32>>>>,
+        model: &Model<Dense<f32>>,
         options: TranslatorOptions,
     ) -> Result<Translator, TranslatorError> {
         let mut problems = Vec::new();
@@ -245,12 +264,19 @@ impl Translator {
         let threads = options.threads;
         let workers = Workers::start(threads, threads)
             .map_err(|error| TranslatorError::Threads { threads, reason: error.to_string() })?;
-        Ok(Translator { model: model.into(), options, settings, workers })
+        let weights = match options.precision {
+            Precision::Float32 => Weights::Float32(pack_float32(model)),
+            Precision::Int8 => Weights::Int8(pack_int8(&quantise(model))),
+        };
+        Ok(Translator { weights, options, settings, workers })
     }
 
-    /// The model that translates.
-    pub fn model(&self) -> &Model<Dense<f32>> {
-        &self.model
+    /// What the model is that translates.
+    pub fn config(&self) -> &Config {
+        match &self.weights {
+            Weights::Float32(model) => &model.config,
+            Weights::Int8(model) => &model.config,
+        }
     }
 
     /// The options, as checked.
@@ -269,9 +295,10 @@ impl Translator {
         let sources_to_read = self.check(sources, &mut report)?;
         let batches = self.batches(sources_to_read);
         report.batches = batches.len();
-        let results = self.workers.map(&batches, Cpu::default, |engine, batch| {
-            translate_batch(&self.model, engine, batch, &self.settings)
-        });
+        let results = match &self.weights {
+            Weights::Float32(model) => self.translate_batches(model, &batches),
+            Weights::Int8(model) => self.translate_batches(model, &batches),
+        };
         let mut hypotheses = vec![vec![empty_translation()]; sources.len()];
         for (batch, results) in batches.iter().zip(results) {
             for (source, result) in batch.iter().zip(results?) {
@@ -287,13 +314,23 @@ impl Translator {
         Ok(Translations { hypotheses, report })
     }
 
+    fn translate_batches<W: PackedWeight>(
+        &self,
+        model: &Model<Packed<W>>,
+        batches: &[Vec<Source<'_>>],
+    ) -> Vec<Result<Vec<Vec<Hypothesis>>, TranslateError>> {
+        self.workers.map(batches, Cpu::default, |engine, batch| {
+            translate_batch(model, engine, batch, &self.settings)
+        })
+    }
+
     /// The sentences that need the model.
     fn check<'a>(
         &self,
         sources: &'a [Vec<u32>],
         report: &mut Report,
     ) -> Result<Vec<Source<'a>>, TranslateError> {
-        let vocabularies = &self.model.config.vocabularies;
+        let vocabularies = &self.config().vocabularies;
         let longest = self.options.longest_source;
         let mut problems = Vec::new();
         let mut checked = Vec::with_capacity(sources.len());
@@ -360,9 +397,9 @@ fn empty_translation() -> Hypothesis {
     Hypothesis { tokens: Vec::new(), score: 0.0, log_probability: 0.0, ending: Ending::EndToken }
 }
 
-fn translate_batch(
-    model: &Model<Dense<f32>>,
-    engine: &Cpu,
+fn translate_batch<W: PackedWeight>(
+    model: &Model<Packed<W>>,
+    engine: &Cpu<W>,
     batch: &[Source<'_>],
     settings: &SearchSettings,
 ) -> Result<Vec<Vec<Hypothesis>>, TranslateError> {

@@ -5,7 +5,10 @@ mod common;
 use common::{END, START, models, sentences};
 use wdistill_model::reference::{Reference, log_softmax};
 use wdistill_model::{DecoderState, Dense, Engine, Matrix, Model, Spans, Tokens};
-use wdistill_runtime::{BatchDecoder, Cpu, DecodingEngine};
+use wdistill_kernels::Float32Matrix;
+use wdistill_runtime::{BatchDecoder, Cpu, DecodingEngine, pack_float32};
+
+type Engine32 = Cpu<Float32Matrix>;
 use wdistill_search::{
     Candidate, Scores, SearchOptions, SearchSettings, Step, StepModel, Vocabulary, search,
 };
@@ -44,7 +47,7 @@ fn states_and_logits_are_those_of_the_reference() {
         let mut targets = sentences(7, 70);
         targets.iter_mut().for_each(|target| target[0] = START);
         let targets = pack(&targets);
-        let found = states_and_logits(&Cpu::default(), &model, &sources, &targets);
+        let found = states_and_logits(&Engine32::default(), &pack_float32(&model), &sources, &targets);
         let expected = states_and_logits(&Reference, &model.convert(), &sources, &targets);
         for (found, expected) in found.iter().zip(&expected) {
             assert_eq!(found.rows(), expected.rows());
@@ -110,8 +113,8 @@ fn a_search_finds_what_it_finds_over_the_reference() {
         for beam in [1, 2, 5] {
             let options = SearchOptions { beam, n_best: beam.min(2), ..SearchOptions::default() };
             let settings = SearchSettings::new(options).unwrap();
-            let engine = Cpu::default();
-            let mut decoder = BatchDecoder::new(&model, &engine, &pack(&sources));
+            let (engine, packed) = (Engine32::default(), pack_float32(&model));
+            let mut decoder = BatchDecoder::new(&packed, &engine, &pack(&sources));
             let found = search(&mut decoder, &words, &settings).unwrap();
             let expected = search(&mut Rereader::new(&model, &sources), &words, &settings).unwrap();
             for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
@@ -136,8 +139,8 @@ fn a_step_after_any_reordering_equals_rereading() {
         (&[15, 16], &[1, 2], &[1, 0, 1]),
     ];
     for model in models() {
-        let engine = Cpu::default();
-        let mut decoder = BatchDecoder::new(&model, &engine, &pack(&sources));
+        let (engine, packed) = (Engine32::default(), pack_float32(&model));
+        let mut decoder = BatchDecoder::new(&packed, &engine, &pack(&sources));
         let mut rereader = Rereader::new(&model, &sources);
         for (tokens, parents, rows_of_sentence) in steps {
             let step = Step { tokens, parents, rows_of_sentence, candidates: 4 };
@@ -161,14 +164,14 @@ fn several_tokens_may_follow_what_is_remembered() {
         Tokens::from_sentences(targets.iter().map(move |target| &target[range.clone()]))
     };
     for model in models() {
-        let engine = Cpu::default();
+        let (engine, packed) = (Engine32::default(), pack_float32(&model));
         let sources = pack(&sentences(2, 8));
-        let [_, expected, _] = states_and_logits(&engine, &model, &sources, &chunk(0..6));
-        let encoded = model.encode(&engine, &sources);
-        let mut state = DecoderState::new(&model.config);
+        let [_, expected, _] = states_and_logits(&engine, &packed, &sources, &chunk(0..6));
+        let encoded = packed.encode(&engine, &sources);
+        let mut state = DecoderState::new(&packed.config);
         for range in [0..1, 1..4, 4..6] {
             let tokens = chunk(range.clone());
-            let states = model.decode(&engine, &tokens, tokens.spans(), &encoded, &mut state);
+            let states = packed.decode(&engine, &tokens, tokens.spans(), &encoded, &mut state);
             for (sentence, first) in [0, 6].into_iter().enumerate() {
                 let found = tokens.spans().range(sentence).flat_map(|row| states.row(row));
                 let expected = range.clone().flat_map(|row| expected.row(first + row));
@@ -184,7 +187,8 @@ fn several_tokens_may_follow_what_is_remembered() {
 fn next_words_of_equal_probability_come_by_token() {
     let states = Matrix::new(1, 2, vec![1.0, 0.0]);
     let table = Matrix::new(4, 2, vec![0.5, 9.0, 2.0, 9.0, 2.0, -9.0, 0.5, 0.0]);
-    let scores = Cpu::default().next_words(&states, &table, None, 3, 3);
+    let packed = Float32Matrix::pack(table.data(), 4, 2);
+    let scores = Engine32::default().next_words(&states, &packed, None, 3, 3);
     let tokens: Vec<u32> = scores.best.iter().map(|candidate| candidate.token).collect();
     assert_eq!(tokens, [1, 2, 0]);
     // ln(e^0.5 / (2 e^0.5 + 2 e^2)) = 0.5 - 2 - ln(2 + 2 e^-1.5)
@@ -195,7 +199,7 @@ fn next_words_of_equal_probability_come_by_token() {
 
 #[test]
 fn a_sentence_without_queries_attends_to_nothing() {
-    let engine = Cpu::default();
+    let engine = Engine32::default();
     let row = |value: f32| Matrix::new(2, 4, vec![value; 8]);
     let memory = engine.remember(None, row(0.5), row(2.0), &Spans::from_lengths([1, 1]));
     let spans = Spans::from_lengths([0, 2]);

@@ -19,7 +19,7 @@ fn translate(
     options: TranslatorOptions,
     sources: &[Vec<u32>],
 ) -> Result<Translations, TranslateError> {
-    Translator::new(model.clone(), options).unwrap().translate_ids(sources)
+    Translator::new(model, options).unwrap().translate_ids(sources)
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn a_broken_model_is_named_with_the_lines_of_its_batch() {
 
 #[test]
 fn one_translator_serves_many_threads() {
-    let translator = Translator::new(nano(), TranslatorOptions::default()).unwrap();
+    let translator = Translator::new(&nano(), TranslatorOptions::default()).unwrap();
     let sources = sentences(5, 6);
     let expected = translator.translate_ids(&sources).unwrap();
     std::thread::scope(|scope| {
@@ -171,7 +171,7 @@ fn one_translator_serves_many_threads() {
 fn all_problems_of_the_options_are_reported_together() {
     let search = SearchOptions { beam: 0, ..SearchOptions::default() };
     let options = TranslatorOptions { threads: 0, longest_source: 0, search, ..Default::default() };
-    let Err(TranslatorError::Options(problems)) = Translator::new(nano(), options) else {
+    let Err(TranslatorError::Options(problems)) = Translator::new(&nano(), options) else {
         panic!("accepted")
     };
     assert_eq!(problems.len(), 4, "{problems:#?}");

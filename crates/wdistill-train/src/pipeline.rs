@@ -12,7 +12,7 @@ use wdistill_metrics::{Bleu, Chrf, CorpusMetric};
 use wdistill_model::random::Random;
 use wdistill_model::{Architecture, Config, Dense, Model};
 use wdistill_report::Report;
-use wdistill_runtime::{LongSource, Translator, TranslatorOptions};
+use wdistill_runtime::{LongSource, Precision, Translator, TranslatorOptions};
 use wdistill_search::{MaximumLength, SearchOptions};
 use wdistill_text::{
     CorpusLimits, CorpusReport, CorpusRole, EncodedCorpus, ParallelText, Vocabulary, hash_file,
@@ -187,6 +187,7 @@ impl DecodingRecipe {
             batch_tokens: self.batch_tokens,
             longest_source: usize::MAX,
             long_source: LongSource::Refuse,
+            precision: Precision::Float32,
             search: self.search(),
         }
     }
@@ -488,7 +489,7 @@ impl Pipeline {
         let VocabularyPair { source, target } = &prepared.vocabularies;
         let report: PseudoReport = self.stages.run("pseudo", &inputs, |folder| {
             let model = native::load(&teacher.model)?;
-            let translator = Translator::new(model, settings.translator(self.options.threads))?;
+            let translator = Translator::new(&model, settings.translator(self.options.threads))?;
             let all = self.unchanged_lines(training)?;
             let kept: Vec<String> =
                 training.lines.iter().map(|line| all[line - 1].clone()).collect();
@@ -616,7 +617,7 @@ impl Pipeline {
         self.stages.run(&name, &inputs, |folder| {
             let busy = Progress::busy(self.options.display, &name, "translating");
             let model = native::load(&system.model)?;
-            let translator = Translator::new(model, decoding.translator(self.options.threads))?;
+            let translator = Translator::new(&model, decoding.translator(self.options.threads))?;
             let mut decoded = Vec::new();
             for set in texts {
                 let sources = sources(&set.corpus);
@@ -671,7 +672,7 @@ impl Pipeline {
                 .iter()
                 .map(|system| {
                     let model = native::load(&system.model)?;
-                    Ok(Translator::new(model, decoding.translator(threads))?)
+                    Ok(Translator::new(&model, decoding.translator(threads))?)
                 })
                 .collect::<Result<Vec<_>, TrainError>>()?;
             let named: Vec<_> =

@@ -157,7 +157,7 @@ fn translate_shard(
     lines: &[String],
 ) -> Result<Shard, TrainError> {
     let start = Instant::now();
-    let end = translator.model().config.vocabularies.source_end;
+    let end = translator.config().vocabularies.source_end;
     let sources: Vec<Vec<u32>> =
         lines.iter().map(|line| [source_vocabulary.encode(line), vec![end]].concat()).collect();
     let Decoded { lines: translations, cut, joined } =

@@ -59,7 +59,7 @@ impl Validator<'_> {
             Criterion::Bleu => {
                 let sources: Vec<Vec<u32>> =
                     (0..self.corpus.len()).map(|pair| self.corpus.pair(pair).0.to_vec()).collect();
-                let translator = Translator::new(model.clone(), self.translator.clone())?;
+                let translator = Translator::new(model, self.translator.clone())?;
                 let decoded = translate(&translator, &sources, self.target_vocabulary)?;
                 let score =
                     Bleu::default().corpus_score(&decoded.lines, &[self.references.to_vec()])?;

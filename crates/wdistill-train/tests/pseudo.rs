@@ -27,7 +27,7 @@ fn shards_are_resumed_and_checked() {
     let maximum_length = MaximumLength { per_source_word: 1.0, constant: 2, cap: 4 };
     let search = SearchOptions { beam: 1, maximum_length, ..SearchOptions::default() };
     let options = TranslatorOptions { search, ..TranslatorOptions::default() };
-    let translator = Translator::new(model, options).unwrap();
+    let translator = Translator::new(&model, options).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let run = |lines: &[String]| {
         let display = Display::Silent;

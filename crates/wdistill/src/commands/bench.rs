@@ -46,7 +46,7 @@ impl Bench {
             let end = vocabulary.end_id();
             let source = |line: &String| [vocabulary.encode(line), vec![end]].concat();
             sources.push(lines.iter().map(source).collect::<Vec<_>>());
-            translators.push(Translator::new(native::load(folder)?, options.clone())?);
+            translators.push(Translator::new(&native::load(folder)?, options.clone())?);
         }
         let names = self.models.iter().map(|folder| folder.display().to_string());
         let models: Vec<_> = names.zip(&translators).collect();

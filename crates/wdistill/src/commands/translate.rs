@@ -62,7 +62,7 @@ impl Translate {
             Long::Refuse => LongSource::Refuse,
             Long::Truncate => LongSource::Truncate,
         };
-        let translator = Translator::new(native::load(&self.model)?, options)?;
+        let translator = Translator::new(&native::load(&self.model)?, options)?;
         let vocabularies = VocabularyPair::load(&self.model)?;
         let (sender, input) = sync_channel(self.buffer as usize);
         std::thread::spawn(move || {

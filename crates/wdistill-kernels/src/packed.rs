@@ -1,0 +1,155 @@
+//! Weights laid out once for many products: what decoding multiplies with.
+//!
+//! A product of a few rows is bound by reading the weights, one of many rows by the arithmetic. Both are
+//! served by one layout: the outputs lie in tiles of [`TILE`], and within a tile the weights of all its
+//! outputs for the same input (or, in int8, for four neighbouring inputs) fill one cache line. A panel of
+//! tiles is multiplied with a few rows at a time in registers, and is read from memory once.
+//!
+//! Every sum runs over the inputs in one order, whatever the number of rows, so that a row's result does
+//! not depend on its neighbours.
+
+mod float32;
+mod int8;
+
+pub use float32::Float32Matrix;
+pub use int8::{Int8Matrix, QuantisedRows, quantise_weights};
+
+use std::ops::Range;
+
+use crate::linear::activate;
+use crate::{Activation, Separate};
+
+/// Outputs in a tile.
+pub const TILE: usize = 16;
+
+/// Tiles that are multiplied at a time.
+const PANEL: usize = 4;
+
+/// Rows that are multiplied at a time.
+const ROWS: usize = 6;
+
+/// Outputs that are computed at a time.
+const COLUMNS: usize = PANEL * TILE;
+
+/// What follows a product, element by element.
+#[derive(Clone, Copy, Debug)]
+pub struct Epilogue<'a> {
+    /// `[outputs]` of the whole matrix, or none.
+    pub bias: Option<&'a [f32]>,
+    /// Applied last.
+    pub activation: Activation,
+}
+
+impl Epilogue<'_> {
+    /// Neither.
+    pub const NONE: Epilogue<'static> = Epilogue { bias: None, activation: Activation::Identity };
+
+    /// Applies it to the outputs from `first` of one row.
+    #[inline(always)]
+    fn apply(&self, y: &mut [f32], first: usize) {
+        if let Some(bias) = self.bias {
+            for (y, bias) in y.iter_mut().zip(&bias[first..]) {
+                *y += *bias;
+            }
+        }
+        // Products and sums rounded separately, on every processor, give the same bits on all of them.
+        activate::<Separate, f32>(y, self.activation);
+    }
+}
+
+/// A weight matrix `W [outputs, inputs]`, laid out for products `x Wᵀ`.
+pub trait PackedWeight: Send + Sync + Sized {
+    /// Activations as the product reads them.
+    type Input<'x>;
+
+    /// Rows of `W`.
+    fn outputs(&self) -> usize;
+
+    /// Columns of `W`.
+    fn inputs(&self) -> usize;
+
+    /// Prepares `x [rows, inputs]` for any number of products.
+    fn input(x: &[f32], inputs: usize) -> Self::Input<'_>;
+
+    /// `y = activation(x Wᵀ + b)` for some outputs, `y [rows, outputs.len()]`. The first output must be a
+    /// multiple of [`TILE`].
+    fn product(
+        &self,
+        y: &mut [f32],
+        x: &Self::Input<'_>,
+        outputs: Range<usize>,
+        epilogue: &Epilogue<'_>,
+    );
+
+    /// Row `output` of `W`, `[inputs]`: a word's embedding.
+    fn row(&self, row: &mut [f32], output: usize);
+}
+
+/// One job of a product: some rows, some outputs, at most [`ROWS`] and [`COLUMNS`].
+#[derive(Clone, Copy)]
+struct Block {
+    first_row: usize,
+    rows: usize,
+    first_tile: usize,
+    tiles: usize,
+}
+
+/// All blocks of a product, panel by panel.
+#[inline(always)]
+fn blocks(rows: usize, tiles: Range<usize>) -> impl Iterator<Item = Block> {
+    let end = tiles.end;
+    tiles.step_by(PANEL).flat_map(move |first_tile| {
+        let tiles = PANEL.min(end - first_tile);
+        (0..rows).step_by(ROWS).map(move |first_row| Block {
+            first_row,
+            rows: ROWS.min(rows - first_row),
+            first_tile,
+            tiles,
+        })
+    })
+}
+
+/// Checks a product's shapes and returns its tiles.
+fn check(
+    y: &[f32],
+    rows: usize,
+    outputs: &Range<usize>,
+    all: usize,
+    epilogue: &Epilogue<'_>,
+) -> Range<usize> {
+    assert!(outputs.end <= all, "packed product: outputs {outputs:?} of {all}");
+    assert!(outputs.start.is_multiple_of(TILE), "packed product: first output {}", outputs.start);
+    assert_eq!(y.len(), rows * outputs.len(), "packed product: length of the result");
+    if let Some(bias) = epilogue.bias {
+        assert_eq!(bias.len(), all, "packed product: length of the bias");
+    }
+    outputs.start / TILE..outputs.end.div_ceil(TILE)
+}
+
+/// Calls `$function::<M, N>` for the rows and tiles of a block.
+macro_rules! sized {
+    ($block:expr, $function:ident, $arguments:tt) => {
+        match $block.rows {
+            1 => sized!(@tiles 1, $block, $function, $arguments),
+            2 => sized!(@tiles 2, $block, $function, $arguments),
+            3 => sized!(@tiles 3, $block, $function, $arguments),
+            4 => sized!(@tiles 4, $block, $function, $arguments),
+            5 => sized!(@tiles 5, $block, $function, $arguments),
+            6 => sized!(@tiles 6, $block, $function, $arguments),
+            rows => unreachable!("{rows} rows in a block"),
+        }
+    };
+    (@tiles $rows:literal, $block:expr, $function:ident, $arguments:tt) => {
+        match $block.tiles {
+            1 => sized!(@call $rows, 1, $function, $arguments),
+            2 => sized!(@call $rows, 2, $function, $arguments),
+            3 => sized!(@call $rows, 3, $function, $arguments),
+            4 => sized!(@call $rows, 4, $function, $arguments),
+            tiles => unreachable!("{tiles} tiles in a block"),
+        }
+    };
+    (@call $rows:literal, $tiles:literal, $function:ident, ($($argument:expr),*)) => {
+        $function::<$rows, $tiles>($($argument),*)
+    };
+}
+use sized;

@@ -1,0 +1,550 @@
+//! Weights in int8: one scale for each output, activations quantised row by row, sums in int32.
+//!
+//! `y = (sum over k of qx[k] qw[k]) * sx * sw + b` with `qw = round(w / sw)`, `sw = max |w| / 127` over an
+//! output's weights, and the same for each row of activations. Sums are exact, so that every processor and
+//! every batch gives the same bits.
+
+use std::ops::Range;
+
+use super::{Block, COLUMNS, Epilogue, PackedWeight, ROWS, TILE, blocks, check, sized};
+use crate::dispatch::multiversion;
+
+/// Inputs whose weights lie side by side.
+const GROUP: usize = 4;
+
+/// Largest quantised number; -128 is left out, so that products of four fit where they must.
+const LARGEST: f32 = 127.0;
+
+/// Quantised activations are stored with this added, as unsigned bytes, where the instructions want it so.
+const OFFSET: u8 = 128;
+
+/// The weights of a tile's outputs for a group of inputs: a cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Line([[i8; GROUP]; TILE]);
+
+/// A weight matrix in int8, `[tiles][groups][TILE][GROUP]`; filled up with zeros.
+#[derive(Clone, Debug)]
+pub struct Int8Matrix {
+    lines: Vec<Line>,
+    /// One for each output.
+    scales: Vec<f32>,
+    /// `OFFSET` times the sum of each output's weights.
+    offsets: Vec<i32>,
+    outputs: usize,
+    inputs: usize,
+}
+
+/// The results of a block.
+type Sums = [[i32; COLUMNS]; ROWS];
+
+/// Which instructions multiply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Path {
+    /// AVX-512 with VNNI: unsigned by signed bytes, four at a time.
+    #[cfg(target_arch = "x86_64")]
+    Vnni,
+    /// AVX2: pairs of products in int16, which cannot overflow without -128.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// NEON: products in int16, summed in int32.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    /// None in particular.
+    Plain,
+}
+
+impl Path {
+    /// The best that the processor has.
+    fn best() -> Path {
+        Path::all().next().expect("a plain loop runs everywhere")
+    }
+
+    /// All that the processor has, the best first.
+    fn all() -> impl Iterator<Item = Path> {
+        #[cfg(target_arch = "x86_64")]
+        let special = [
+            (crate::dispatch::has_avx512() && is_x86_feature_detected!("avx512vnni"), Path::Vnni),
+            (crate::dispatch::has_avx2(), Path::Avx2),
+        ];
+        #[cfg(target_arch = "aarch64")]
+        let special = [(true, Path::Neon)];
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        let special = [];
+        let there = special.into_iter().filter(|(is_there, _)| *is_there).map(|(_, path)| path);
+        there.chain([Path::Plain])
+    }
+
+    /// What is added to quantised activations.
+    fn offset(self) -> u8 {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Path::Vnni => OFFSET,
+            _ => 0,
+        }
+    }
+}
+
+/// Quantised activations, `[rows, groups][GROUP]`, and a scale for each row.
+#[derive(Clone, Debug)]
+pub struct QuantisedRows {
+    data: Vec<[u8; GROUP]>,
+    scales: Vec<f32>,
+    inputs: usize,
+    path: Path,
+}
+
+impl QuantisedRows {
+    fn quantise(x: &[f32], inputs: usize, path: Path) -> QuantisedRows {
+        let rows = crate::parallel::count_rows("quantising", x.len(), inputs);
+        let groups = inputs.div_ceil(GROUP);
+        let mut data = vec![[path.offset(); GROUP]; rows * groups];
+        let mut scales = vec![0.0; rows];
+        let rows = x.chunks_exact(inputs.max(1)).zip(data.chunks_exact_mut(groups.max(1)));
+        for ((x, data), scale) in rows.zip(&mut scales) {
+            *scale = quantise_row(&mut data.as_flattened_mut()[..inputs], x, path.offset());
+        }
+        QuantisedRows { data, scales, inputs, path }
+    }
+}
+
+/// Adding it leaves the nearest whole number, halves to even, in the low bits of a float32.
+const ROUNDING: f32 = 12_582_912.0;
+
+multiversion! {
+    /// `q = round(127 x / max |x|)` plus an offset; returns `max |x| / 127`, or NaN if there is one in `x`.
+    fn quantise_row(q: &mut [u8], x: &[f32], offset: u8) -> f32 {
+        let (mut largest, mut sum) = (0.0f32, 0.0f32);
+        for x in x {
+            largest = if x.abs() > largest { x.abs() } else { largest };
+            // NaN and infinity stay, everything else is gone.
+            sum += *x * 0.0;
+        }
+        let factor = if largest > 0.0 { LARGEST / largest } else { 0.0 };
+        for (q, x) in q.iter_mut().zip(x) {
+            *q = ((x * factor + ROUNDING).to_bits() as u8).wrapping_add(offset);
+        }
+        largest / LARGEST + sum
+    }
+}
+
+/// Quantises `weight [outputs, inputs]` row by row: `qw` and a scale for each row, see above.
+pub fn quantise_weights(weight: &[f32], inputs: usize) -> (Vec<i8>, Vec<f32>) {
+    let mut quantised = vec![0; weight.len()];
+    let rows = quantised.chunks_exact_mut(inputs.max(1)).zip(weight.chunks_exact(inputs.max(1)));
+    let scales = rows.map(|(q, row)| quantise_row(q, row, 0)).collect();
+    (quantised.into_iter().map(|byte| byte as i8).collect(), scales)
+}
+
+impl Int8Matrix {
+    /// Lays out quantised weights, `weight [outputs, inputs]` and a scale for each output.
+    ///
+    /// # Panics
+    /// If a weight is -128, which [`quantise_weights`] never gives, or the lengths do not fit.
+    pub fn pack(weight: &[i8], scales: Vec<f32>, inputs: usize) -> Int8Matrix {
+        let outputs = scales.len();
+        assert_eq!(weight.len(), outputs * inputs, "packing {outputs} x {inputs} weights");
+        assert!(!weight.contains(&i8::MIN), "an int8 weight of -128");
+        let groups = inputs.div_ceil(GROUP);
+        let mut lines = vec![Line([[0; GROUP]; TILE]); outputs.div_ceil(TILE) * groups];
+        let mut offsets = vec![0; outputs];
+        for (output, row) in weight.chunks_exact(inputs.max(1)).enumerate() {
+            let tile = &mut lines[output / TILE * groups..][..groups];
+            for (line, group) in tile.iter_mut().zip(row.chunks(GROUP)) {
+                line.0[output % TILE][..group.len()].copy_from_slice(group);
+            }
+            offsets[output] = row.iter().map(|w| i32::from(OFFSET) * i32::from(*w)).sum();
+        }
+        Int8Matrix { lines, scales, offsets, outputs, inputs }
+    }
+
+    fn groups(&self) -> usize {
+        self.inputs.div_ceil(GROUP)
+    }
+
+    /// `sums = qx qwᵀ` for a block, plus the weights' sums where the activations have an offset.
+    fn multiply(&self, sums: &mut Sums, x: &QuantisedRows, block: Block) {
+        let groups = self.groups();
+        let data = &x.data[block.first_row * groups..][..block.rows * groups];
+        let lines = &self.lines[block.first_tile * groups..][..block.tiles * groups];
+        match x.path {
+            #[cfg(target_arch = "x86_64")]
+            #[allow(unsafe_code)]
+            // SAFETY: there is such a path only where the processor has the instructions; the slices
+            // hold all rows and tiles.
+            Path::Vnni => unsafe { sized!(block, multiply_vnni, (sums, data, lines, groups)) },
+            #[cfg(target_arch = "x86_64")]
+            #[allow(unsafe_code)]
+            // SAFETY: as above.
+            Path::Avx2 => unsafe { sized!(block, multiply_avx2, (sums, data, lines, groups)) },
+            #[cfg(target_arch = "aarch64")]
+            #[allow(unsafe_code)]
+            // SAFETY: as above; NEON is part of the architecture.
+            Path::Neon => unsafe { sized!(block, multiply_neon, (sums, data, lines, groups)) },
+            Path::Plain => multiply_plainly(sums, data, lines, groups),
+        }
+    }
+}
+
+impl PackedWeight for Int8Matrix {
+    type Input<'x> = QuantisedRows;
+
+    fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    fn input(x: &[f32], inputs: usize) -> QuantisedRows {
+        QuantisedRows::quantise(x, inputs, Path::best())
+    }
+
+    fn product(
+        &self,
+        y: &mut [f32],
+        x: &QuantisedRows,
+        outputs: Range<usize>,
+        epilogue: &Epilogue<'_>,
+    ) {
+        assert_eq!(x.inputs, self.inputs, "packed product: width of the activations");
+        let tiles = check(y, x.scales.len(), &outputs, self.outputs, epilogue);
+        let width = outputs.len();
+        let has_offset = x.path.offset() != 0;
+        for block in blocks(x.scales.len(), tiles) {
+            let mut sums = [[0; COLUMNS]; ROWS];
+            self.multiply(&mut sums, x, block);
+            let first = block.first_tile * TILE;
+            let columns = first..(first + block.tiles * TILE).min(outputs.end);
+            let offsets = if has_offset { &self.offsets[columns.clone()] } else { &[] };
+            let scales = &self.scales[columns.clone()];
+            for (row, sums) in (block.first_row..).zip(&sums[..block.rows]) {
+                let y = &mut y[row * width + first - outputs.start..][..columns.len()];
+                finish_row(y, sums, offsets, x.scales[row], scales, first, epilogue);
+            }
+        }
+    }
+
+    fn row(&self, row: &mut [f32], output: usize) {
+        assert!(output < self.outputs, "row {output} of {}", self.outputs);
+        let tile = &self.lines[output / TILE * self.groups()..][..self.groups()];
+        for (values, line) in row.chunks_mut(GROUP).zip(tile) {
+            for (value, weight) in values.iter_mut().zip(line.0[output % TILE]) {
+                *value = f32::from(weight) * self.scales[output];
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// `y = (sum - offset) * (scale * own scale)`, bias, activation; no offsets are none.
+    fn finish_row(
+        y: &mut [f32],
+        sums: &[i32],
+        offsets: &[i32],
+        scale: f32,
+        scales: &[f32],
+        first: usize,
+        epilogue: &Epilogue<'_>,
+    ) {
+        match offsets.is_empty() {
+            true => dequantise(y, sums, scale, scales, |sum, _| sum),
+            false => {
+                let offsets = &offsets[..y.len()];
+                dequantise(y, sums, scale, scales, |sum, index| sum - offsets[index]);
+            }
+        }
+        epilogue.apply(y, first);
+    }
+}
+
+#[inline(always)]
+fn dequantise(
+    y: &mut [f32],
+    sums: &[i32],
+    scale: f32,
+    scales: &[f32],
+    corrected: impl Fn(i32, usize) -> i32,
+) {
+    for (index, ((y, sum), own)) in y.iter_mut().zip(sums).zip(scales).enumerate() {
+        *y = corrected(*sum, index) as f32 * (scale * own);
+    }
+}
+
+/// `M` rows and `N` tiles, all sums in registers.
+///
+/// # Safety
+/// The processor has AVX-512 with VNNI; `x` is `[M, groups]`, `lines` is `[N, groups]`.
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn multiply_vnni<const M: usize, const N: usize>(
+    sums: &mut Sums,
+    x: &[[u8; GROUP]],
+    lines: &[Line],
+    groups: usize,
+) {
+    use std::arch::x86_64::*;
+    let (x, lines) = (x.as_ptr(), lines.as_ptr().cast::<__m512i>());
+    let mut registers = [[_mm512_setzero_si512(); N]; M];
+    for group in 0..groups {
+        let mut weights = [_mm512_setzero_si512(); N];
+        for (tile, weight) in weights.iter_mut().enumerate() {
+            // SAFETY: there are `N` tiles of `groups` lines, each as long and as aligned as a register.
+            *weight = unsafe { _mm512_load_si512(lines.add(tile * groups + group)) };
+        }
+        for (row, registers) in registers.iter_mut().enumerate() {
+            // SAFETY: there are `M` rows of `groups`.
+            let x = _mm512_set1_epi32(i32::from_le_bytes(unsafe { *x.add(row * groups + group) }));
+            for (register, weight) in registers.iter_mut().zip(weights) {
+                *register = _mm512_dpbusd_epi32(*register, x, weight);
+            }
+        }
+    }
+    for (sums, registers) in sums.iter_mut().zip(registers) {
+        for (sums, register) in sums.as_chunks_mut::<TILE>().0.iter_mut().zip(registers) {
+            // SAFETY: a chunk holds what a register does.
+            unsafe { _mm512_storeu_si512(sums.as_mut_ptr().cast(), register) };
+        }
+    }
+}
+
+/// `M` rows and `N` tiles, the sums of one tile in registers.
+///
+/// Unsigned by signed products are made of signed ones by moving the sign of `x` to the weight; two of
+/// them are at most `2 * 127 * 127`, which an int16 holds.
+///
+/// # Safety
+/// The processor has AVX2; `x` is `[M, groups]`, `lines` is `[N, groups]`.
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+#[target_feature(enable = "avx2")]
+unsafe fn multiply_avx2<const M: usize, const N: usize>(
+    sums: &mut Sums,
+    x: &[[u8; GROUP]],
+    lines: &[Line],
+    groups: usize,
+) {
+    use std::arch::x86_64::*;
+    const HALF: usize = TILE / 2;
+    let (x, lines) = (x.as_ptr(), lines.as_ptr().cast::<__m256i>());
+    let ones = _mm256_set1_epi16(1);
+    for tile in 0..N {
+        let mut registers = [[_mm256_setzero_si256(); 2]; M];
+        for group in 0..groups {
+            // SAFETY: there are `N` tiles of `groups` lines, each as long as two registers.
+            let weights = unsafe {
+                let line = lines.add((tile * groups + group) * 2);
+                [_mm256_load_si256(line), _mm256_load_si256(line.add(1))]
+            };
+            for (row, registers) in registers.iter_mut().enumerate() {
+                // SAFETY: there are `M` rows of `groups`.
+                let x = unsafe { *x.add(row * groups + group) };
+                let x = _mm256_set1_epi32(i32::from_le_bytes(x));
+                let size = _mm256_abs_epi8(x);
+                for (register, weight) in registers.iter_mut().zip(weights) {
+                    let pairs = _mm256_maddubs_epi16(size, _mm256_sign_epi8(weight, x));
+                    *register = _mm256_add_epi32(*register, _mm256_madd_epi16(pairs, ones));
+                }
+            }
+        }
+        for (sums, registers) in sums.iter_mut().zip(registers) {
+            let halves = sums[tile * TILE..].as_chunks_mut::<HALF>().0;
+            for (sums, register) in halves.iter_mut().zip(registers) {
+                // SAFETY: a chunk holds what a register does.
+                unsafe { _mm256_storeu_si256(sums.as_mut_ptr().cast(), register) };
+            }
+        }
+    }
+}
+
+/// `M` rows and `N` tiles, the sums of one tile in registers.
+///
+/// # Safety
+/// `x` is `[M, groups]`, `lines` is `[N, groups]`.
+#[cfg(target_arch = "aarch64")]
+#[allow(unsafe_code)]
+#[target_feature(enable = "neon")]
+unsafe fn multiply_neon<const M: usize, const N: usize>(
+    sums: &mut Sums,
+    x: &[[u8; GROUP]],
+    lines: &[Line],
+    groups: usize,
+) {
+    use std::arch::aarch64::*;
+    const QUARTER: usize = TILE / 4;
+    let (x, lines) = (x.as_ptr(), lines.as_ptr().cast::<i8>());
+    for tile in 0..N {
+        let mut registers = [[vdupq_n_s32(0); 4]; M];
+        for group in 0..groups {
+            for (row, registers) in registers.iter_mut().enumerate() {
+                // SAFETY: there are `M` rows of `groups`.
+                let x = unsafe { *x.add(row * groups + group) };
+                let x = vreinterpret_s8_s32(vdup_n_s32(i32::from_le_bytes(x)));
+                for (quarter, register) in registers.iter_mut().enumerate() {
+                    // SAFETY: there are `N` tiles of `groups` lines of four registers.
+                    let weight = unsafe {
+                        vld1q_s8(lines.add((tile * groups + group) * TILE * GROUP + quarter * 16))
+                    };
+                    let low = vpaddlq_s16(vmull_s8(vget_low_s8(weight), x));
+                    let high = vpaddlq_s16(vmull_s8(vget_high_s8(weight), x));
+                    *register = vaddq_s32(*register, vpaddq_s32(low, high));
+                }
+            }
+        }
+        for (sums, registers) in sums.iter_mut().zip(registers) {
+            let quarters = sums[tile * TILE..].as_chunks_mut::<QUARTER>().0;
+            for (sums, register) in quarters.iter_mut().zip(registers) {
+                // SAFETY: a chunk holds what a register does.
+                unsafe { vst1q_s32(sums.as_mut_ptr(), register) };
+            }
+        }
+    }
+}
+
+/// The same without special instructions, for any numbers of rows and tiles.
+fn multiply_plainly(sums: &mut Sums, x: &[[u8; GROUP]], lines: &[Line], groups: usize) {
+    for (sums, x) in sums.iter_mut().zip(x.chunks_exact(groups.max(1))) {
+        let tiles = sums.as_chunks_mut::<TILE>().0.iter_mut();
+        for (sums, lines) in tiles.zip(lines.chunks_exact(groups.max(1))) {
+            for (x, line) in x.iter().zip(lines) {
+                for (sum, weights) in sums.iter_mut().zip(line.0) {
+                    let products = x.iter().zip(weights);
+                    *sum += products.map(|(x, w)| i32::from(*x as i8) * i32::from(w)).sum::<i32>();
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All values from -127 to 127, in no order.
+    fn bytes(count: usize, seed: usize) -> Vec<i8> {
+        (0..count).map(|index| (((index * 97 + seed * 31) % 255) as i32 - 127) as i8).collect()
+    }
+
+    /// The product by its definition, in int64.
+    fn expected(x: &[i8], w: &[i8]) -> i64 {
+        x.iter().zip(w).map(|(x, w)| i64::from(*x) * i64::from(*w)).sum()
+    }
+
+    /// Rows whose largest magnitude is 127, so that they are quantised to themselves.
+    fn whole(rows: usize, inputs: usize) -> (Vec<i8>, Vec<f32>) {
+        let mut q = bytes(rows * inputs, 5);
+        q.chunks_exact_mut(inputs).for_each(|row| row[0] = -127);
+        let x = q.iter().map(|q| f32::from(*q)).collect();
+        (q, x)
+    }
+
+    #[test]
+    fn all_paths_give_the_exact_sums_at_all_sizes() {
+        for inputs in [1, 15, 16, 17, 63, 64, 65] {
+            for outputs in [1, 15, 16, 17, 63, 64, 65] {
+                let weight = bytes(outputs * inputs, 1);
+                let matrix = Int8Matrix::pack(&weight, vec![1.0; outputs], inputs);
+                for rows in [0, 1, 5, 6, 7] {
+                    let (q, x) = whole(rows, inputs);
+                    for path in Path::all() {
+                        let input = QuantisedRows::quantise(&x, inputs, path);
+                        let mut y = vec![f32::NAN; rows * outputs];
+                        matrix.product(&mut y, &input, 0..outputs, &Epilogue::NONE);
+                        for (row, y) in y.chunks_exact(outputs).enumerate() {
+                            for (output, y) in y.iter().enumerate() {
+                                let w = &weight[output * inputs..][..inputs];
+                                let sum = expected(&q[row * inputs..][..inputs], w);
+                                assert_eq!(*y, sum as f32, "{path:?} {rows} {inputs} {outputs}");
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The largest products there are, of every sign, in sums of thousands of them.
+    #[test]
+    fn nothing_saturates() {
+        let (inputs, outputs) = (4096, 16);
+        for (x_sign, w_sign) in [(1.0, 1), (1.0, -1), (-1.0, 1), (-1.0, -1)] {
+            let weight = vec![127 * w_sign; outputs * inputs];
+            let matrix = Int8Matrix::pack(&weight, vec![1.0; outputs], inputs);
+            let x = vec![127.0 * x_sign; inputs];
+            for path in Path::all() {
+                let mut y = vec![0.0; outputs];
+                let input = QuantisedRows::quantise(&x, inputs, path);
+                matrix.product(&mut y, &input, 0..outputs, &Epilogue::NONE);
+                let sum = 127.0 * 127.0 * inputs as f32 * x_sign * f32::from(w_sign);
+                assert!(y.iter().all(|y| *y == sum), "{path:?}: {y:?}");
+            }
+        }
+    }
+
+    /// Real activations, scales, bias and every activation: the bits are the same on every path.
+    #[test]
+    fn all_paths_give_the_same_bits() {
+        let (rows, outputs, inputs) = (7, 70, 50);
+        let number = |index: usize| (index as f32 * 0.37).sin() * 3.0;
+        let weight: Vec<f32> = (0..outputs * inputs).map(number).collect();
+        let x: Vec<f32> = (0..rows * inputs).map(|index| number(index + 7)).collect();
+        let bias: Vec<f32> = (0..outputs).map(|index| number(index + 3)).collect();
+        let (quantised, scales) = quantise_weights(&weight, inputs);
+        let matrix = Int8Matrix::pack(&quantised, scales, inputs);
+        use crate::Activation::{Gelu, Identity, Relu, Swish};
+        for activation in [Identity, Relu, Swish, Gelu] {
+            let epilogue = Epilogue { bias: Some(&bias), activation };
+            let results: Vec<Vec<u32>> = Path::all()
+                .map(|path| {
+                    let mut y = vec![f32::NAN; rows * outputs];
+                    let input = QuantisedRows::quantise(&x, inputs, path);
+                    matrix.product(&mut y, &input, 0..outputs, &epilogue);
+                    y.iter().map(|y| y.to_bits()).collect()
+                })
+                .collect();
+            assert!(results.iter().all(|result| *result == results[0]), "{activation:?}");
+            // And close to the product in float64.
+            if activation == Identity {
+                for (row, y) in results[0].chunks_exact(outputs).enumerate() {
+                    for (output, y) in y.iter().enumerate() {
+                        let (x, w) = (&x[row * inputs..][..inputs], &weight[output * inputs..]);
+                        let products = x.iter().zip(w);
+                        let sum: f64 = products.map(|(x, w)| f64::from(*x) * f64::from(*w)).sum();
+                        let difference =
+                            f64::from(f32::from_bits(*y)) - sum - f64::from(bias[output]);
+                        // Half a step of x and of w at every term, at most.
+                        let step = 3.0 / 127.0 * 3.0 * inputs as f64;
+                        assert!(difference.abs() < step, "{difference} at {row}, {output}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn quantising_rounds_to_the_nearest_and_halves_to_even() {
+        let mut q = [0; 6];
+        // The factor is 1.
+        let scale = quantise_row(&mut q, &[127.0, -127.0, 0.5, 1.5, -2.4, -2.6], 0);
+        assert_eq!((q.map(|q| q as i8), scale), ([127, -127, 0, 2, -2, -3], 1.0));
+        assert_eq!(quantise_row(&mut q[..2], &[0.0, 0.0], OFFSET), 0.0);
+        assert_eq!(q[..2], [128, 128]);
+        for bad in [f32::NAN, f32::INFINITY] {
+            assert!(quantise_row(&mut q[..2], &[1.0, bad], 0).is_nan(), "{bad} went unseen");
+        }
+    }
+
+    #[test]
+    fn a_row_comes_back_as_it_was_quantised() {
+        let (outputs, inputs) = (20, 10);
+        let weight = bytes(outputs * inputs, 3);
+        let scales: Vec<f32> = (0..outputs).map(|output| 0.5 + output as f32).collect();
+        let matrix = Int8Matrix::pack(&weight, scales, inputs);
+        let mut row = vec![0.0; inputs];
+        matrix.row(&mut row, 19);
+        let expected: Vec<f32> = weight[190..].iter().map(|w| f32::from(*w) * 19.5).collect();
+        assert_eq!(row, expected);
+    }
+}

@@ -1,0 +1,72 @@
+//! Models whose weights are laid out for decoding.
+
+use std::convert::Infallible;
+use std::marker::PhantomData;
+
+use wdistill_kernels::{Float32Matrix, Int8Matrix};
+use wdistill_model::tree::{Leaf, Map};
+use wdistill_model::{Dense, Int8, Int8Rows, Matrix, Model, Slot};
+
+/// Leaf family of matrices packed as `W`; vectors stay as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packed<W>(PhantomData<W>);
+
+impl<W> Leaf for Packed<W> {
+    type Matrix = W;
+    type Vector = Vec<f32>;
+}
+
+/// Packs every matrix.
+struct Pack;
+
+impl Map<Dense<f32>, Packed<Float32Matrix>> for Pack {
+    type Error = Infallible;
+    fn matrix(&mut self, _: &Slot, from: &Matrix<f32>) -> Result<Float32Matrix, Infallible> {
+        Ok(Float32Matrix::pack(from.data(), from.rows(), from.columns()))
+    }
+    fn vector(&mut self, _: &Slot, from: &Vec<f32>) -> Result<Vec<f32>, Infallible> {
+        Ok(from.clone())
+    }
+}
+
+impl Map<Int8, Packed<Int8Matrix>> for Pack {
+    type Error = Infallible;
+    fn matrix(&mut self, _: &Slot, from: &Int8Rows) -> Result<Int8Matrix, Infallible> {
+        Ok(Int8Matrix::pack(&from.data, from.scales.clone(), from.columns))
+    }
+    fn vector(&mut self, _: &Slot, from: &Vec<f32>) -> Result<Vec<f32>, Infallible> {
+        Ok(from.clone())
+    }
+}
+
+/// Lays out a model's weights for decoding in float32.
+pub fn pack_float32(model: &Model<Dense<f32>>) -> Model<Packed<Float32Matrix>> {
+    let Ok(weights) = model.weights.map(&mut Pack);
+    Model { config: model.config.clone(), weights }
+}
+
+/// Lays out quantised weights for decoding in int8.
+pub fn pack_int8(model: &Model<Int8>) -> Model<Packed<Int8Matrix>> {
+    let Ok(weights) = model.weights.map(&mut Pack);
+    Model { config: model.config.clone(), weights }
+}
+
+/// Quantises every matrix, an output at a time; vectors stay float32.
+struct Quantise;
+
+impl Map<Dense<f32>, Int8> for Quantise {
+    type Error = Infallible;
+    fn matrix(&mut self, _: &Slot, from: &Matrix<f32>) -> Result<Int8Rows, Infallible> {
+        let (data, scales) = wdistill_kernels::quantise_weights(from.data(), from.columns());
+        Ok(Int8Rows { columns: from.columns(), data, scales })
+    }
+    fn vector(&mut self, _: &Slot, from: &Vec<f32>) -> Result<Vec<f32>, Infallible> {
+        Ok(from.clone())
+    }
+}
+
+/// A model's weights in int8: each row of a matrix, embeddings too, with a scale of its own.
+pub fn quantise(model: &Model<Dense<f32>>) -> Model<Int8> {
+    let Ok(weights) = model.weights.map(&mut Quantise);
+    Model { config: model.config.clone(), weights }
+}
