@@ -12,6 +12,7 @@ translate alike.
 """
 
 import argparse
+import itertools
 import math
 import random
 import statistics
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "target/release/examples"
 PRESETS = ["transformer-base", "small", "tiny"]
 WORDS, SENTENCES, SOURCE_LENGTH, TARGET_LENGTH = 32000, 64, 27, 28
+PRECISIONS = ["float32", "int8"]
 # Beam, sentences of a batch, threads.
 CELLS = [(1, 1, 1), (4, 1, 1), (4, 32, 2)]
 # Share of the sentences that is timed one by one.
@@ -34,13 +36,13 @@ ALONE = 4
 
 
 class Ours:
-    def __init__(self, folder, ids_file, longest, beam, batch, threads, length):
+    def __init__(self, folder, ids_file, longest, precision, beam, batch, threads, length):
         batch_tokens = 1 if batch == 1 else beam * batch * longest
         # The end token counts as a word there, and not here.
         words = max(length - 1, 0)
         numbers = [str(number) for number in (beam, batch_tokens, threads, words)]
         self.process = subprocess.Popen(
-            [EXAMPLES / "decode", folder, ids_file, *numbers],
+            [EXAMPLES / "decode", folder, ids_file, precision, *numbers],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -65,10 +67,10 @@ class Ours:
 
 
 class Theirs:
-    def __init__(self, folder, sources, beam, batch, threads, length):
+    def __init__(self, folder, sources, precision, beam, batch, threads, length):
         # Two threads are two sentences at once, not two threads in a product: the faster way here.
         self.translator = ctranslate2.Translator(
-            str(folder), device="cpu", inter_threads=threads, intra_threads=1, compute_type="float32"
+            str(folder), device="cpu", inter_threads=threads, intra_threads=1, compute_type=precision
         )
         self.sources = sources
         self.options = {"beam_size": beam, "max_batch_size": batch, "return_scores": False}
@@ -88,7 +90,7 @@ class Theirs:
 
 
 def cell(name, folder, foreign, ids_file, settings, length, rounds):
-    beam, batch, threads = settings
+    precision, beam, batch, threads = settings
     lines = Path(ids_file).read_text().splitlines()
     if batch == 1:
         lines = lines[: len(lines) // ALONE]
@@ -96,8 +98,8 @@ def cell(name, folder, foreign, ids_file, settings, length, rounds):
     ids_file.write_text("".join(line + "\n" for line in lines))
     sources = [line.split() for line in lines]
     longest = max(map(len, sources))
-    ours = Ours(folder, ids_file, longest, beam, batch, threads, length)
-    theirs = Theirs(foreign, sources, beam, batch, threads, length)
+    ours = Ours(folder, ids_file, longest, *settings, length)
+    theirs = Theirs(foreign, sources, *settings, length)
     words = length - 1 if length else None
     mine = ours.translations(len(sources))
     alike = sum(a == b[:words] for a, b in zip(mine, theirs.translations()))
@@ -108,7 +110,7 @@ def cell(name, folder, foreign, ids_file, settings, length, rounds):
     ratio = statistics.median(b[0] / a[0] for a, b in pairs)
     speeds = [tokens / statistics.median(pair[side][0] for pair in pairs) for side in (0, 1)]
     print(
-        f"{name:18} beam {beam} batch {batch:2} threads {threads}  wdistill {speeds[0]:7.0f}  "
+        f"{name:18} {precision:7} beam {beam} batch {batch:2} threads {threads}  wdistill {speeds[0]:7.0f}  "
         f"CTranslate2 {speeds[1]:7.0f} tokens/s  ratio {ratio:5.2f}  alike {alike}/{len(sources)}",
         flush=True,
     )
@@ -139,7 +141,8 @@ def main():
         for index, (name, folder, ids, length) in enumerate(named() if given else random_models(work)):
             foreign = work / f"ctranslate2-{index}"
             convert(folder, foreign)
-            for settings in CELLS:
+            for precision, cell_settings in itertools.product(PRECISIONS, CELLS):
+                settings = (precision, *cell_settings)
                 ratios.append(cell(name, folder, foreign, ids, settings, length, arguments.rounds))
         mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
         print(f"least ratio {min(ratios):.2f}, geometric mean {mean:.2f}")

@@ -67,6 +67,15 @@ pub enum FormatError {
         /// What a model has there.
         expected: &'static str,
     },
+    /// Quantised, where a model is needed that can be trained on or quantised.
+    #[error(
+        "{} holds int8 weights, which are only good for translating; hint: give the model that it \
+         was made from", path.display()
+    )]
+    Quantised {
+        /// The file.
+        path: PathBuf,
+    },
     /// Written by a later wdistill.
     #[error(
         "{} has format version {found}, but this wdistill reads versions up to {supported}; hint: \
@@ -135,12 +144,21 @@ pub enum TensorProblem {
         /// What the file has.
         found: Vec<usize>,
     },
-    /// The numbers are not float32.
+    /// The numbers are of another type.
     DataType {
         /// Its name.
         name: String,
         /// The safetensors name of what they are, such as `F16`.
         found: String,
+        /// The name of what they should be.
+        expected: String,
+    },
+    /// Quantised numbers of -128, which stands for nothing.
+    OutOfRange {
+        /// Its name.
+        name: String,
+        /// How many of them.
+        count: usize,
     },
     /// Numbers that are infinite or NaN.
     NotFinite {
@@ -190,8 +208,11 @@ impl fmt::Display for TensorProblem {
             TensorProblem::Shape { name, expected, found } => {
                 write!(f, "{name} is {found:?}, expected {expected:?}")
             }
-            TensorProblem::DataType { name, found } => {
-                write!(f, "{name} holds {found}, expected F32")
+            TensorProblem::DataType { name, found, expected } => {
+                write!(f, "{name} holds {found}, expected {expected}")
+            }
+            TensorProblem::OutOfRange { name, count } => {
+                write!(f, "{name} holds -128 {count} times, expected -127 to 127")
             }
             TensorProblem::NotFinite { name, count, of } => {
                 write!(f, "{name} holds {count} infinite or undefined numbers of {of}")

@@ -33,6 +33,15 @@
 //! * The type MUST be `F32`, and every number finite.
 //! * Tables of positions MUST NOT be there: `positions` in the configuration determines them.
 //!
+//! # Quantised models
+//!
+//! A folder that `wdistill quantize` wrote differs in this:
+//!
+//! * `__metadata__` MUST have `"weights": "int8"`. Without that entry the weights are float32.
+//! * The type of a matrix MUST be `I8`, its numbers from -127 to 127. For each matrix there MUST be a tensor
+//!   named by its path and `.scale`, `F32` of shape `[rows]`: `w[i, j] = scale[i] * number[i, j]`. Vectors
+//!   are `F32`.
+//!
 //! # Replacing a model
 //!
 //! Each file is replaced as a whole. Both are on the disk, complete, before the first takes its place; a
@@ -49,6 +58,10 @@ use wdistill_model::{Config, Dense, Matrix, Model, Slot, Spec, Transformer};
 use crate::atomic::Pending;
 use crate::error::{FormatError, TensorProblem};
 use crate::tensors::{self, Metadata, Named, Tensor, TensorFile};
+
+mod int8;
+
+pub use int8::{Stored, load_any, save_int8};
 
 /// Name of the configuration in a model folder.
 pub const CONFIG_FILE: &str = "config.toml";
@@ -72,7 +85,7 @@ pub fn save(model: &Model<Dense<f32>>, folder: &Path) -> Result<(), FormatError>
     let path = folder.join(WEIGHTS_FILE);
     let mut inspect = Inspect { names: Vec::new(), not_finite: Vec::new() };
     let Ok(_) = model.weights.map(&mut inspect);
-    let mut problems = compare(&Transformer::list(&model.config), &inspect.names);
+    let mut problems = compare(&float32_tensors(&model.config), &inspect.names);
     problems.extend(inspect.not_finite);
     refuse(&path, problems)?;
 
@@ -103,7 +116,7 @@ impl Inspect {
     fn tensor(&mut self, slot: &Slot, shape: Vec<usize>, data: &[f32]) {
         let path = slot.path();
         self.not_finite.extend(not_finite(&path, data));
-        self.names.push((path, shape));
+        self.names.push(Named::float32(path, shape));
     }
 }
 
@@ -147,16 +160,24 @@ pub fn load(folder: &Path) -> Result<Model<Dense<f32>>, FormatError> {
     let path = folder.join(WEIGHTS_FILE);
     let file = TensorFile::open(&path).map_err(|error| absent(&path, error))?;
     check_version(&path, &file.metadata)?;
+    if int8::is_quantised(&file.metadata) {
+        return Err(FormatError::Quantised { path });
+    }
+    read_float32(config, &path, file)
+}
 
-    let found: Vec<Named> =
-        file.tensors.iter().map(|(name, info)| (name.clone(), info.shape.clone())).collect();
-    let mut problems = compare(&Transformer::list(&config), &found);
+fn read_float32(
+    config: Config,
+    path: &Path,
+    file: TensorFile<'_>,
+) -> Result<Model<Dense<f32>>, FormatError> {
+    let mut problems = compare(&float32_tensors(&config), &file.named());
     problems.extend(file.foreign_types());
-    refuse(&path, problems)?;
+    refuse(path, problems)?;
 
     let tensors = file.read()?;
     let not_finite = tensors.iter().filter_map(|(name, tensor)| not_finite(name, &tensor.data));
-    refuse(&path, not_finite.collect())?;
+    refuse(path, not_finite.collect())?;
     let Ok(weights) = Transformer::catalogue(&config).map(&mut Take { tensors });
     Ok(Model { config, weights })
 }
@@ -219,29 +240,35 @@ fn check_version(path: &Path, metadata: &Metadata) -> Result<(), FormatError> {
     }
 }
 
-/// Holds names and shapes against the catalogue.
-fn compare(needed: &[SlotInfo], found: &[Named]) -> Vec<TensorProblem> {
-    let shapes: BTreeMap<&str, &[usize]> =
-        found.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())).collect();
-    let slots: BTreeSet<&str> = needed.iter().map(|slot| slot.path.as_str()).collect();
-    let missing = || needed.iter().filter(|slot| !shapes.contains_key(slot.path.as_str()));
-    let superfluous = || found.iter().filter(|(name, _)| !slots.contains(name.as_str()));
+/// The tensors of a float32 model.
+fn float32_tensors(config: &Config) -> Vec<Named> {
+    let slots = Transformer::list(config).into_iter();
+    slots.map(|SlotInfo { path, shape, .. }| Named::float32(path, shape)).collect()
+}
 
-    let missing_ones = missing().map(|slot| TensorProblem::Missing {
-        name: slot.path.clone(),
-        shape: slot.shape.clone(),
-        similar: most_similar(&slot.path, superfluous().map(|(name, _)| name)),
+/// Holds names and shapes against what a model needs.
+fn compare(needed: &[Named], found: &[Named]) -> Vec<TensorProblem> {
+    let shapes: BTreeMap<&str, &[usize]> =
+        found.iter().map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice())).collect();
+    let names: BTreeSet<&str> = needed.iter().map(|tensor| tensor.name.as_str()).collect();
+    let missing = || needed.iter().filter(|tensor| !shapes.contains_key(tensor.name.as_str()));
+    let superfluous = || found.iter().filter(|tensor| !names.contains(tensor.name.as_str()));
+
+    let missing_ones = missing().map(|tensor| TensorProblem::Missing {
+        name: tensor.name.clone(),
+        shape: tensor.shape.clone(),
+        similar: most_similar(&tensor.name, superfluous().map(|tensor| &tensor.name)),
     });
-    let superfluous_ones = superfluous().map(|(name, shape)| TensorProblem::Unexpected {
-        name: name.clone(),
-        shape: shape.clone(),
-        similar: most_similar(name, missing().map(|slot| &slot.path)),
+    let superfluous_ones = superfluous().map(|tensor| TensorProblem::Unexpected {
+        name: tensor.name.clone(),
+        shape: tensor.shape.clone(),
+        similar: most_similar(&tensor.name, missing().map(|tensor| &tensor.name)),
     });
-    let misshapen_ones = needed.iter().filter_map(|slot| {
-        let found = *shapes.get(slot.path.as_str())?;
-        (found != slot.shape).then(|| TensorProblem::Shape {
-            name: slot.path.clone(),
-            expected: slot.shape.clone(),
+    let misshapen_ones = needed.iter().filter_map(|tensor| {
+        let found = *shapes.get(tensor.name.as_str())?;
+        (found != tensor.shape).then(|| TensorProblem::Shape {
+            name: tensor.name.clone(),
+            expected: tensor.shape.clone(),
             found: found.to_vec(),
         })
     });

@@ -1,4 +1,4 @@
-//! Named float32 tensors in one safetensors file.
+//! Named tensors, float32 or int8, in one safetensors file.
 //!
 //! The header is read and checked by the `safetensors` crate. Numbers are streamed between the file and
 //! their vectors, so that a model is in memory once; the writer is our own because equal tensors have to
@@ -45,8 +45,34 @@ enum HeaderEntry<'a> {
     Tensor(TensorInfo),
 }
 
-/// Name and shape of a tensor.
-pub(crate) type Named = (String, Vec<usize>);
+/// Name, shape and type of a tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) dtype: Dtype,
+}
+
+impl Named {
+    /// Of a tensor of float32.
+    pub(crate) fn float32(name: String, shape: Vec<usize>) -> Named {
+        Named { name, shape, dtype: Dtype::F32 }
+    }
+
+    fn bytes(&self) -> usize {
+        let size = match self.dtype {
+            Dtype::I8 => size_of::<i8>(),
+            _ => size_of::<f32>(),
+        };
+        self.shape.iter().product::<usize>() * size
+    }
+}
+
+/// Numbers of a tensor that was read.
+pub(crate) enum Numbers {
+    Float32(Vec<f32>),
+    Int8(Vec<i8>),
+}
 
 /// Writes named tensors into one safetensors file, atomically (see [`atomic_write`](crate::atomic_write)).
 /// Equal tensors and metadata give equal bytes, whatever the order. Numbers are written as they are, NaN
@@ -87,7 +113,8 @@ fn in_order_of_names<'a, N: Into<String>>(
         }
     }
     if problems.is_empty() {
-        Ok(collected.into_iter().map(|(name, (shape, data))| ((name, shape), data)).unzip())
+        let named = |(name, (shape, data))| (Named::float32(name, shape), data);
+        Ok(collected.into_iter().map(named).unzip())
     } else {
         Err(problems)
     }
@@ -112,11 +139,11 @@ pub(crate) fn prepare(
 fn header(tensors: &[Named], metadata: &Metadata) -> Vec<u8> {
     let mut entries = BTreeMap::new();
     let mut end = 0;
-    for (name, shape) in tensors {
+    for tensor in tensors {
+        let Named { name, shape, dtype } = tensor;
         let start = end;
-        end += shape.iter().product::<usize>() * size_of::<f32>();
-        let info =
-            TensorInfo { dtype: Dtype::F32, shape: shape.clone(), data_offsets: (start, end) };
+        end += tensor.bytes();
+        let info = TensorInfo { dtype: *dtype, shape: shape.clone(), data_offsets: (start, end) };
         entries.insert(name.as_str(), HeaderEntry::Tensor(info));
     }
     if !metadata.is_empty() {
@@ -185,31 +212,61 @@ impl<'a> TensorFile<'a> {
         Ok(TensorFile { path, file, metadata: metadata_of(&header), tensors: tensors_of(&header) })
     }
 
-    /// Problems of tensors that are not float32.
-    pub(crate) fn foreign_types(&self) -> Vec<TensorProblem> {
-        let foreign = self.tensors.iter().filter(|(_, info)| info.dtype != Dtype::F32);
-        foreign
-            .map(|(name, info)| TensorProblem::DataType {
-                name: name.clone(),
-                found: format!("{:?}", info.dtype),
-            })
-            .collect()
+    /// Names, shapes and types, in the order of the file.
+    pub(crate) fn named(&self) -> Vec<Named> {
+        let named = |(name, info): &(String, TensorInfo)| Named {
+            name: name.clone(),
+            shape: info.shape.clone(),
+            dtype: info.dtype,
+        };
+        self.tensors.iter().map(named).collect()
     }
 
-    /// All tensors, which must be float32.
-    pub(crate) fn read(mut self) -> Result<BTreeMap<String, Tensor>, FormatError> {
+    /// Problems of tensors that are not float32.
+    pub(crate) fn foreign_types(&self) -> Vec<TensorProblem> {
+        let tensors = self.named().into_iter();
+        tensors.filter_map(|tensor| foreign_type(tensor, Dtype::F32)).collect()
+    }
+
+    /// All tensors, which must be float32 or int8.
+    pub(crate) fn read_all(mut self) -> Result<BTreeMap<String, Numbers>, FormatError> {
         let mut tensors = BTreeMap::new();
         for (name, info) in self.tensors {
             let count = info.shape.iter().product();
-            let data = read_numbers(&mut self.file, count).map_err(|error| FormatError::Io {
+            let numbers = match info.dtype {
+                Dtype::I8 => read_bytes(&mut self.file, count).map(Numbers::Int8),
+                _ => read_numbers(&mut self.file, count).map(Numbers::Float32),
+            };
+            let numbers = numbers.map_err(|error| FormatError::Io {
                 action: "read",
                 path: self.path.to_path_buf(),
                 error,
             })?;
-            tensors.insert(name, Tensor { shape: info.shape, data });
+            tensors.insert(name, numbers);
         }
         Ok(tensors)
     }
+
+    /// All tensors, which must be float32.
+    pub(crate) fn read(self) -> Result<BTreeMap<String, Tensor>, FormatError> {
+        let mut shapes: BTreeMap<String, Vec<usize>> =
+            self.named().into_iter().map(|tensor| (tensor.name, tensor.shape)).collect();
+        let tensors = self.read_all()?.into_iter().filter_map(|(name, numbers)| {
+            let Numbers::Float32(data) = numbers else { return None };
+            let shape = shapes.remove(&name)?;
+            Some((name, Tensor { shape, data }))
+        });
+        Ok(tensors.collect())
+    }
+}
+
+/// The problem of a tensor that is not of the type it should be.
+pub(crate) fn foreign_type(tensor: Named, expected: Dtype) -> Option<TensorProblem> {
+    (tensor.dtype != expected).then(|| TensorProblem::DataType {
+        name: tensor.name,
+        found: format!("{:?}", tensor.dtype),
+        expected: format!("{expected:?}"),
+    })
 }
 
 fn metadata_of(header: &safetensors::tensor::Metadata) -> Metadata {
@@ -232,6 +289,12 @@ fn read_numbers(file: &mut impl Read, count: usize) -> io::Result<Vec<f32>> {
         data.extend(numbers.iter().map(|number| f32::from_le_bytes(*number)));
     }
     Ok(data)
+}
+
+fn read_bytes(file: &mut impl Read, count: usize) -> io::Result<Vec<i8>> {
+    let mut bytes = vec![0; count];
+    file.read_exact(&mut bytes)?;
+    Ok(bytes.into_iter().map(|byte| byte as i8).collect())
 }
 
 /// Reads a safetensors file of float32 tensors: every tensor, and the metadata.

@@ -86,6 +86,9 @@ pub struct Decoding {
     pub max_ratio: f64,
     /// Source tokens of a batch, each counted once for every hypothesis.
     pub batch: usize,
+    /// What the weights' products are computed in, such as `float32`.
+    #[serde(default)]
+    pub precision: String,
 }
 
 /// One system and its results.

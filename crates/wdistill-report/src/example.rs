@@ -27,7 +27,13 @@ pub(crate) fn example() -> Report {
             data_set("validation", 500, 7_700),
             data_set("test", 500, 7_800),
         ],
-        decoding: Decoding { beam: 4, length_penalty: 0.6, max_ratio: 2.0, batch: 32 },
+        decoding: Decoding {
+            beam: 4,
+            length_penalty: 0.6,
+            max_ratio: 2.0,
+            batch: 32,
+            precision: "float32".to_string(),
+        },
         systems: vec![teacher(), from_scratch(), distilled()],
         curves: curves(),
         means: vec![SeedMean {

@@ -153,8 +153,12 @@ fn signatures(report: &Report) -> Vec<String> {
 pub(crate) fn decoding(report: &Report) -> String {
     let decoding = &report.decoding;
     format!(
-        "beam {}, length penalty {}, at most {} times the source length, {} tokens a batch",
-        decoding.beam, decoding.length_penalty, decoding.max_ratio, decoding.batch
+        "beam {}, length penalty {}, at most {} times the source length, {} tokens a batch, {}",
+        decoding.beam,
+        decoding.length_penalty,
+        decoding.max_ratio,
+        decoding.batch,
+        decoding.precision
     )
 }
 
@@ -209,7 +213,7 @@ Paired bootstrap, 95% confidence
 Conditions
   Signature BLEU nrefs:1|case:mixed|tok:13a
   Signature chrF nrefs:1|case:mixed|nc:6
-  Decoding  beam 4, length penalty 0.6, at most 2 times the source length, 32 tokens a batch
+  Decoding  beam 4, length penalty 0.6, at most 2 times the source length, 32 tokens a batch, float32
   Speed-up  the first system's seconds over this one's for the same sentences, the median of rounds in which all systems take turns
   Seed      42
   Machine   Example CPU, 2 cores, 2 threads, 15.6 GiB, Linux 6.1 (avx2 fma)

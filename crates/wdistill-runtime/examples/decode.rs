@@ -1,8 +1,8 @@
 //! Translates sentences of token ids as often as it is asked to; one side of `benches/decoder/compare.py`.
 //!
 //! Arguments: a model folder; a file with the ids of a source sentence on each line, each with its end
-//! token; beam; tokens of a batch, each counted once for every hypothesis; threads; words that every
-//! translation must have, or 0 for as many as the model wants. Each line of standard input asks for one
+//! token; `float32` or `int8`; beam; tokens of a batch, each counted once for every hypothesis; threads; words
+//! that every translation must have, or 0 for as many as the model wants. Each line of standard input asks for one
 //! translation of all sentences: `time` prints its seconds and the number of target tokens, `show` the ids
 //! of every translation.
 
@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use wdistill_formats::native;
-use wdistill_runtime::{Translator, TranslatorOptions};
+use wdistill_runtime::{Precision, Translator, TranslatorOptions};
 use wdistill_search::{MaximumLength, SearchOptions};
 
 fn ids(line: &str) -> Vec<u32> {
@@ -20,7 +20,14 @@ fn ids(line: &str) -> Vec<u32> {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [model, sentences, numbers @ ..] = &arguments[..] else { panic!("expected six arguments") };
+    let [model, sentences, precision, numbers @ ..] = &arguments[..] else {
+        panic!("expected seven arguments")
+    };
+    let precision = match precision.as_str() {
+        "float32" => Precision::Float32,
+        "int8" => Precision::Int8,
+        other => panic!("{other:?} is neither \"float32\" nor \"int8\""),
+    };
     let numbers: Vec<usize> = numbers.iter().map(|word| word.parse().expect("a number")).collect();
     let [beam, batch_tokens, threads, words] = numbers[..] else {
         panic!("expected four numbers, found {}", numbers.len())
@@ -30,8 +37,13 @@ fn main() {
         search.minimum_length = words;
         search.maximum_length = MaximumLength { cap: words, ..MaximumLength::default() };
     }
-    let options =
-        TranslatorOptions { threads, batch_tokens, search, ..TranslatorOptions::default() };
+    let options = TranslatorOptions {
+        threads,
+        batch_tokens,
+        precision,
+        search,
+        ..TranslatorOptions::default()
+    };
     let model = native::load(Path::new(model)).expect("a model");
     let translator = Translator::new(&model, options).expect("valid options");
     let text = std::fs::read_to_string(sentences).expect("the sentences");

@@ -142,9 +142,8 @@ impl<W: PackedWeight> Engine for Cpu<W> {
     ) -> [Matrix<f32>; N] {
         let input = W::input(x.data(), x.columns());
         let identity = kernels::Activation::Identity;
-        linears.map(|linear| {
-            product(&input, x.rows(), &linear.weight, Some(&linear.bias), identity)
-        })
+        linears
+            .map(|linear| product(&input, x.rows(), &linear.weight, Some(&linear.bias), identity))
     }
 
     fn residual(&self, x: &Matrix<f32>, branch: &Matrix<f32>) -> Matrix<f32> {

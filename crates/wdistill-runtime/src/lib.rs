@@ -1,14 +1,15 @@
-//! Decoding on the CPU in float32: an engine for the forward pass, a decoder for one batch, and a
+//! Decoding on the CPU, in float32 or int8: an engine for the forward pass, a decoder for one batch, and a
 //! translator that spreads sentences over batches and batches over threads.
 //!
-//! * [`Cpu`] is a [`wdistill_model::Engine`] over the kernels; it never drops.
+//! * [`Cpu`] is a [`wdistill_model::Engine`] over the kernels and weights [`Packed`] for them; it never
+//!   drops.
 //! * [`BatchDecoder`] joins a model and a [`DecodingEngine`] to the
 //!   [`StepModel`](wdistill_search::StepModel) that a search asks for next words.
 //! * [`Translator`] takes sentences of token ids and returns one result for each, in their order.
 //!
-//! A sentence's translation does not depend on its neighbours, the batch size or the number of
-//! threads, up to float32 rounding of the scores: batches are packed without padding, and every
-//! operation but attention works row by row.
+//! A sentence's translation and the bits of its score do not depend on its neighbours, the batch size or
+//! the number of threads: batches are packed without padding, every operation works row by row or sentence
+//! by sentence, and every sum runs in an order that the sentence alone decides.
 //!
 //! ```
 //! use wdistill_model::{Architecture, Config, Model, Vocabularies};
@@ -36,6 +37,6 @@ pub use decoder::{BatchDecoder, DecodingEngine};
 pub use memory::KeyValues;
 pub use packed::{Packed, pack_float32, pack_int8, quantise};
 pub use translator::{
-    LongSource, Precision, Report, SourceProblem, TranslateError, Translations, Translator, TranslatorError,
-    TranslatorOptions,
+    LongSource, Precision, Report, SourceProblem, TranslateError, Translations, Translator,
+    TranslatorError, TranslatorOptions,
 };

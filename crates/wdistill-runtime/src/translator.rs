@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use wdistill_kernels::{Float32Matrix, Int8Matrix, PackedWeight, Workers};
-use wdistill_model::{Config, Dense, Model, Tokens, Vocabularies};
+use wdistill_model::{Config, Dense, Int8, Model, Tokens, Vocabularies};
 use wdistill_search::{Ending, Hypothesis, SearchError, SearchOptions, SearchSettings, search};
 
 use crate::cpu::Cpu;
@@ -39,7 +40,8 @@ pub struct TranslatorOptions {
 }
 
 /// What the weights' products are computed in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Precision {
     /// float32.
     #[default]
@@ -240,13 +242,35 @@ struct Source<'a> {
 }
 
 impl Translator {
-    /// Checks the options and starts the threads.
+    /// Checks the options, lays out the weights and starts the threads.
     ///
     /// # Errors
     /// [`TranslatorError::Options`] with every problem found, or [`TranslatorError::Threads`].
     pub fn new(
         model: &Model<Dense<f32>>,
         options: TranslatorOptions,
+    ) -> Result<Translator, TranslatorError> {
+        Translator::start(options, |precision| match precision {
+            Precision::Float32 => Weights::Float32(pack_float32(model)),
+            Precision::Int8 => Weights::Int8(pack_int8(&quantise(model))),
+        })
+    }
+
+    /// The same for quantised weights, whatever the options' precision.
+    ///
+    /// # Errors
+    /// As [`Translator::new`].
+    pub fn quantised(
+        model: &Model<Int8>,
+        options: TranslatorOptions,
+    ) -> Result<Translator, TranslatorError> {
+        let options = TranslatorOptions { precision: Precision::Int8, ..options };
+        Translator::start(options, |_| Weights::Int8(pack_int8(model)))
+    }
+
+    fn start(
+        options: TranslatorOptions,
+        weights: impl FnOnce(Precision) -> Weights,
     ) -> Result<Translator, TranslatorError> {
         let mut problems = Vec::new();
         let sizes = [
@@ -264,11 +288,7 @@ impl Translator {
         let threads = options.threads;
         let workers = Workers::start(threads, threads)
             .map_err(|error| TranslatorError::Threads { threads, reason: error.to_string() })?;
-        let weights = match options.precision {
-            Precision::Float32 => Weights::Float32(pack_float32(model)),
-            Precision::Int8 => Weights::Int8(pack_int8(&quantise(model))),
-        };
-        Ok(Translator { weights, options, settings, workers })
+        Ok(Translator { weights: weights(options.precision), options, settings, workers })
     }
 
     /// What the model is that translates.

@@ -3,9 +3,9 @@
 mod common;
 
 use common::{END, START, models, sentences};
+use wdistill_kernels::Float32Matrix;
 use wdistill_model::reference::{Reference, log_softmax};
 use wdistill_model::{DecoderState, Dense, Engine, Matrix, Model, Spans, Tokens};
-use wdistill_kernels::Float32Matrix;
 use wdistill_runtime::{BatchDecoder, Cpu, DecodingEngine, pack_float32};
 
 type Engine32 = Cpu<Float32Matrix>;
@@ -47,7 +47,8 @@ fn states_and_logits_are_those_of_the_reference() {
         let mut targets = sentences(7, 70);
         targets.iter_mut().for_each(|target| target[0] = START);
         let targets = pack(&targets);
-        let found = states_and_logits(&Engine32::default(), &pack_float32(&model), &sources, &targets);
+        let found =
+            states_and_logits(&Engine32::default(), &pack_float32(&model), &sources, &targets);
         let expected = states_and_logits(&Reference, &model.convert(), &sources, &targets);
         for (found, expected) in found.iter().zip(&expected) {
             assert_eq!(found.rows(), expected.rows());

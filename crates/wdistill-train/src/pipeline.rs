@@ -12,7 +12,7 @@ use wdistill_metrics::{Bleu, Chrf, CorpusMetric};
 use wdistill_model::random::Random;
 use wdistill_model::{Architecture, Config, Dense, Model};
 use wdistill_report::Report;
-use wdistill_runtime::{LongSource, Precision, Translator, TranslatorOptions};
+use wdistill_runtime::{LongSource, Translator, TranslatorOptions};
 use wdistill_search::{MaximumLength, SearchOptions};
 use wdistill_text::{
     CorpusLimits, CorpusReport, CorpusRole, EncodedCorpus, ParallelText, Vocabulary, hash_file,
@@ -187,7 +187,7 @@ impl DecodingRecipe {
             batch_tokens: self.batch_tokens,
             longest_source: usize::MAX,
             long_source: LongSource::Refuse,
-            precision: Precision::Float32,
+            precision: self.precision,
             search: self.search(),
         }
     }

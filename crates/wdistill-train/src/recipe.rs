@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 use wdistill_generator::Start;
+use wdistill_runtime::Precision;
 use wdistill_text::SubwordModel;
 
 use crate::error::TrainError;
@@ -175,6 +176,13 @@ pub struct DecodingRecipe {
     pub max_length: usize,
     /// Source tokens of a batch, each counted `beam` times.
     pub batch_tokens: usize,
+    /// What the weights' products are computed in.
+    #[serde(skip_serializing_if = "is_float32")]
+    pub precision: Precision,
+}
+
+fn is_float32(precision: &Precision) -> bool {
+    *precision == Precision::Float32
 }
 
 impl Default for DecodingRecipe {
@@ -185,6 +193,7 @@ impl Default for DecodingRecipe {
             max_length_ratio: 2.0,
             max_length: 512,
             batch_tokens: 4096,
+            precision: Precision::Float32,
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod demo;
 pub mod distill;
 pub mod info;
+pub mod quantize;
 pub mod run;
 pub mod score;
 pub mod train;

@@ -31,6 +31,8 @@ enum Command {
     Score(commands::score::Score),
     /// Compare the decoding speed of models.
     Bench(commands::bench::Bench),
+    /// Make a model with int8 weights: smaller and faster.
+    Quantize(commands::quantize::Quantize),
     /// Show what a model folder holds.
     Info(commands::info::Info),
     /// Learn subwords from text.
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::Translate(command) => command.run(),
         Command::Score(command) => command.run(),
         Command::Bench(command) => command.run(),
+        Command::Quantize(command) => command.run(),
         Command::Info(command) => command.run(),
         Command::Vocab(command) => command.run(),
     };

@@ -1,12 +1,14 @@
 //! Settings that several commands share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use toml::{Table, Value};
+use wdistill_formats::native::{self, Stored};
 use wdistill_model::PRESETS;
+use wdistill_runtime::{Precision, Translator, TranslatorOptions};
 use wdistill_text::SubwordModel;
 use wdistill_train::{
     BenchmarkRecipe, DataRecipe, DecodingRecipe, Display, ModelRecipe, Recipe, RunOptions, Sharing,
@@ -83,14 +85,42 @@ pub struct Search {
     /// Source tokens of a batch, each counted once for every hypothesis
     #[arg(long, value_name = "N", default_value_t = 4096)]
     batch_tokens: usize,
+    /// Quantise the weights to this type; a folder that `wdistill quantize` wrote has them so already
+    #[arg(long, value_enum, value_name = "TYPE")]
+    quantize: Option<Quantization>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Quantization {
+    Int8,
 }
 
 impl Search {
-    /// As a recipe has it.
-    pub fn recipe(&self) -> DecodingRecipe {
-        let &Search { beam, length_penalty, max_length_ratio, max_length, batch_tokens } = self;
-        DecodingRecipe { beam, length_penalty, max_length_ratio, max_length, batch_tokens }
+    /// Options of a translator, apart from what to do about long sources.
+    pub fn translator_options(&self, common: &Common) -> TranslatorOptions {
+        let &Search { beam, length_penalty, max_length_ratio, max_length, batch_tokens, .. } = self;
+        let precision = match self.quantize {
+            None => Precision::Float32,
+            Some(Quantization::Int8) => Precision::Int8,
+        };
+        DecodingRecipe {
+            beam,
+            length_penalty,
+            max_length_ratio,
+            max_length,
+            batch_tokens,
+            precision,
+        }
+        .translator(common.threads())
     }
+}
+
+/// A translator from a model folder, quantised or not.
+pub fn open_translator(folder: &Path, options: TranslatorOptions) -> anyhow::Result<Translator> {
+    Ok(match native::load_any(folder)? {
+        Stored::Float32(model) => Translator::new(&model, options)?,
+        Stored::Int8(model) => Translator::quantised(&model, options)?,
+    })
 }
 
 /// Parallel text.

@@ -94,6 +94,17 @@ fn a_teacher_is_trained_distilled_and_translates() {
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     assert_eq!(run(&format!("{translate} --long truncate"), long.as_bytes()).lines().count(), 1);
 
+    // Quantised on the way or before: the same translations.
+    let said = run(&format!("quantize {student} --out small"), b"");
+    assert!(said.starts_with("small: "), "{said}");
+    let on_the_way = run(&format!("translate --model {student} --quantize int8"), input.as_bytes());
+    assert_eq!(run("translate --model small", input.as_bytes()), on_the_way);
+    assert!(run("info small", b"").contains("weights          int8"));
+    let said = refuse(folder.path(), "quantize small --out smaller", b"");
+    assert!(said.contains("holds int8 weights"), "{said}");
+    let said = refuse(folder.path(), &format!("quantize {student} --out {student}"), b"");
+    assert!(said.contains("the model's own folder"), "{said}");
+
     let info = run(&format!("info {student} --slots"), b"");
     assert!(info.contains("2x16/32 + 1x16/32"), "{info}");
     let slot =

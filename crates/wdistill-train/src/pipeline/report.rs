@@ -8,6 +8,7 @@ use wdistill_metrics::{Bleu, Bootstrap, CorpusMetric, Statistics, paired_bootstr
 use wdistill_report::{
     Comparison, Curve, CurvePoint, Decoding, Report, SeedMean, Signatures, SystemRow, html, to_json,
 };
+use wdistill_runtime::Precision;
 use wdistill_text::read_lines;
 
 use super::{Finished, Pipeline, Prepared, recipe_text};
@@ -47,6 +48,10 @@ impl Pipeline {
                 length_penalty: decoding.length_penalty,
                 max_ratio: decoding.max_length_ratio,
                 batch: decoding.batch_tokens,
+                precision: match decoding.precision {
+                    Precision::Float32 => "float32".to_string(),
+                    Precision::Int8 => "int8".to_string(),
+                },
             },
             systems: rows
                 .map(|(system, speed)| self.row(system, speed))

@@ -4,13 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::Args;
-use wdistill_formats::native;
-use wdistill_runtime::Translator;
 use wdistill_text::read_lines;
 use wdistill_train::{Progress, Speed, VocabularyPair, benchmark};
 
 use crate::commands::print;
-use crate::settings::{Common, Search};
+use crate::settings::{Common, Search, open_translator};
 
 /// Arguments of `wdistill bench`.
 #[derive(Args)]
@@ -38,7 +36,7 @@ impl Bench {
         let mut lines = read_lines(&self.input)?.lines;
         lines.truncate(self.sentences.unwrap_or(usize::MAX));
         ensure!(!lines.is_empty(), "{}: no sentences to time", self.input.display());
-        let options = self.search.recipe().translator(self.common.threads());
+        let options = self.search.translator_options(&self.common);
         let mut translators = Vec::new();
         let mut sources = Vec::new();
         for folder in &self.models {
@@ -46,7 +44,7 @@ impl Bench {
             let end = vocabulary.end_id();
             let source = |line: &String| [vocabulary.encode(line), vec![end]].concat();
             sources.push(lines.iter().map(source).collect::<Vec<_>>());
-            translators.push(Translator::new(&native::load(folder)?, options.clone())?);
+            translators.push(open_translator(folder, options.clone())?);
         }
         let names = self.models.iter().map(|folder| folder.display().to_string());
         let models: Vec<_> = names.zip(&translators).collect();
@@ -60,13 +58,12 @@ impl Bench {
             let Speed { name, tokens_per_second, sentences_per_second, speed_up, .. } = speed;
             format!("{tokens_per_second:8.0}  {sentences_per_second:11.1}  {speed_up:7.2}x  {name}")
         });
-        let search = self.search.recipe();
         let conditions = format!(
             "{} sentences of {}, beam {}, batches of {} tokens, {} threads, median of {rounds} rounds",
             lines.len(),
             self.input.display(),
-            search.beam,
-            search.batch_tokens,
+            options.search.beam,
+            options.batch_tokens,
             self.common.threads()
         );
         let heading = "tokens/s  sentences/s  speed-up  model".to_string();

@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
-use wdistill_formats::native;
 use wdistill_runtime::{LongSource, Translator};
 use wdistill_train::{VocabularyPair, one_line};
 
-use crate::settings::{Common, Search};
+use crate::settings::{Common, Search, open_translator};
 
 /// What to do with a source that is longer than allowed.
 #[derive(Clone, Copy, ValueEnum)]
@@ -55,14 +54,14 @@ type Line = std::io::Result<String>;
 
 impl Translate {
     pub fn run(self) -> anyhow::Result<()> {
-        let mut options = self.search.recipe().translator(self.common.threads());
+        let mut options = self.search.translator_options(&self.common);
         options.search.n_best = self.n_best;
         options.longest_source = self.max_source;
         options.long_source = match self.long {
             Long::Refuse => LongSource::Refuse,
             Long::Truncate => LongSource::Truncate,
         };
-        let translator = Translator::new(&native::load(&self.model)?, options)?;
+        let translator = open_translator(&self.model, options)?;
         let vocabularies = VocabularyPair::load(&self.model)?;
         let (sender, input) = sync_channel(self.buffer as usize);
         std::thread::spawn(move || {

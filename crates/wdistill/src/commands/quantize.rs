@@ -1,0 +1,40 @@
+//! `wdistill quantize`: a model with int8 weights.
+
+use std::path::PathBuf;
+
+use anyhow::ensure;
+use clap::Args;
+use wdistill_formats::native;
+use wdistill_runtime::quantise;
+use wdistill_train::VocabularyPair;
+
+use crate::commands::print;
+
+/// Arguments of `wdistill quantize`.
+#[derive(Args)]
+pub struct Quantize {
+    /// Folder of the model
+    model: PathBuf,
+    /// Folder of the quantised model: about a quarter of the size, for translate and bench
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+impl Quantize {
+    pub fn run(self) -> anyhow::Result<()> {
+        let same = |a: &PathBuf, b: &PathBuf| a.canonicalize().ok() == b.canonicalize().ok();
+        ensure!(
+            !(self.out.exists() && same(&self.model, &self.out)),
+            "--out is the model's own folder; hint: another folder keeps the float32 weights"
+        );
+        let model = native::load(&self.model)?;
+        let vocabularies = VocabularyPair::load(&self.model)?;
+        native::save_int8(&quantise(&model), &self.out)?;
+        vocabularies.save(&self.out)?;
+        let size = |folder: &PathBuf| -> std::io::Result<f64> {
+            Ok(folder.join(native::WEIGHTS_FILE).metadata()?.len() as f64 / 1e6)
+        };
+        let (before, after) = (size(&self.model)?, size(&self.out)?);
+        print(&format!("{}: {after:.1} MB of weights, before {before:.1} MB", self.out.display()))
+    }
+}
