@@ -116,7 +116,7 @@ fn dropout_depends_on_seed_and_step_and_nothing_else() {
     assert_ne!(at(1, 1), at(1, 2));
 }
 
-/// The mean loss over many masks differs from the loss without dropout, for each rate alone: none is
+/// The loss under some mask differs from the loss without dropout, for each rate alone: none is
 /// forgotten. Attention with one key has nothing to mix, so the pairs have several.
 #[test]
 fn each_dropout_rate_acts() {

@@ -17,6 +17,9 @@ pub struct Report {
     pub commit: Option<String>,
     /// Version of the program.
     pub version: String,
+    /// What is still to be done, of a run that goes on.
+    #[serde(default)]
+    pub unfinished: Option<String>,
     /// The seed that every random choice came from.
     pub seed: u64,
     /// The recipe with all defaults filled in, as TOML.
@@ -43,14 +46,14 @@ pub struct Report {
 pub struct Machine {
     /// Model of the processor.
     pub cpu: String,
-    /// Physical cores.
+    /// Processors that the run might have used.
     pub cores: usize,
     /// Threads that the run used.
     pub threads: usize,
     /// Main memory in GiB.
     #[serde(with = "crate::json::number")]
     pub memory_gib: f64,
-    /// Operating system and its version.
+    /// Operating system.
     pub operating_system: String,
     /// Instruction sets in use, such as `avx512f`.
     pub features: Vec<String>,
@@ -81,9 +84,15 @@ pub struct Decoding {
     /// Exponent of the length in the score of a hypothesis.
     #[serde(with = "crate::json::number")]
     pub length_penalty: f64,
-    /// Greatest target length as a multiple of the source length.
+    /// A translation may have this many tokens for each of its source,
     #[serde(with = "crate::json::number")]
     pub max_ratio: f64,
+    /// and so many more,
+    #[serde(default)]
+    pub max_surplus: usize,
+    /// but never more than this.
+    #[serde(default)]
+    pub max_length: usize,
     /// Source tokens of a batch, each counted once for every hypothesis.
     pub batch: usize,
     /// What the weights' products are computed in, such as `float32`.
@@ -105,8 +114,8 @@ pub struct SystemRow {
     /// The seed that its random choices came from; absent for a model that was given.
     #[serde(default)]
     pub seed: Option<u64>,
-    /// Updates in all stages together.
-    pub updates: u64,
+    /// Updates in all stages together; absent for a model that was given.
+    pub updates: Option<u64>,
     /// BLEU on the validation set, 0 to 100.
     #[serde(with = "crate::json::optional_number")]
     pub bleu_validation: Option<f64>,

@@ -61,8 +61,12 @@ fn header(report: &Report) -> String {
     );
     facts.push(format!("seed {}", report.seed));
     let facts: Vec<String> = facts.iter().map(|fact| format!("<span>{fact}</span>")).collect();
+    let unfinished = report.unfinished.as_ref().map_or_else(String::new, |text| {
+        format!("<p><strong>Unfinished: {}</strong></p>\n", escaped(text))
+    });
     format!(
-        "<header>\n<h1>{}</h1>\n<p class=\"task\">{}</p>\n<p class=\"facts\">{}</p>\n</header>\n",
+        "<header>\n<h1>{}</h1>\n<p class=\"task\">{}</p>\n{unfinished}<p class=\"facts\">{}</p>\n\
+         </header>\n",
         escaped(&report.title),
         escaped(&report.task_description),
         facts.join("\n")
@@ -137,7 +141,7 @@ fn result(system: &SystemRow, names: &[&str]) -> Vec<String> {
         format!("<span class=\"shape\">{}</span>", escaped(&system.shape)),
         short(system.parameters),
         or_dash(system.seed, |seed| seed.to_string()),
-        grouped(system.updates),
+        or_dash(system.updates, grouped),
         or_dash(system.bleu_validation, score),
         format!("<strong>{}</strong>", or_dash(system.bleu_test, score)),
         or_dash(system.chrf_test, score),

@@ -10,6 +10,7 @@ pub fn markdown(report: &Report) -> String {
     if !report.task_description.is_empty() {
         blocks.push(escaped(&report.task_description));
     }
+    blocks.extend(report.unfinished.iter().map(|text| format!("Unfinished: {}", escaped(text))));
     blocks.push("## Results".to_string());
     blocks.push(table(&RESULT_HEADINGS, 2, report.systems.iter().map(result).collect()));
     if !report.means.is_empty() {
@@ -65,7 +66,7 @@ fn result(system: &SystemRow) -> Vec<String> {
         escaped(&system.shape),
         short(system.parameters),
         or_dash(system.seed, |seed| seed.to_string()),
-        grouped(system.updates),
+        or_dash(system.updates, grouped),
         or_dash(system.bleu_validation, score),
         or_dash(system.bleu_test, score),
         or_dash(system.chrf_test, score),

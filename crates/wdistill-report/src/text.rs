@@ -26,6 +26,7 @@ pub fn text_table(report: &Report) -> String {
     if !report.task_description.is_empty() {
         lines.push(printable(&report.task_description));
     }
+    lines.extend(report.unfinished.iter().map(|text| format!("Unfinished: {}", printable(text))));
     lines.push(String::new());
     lines.extend(table(&report.systems));
     if !report.means.is_empty() {
@@ -75,7 +76,7 @@ fn cells(system: &SystemRow) -> [String; COLUMNS] {
         printable(&system.name),
         short(system.parameters),
         or_dash(system.seed, |seed| seed.to_string()),
-        grouped(system.updates),
+        or_dash(system.updates, grouped),
         or_dash(system.bleu_validation, score),
         or_dash(system.bleu_test, score),
         or_dash(system.chrf_test, score),
@@ -153,10 +154,13 @@ fn signatures(report: &Report) -> Vec<String> {
 pub(crate) fn decoding(report: &Report) -> String {
     let decoding = &report.decoding;
     format!(
-        "beam {}, length penalty {}, at most {} times the source length, {} tokens a batch, {}",
+        "beam {}, length penalty {}, at most {} times the source's tokens plus {}, and {}, {} tokens a \
+         batch, {}",
         decoding.beam,
         decoding.length_penalty,
         decoding.max_ratio,
+        decoding.max_surplus,
+        decoding.max_length,
         decoding.batch,
         decoding.precision
     )
@@ -213,7 +217,7 @@ Paired bootstrap, 95% confidence
 Conditions
   Signature BLEU nrefs:1|case:mixed|tok:13a
   Signature chrF nrefs:1|case:mixed|nc:6
-  Decoding  beam 4, length penalty 0.6, at most 2 times the source length, 32 tokens a batch, float32
+  Decoding  beam 4, length penalty 0.6, at most 2 times the source's tokens plus 20, and 512, 32 tokens a batch, float32
   Speed-up  the first system's seconds over this one's for the same sentences, the median of rounds in which all systems take turns
   Seed      42
   Machine   Example CPU, 2 cores, 2 threads, 15.6 GiB, Linux 6.1 (avx2 fma)
@@ -228,6 +232,15 @@ Conditions
         let text = text_table(&Report::default());
         assert!(text.contains("System  Parameters  Seed  Updates"), "{text}");
         assert!(!text.contains("Paired bootstrap"), "{text}");
+    }
+
+    #[test]
+    fn a_run_that_goes_on_is_called_so() {
+        let mut report = example();
+        report.unfinished = Some("kd is to come".to_string());
+        assert!(text_table(&report).contains("grammar\nUnfinished: kd is to come\n"));
+        assert!(crate::markdown(&report).contains("Unfinished: kd is to come"));
+        assert!(crate::html(&report).contains("Unfinished: kd is to come"));
     }
 
     #[test]

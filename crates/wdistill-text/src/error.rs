@@ -95,8 +95,7 @@ pub enum TextError {
     /// The requested vocabulary cannot even hold the base tokens and the alphabet.
     #[error(
         "vocabulary size {requested} is too small: {base} are needed for the special tokens, the \
-         256 bytes and an alphabet of {alphabet} characters. hint: ask for more, or lower the \
-         character coverage"
+         256 bytes and an alphabet of {alphabet} characters. hint: ask for more"
     )]
     VocabularyTooSmall {
         /// The size asked for.

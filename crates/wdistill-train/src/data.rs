@@ -20,8 +20,8 @@ pub struct VocabularyPair {
     pub target: Vocabulary,
 }
 
-const SOURCE_FILE: &str = "source.vocabulary.json";
-const TARGET_FILE: &str = "target.vocabulary.json";
+pub(crate) const SOURCE_FILE: &str = "source.vocabulary.json";
+pub(crate) const TARGET_FILE: &str = "target.vocabulary.json";
 
 impl VocabularyPair {
     /// Learns vocabularies from the training text; says what was obtained.

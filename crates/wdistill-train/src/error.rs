@@ -76,8 +76,8 @@ pub enum TrainError {
     },
     /// The loss or its gradient is not a number any more.
     #[error(
-        "update {update}: the loss is {loss} and its gradient's norm {gradient_norm}; the last \
-         checkpoint is kept; hint: a lower learning rate, a longer warm-up, or clip_norm = 1"
+        "update {update}: the loss is {loss} and its gradient's norm {gradient_norm}; \
+         checkpoints are kept as they were; hint: a lower learning rate, a longer warm-up, or clip_norm = 1"
     )]
     Diverged {
         /// The update.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use wdistill_formats::atomic_write;
 
 use crate::error::TrainError;
@@ -39,7 +39,8 @@ pub struct TrainingEvent {
     /// Label-smoothed cross-entropy a target token, in nats; under word-level distillation mixed with
     /// the cross-entropy with the teacher's distribution, which a validation's is not.
     pub loss: f64,
-    /// `e` to the negative log-likelihood a token.
+    /// `e` to the negative log-likelihood a token; in the file `null` if that is infinite.
+    #[serde(deserialize_with = "finite_or_infinite")]
     pub perplexity: f64,
     /// Of the last update.
     pub learning_rate: f64,
@@ -62,7 +63,8 @@ pub struct ValidationEvent {
     pub updates: u64,
     /// Label-smoothed cross-entropy a target token, in nats.
     pub loss: f64,
-    /// `e` to the negative log-likelihood a token.
+    /// `e` to the negative log-likelihood a token; in the file `null` if that is infinite.
+    #[serde(deserialize_with = "finite_or_infinite")]
     pub perplexity: f64,
     /// BLEU of decoded text; absent if the criterion is the loss.
     pub bleu: Option<f64>,
@@ -72,6 +74,11 @@ pub struct ValidationEvent {
     pub cut_translations: usize,
     /// Seconds of training since the run began.
     pub seconds: f64,
+}
+
+/// JSON has no infinity.
+fn finite_or_infinite<'d, D: Deserializer<'d>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::INFINITY))
 }
 
 /// `metrics.jsonl` of a run.
@@ -169,7 +176,8 @@ impl Progress {
             Display::Terminal => ProgressBar::new(total),
             Display::Lines | Display::Silent => ProgressBar::hidden(),
         };
-        let style = "{prefix:.bold} {wide_bar} {pos}/{len} {msg} {eta} left";
+        // The message is cut where the terminal ends, so that it stays one line.
+        let style = "{prefix:.bold} {bar:12} {pos}/{len}  {eta} left  {wide_msg}";
         bar.set_style(ProgressStyle::with_template(style).expect("a constant template"));
         bar.set_prefix(stage.to_string());
         Progress { display, stage: stage.to_string(), bar }
@@ -264,6 +272,18 @@ mod tests {
         log.write(&validation(30)).unwrap();
         let updates: Vec<u64> = read_events(&path).unwrap().iter().map(Event::updates).collect();
         assert_eq!(updates, [10, 20, 30]);
+    }
+
+    #[test]
+    fn an_infinite_perplexity_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let mut log = MetricsLog::open(&path, 0).unwrap();
+        let Event::Validation(event) = validation(10) else { unreachable!() };
+        let event = Event::Validation(ValidationEvent { perplexity: f64::INFINITY, ..event });
+        log.write(&event).unwrap();
+        log.write(&validation(20)).unwrap();
+        assert_eq!(read_events(&path).unwrap(), [event, validation(20)]);
     }
 
     #[test]

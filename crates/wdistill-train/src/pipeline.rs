@@ -10,7 +10,7 @@ use wdistill_formats::{Depth, atomic_write, native, remove_leftovers};
 use wdistill_generator::{ParameterGenerator, Saturation, Start, cut};
 use wdistill_metrics::{Bleu, Chrf, CorpusMetric};
 use wdistill_model::random::Random;
-use wdistill_model::{Architecture, Config, Dense, Model};
+use wdistill_model::{Architecture, Config, Dense, Embeddings, Model};
 use wdistill_report::Report;
 use wdistill_runtime::{LongSource, Translator, TranslatorOptions};
 use wdistill_search::{MaximumLength, SearchOptions};
@@ -20,10 +20,12 @@ use wdistill_text::{
 };
 
 use crate::benchmark::{Speed, benchmark};
-use crate::data::{TextSet, VocabularyPair, encode, hashes, limits, read_pair};
+use crate::data::{
+    SOURCE_FILE, TARGET_FILE, TextSet, VocabularyPair, encode, hashes, limits, read_pair,
+};
 use crate::error::TrainError;
 use crate::log::{Display, Progress};
-use crate::pseudo::{PseudoReport, translate_corpus, verified_files};
+use crate::pseudo::{PseudoReport, SOURCE, TARGET, translate_corpus, verified_files};
 use crate::recipe::{
     DecodingRecipe, Method, Pairs, Recipe, Resolved, ResolvedSystem, ResolvedTeacher, TEACHER,
     TextPair, VocabularyOrigin, VocabularyRecipe,
@@ -287,15 +289,34 @@ impl Pipeline {
         let validation = self.held_out("validation", validation, &vocabularies)?;
         let test = test.map(|text| self.held_out("test", text, &vocabularies)).transpose()?;
         let folder = self.path("vocabulary");
-        let hashes = [
-            hash_file(&folder.join("source.vocabulary.json"))?,
-            hash_file(&folder.join("target.vocabulary.json"))?,
-        ];
+        let hashes = [hash_file(&folder.join(SOURCE_FILE))?, hash_file(&folder.join(TARGET_FILE))?];
+        self.check_tied(&hashes)?;
         let limits = (data.max_sentence_tokens, data.max_length_ratio, data.duplicates);
         let fingerprint = Fingerprint::of(&(train, held_out, hashes, limits));
         let sets = [Some(&training), Some(&validation), test.as_ref()];
         self.write_data_report("data.txt", sets.into_iter().flatten())?;
         Ok(Prepared { vocabularies, training, validation, test, fingerprint, notes })
+    }
+
+    /// Refuses one table of embeddings for two vocabularies, of equal size by chance.
+    fn check_tied(&self, [source, target]: &[String; 2]) -> Result<(), TrainError> {
+        let teacher = match &self.resolved.teacher {
+            ResolvedTeacher::Trained(architecture, _) => Some(architecture),
+            ResolvedTeacher::Given(..) => None,
+        };
+        let students = self.resolved.systems.iter().map(|system| &system.architecture);
+        let is_tied = |one: &Architecture| one.embeddings == Embeddings::AllTied;
+        if source == target || !students.chain(teacher).any(is_tied) {
+            return Ok(());
+        }
+        Err(TrainError::Settings {
+            place: "architecture".to_string(),
+            problems: vec![
+                "embeddings = \"all-tied\" needs one vocabulary for both sides, and there are two; hint: \
+                 \"decoder-tied\", or a joint vocabulary"
+                    .to_string(),
+            ],
+        })
     }
 
     /// Learns the vocabularies from the training text, or takes the teacher's; says what was obtained.
@@ -319,24 +340,25 @@ impl Pipeline {
             }
             None => Fingerprint::of(&(text_fingerprint, &self.recipe.vocabulary)),
         };
-        let notes = self.stages.run("vocabulary", &inputs, |folder| {
-            let (vocabularies, notes) = match (given, origin) {
-                (None, VocabularyOrigin::Learned(settings, sharing)) => {
-                    let doing = "learning subwords";
-                    let busy = Progress::busy(self.options.display, "vocabulary", doing);
-                    let learned = VocabularyPair::train(text, settings, *sharing)?;
-                    busy.finish();
-                    learned
-                }
-                (Some(given), VocabularyOrigin::Teacher(_)) => {
-                    (given, vec!["the vocabularies are the teacher's own".to_string()])
-                }
-                (Some(given), _) => (given, vec!["the vocabularies are given".to_string()]),
-                (None, _) => unreachable!("vocabularies that are not learned were loaded"),
-            };
-            vocabularies.save(folder)?;
-            Ok(notes)
-        })?;
+        let notes =
+            self.stages.run("vocabulary", &inputs, &[SOURCE_FILE, TARGET_FILE], |folder| {
+                let (vocabularies, notes) = match (given, origin) {
+                    (None, VocabularyOrigin::Learned(settings, sharing)) => {
+                        let doing = "learning subwords";
+                        let busy = Progress::busy(self.options.display, "vocabulary", doing);
+                        let learned = VocabularyPair::train(text, settings, *sharing)?;
+                        busy.finish();
+                        learned
+                    }
+                    (Some(given), VocabularyOrigin::Teacher(_)) => {
+                        (given, vec!["the vocabularies are the teacher's own".to_string()])
+                    }
+                    (Some(given), _) => (given, vec!["the vocabularies are given".to_string()]),
+                    (None, _) => unreachable!("vocabularies that are not learned were loaded"),
+                };
+                vocabularies.save(folder)?;
+                Ok(notes)
+            })?;
         notes.iter().for_each(|note| self.say("vocabulary", note));
         Ok((VocabularyPair::load(&self.path("vocabulary"))?, notes))
     }
@@ -425,7 +447,11 @@ impl Pipeline {
         };
         let fingerprint = Fingerprint::of(&inputs);
         let corpus = &prepared.training.corpus;
-        let result = self.stages.run(name, &fingerprint, |folder| {
+        let model_file = |file: &str| format!("model/{file}");
+        let products =
+            [native::CONFIG_FILE, native::WEIGHTS_FILE, SOURCE_FILE, TARGET_FILE].map(model_file);
+        let products = products.each_ref().map(String::as_str);
+        let result = self.stages.run(name, &fingerprint, &products, |folder| {
             let config = Config::new(architecture.clone(), prepared.vocabularies.sizes())?;
             let mut trainable = start(config, seed)?;
             let translator = self.recipe.decoding.translator(self.options.threads);
@@ -487,15 +513,17 @@ impl Pipeline {
         let inputs = Fingerprint::of(&(&prepared.fingerprint, &teacher.fingerprint, settings));
         let training = &prepared.training;
         let VocabularyPair { source, target } = &prepared.vocabularies;
-        let report: PseudoReport = self.stages.run("pseudo", &inputs, |folder| {
-            let model = native::load(&teacher.model)?;
-            let translator = Translator::new(&model, settings.translator(self.options.threads))?;
-            let all = self.unchanged_lines(training)?;
-            let kept: Vec<String> =
-                training.lines.iter().map(|line| all[line - 1].clone()).collect();
-            drop(all);
-            translate_corpus(&translator, source, target, &kept, folder, self.options.display)
-        })?;
+        let report: PseudoReport =
+            self.stages.run("pseudo", &inputs, &[SOURCE, TARGET], |folder| {
+                let model = native::load(&teacher.model)?;
+                let translator =
+                    Translator::new(&model, settings.translator(self.options.threads))?;
+                let all = self.unchanged_lines(training)?;
+                let kept: Vec<String> =
+                    training.lines.iter().map(|line| all[line - 1].clone()).collect();
+                drop(all);
+                translate_corpus(&translator, source, target, &kept, folder, self.options.display)
+            })?;
         let summary = pseudo_summary(&report);
         self.say("pseudo data", &summary);
         let files = verified_files(&self.path("pseudo"), &report)?;
@@ -614,7 +642,9 @@ impl Pipeline {
         let files = texts.map(|set| &set.hashes);
         let inputs = Fingerprint::of(&(&system.fingerprint, files, decoding));
         let name = format!("evaluation/{}", system.name);
-        self.stages.run(&name, &inputs, |folder| {
+        let products = texts.map(|set| format!("{}.txt", set.role));
+        let products = products.each_ref().map(String::as_str);
+        self.stages.run(&name, &inputs, &products, |folder| {
             let busy = Progress::busy(self.options.display, &name, "translating");
             let model = native::load(&system.model)?;
             let translator = Translator::new(&model, decoding.translator(self.options.threads))?;
@@ -667,7 +697,7 @@ impl Pipeline {
         let [text, _] = &test.hashes;
         let threads = self.options.threads;
         let inputs = Fingerprint::of(&(models, text, settings, decoding, threads));
-        self.stages.run("speed", &inputs, |_| {
+        self.stages.run("speed", &inputs, &[], |_| {
             let translators = systems
                 .iter()
                 .map(|system| {

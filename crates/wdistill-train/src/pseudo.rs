@@ -19,10 +19,10 @@ use crate::validation::{Decoded, translate};
 const SHARD: usize = 1000;
 
 /// The lines that were translated.
-const SOURCE: &str = "source.txt";
+pub(crate) const SOURCE: &str = "source.txt";
 
 /// The translations, one for each source line.
-const TARGET: &str = "target.txt";
+pub(crate) const TARGET: &str = "target.txt";
 
 /// Some translations, with what they are translations of.
 #[derive(Serialize, Deserialize)]

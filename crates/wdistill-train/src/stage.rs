@@ -52,10 +52,11 @@ impl Stages {
         self.done.load(Ordering::Relaxed)
     }
 
-    /// Does the work of a stage in its folder, unless that has been done from the same inputs.
+    /// Does the work of a stage in its folder, unless that has been done from the same inputs and what it
+    /// made, `products` in the folder, is there.
     ///
-    /// Work that was cut off is called again in the folder as it was left, and goes on from what it
-    /// finds there. A folder with other inputs is kept under another name, and that is said.
+    /// Work that was cut off, or whose products are gone, is called again in the folder as it was left,
+    /// and goes on from what it finds there. A folder with other inputs is kept under another name, and that is said.
     ///
     /// # Errors
     /// What the work brings, or [`TrainError::Io`].
@@ -63,6 +64,7 @@ impl Stages {
         &self,
         name: &str,
         inputs: &Fingerprint,
+        products: &[&str],
         work: impl FnOnce(&Path) -> Result<T, TrainError>,
     ) -> Result<T, TrainError> {
         let folder = self.folder.join(name);
@@ -70,8 +72,13 @@ impl Stages {
         if let Some(record) = read::<Record<T>>(&folder.join(RESULT))?
             && record.inputs == *inputs
         {
-            progress.say("nothing changed, skipped");
-            return Ok(record.result);
+            match products.iter().find(|product| !folder.join(product).exists()) {
+                None => {
+                    progress.say("nothing changed, skipped");
+                    return Ok(record.result);
+                }
+                Some(gone) => progress.say(&format!("its {gone} is gone, and is made again")),
+            }
         }
         if let Some(found) = read::<Fingerprint>(&folder.join(INPUTS))?
             && found != *inputs
@@ -140,7 +147,7 @@ mod tests {
         let stages = stages(folder.path());
         let calls = Cell::new(0);
         let run = |inputs: &str| {
-            stages.run("teacher", &Fingerprint::of(&inputs), |_| {
+            stages.run("teacher", &Fingerprint::of(&inputs), &[], |_| {
                 calls.set(calls.get() + 1);
                 Ok(calls.get())
             })
@@ -159,12 +166,31 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let stages = stages(folder.path());
         let inputs = Fingerprint::of(&1);
-        let cut_off: Result<u32, _> = stages.run("pseudo", &inputs, |folder| {
+        let cut_off: Result<u32, _> = stages.run("pseudo", &inputs, &[], |folder| {
             std::fs::write(folder.join("half"), "x").unwrap();
             Err(TrainError::io(folder)(std::io::Error::other("power cut")))
         });
         assert!(cut_off.is_err());
-        let found = stages.run("pseudo", &inputs, |folder| Ok(folder.join("half").exists()));
+        let found = stages.run("pseudo", &inputs, &[], |folder| Ok(folder.join("half").exists()));
         assert!(found.unwrap());
+    }
+
+    #[test]
+    fn what_is_gone_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let stages = stages(folder.path());
+        let product = folder.path().join("kd/model");
+        let run = || {
+            stages.run("kd", &Fingerprint::of(&1), &["model"], |folder| {
+                std::fs::write(folder.join("model"), "x").unwrap();
+                Ok(())
+            })
+        };
+        run().unwrap();
+        run().unwrap();
+        assert_eq!(stages.done(), 1);
+        std::fs::remove_file(&product).unwrap();
+        run().unwrap();
+        assert!(product.exists() && stages.done() == 2);
     }
 }

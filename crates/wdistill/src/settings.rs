@@ -269,6 +269,14 @@ pub fn as_given(error: TrainError, places: &[(&str, &str)]) -> anyhow::Error {
     TrainError::Settings { place, problems }.into()
 }
 
+/// Refuses changes of what a command does not use.
+pub fn refuse(changes: &Table, keys: &[&str], reason: &str) -> anyhow::Result<()> {
+    match keys.iter().find(|key| changes.contains_key(**key)) {
+        Some(key) => bail!("--set {key}: it would change nothing, since {reason}"),
+        None => Ok(()),
+    }
+}
+
 /// Takes a table out of a table; an empty one if it is not there.
 pub fn take(changes: &mut Table, key: &str) -> anyhow::Result<Table> {
     match changes.remove(key) {

@@ -86,6 +86,12 @@ fn a_teacher_is_trained_distilled_and_translates() {
     let said = refuse(folder.path(), &translate, format!("short\nshort\n{long}\n").as_bytes());
     assert!(said.contains("line 3 has ") && said.contains("at most 20 are allowed"), "{said}");
     assert!(said.contains("--long truncate"), "{said}");
+    let output = wdistill(folder.path(), &translate, format!("short\nshort\n{long}\n").as_bytes());
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap().lines().count(),
+        2,
+        "good lines were lost"
+    );
     let output = wdistill(
         folder.path(),
         &format!("{translate} --long truncate --quiet --max-length-ratio 0.1"),
@@ -146,6 +152,7 @@ fn scores_are_printed_as_sacrebleu_prints_them() {
     assert_eq!(score("score reference -b").trim_end(), "38.7");
     assert_eq!(score("score reference -m bleu chrf -b"), "[\n38.7,\n53.5\n]\n");
     assert_eq!(score("score reference -m bleu chrf -b -w 3 -f text"), "38.663\n53.489\n");
+    assert_eq!(score("score reference -b --confidence"), "38.7 (μ = 31.6 ± 24.4)\n");
     let help = score("score --help");
     assert!(help.contains("-lc") && help.contains("-tok"), "{help}");
     let said = refuse(folder.path(), "score reference", b"one line\n");
@@ -182,6 +189,14 @@ fn wrong_settings_are_named() {
     let train = format!("train {CORPUS} --set training.updates=3 --set training.updates=4 --out t");
     let said = refuse(folder.path(), &train, b"");
     assert!(said.contains("--set training.updates=4: that key is set twice"), "{said}");
+    let train = format!("train {CORPUS} --set student.training.updates=4 --out t");
+    let said = refuse(folder.path(), &train, b"");
+    assert!(said.contains("--set student: it would change nothing"), "{said}");
+    let tied = format!(
+        "train {CORPUS} --separate-vocabularies --set architecture.embeddings=all-tied --out t"
+    );
+    let said = refuse(folder.path(), &tied, b"");
+    assert!(said.contains("separate vocabularies contradict"), "{said}");
     let said = refuse(folder.path(), &format!("train {CORPUS} --set updates --out t"), b"");
     assert!(said.contains("expected KEY=VALUE"), "{said}");
     let said = refuse(folder.path(), "score nowhere", b"");

@@ -163,6 +163,17 @@ fn a_recipe_ends_with_a_table_and_skips_what_is_done() {
     assert!(output.status.success(), "{said}");
     assert!(said.contains("wd/student: nothing changed, skipped"), "{said}");
 
+    // What is gone is made again, from what is left.
+    for gone in
+        ["pseudo/target.txt", "kd/student/model/model.safetensors", "evaluation/cut/test.txt"]
+    {
+        let before = fs::read(out.join(gone)).unwrap();
+        fs::remove_file(out.join(gone)).unwrap();
+        let said = String::from_utf8(run(folder.path(), &out).stderr).unwrap();
+        assert!(said.contains("is gone, and is made again"), "{gone}: {said}");
+        assert!(fs::read(out.join(gone)).unwrap() == before, "{gone}");
+    }
+
     let target = out.join("pseudo/target.txt");
     let changed = format!("changed {}", fs::read_to_string(&target).unwrap());
     fs::write(&target, changed).unwrap();

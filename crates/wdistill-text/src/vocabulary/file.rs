@@ -112,7 +112,8 @@ fn split_merge(merge: &str) -> Result<(String, String), String> {
 
 fn partial_path(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.partial", std::process::id()))
+    // Named as all temporary files are, so that what a kill leaves is found: .NAME.PROCESS-ATTEMPT.partial.
+    path.with_file_name(format!(".{name}.{}-0.partial", std::process::id()))
 }
 
 fn write_and_sync(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

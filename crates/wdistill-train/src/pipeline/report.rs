@@ -30,6 +30,7 @@ impl Pipeline {
         let test = prepared.test();
         let recipe = &self.recipe;
         let decoding = recipe.decoding;
+        let has_speeds = !speeds.is_empty();
         let speeds = speeds.iter().map(Some).chain(std::iter::repeat(None));
         let rows = systems.iter().zip(speeds);
         let texts = [&prepared.training, &prepared.validation, test];
@@ -40,6 +41,7 @@ impl Pipeline {
             machine: machine::describe(self.options.threads),
             commit: self.options.commit.clone(),
             version: env!("CARGO_PKG_VERSION").to_string(),
+            unfinished: self.unfinished(systems, has_speeds),
             seed: recipe.seed,
             recipe_toml: recipe_text(&without_folders(recipe.spelled_out(&self.resolved))),
             data: texts.iter().map(|set| set.summary()).collect(),
@@ -47,6 +49,8 @@ impl Pipeline {
                 beam: decoding.beam,
                 length_penalty: decoding.length_penalty,
                 max_ratio: decoding.max_length_ratio,
+                max_surplus: decoding.search().maximum_length.constant,
+                max_length: decoding.max_length,
                 batch: decoding.batch_tokens,
                 precision: match decoding.precision {
                     Precision::Float32 => "float32".to_string(),
@@ -82,6 +86,16 @@ impl Pipeline {
             }
         }
         Ok(curves)
+    }
+
+    /// What is missing from a report that is written on the way.
+    fn unfinished(&self, finished: &[Finished], has_speeds: bool) -> Option<String> {
+        let is_missing =
+            |name: &String| !finished.iter().any(|finished| finished.trained.name == *name);
+        let names = self.resolved.systems.iter().map(|system| system.name.clone());
+        let mut missing: Vec<String> = names.filter(is_missing).collect();
+        missing.extend((!has_speeds).then(|| "speeds".to_string()));
+        (!missing.is_empty()).then(|| format!("to come: {}", missing.join(", ")))
     }
 
     /// The system that a finished one is; none for the teacher.
@@ -164,22 +178,22 @@ impl Pipeline {
         let Finished { trained: system, evaluation } = finished;
         let model = native::load(&system.model)?;
         let training = system.stages.iter().map(|(_, result)| result);
+        // A teacher that is given has no stages.
+        let is_trained = !system.stages.is_empty();
         Ok(SystemRow {
             name: system.name.clone(),
             description: system.description.clone(),
             shape: model.config.architecture.summary(),
             parameters: model.weights.count() as u64,
             seed: self.seed(finished),
-            updates: training.clone().map(|result| result.updates).sum(),
+            updates: is_trained.then(|| training.clone().map(|result| result.updates).sum()),
             bleu_validation: Some(evaluation.bleu_validation),
             bleu_test: Some(evaluation.bleu_test),
             chrf_test: Some(evaluation.chrf_test),
             tokens_per_second: speed.map(|speed| speed.tokens_per_second),
             sentences_per_second: speed.map(|speed| speed.sentences_per_second),
             speed_up: speed.map(|speed| speed.speed_up),
-            // A teacher that is given has no stages.
-            training_seconds: (!system.stages.is_empty())
-                .then(|| training.map(|result| result.seconds).sum()),
+            training_seconds: is_trained.then(|| training.map(|result| result.seconds).sum()),
             signatures: Signatures {
                 bleu: Some(evaluation.bleu_signature.clone()),
                 chrf: Some(evaluation.chrf_signature.clone()),

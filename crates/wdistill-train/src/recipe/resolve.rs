@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 use wdistill_formats::native;
 use wdistill_generator::{Start, check_fit};
-use wdistill_model::{Architecture, Config, ConfigError, Vocabularies};
+use wdistill_model::{Architecture, Config, ConfigError, Embeddings, Vocabularies};
 use wdistill_search::SearchSettings;
 use wdistill_text::VocabularySettings;
 
@@ -148,6 +148,17 @@ impl Recipe {
             _ => trained.flatten().collect(),
         };
         self.check_data(&trained, &mut problems);
+        let separate = matches!(vocabulary, Some(VocabularyOrigin::Learned(_, Sharing::Separate)));
+        let tied = |architecture: &Architecture| architecture.embeddings == Embeddings::AllTied;
+        let teacher_is_tied = match &teacher {
+            Some(ResolvedTeacher::Trained(architecture, _)) => tied(architecture),
+            _ => false,
+        };
+        if separate && (teacher_is_tied || systems.iter().any(|system| tied(&system.architecture)))
+        {
+            problems
+                .add("vocabulary", "separate vocabularies contradict embeddings = \"all-tied\"");
+        }
         match (vocabulary, teacher, student, training) {
             (Some(vocabulary), Some(teacher), Some(student), Some(training))
                 if problems.0.is_empty() =>
@@ -245,13 +256,14 @@ impl Recipe {
         };
         if !name.chars().all(|c| c.is_alphanumeric() || "-_+. ".contains(c))
             || name.starts_with('.')
+            || name.trim() != name
         {
             return Err(vec![(".name", format!("{name:?} cannot be a folder's"))]);
         }
         if base.updates != total {
             let problem = format!(
-                "updates is {}, but every system has the student's {total}; hint: phase 1 of wd \
-                 takes its share by generator.updates",
+                "updates is {}, expected the {total} that students have in all phases together; hint: \
+                 phase 1 of wd takes its share by generator.updates",
                 base.updates
             );
             return Err(vec![(".training", problem)]);
@@ -526,7 +538,7 @@ mod tests {
     #[test]
     fn unfair_and_impossible_systems_are_refused() {
         let more = RECIPE.replace("learning_rate = 0.5", "updates = 200");
-        assert!(resolve(&more).unwrap_err().contains("every system has the student's 100"));
+        assert!(resolve(&more).unwrap_err().contains("expected the 100 that students have"));
         let all = RECIPE.replace("updates = 40", "updates = 100");
         assert!(resolve(&all).unwrap_err().contains("leaves none"));
         let twice = RECIPE.replace("method = \"wd\"", "name = \"kd\"\nmethod = \"wd\"");
@@ -573,6 +585,10 @@ rounds = 0
         refused("method = \"kd\"", scratch, "scratch learns nothing from a teacher");
         let learned = "updates = 10, word_distillation = 0.5";
         refused("updates = 10 ", &format!("{learned} "), "word_distillation needs a teacher");
+        let tied = "architecture = { embeddings = \"all-tied\", decoder";
+        let separate = RECIPE.replace("size = 300", "size = 300\nsharing = \"separate\"");
+        let error = resolve(&separate.replace("architecture = { decoder", tied)).unwrap_err();
+        assert!(error.to_string().contains("contradict embeddings"), "{error}");
         refused("size = 300", "", "expected either size, or source and target");
         refused(
             "method = \"kd\"",

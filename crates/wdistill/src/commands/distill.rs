@@ -14,7 +14,7 @@ use wdistill_train::{
 };
 
 use crate::commands::print;
-use crate::settings::{Common, Corpus, as_given, changes, presets, take};
+use crate::settings::{Common, Corpus, as_given, changes, presets, refuse, take};
 
 #[derive(Clone, Copy, ValueEnum)]
 enum FactorStart {
@@ -37,7 +37,8 @@ pub struct Distill {
     #[arg(long, value_name = "NAME", value_parser = presets())]
     preset: Option<String>,
     /// Change of a setting: architecture.KEY; training.KEY of both phases, generator.KEY of phase 1,
-    /// student.KEY of phase 2, whose warm-up is at most 1000 unless given; or any of a recipe, such as
+    /// student.KEY of phase 2, whose warm-up is at most 1000 unless given; pseudo_data.KEY, data.KEY,
+    /// decoding.KEY (of validations), such as
     /// training.updates=20000, student.warm_up=500, pseudo_data.beam=4, data.max_sentence_tokens=100
     #[arg(long = "set", value_name = "KEY=VALUE")]
     changes: Vec<String>,
@@ -63,6 +64,7 @@ impl Distill {
             architecture: self.architecture(&take(&mut changes, "architecture")?)?,
             training: take(&mut changes, "training")?,
         };
+        refuse(&changes, &["teacher", "benchmark", "systems"], "`distill` makes one student")?;
         let shared = with_changes(&TrainingSettings::default(), &student.training)
             .map_err(|problem| anyhow!("--set training: {problem}"))?;
         let teacher = TeacherRecipe {

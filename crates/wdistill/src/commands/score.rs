@@ -90,7 +90,7 @@ pub struct Score {
     /// Short signatures in text
     #[arg(long)]
     short: bool,
-    /// Print nothing but the score
+    /// Print nothing but the score, if there is one system
     #[arg(short = 'b', long)]
     score_only: bool,
 }
@@ -143,7 +143,9 @@ struct Scored {
 }
 
 fn lines(text: &str) -> Vec<String> {
-    text.lines().map(|line| line.trim_end().to_string()).collect()
+    // What Python's rstrip takes away.
+    let is_space = |c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c);
+    text.lines().map(|line| line.trim_end_matches(is_space).to_string()).collect()
 }
 
 fn decoded(bytes: Vec<u8>, name: &str) -> anyhow::Result<Vec<String>> {
@@ -287,8 +289,15 @@ impl Score {
     fn one_system(&self, scored: &[Vec<Scored>]) -> String {
         let scored = || scored.iter().map(|row| &row[0]);
         if self.score_only {
-            let values = scored().map(|entry| format!("{:.*}", self.width, entry.score.value()));
-            let values: Vec<String> = values.collect();
+            let width = self.width;
+            let value = |entry: &Scored| match entry.confidence {
+                Some(Confidence { mean, half_width }) => format!(
+                    "{:.width$} (μ = {mean:.width$} ± {half_width:.width$})",
+                    entry.score.value()
+                ),
+                None => format!("{:.width$}", entry.score.value()),
+            };
+            let values: Vec<String> = scored().map(value).collect();
             // sacreBLEU prints one score alone in either format.
             return match self.format {
                 Format::Json if values.len() > 1 => format!("[\n{}\n]", values.join(",\n")),

@@ -7,7 +7,7 @@ use toml::Table;
 use wdistill_train::{ModelRecipe, Pipeline, TeacherRecipe};
 
 use crate::commands::print;
-use crate::settings::{Common, Corpus, Subwords, as_given, changes, presets, take};
+use crate::settings::{Common, Corpus, Subwords, as_given, changes, presets, refuse, take};
 
 /// Arguments of `wdistill train`.
 #[derive(Args)]
@@ -19,8 +19,8 @@ pub struct Train {
     /// Preset architecture
     #[arg(long, value_name = "NAME", default_value = "transformer-base", value_parser = presets())]
     preset: String,
-    /// Change of a setting: architecture.KEY, training.KEY, or any of a recipe, such as
-    /// training.updates=5000, architecture.encoder.layers=12, data.max_sentence_tokens=100
+    /// Change of a setting: architecture.KEY, training.KEY, data.KEY, decoding.KEY (of validations), such
+    /// as training.updates=5000, architecture.encoder.layers=12, data.max_sentence_tokens=100
     #[arg(long = "set", value_name = "KEY=VALUE")]
     changes: Vec<String>,
     /// Folder of the model, logs and checkpoints; the same command goes on where it was killed
@@ -33,6 +33,8 @@ pub struct Train {
 impl Train {
     pub fn run(self) -> anyhow::Result<()> {
         let mut changes = changes(&self.changes)?;
+        let nothing = "`train` makes a teacher and nothing else";
+        refuse(&changes, &["teacher", "student", "pseudo_data", "benchmark", "systems"], nothing)?;
         let teacher = TeacherRecipe {
             model: None,
             preset: Some(self.preset.clone()),

@@ -72,8 +72,7 @@ impl Translate {
         loop {
             let (lines, failed) = self.next_lines(&input);
             let end = lines.is_empty() && failed.is_none();
-            self.translate(&translator, &vocabularies, &lines, done)?;
-            done += lines.len();
+            done = self.translate_all(&translator, &vocabularies, &lines, done)?;
             if let Some(error) = failed {
                 return Err(error).with_context(|| format!("standard input, line {}", done + 1));
             }
@@ -101,17 +100,39 @@ impl Translate {
         }
     }
 
-    fn translate(
+    /// Translates lines after `done` others and returns how many that makes. Lines before one that is
+    /// refused are translated all the same.
+    fn translate_all(
         &self,
         translator: &Translator,
         vocabularies: &VocabularyPair,
         lines: &[String],
         done: usize,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<usize> {
         let end = vocabularies.source.end_id();
         let source = |line: &String| [vocabularies.source.encode(line), vec![end]].concat();
         let sources: Vec<Vec<u32>> = lines.iter().map(source).collect();
-        let translations = translator.translate_ids(&sources).map_err(|error| {
+        let is_long = |source: &Vec<u32>| source.len() - 1 > self.max_source;
+        let good = match self.long {
+            Long::Refuse => sources.iter().position(is_long).unwrap_or(sources.len()),
+            Long::Truncate => sources.len(),
+        };
+        let (good, rest) = sources.split_at(good);
+        self.translate(translator, vocabularies, good, done)?;
+        if !rest.is_empty() {
+            self.translate(translator, vocabularies, rest, done + good.len())?;
+        }
+        Ok(done + lines.len())
+    }
+
+    fn translate(
+        &self,
+        translator: &Translator,
+        vocabularies: &VocabularyPair,
+        sources: &[Vec<u32>],
+        done: usize,
+    ) -> anyhow::Result<()> {
+        let translations = translator.translate_ids(sources).map_err(|error| {
             let error = error.after_lines(done);
             match error.is_about_length() {
                 true => anyhow!(
