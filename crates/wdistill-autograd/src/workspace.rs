@@ -4,7 +4,7 @@ use std::cell::{RefCell, RefMut};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use wdistill_kernels::Real;
+use wdistill_kernels::{Buffers, Real};
 use wdistill_model::{Dense, PositionTable, Transformer};
 
 use crate::gradients::Gradients;
@@ -13,11 +13,9 @@ use crate::gradients::Gradients;
 type PositionRows<R> = HashMap<(PositionTable, usize), Arc<Vec<R>>>;
 
 /// Buffers handed from step to step, and tables of positions.
-///
-/// Fresh memory costs a page fault for every 4 KiB; a training step touches hundreds of megabytes.
 #[derive(Debug)]
 pub struct Workspace<R> {
-    free: RefCell<Vec<Vec<R>>>,
+    buffers: Buffers<R>,
     positions: RefCell<PositionRows<R>>,
     logits: RefCell<Vec<R>>,
 }
@@ -25,7 +23,7 @@ pub struct Workspace<R> {
 impl<R: Real> Default for Workspace<R> {
     fn default() -> Self {
         Workspace {
-            free: RefCell::default(),
+            buffers: Buffers::default(),
             positions: RefCell::default(),
             logits: RefCell::default(),
         }
@@ -38,18 +36,9 @@ impl<R: Real> Workspace<R> {
         Workspace::default()
     }
 
-    /// A buffer of `length` numbers of any value: the smallest free one that fits. If none does, a new
-    /// one takes the place of the largest, so that there are never more than were in use at once.
+    /// A buffer of `length` numbers of any value.
     pub fn take(&self, length: usize) -> Vec<R> {
-        let mut free = self.free.borrow_mut();
-        let fitting = free.partition_point(|buffer| buffer.capacity() < length);
-        let mut buffer = if fitting < free.len() { free.remove(fitting) } else { Vec::new() };
-        if buffer.capacity() < length {
-            free.pop();
-            buffer.reserve_exact(length);
-        }
-        buffer.resize(length, R::ZERO);
-        buffer
+        self.buffers.take(length)
     }
 
     /// Zeros for every weight of a model.
@@ -76,12 +65,7 @@ impl<R: Real> Workspace<R> {
 
     /// Takes a buffer back.
     pub fn give(&self, buffer: Vec<R>) {
-        if buffer.capacity() == 0 {
-            return;
-        }
-        let mut free = self.free.borrow_mut();
-        let place = free.partition_point(|other| other.capacity() < buffer.capacity());
-        free.insert(place, buffer);
+        self.buffers.give(buffer);
     }
 
     /// Room for a block of logits.
@@ -104,27 +88,5 @@ impl<R: Real> Workspace<R> {
             *rows = Arc::new((0..count).flat_map(row).collect());
         }
         Arc::clone(rows)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn buffers_are_reused_and_the_smallest_that_fits_is_taken() {
-        let workspace = Workspace::<f32>::new();
-        for length in [100, 10, 50] {
-            workspace.give(Vec::with_capacity(length));
-        }
-        assert_eq!(workspace.take(40).capacity(), 50);
-        assert_eq!(workspace.take(40).capacity(), 100);
-        assert_eq!(workspace.take(10).capacity(), 10);
-        // Nothing fits: a larger buffer takes the place of the largest.
-        for length in [20, 30] {
-            workspace.give(Vec::with_capacity(length));
-        }
-        assert_eq!(workspace.take(40).capacity(), 40);
-        assert_eq!(workspace.free.borrow().len(), 1);
     }
 }

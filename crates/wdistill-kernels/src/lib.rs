@@ -15,6 +15,7 @@
 
 mod adam;
 mod attention;
+mod buffers;
 mod cross_entropy;
 mod decode;
 mod dispatch;
@@ -36,6 +37,7 @@ pub use attention::{
     AttentionGradients, AttentionInputs, AttentionShape, Mask, attention_backward,
     attention_forward,
 };
+pub use buffers::Buffers;
 pub use cross_entropy::{
     CrossEntropyGradients, CrossEntropySums, LossTargets, Projection, TeacherDistribution,
     smoothed_cross_entropy, smoothed_cross_entropy_with_gradients,
@@ -62,5 +64,5 @@ pub use packed::{
 };
 pub use product::{Accumulate, Layout, MatrixRef, product};
 pub use real::Real;
-pub use recall::{Recall, recall};
+pub use recall::{Recall, RecallScratch, recall};
 pub use workers::{Workers, deal, in_order};

@@ -2,15 +2,17 @@
 
 use std::cell::{Ref, RefCell};
 use std::marker::PhantomData;
+use std::rc::Rc;
 
 use wdistill_kernels as kernels;
-use wdistill_kernels::{Dropout, Epilogue, PackedWeight, TopWords, layer_norm_forward};
-use wdistill_model::tree::{LayerNorm, Linear};
-use wdistill_model::{
-    Activation, EmbeddingRule, Engine, Mask, Matrix, PositionTable, Spans, Tokens,
+use wdistill_kernels::{
+    Buffers, Dropout, Epilogue, PackedWeight, RecallScratch, TopWords, layer_norm_forward,
 };
+use wdistill_model::tree::{LayerNorm, Linear};
+use wdistill_model::{Activation, EmbeddingRule, Engine, Mask, PositionTable, Spans, Tokens};
 use wdistill_search::{Candidate, Scores};
 
+use crate::activations::Activations;
 use crate::decoder::DecodingEngine;
 use crate::memory::KeyValues;
 use crate::packed::Packed;
@@ -21,14 +23,21 @@ use crate::packed::Packed;
 #[derive(Debug)]
 pub struct Cpu<W> {
     positions: RefCell<Vec<PositionRows>>,
-    /// Of attention.
-    scratch: RefCell<Vec<f32>>,
+    scratch: RefCell<RecallScratch<f32>>,
+    logits: RefCell<Vec<f32>>,
+    buffers: Rc<Buffers<f32>>,
     weights: PhantomData<W>,
 }
 
 impl<W> Default for Cpu<W> {
     fn default() -> Self {
-        Cpu { positions: RefCell::default(), scratch: RefCell::default(), weights: PhantomData }
+        Cpu {
+            positions: RefCell::default(),
+            scratch: RefCell::default(),
+            logits: RefCell::default(),
+            buffers: Rc::default(),
+            weights: PhantomData,
+        }
     }
 }
 
@@ -74,108 +83,123 @@ impl<W> Cpu<W> {
 /// Logits that are computed at a time: they stay in the cache until they have been looked at.
 const BLOCK: usize = 512;
 
-/// `f(x Wᵀ + b)`, `[rows, columns of W] -> [rows, rows of W]`, of activations made ready.
-fn product<W: PackedWeight>(
-    x: &W::Input<'_>,
-    rows: usize,
-    weight: &W,
-    bias: Option<&Vec<f32>>,
-    activation: kernels::Activation,
-) -> Matrix<f32> {
-    let mut y = vec![0.0; rows * weight.outputs()];
-    let epilogue = Epilogue { bias: bias.map(Vec::as_slice), activation };
-    weight.product(&mut y, x, 0..weight.outputs(), &epilogue);
-    Matrix::new(rows, weight.outputs(), y)
-}
-
 fn norm_of<W>(norm: &LayerNorm<Packed<W>>, epsilon: f64) -> kernels::LayerNorm<'_, f32> {
     kernels::LayerNorm { gain: &norm.gain, bias: &norm.shift, epsilon }
 }
 
+impl<W: PackedWeight> Cpu<W> {
+    /// Room for results.
+    fn take(&self, rows: usize, columns: usize) -> Activations {
+        Activations::take(&self.buffers, rows, columns)
+    }
+
+    /// `f(x Wᵀ + b)`, `[rows, columns of W] -> [rows, rows of W]`, of activations made ready.
+    fn product(
+        &self,
+        (x, rows): (&W::Input<'_>, usize),
+        weight: &W,
+        bias: Option<&Vec<f32>>,
+        activation: kernels::Activation,
+    ) -> Activations {
+        let mut y = self.take(rows, weight.outputs());
+        let epilogue = Epilogue { bias: bias.map(Vec::as_slice), activation };
+        weight.product(y.data_mut(), x, 0..weight.outputs(), &epilogue);
+        y
+    }
+}
+
 impl<W: PackedWeight> Engine for Cpu<W> {
     type Leaf = Packed<W>;
-    type Activations = Matrix<f32>;
+    type Activations = Activations;
     type KeyValues = KeyValues;
 
-    fn embed(&self, tokens: &Tokens, table: &W, rule: &EmbeddingRule) -> Matrix<f32> {
+    fn embed(&self, tokens: &Tokens, table: &W, rule: &EmbeddingRule) -> Activations {
         let width = table.inputs();
         let count = tokens.positions(rule.first).max().map_or(0, |last| last + 1);
         let positions = self.positions(rule.positions, width, count);
         let scale = rule.scale as f32;
-        let mut y = vec![0.0; tokens.ids().len() * width];
+        let mut y = self.take(tokens.ids().len(), width);
         let words = tokens.ids().iter().zip(tokens.positions(rule.first));
-        for (y, (id, position)) in y.chunks_exact_mut(width).zip(words) {
+        for (y, (id, position)) in y.data_mut().chunks_exact_mut(width).zip(words) {
             table.row(y, *id as usize);
             let position = &positions[position * width..][..width];
             for (y, position) in y.iter_mut().zip(position) {
                 *y = *y * scale + position;
             }
         }
-        Matrix::new(tokens.ids().len(), width, y)
+        y
     }
 
-    fn linear(&self, x: &Matrix<f32>, linear: &Linear<Packed<W>>) -> Matrix<f32> {
+    fn linear(&self, x: &Activations, linear: &Linear<Packed<W>>) -> Activations {
         let [y] = self.project(x, [linear]);
         y
     }
 
     fn activated_linear(
         &self,
-        x: &Matrix<f32>,
+        x: &Activations,
         linear: &Linear<Packed<W>>,
         activation: Activation,
-    ) -> Matrix<f32> {
+    ) -> Activations {
         let activation = match activation {
             Activation::Relu => kernels::Activation::Relu,
             Activation::Swish => kernels::Activation::Swish,
             Activation::Gelu => kernels::Activation::Gelu,
         };
         let input = W::input(x.data(), x.columns());
-        product(&input, x.rows(), &linear.weight, Some(&linear.bias), activation)
+        self.product((&input, x.rows()), &linear.weight, Some(&linear.bias), activation)
     }
 
     /// The activations are made ready once for all products.
     fn project<const N: usize>(
         &self,
-        x: &Matrix<f32>,
+        x: &Activations,
         linears: [&Linear<Packed<W>>; N],
-    ) -> [Matrix<f32>; N] {
+    ) -> [Activations; N] {
         let input = W::input(x.data(), x.columns());
         let identity = kernels::Activation::Identity;
-        linears
-            .map(|linear| product(&input, x.rows(), &linear.weight, Some(&linear.bias), identity))
+        linears.map(|linear| {
+            self.product((&input, x.rows()), &linear.weight, Some(&linear.bias), identity)
+        })
     }
 
-    fn residual(&self, x: &Matrix<f32>, branch: &Matrix<f32>) -> Matrix<f32> {
-        let mut y = vec![0.0; x.data().len()];
-        kernels::residual(&mut y, x.data(), branch.data(), x.columns(), Dropout::NONE);
-        Matrix::new(x.rows(), x.columns(), y)
+    fn residual(&self, x: &Activations, branch: &Activations) -> Activations {
+        let mut y = self.take(x.rows(), x.columns());
+        kernels::residual(y.data_mut(), x.data(), branch.data(), x.columns(), Dropout::NONE);
+        y
     }
 
-    fn norm(&self, x: &Matrix<f32>, norm: &LayerNorm<Packed<W>>, epsilon: f64) -> Matrix<f32> {
-        let mut y = vec![0.0; x.data().len()];
-        layer_norm_forward(&mut y, None, x.data(), &norm_of(norm, epsilon));
-        Matrix::new(x.rows(), x.columns(), y)
+    fn norm(&self, x: &Activations, norm: &LayerNorm<Packed<W>>, epsilon: f64) -> Activations {
+        let mut y = self.take(x.rows(), x.columns());
+        layer_norm_forward(y.data_mut(), None, x.data(), &norm_of(norm, epsilon));
+        y
     }
 
     fn residual_norm(
         &self,
-        x: &Matrix<f32>,
-        branch: &Matrix<f32>,
+        x: &Activations,
+        branch: &Activations,
         norm: &LayerNorm<Packed<W>>,
         epsilon: f64,
-    ) -> Matrix<f32> {
-        let mut y = vec![0.0; x.data().len()];
+    ) -> Activations {
+        let mut y = self.take(x.rows(), x.columns());
         let norm = norm_of(norm, epsilon);
-        kernels::residual_norm_forward(&mut y, None, x.data(), branch.data(), Dropout::NONE, &norm);
-        Matrix::new(x.rows(), x.columns(), y)
+        kernels::residual_norm_forward(
+            y.data_mut(),
+            None,
+            x.data(),
+            branch.data(),
+            Dropout::NONE,
+            &norm,
+        );
+        y
     }
 
     fn remember(
         &self,
         past: Option<KeyValues>,
-        keys: Matrix<f32>,
-        values: Matrix<f32>,
+        keys: Activations,
+        values: Activations,
         spans: &Spans,
     ) -> KeyValues {
         match past {
@@ -189,18 +213,20 @@ impl<W: PackedWeight> Engine for Cpu<W> {
 
     fn attend(
         &self,
-        queries: &Matrix<f32>,
+        queries: &Activations,
         spans: &Spans,
         memory: &KeyValues,
         heads: usize,
         mask: Mask,
-    ) -> Matrix<f32> {
-        memory.attend(queries, spans, heads, mask, &mut self.scratch.borrow_mut())
+    ) -> Activations {
+        let mut y = self.take(queries.rows(), queries.columns());
+        memory.attend(&mut y, queries, (spans, heads, mask), &mut self.scratch.borrow_mut());
+        y
     }
 
-    fn logits(&self, x: &Matrix<f32>, table: &W, bias: Option<&Vec<f32>>) -> Matrix<f32> {
+    fn logits(&self, x: &Activations, table: &W, bias: Option<&Vec<f32>>) -> Activations {
         let input = W::input(x.data(), x.columns());
-        product(&input, x.rows(), table, bias, kernels::Activation::Identity)
+        self.product((&input, x.rows()), table, bias, kernels::Activation::Identity)
     }
 }
 
@@ -211,7 +237,7 @@ impl<W: PackedWeight> DecodingEngine for Cpu<W> {
 
     fn next_words(
         &self,
-        states: &Matrix<f32>,
+        states: &Activations,
         table: &W,
         bias: Option<&Vec<f32>>,
         candidates: usize,
@@ -223,7 +249,8 @@ impl<W: PackedWeight> DecodingEngine for Cpu<W> {
         let epilogue = Epilogue { bias: bias.map(Vec::as_slice), activation };
         let mut top = TopWords::new(rows, candidates);
         let mut ends = vec![0.0; rows];
-        let mut logits = vec![0.0; rows * BLOCK.min(words)];
+        let mut logits = self.logits.borrow_mut();
+        logits.resize(rows * BLOCK.min(words), 0.0);
         for first in (0..words).step_by(BLOCK) {
             let block = first..(first + BLOCK).min(words);
             let logits = &mut logits[..rows * block.len()];

@@ -26,12 +26,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod activations;
 mod cpu;
 mod decoder;
 mod memory;
 mod packed;
 mod translator;
 
+pub use activations::Activations;
 pub use cpu::Cpu;
 pub use decoder::{BatchDecoder, DecodingEngine};
 pub use memory::KeyValues;

@@ -3,9 +3,11 @@
 use std::ops::Range;
 
 use wdistill_kernels::{
-    AttentionInputs, AttentionShape, Dropout, Recall, attention_forward, recall,
+    AttentionInputs, AttentionShape, Dropout, Recall, RecallScratch, attention_forward, recall,
 };
-use wdistill_model::{Mask, Matrix, Spans};
+use wdistill_model::{Mask, Spans};
+
+use crate::activations::Activations;
 
 /// Keys and values of one attention for all sentences or hypotheses of a batch.
 ///
@@ -34,7 +36,7 @@ enum Owners {
 
 impl KeyValues {
     /// What is remembered after the first tokens: `keys` and `values` are `[tokens, width]`.
-    pub(crate) fn new(keys: Matrix<f32>, values: Matrix<f32>, spans: &Spans) -> KeyValues {
+    pub(crate) fn new(keys: Activations, values: Activations, spans: &Spans) -> KeyValues {
         assert_eq!(keys.rows(), spans.rows(), "rows of keys");
         assert_eq!(keys.data().len(), values.data().len(), "keys and values");
         KeyValues {
@@ -46,7 +48,7 @@ impl KeyValues {
     }
 
     /// Appends what was computed for more tokens of each hypothesis.
-    pub(crate) fn append(&mut self, keys: &Matrix<f32>, values: &Matrix<f32>, spans: &Spans) {
+    pub(crate) fn append(&mut self, keys: &Activations, values: &Activations, spans: &Spans) {
         let first = self.keys.len() / self.width;
         self.keys.extend_from_slice(keys.data());
         self.values.extend_from_slice(values.data());
@@ -91,24 +93,21 @@ impl KeyValues {
         }
     }
 
-    /// `softmax(q kᵀ / sqrt(width / heads)) v`, `[queries, width]`. `scratch` keeps its memory between
-    /// calls.
+    /// `softmax(q kᵀ / sqrt(width / heads)) v`, into `output [queries, width]`.
     pub(crate) fn attend(
         &self,
-        queries: &Matrix<f32>,
-        spans: &Spans,
-        heads: usize,
-        mask: Mask,
-        scratch: &mut Vec<f32>,
-    ) -> Matrix<f32> {
+        output: &mut Activations,
+        queries: &Activations,
+        (spans, heads, mask): (&Spans, usize, Mask),
+        scratch: &mut RecallScratch<f32>,
+    ) {
         assert_eq!(queries.columns(), self.width, "width of queries and keys");
         assert_eq!(queries.rows(), spans.rows(), "queries of all sentences");
-        let mut output = vec![0.0; queries.data().len()];
         let mut all_rows = Vec::new();
         for sentence in 0..spans.sentences() {
             let queried = spans.range(sentence);
             let place = queried.start * self.width..queried.end * self.width;
-            let (output, queries) = (&mut output[place.clone()], &queries.data()[place]);
+            let (output, queries) = (&mut output.data_mut()[place.clone()], &queries.data()[place]);
             let rows = match &self.owners {
                 Owners::Packed(keys) if queried.len() > FEW_QUERIES => {
                     self.attend_whole(output, queries, keys.range(sentence), heads, mask);
@@ -133,7 +132,6 @@ impl KeyValues {
                 recall(output, query, &memory, scratch);
             }
         }
-        Matrix::new(queries.rows(), self.width, output)
     }
 
     /// Many queries of one sentence, whose keys and values lie side by side.

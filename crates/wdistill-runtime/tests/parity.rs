@@ -6,7 +6,7 @@ use common::{END, START, models, sentences};
 use wdistill_kernels::Float32Matrix;
 use wdistill_model::reference::{Reference, log_softmax};
 use wdistill_model::{DecoderState, Dense, Engine, Matrix, Model, Spans, Tokens};
-use wdistill_runtime::{BatchDecoder, Cpu, DecodingEngine, pack_float32};
+use wdistill_runtime::{Activations, BatchDecoder, Cpu, DecodingEngine, pack_float32};
 
 type Engine32 = Cpu<Float32Matrix>;
 use wdistill_search::{
@@ -189,7 +189,7 @@ fn next_words_of_equal_probability_come_by_token() {
     let states = Matrix::new(1, 2, vec![1.0, 0.0]);
     let table = Matrix::new(4, 2, vec![0.5, 9.0, 2.0, 9.0, 2.0, -9.0, 0.5, 0.0]);
     let packed = Float32Matrix::pack(table.data(), 4, 2);
-    let scores = Engine32::default().next_words(&states, &packed, None, 3, 3);
+    let scores = Engine32::default().next_words(&states.into(), &packed, None, 3, 3);
     let tokens: Vec<u32> = scores.best.iter().map(|candidate| candidate.token).collect();
     assert_eq!(tokens, [1, 2, 0]);
     // ln(e^0.5 / (2 e^0.5 + 2 e^2)) = 0.5 - 2 - ln(2 + 2 e^-1.5)
@@ -201,9 +201,9 @@ fn next_words_of_equal_probability_come_by_token() {
 #[test]
 fn a_sentence_without_queries_attends_to_nothing() {
     let engine = Engine32::default();
-    let row = |value: f32| Matrix::new(2, 4, vec![value; 8]);
+    let row = |value: f32| Activations::from(Matrix::new(2, 4, vec![value; 8]));
     let memory = engine.remember(None, row(0.5), row(2.0), &Spans::from_lengths([1, 1]));
     let spans = Spans::from_lengths([0, 2]);
     let mask = wdistill_model::Mask::Full;
-    assert_eq!(engine.attend(&row(1.0), &spans, &memory, 2, mask), row(2.0));
+    assert_eq!(engine.attend(&row(1.0), &spans, &memory, 2, mask).data(), [2.0; 8]);
 }

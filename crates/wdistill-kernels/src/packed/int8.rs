@@ -7,7 +7,9 @@
 use std::ops::Range;
 
 use super::{Block, COLUMNS, Epilogue, PackedWeight, ROWS, TILE, blocks, check, sized};
+use crate::Separate;
 use crate::dispatch::multiversion;
+use crate::linear::activate;
 
 /// Inputs whose weights lie side by side.
 const GROUP: usize = 4;
@@ -35,8 +37,38 @@ pub struct Int8Matrix {
     inputs: usize,
 }
 
-/// The results of a block.
+/// The sums of a block.
 type Sums = [[i32; COLUMNS]; ROWS];
+
+/// What turns the sums of a block into results, and where these go.
+struct Results<'a> {
+    /// `[rows of the block, width]` from the block's first column on; the last row may end after the
+    /// block's columns.
+    y: &'a mut [f32],
+    width: usize,
+    /// Columns of the block that there are.
+    columns: usize,
+    /// Of the activations, one for each row of the block.
+    row_scales: &'a [f32],
+    /// Of the weights, one for each column.
+    scales: &'a [f32],
+    /// To be taken from the sums, one for each column; empty if activations have no offset.
+    offsets: &'a [i32],
+    /// First of the block's columns among all outputs.
+    first: usize,
+    epilogue: &'a Epilogue<'a>,
+}
+
+impl Results<'_> {
+    /// Finishes sums that were stored.
+    fn finish(&mut self, sums: &Sums) {
+        let Results { y, width, columns, row_scales, scales, offsets, first, epilogue } = self;
+        let rows = y.chunks_mut(*width).zip(sums).zip(row_scales.iter());
+        for ((y, sums), scale) in rows {
+            finish_row(&mut y[..*columns], sums, offsets, *scale, scales, *first, epilogue);
+        }
+    }
+}
 
 /// Which instructions multiply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,23 +140,36 @@ impl QuantisedRows {
     }
 }
 
+/// Independent maxima of a row, which the compiler makes a vector of.
+const LANES: usize = 32;
+
 /// Adding it leaves the nearest whole number, halves to even, in the low bits of a float32.
 const ROUNDING: f32 = 12_582_912.0;
 
 multiversion! {
     /// `q = round(127 x / max |x|)` plus an offset; returns `max |x| / 127`, or NaN if there is one in `x`.
     fn quantise_row(q: &mut [u8], x: &[f32], offset: u8) -> f32 {
-        let (mut largest, mut sum) = (0.0f32, 0.0f32);
-        for x in x {
-            largest = if x.abs() > largest { x.abs() } else { largest };
-            // NaN and infinity stay, everything else is gone.
-            sum += *x * 0.0;
+        let (mut largest, mut poison) = ([0.0f32; LANES], [0.0f32; LANES]);
+        let (blocks, rest) = x.as_chunks::<LANES>();
+        for block in blocks {
+            for lane in 0..LANES {
+                let size = block[lane].abs();
+                largest[lane] = if size > largest[lane] { size } else { largest[lane] };
+                // NaN and infinity stay, everything else is gone.
+                poison[lane] += block[lane] * 0.0;
+            }
         }
+        for (lane, x) in rest.iter().enumerate() {
+            largest[lane] = if x.abs() > largest[lane] { x.abs() } else { largest[lane] };
+            poison[lane] += x * 0.0;
+        }
+        let poison: f32 = poison.iter().sum();
+        let largest = largest.into_iter().fold(0.0, |a: f32, b| if b > a { b } else { a });
         let factor = if largest > 0.0 { LARGEST / largest } else { 0.0 };
         for (q, x) in q.iter_mut().zip(x) {
             *q = ((x * factor + ROUNDING).to_bits() as u8).wrapping_add(offset);
         }
-        largest / LARGEST + sum
+        largest / LARGEST + poison
     }
 }
 
@@ -162,8 +207,8 @@ impl Int8Matrix {
         self.inputs.div_ceil(GROUP)
     }
 
-    /// `sums = qx qwᵀ` for a block, plus the weights' sums where the activations have an offset.
-    fn multiply(&self, sums: &mut Sums, x: &QuantisedRows, block: Block) {
+    /// `y = activation(x Wᵀ + b)` for a block.
+    fn multiply(&self, results: &mut Results<'_>, x: &QuantisedRows, block: Block) {
         let groups = self.groups();
         let data = &x.data[block.first_row * groups..][..block.rows * groups];
         let lines = &self.lines[block.first_tile * groups..][..block.tiles * groups];
@@ -172,16 +217,20 @@ impl Int8Matrix {
             #[allow(unsafe_code)]
             // SAFETY: there is such a path only where the processor has the instructions; the slices
             // hold all rows and tiles.
-            Path::Vnni => unsafe { sized!(block, multiply_vnni, (sums, data, lines, groups)) },
+            Path::Vnni => unsafe { sized!(block, multiply_vnni, (results, data, lines, groups)) },
             #[cfg(target_arch = "x86_64")]
             #[allow(unsafe_code)]
             // SAFETY: as above.
-            Path::Avx2 => unsafe { sized!(block, multiply_avx2, (sums, data, lines, groups)) },
+            Path::Avx2 => {
+                results.finish(&unsafe { sized!(block, multiply_avx2, (data, lines, groups)) });
+            }
             #[cfg(target_arch = "aarch64")]
             #[allow(unsafe_code)]
             // SAFETY: as above; NEON is part of the architecture.
-            Path::Neon => unsafe { sized!(block, multiply_neon, (sums, data, lines, groups)) },
-            Path::Plain => multiply_plainly(sums, data, lines, groups),
+            Path::Neon => {
+                results.finish(&unsafe { sized!(block, multiply_neon, (data, lines, groups)) });
+            }
+            Path::Plain => results.finish(&multiply_plainly(data, lines, groups)),
         }
     }
 }
@@ -213,16 +262,19 @@ impl PackedWeight for Int8Matrix {
         let width = outputs.len();
         let has_offset = x.path.offset() != 0;
         for block in blocks(x.scales.len(), tiles) {
-            let mut sums = [[0; COLUMNS]; ROWS];
-            self.multiply(&mut sums, x, block);
             let first = block.first_tile * TILE;
             let columns = first..(first + block.tiles * TILE).min(outputs.end);
-            let offsets = if has_offset { &self.offsets[columns.clone()] } else { &[] };
-            let scales = &self.scales[columns.clone()];
-            for (row, sums) in (block.first_row..).zip(&sums[..block.rows]) {
-                let y = &mut y[row * width + first - outputs.start..][..columns.len()];
-                finish_row(y, sums, offsets, x.scales[row], scales, first, epilogue);
-            }
+            let mut results = Results {
+                y: &mut y[block.first_row * width + first - outputs.start..],
+                width,
+                columns: columns.len(),
+                row_scales: &x.scales[block.first_row..][..block.rows],
+                scales: &self.scales[columns.clone()],
+                offsets: if has_offset { &self.offsets[columns] } else { &[] },
+                first,
+                epilogue,
+            };
+            self.multiply(&mut results, x, block);
         }
     }
 
@@ -238,6 +290,10 @@ impl PackedWeight for Int8Matrix {
 }
 
 multiversion! {
+    fn activate_row(y: &mut [f32], activation: crate::Activation) {
+        activate::<Separate, f32>(y, activation);
+    }
+
     /// `y = (sum - offset) * (scale * own scale)`, bias, activation; no offsets are none.
     fn finish_row(
         y: &mut [f32],
@@ -280,7 +336,7 @@ fn dequantise(
 #[allow(unsafe_code)]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn multiply_vnni<const M: usize, const N: usize>(
-    sums: &mut Sums,
+    results: &mut Results<'_>,
     x: &[[u8; GROUP]],
     lines: &[Line],
     groups: usize,
@@ -302,10 +358,34 @@ unsafe fn multiply_vnni<const M: usize, const N: usize>(
             }
         }
     }
-    for (sums, registers) in sums.iter_mut().zip(registers) {
-        for (sums, register) in sums.as_chunks_mut::<TILE>().0.iter_mut().zip(registers) {
-            // SAFETY: a chunk holds what a register does.
-            unsafe { _mm512_storeu_si512(sums.as_mut_ptr().cast(), register) };
+    let Results { y, width, columns, row_scales, scales, offsets, first, epilogue } = results;
+    let bias = epilogue.bias.map(|bias| &bias[*first..]);
+    assert!(y.len() >= (M - 1) * *width + *columns && row_scales.len() == M, "rows of a block");
+    assert!(scales.len() >= *columns && offsets.len() >= *columns, "scales of a block");
+    assert!(bias.is_none_or(|bias| bias.len() >= *columns), "bias of a block");
+    for tile in 0..N {
+        let start = tile * TILE;
+        let present = TILE.min(*columns - start);
+        let mask = ((1u32 << present) - 1) as __mmask16;
+        // SAFETY: the asserts above, and the mask, keep all reads and writes inside the slices.
+        unsafe {
+            let own = _mm512_maskz_loadu_ps(mask, scales.as_ptr().add(start));
+            let offset = _mm512_maskz_loadu_epi32(mask, offsets.as_ptr().add(start));
+            let bias = bias.map(|bias| _mm512_maskz_loadu_ps(mask, bias.as_ptr().add(start)));
+            for (row, registers) in registers.iter().enumerate() {
+                let sum = _mm512_cvtepi32_ps(_mm512_sub_epi32(registers[tile], offset));
+                let scale = _mm512_mul_ps(_mm512_set1_ps(row_scales[row]), own);
+                let mut value = _mm512_mul_ps(sum, scale);
+                if let Some(bias) = bias {
+                    value = _mm512_add_ps(value, bias);
+                }
+                _mm512_mask_storeu_ps(y.as_mut_ptr().add(row * *width + start), mask, value);
+            }
+        }
+    }
+    if epilogue.activation != crate::Activation::Identity {
+        for y in y.chunks_mut(*width).take(M) {
+            activate_row(&mut y[..*columns], epilogue.activation);
         }
     }
 }
@@ -321,13 +401,13 @@ unsafe fn multiply_vnni<const M: usize, const N: usize>(
 #[allow(unsafe_code)]
 #[target_feature(enable = "avx2")]
 unsafe fn multiply_avx2<const M: usize, const N: usize>(
-    sums: &mut Sums,
     x: &[[u8; GROUP]],
     lines: &[Line],
     groups: usize,
-) {
+) -> Sums {
     use std::arch::x86_64::*;
     const HALF: usize = TILE / 2;
+    let mut sums = [[0; COLUMNS]; ROWS];
     let (x, lines) = (x.as_ptr(), lines.as_ptr().cast::<__m256i>());
     let ones = _mm256_set1_epi16(1);
     for tile in 0..N {
@@ -357,6 +437,7 @@ unsafe fn multiply_avx2<const M: usize, const N: usize>(
             }
         }
     }
+    sums
 }
 
 /// `M` rows and `N` tiles, the sums of one tile in registers.
@@ -367,13 +448,13 @@ unsafe fn multiply_avx2<const M: usize, const N: usize>(
 #[allow(unsafe_code)]
 #[target_feature(enable = "neon")]
 unsafe fn multiply_neon<const M: usize, const N: usize>(
-    sums: &mut Sums,
     x: &[[u8; GROUP]],
     lines: &[Line],
     groups: usize,
-) {
+) -> Sums {
     use std::arch::aarch64::*;
     const QUARTER: usize = TILE / 4;
+    let mut sums = [[0; COLUMNS]; ROWS];
     let (x, lines) = (x.as_ptr(), lines.as_ptr().cast::<i8>());
     for tile in 0..N {
         let mut registers = [[vdupq_n_s32(0); 4]; M];
@@ -401,10 +482,12 @@ unsafe fn multiply_neon<const M: usize, const N: usize>(
             }
         }
     }
+    sums
 }
 
 /// The same without special instructions, for any numbers of rows and tiles.
-fn multiply_plainly(sums: &mut Sums, x: &[[u8; GROUP]], lines: &[Line], groups: usize) {
+fn multiply_plainly(x: &[[u8; GROUP]], lines: &[Line], groups: usize) -> Sums {
+    let mut sums = [[0; COLUMNS]; ROWS];
     for (sums, x) in sums.iter_mut().zip(x.chunks_exact(groups.max(1))) {
         let tiles = sums.as_chunks_mut::<TILE>().0.iter_mut();
         for (sums, lines) in tiles.zip(lines.chunks_exact(groups.max(1))) {
@@ -416,6 +499,7 @@ fn multiply_plainly(sums: &mut Sums, x: &[[u8; GROUP]], lines: &[Line], groups: 
             }
         }
     }
+    sums
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use crate::support::{AWKWARD, assert_close, random, random_ids, to};
 use wdistill_kernels::{
-    AttentionInputs, AttentionShape, Dropout, Mask, Real, Recall, TopWords, attention_forward,
-    recall,
+    AttentionInputs, AttentionShape, Dropout, Mask, Real, Recall, RecallScratch, TopWords,
+    attention_forward, recall,
 };
 
 /// Columns and log-probabilities of the best `k` of each row, given in blocks of `block` columns.
@@ -76,7 +76,7 @@ fn check_recall<R: Real>(size: usize, tolerance: f64) {
     let width = heads * size;
     let matrix = |seed, rows: usize| to::<R>(&random(seed, rows * width));
     let (query, keys, values) = (matrix(1, 1), matrix(2, all), matrix(3, all));
-    let mut scratch = Vec::new();
+    let mut scratch = RecallScratch::default();
     for rows in [vec![], vec![4], vec![0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], vec![7, 2, 2, 10]] {
         let pick = |matrix: &[R]| -> Vec<R> {
             rows.iter().flat_map(|row| &matrix[*row as usize * width..][..width]).copied().collect()
