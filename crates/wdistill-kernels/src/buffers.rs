@@ -23,14 +23,26 @@ impl<R: Real> Buffers<R> {
     /// A buffer of `length` numbers of any value: the smallest free one that fits. If none does, a new
     /// one takes the place of the largest, so that there are never more than were in use at once.
     pub fn take(&self, length: usize) -> Vec<R> {
-        let mut free = self.free.borrow_mut();
-        let fitting = free.partition_point(|buffer| buffer.capacity() < length);
-        let mut buffer = if fitting < free.len() { free.remove(fitting) } else { Vec::new() };
-        if buffer.capacity() < length {
-            free.pop();
-            buffer.reserve_exact(length);
-        }
+        let mut buffer = self.take_any(length);
         buffer.resize(length, R::ZERO);
+        buffer
+    }
+
+    /// An empty buffer with room for `capacity` numbers.
+    pub fn take_empty(&self, capacity: usize) -> Vec<R> {
+        let mut buffer = self.take_any(capacity);
+        buffer.clear();
+        buffer
+    }
+
+    fn take_any(&self, capacity: usize) -> Vec<R> {
+        let mut free = self.free.borrow_mut();
+        let fitting = free.partition_point(|buffer| buffer.capacity() < capacity);
+        let mut buffer = if fitting < free.len() { free.remove(fitting) } else { Vec::new() };
+        if buffer.capacity() < capacity {
+            free.pop();
+            buffer.reserve_exact(capacity);
+        }
         buffer
     }
 

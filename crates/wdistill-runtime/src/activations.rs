@@ -15,6 +15,9 @@ pub struct Activations {
     buffers: Rc<Buffers<f32>>,
 }
 
+/// Steps that there is room for at first.
+const STEPS: usize = 32;
+
 impl Activations {
     /// Numbers of any value.
     pub(crate) fn take(buffers: &Rc<Buffers<f32>>, rows: usize, columns: usize) -> Activations {
@@ -47,9 +50,18 @@ impl Activations {
         &self.data[row * self.columns..(row + 1) * self.columns]
     }
 
-    /// The numbers themselves, which do not come back.
-    pub(crate) fn into_data(mut self) -> Vec<f32> {
-        std::mem::take(&mut self.data)
+    /// Adds the rows of others at the end. Room is made for many more, since rows that are added one step
+    /// after another come often.
+    pub(crate) fn append(&mut self, other: &Activations) {
+        let needed = self.data.len() + other.data.len();
+        if self.data.capacity() < needed {
+            let room = (STEPS * other.data.len()).max(2 * needed);
+            let mut data = self.buffers.take_empty(room);
+            data.extend_from_slice(&self.data);
+            self.buffers.give(std::mem::replace(&mut self.data, data));
+        }
+        self.data.extend_from_slice(&other.data);
+        self.rows += other.rows;
     }
 }
 

@@ -17,11 +17,8 @@ use crate::activations::Activations;
 /// `beam * sentences` for each step.
 #[derive(Clone, Debug)]
 pub struct KeyValues {
-    /// `[rows, width]`.
-    keys: Vec<f32>,
-    /// `[rows, width]`.
-    values: Vec<f32>,
-    width: usize,
+    keys: Activations,
+    values: Activations,
     owners: Owners,
 }
 
@@ -39,20 +36,15 @@ impl KeyValues {
     pub(crate) fn new(keys: Activations, values: Activations, spans: &Spans) -> KeyValues {
         assert_eq!(keys.rows(), spans.rows(), "rows of keys");
         assert_eq!(keys.data().len(), values.data().len(), "keys and values");
-        KeyValues {
-            width: keys.columns(),
-            keys: keys.into_data(),
-            values: values.into_data(),
-            owners: Owners::Packed(spans.clone()),
-        }
+        KeyValues { keys, values, owners: Owners::Packed(spans.clone()) }
     }
 
     /// Appends what was computed for more tokens of each hypothesis.
     pub(crate) fn append(&mut self, keys: &Activations, values: &Activations, spans: &Spans) {
-        let first = self.keys.len() / self.width;
-        self.keys.extend_from_slice(keys.data());
-        self.values.extend_from_slice(values.data());
-        assert_eq!(self.keys.len(), self.values.len(), "keys and values");
+        let first = self.keys.rows();
+        assert_eq!(keys.rows(), values.rows(), "keys and values");
+        self.keys.append(keys);
+        self.values.append(values);
         let lists = self.lists();
         assert_eq!(lists.len(), spans.sentences(), "one span of new rows for each hypothesis");
         for (hypothesis, rows) in lists.iter_mut().enumerate() {
@@ -101,12 +93,13 @@ impl KeyValues {
         (spans, heads, mask): (&Spans, usize, Mask),
         scratch: &mut RecallScratch<f32>,
     ) {
-        assert_eq!(queries.columns(), self.width, "width of queries and keys");
+        let width = self.keys.columns();
+        assert_eq!(queries.columns(), width, "width of queries and keys");
         assert_eq!(queries.rows(), spans.rows(), "queries of all sentences");
         let mut all_rows = Vec::new();
         for sentence in 0..spans.sentences() {
             let queried = spans.range(sentence);
-            let place = queried.start * self.width..queried.end * self.width;
+            let place = queried.start * width..queried.end * width;
             let (output, queries) = (&mut output.data_mut()[place.clone()], &queries.data()[place]);
             let rows = match &self.owners {
                 Owners::Packed(keys) if queried.len() > FEW_QUERIES => {
@@ -121,13 +114,13 @@ impl KeyValues {
                 Owners::Listed(lists) => &lists[sentence],
             };
             let past = rows.len().saturating_sub(queried.len());
-            let each = output.chunks_exact_mut(self.width).zip(queries.chunks_exact(self.width));
+            let each = output.chunks_exact_mut(width).zip(queries.chunks_exact(width));
             for (index, (output, query)) in each.enumerate() {
                 let visible = match mask {
                     Mask::Full => rows.len(),
                     Mask::Causal => past + index + 1,
                 };
-                let (keys, values) = (&self.keys, &self.values);
+                let (keys, values) = (self.keys.data(), self.values.data());
                 let memory = Recall { keys, values, rows: &rows[..visible], heads };
                 recall(output, query, &memory, scratch);
             }
@@ -143,12 +136,13 @@ impl KeyValues {
         heads: usize,
         mask: Mask,
     ) {
-        let place = rows.start * self.width..rows.end * self.width;
-        let (keys, values) = (&self.keys[place.clone()], &self.values[place]);
+        let width = self.keys.columns();
+        let place = rows.start * width..rows.end * width;
+        let (keys, values) = (&self.keys.data()[place.clone()], &self.values.data()[place]);
         let shape = AttentionShape {
-            width: self.width,
+            width,
             heads,
-            query_offsets: &[0, queries.len() / self.width],
+            query_offsets: &[0, queries.len() / width],
             key_offsets: &[0, rows.len()],
             mask: match mask {
                 Mask::Full => wdistill_kernels::Mask::Full,
