@@ -68,6 +68,9 @@ pub trait PackedWeight: Send + Sync + Sized {
     /// Columns of `W`.
     fn inputs(&self) -> usize;
 
+    /// Bytes of memory.
+    fn bytes(&self) -> usize;
+
     /// Prepares `x [rows, inputs]` for any number of products.
     fn input(x: &[f32], inputs: usize) -> Self::Input<'_>;
 

@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 use std::marker::PhantomData;
 
-use wdistill_kernels::{Float32Matrix, Int8Matrix};
-use wdistill_model::tree::{Leaf, Map};
+use wdistill_kernels::{Float32Matrix, Int8Matrix, PackedWeight};
+use wdistill_model::tree::{Leaf, LeafRef, Map};
 use wdistill_model::{Dense, Int8, Int8Rows, Matrix, Model, Slot};
 
 /// Leaf family of matrices packed as `W`; vectors stay as they are.
@@ -49,6 +49,17 @@ pub fn pack_float32(model: &Model<Dense<f32>>) -> Model<Packed<Float32Matrix>> {
 pub fn pack_int8(model: &Model<Int8>) -> Model<Packed<Int8Matrix>> {
     let Ok(weights) = model.weights.map(&mut Pack);
     Model { config: model.config.clone(), weights }
+}
+
+/// Bytes that a model's weights take.
+pub(crate) fn weight_bytes<W: PackedWeight>(model: &Model<Packed<W>>) -> usize {
+    let leaves = model.weights.leaves().into_iter();
+    leaves
+        .map(|(_, leaf)| match leaf {
+            LeafRef::Matrix(matrix) => matrix.bytes(),
+            LeafRef::Vector(vector) => size_of_val(vector.as_slice()),
+        })
+        .sum()
 }
 
 /// Quantises every matrix, an output at a time; vectors stay float32.

@@ -10,7 +10,7 @@ use wdistill_search::{Ending, Hypothesis, SearchError, SearchOptions, SearchSett
 
 use crate::cpu::Cpu;
 use crate::decoder::BatchDecoder;
-use crate::packed::{Packed, pack_float32, pack_int8, quantise};
+use crate::packed::{Packed, pack_float32, pack_int8, quantise, weight_bytes};
 
 /// What to do with a source that is longer than allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -170,20 +170,20 @@ impl TranslateError {
         matches!(self, TranslateError::Sources(problems) if problems.iter().any(is_too_long))
     }
 
-    /// The same error, for sentences that come after `lines` others.
-    pub fn after_lines(mut self, lines: usize) -> TranslateError {
+    /// The same error, for sentences that have other numbers elsewhere.
+    pub fn on_lines(mut self, number: impl Fn(usize) -> usize) -> TranslateError {
         match &mut self {
             TranslateError::Sources(problems) => {
                 for problem in problems {
                     match problem {
                         SourceProblem::NoEnd { line, .. }
                         | SourceProblem::UnknownToken { line, .. }
-                        | SourceProblem::TooLong { line, .. } => *line += lines,
+                        | SourceProblem::TooLong { line, .. } => *line = number(*line),
                     }
                 }
             }
             TranslateError::Search { lines: numbers, .. } => {
-                numbers.iter_mut().for_each(|number| *number += lines);
+                numbers.iter_mut().for_each(|line| *line = number(*line));
             }
         }
         self
@@ -296,6 +296,14 @@ impl Translator {
         match &self.weights {
             Weights::Float32(model) => &model.config,
             Weights::Int8(model) => &model.config,
+        }
+    }
+
+    /// Bytes that the weights take, as they are laid out.
+    pub fn weight_bytes(&self) -> usize {
+        match &self.weights {
+            Weights::Float32(model) => weight_bytes(model),
+            Weights::Int8(model) => weight_bytes(model),
         }
     }
 

@@ -25,7 +25,7 @@ pub use benchmark::{Speed, benchmark};
 pub use data::{TextSet, VocabularyPair, encode, limits, read_pair};
 pub use error::TrainError;
 pub use log::{Display, Event, Progress, TrainingEvent, ValidationEvent, in_words, read_events};
-pub use machine::describe as describe_machine;
+pub use machine::{describe as describe_machine, peak_memory};
 pub use pipeline::{Evaluation, Finished, Pipeline, Prepared, RunOptions, Trained, TrainingResult};
 pub use pseudo::{PseudoReport, translate_corpus};
 pub use recipe::{

@@ -2,6 +2,13 @@
 
 use wdistill_report::Machine;
 
+/// The most memory that this process has had resident, in bytes; none where the system does not say.
+pub fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
 /// The processor's model, its cores, the memory; empty where the system does not say.
 pub fn describe(threads: usize) -> Machine {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();

@@ -86,6 +86,15 @@ fn a_teacher_is_trained_distilled_and_translates() {
     let said = refuse(folder.path(), &translate, format!("short\nshort\n{long}\n").as_bytes());
     assert!(said.contains("line 3 has ") && said.contains("at most 20 are allowed"), "{said}");
     assert!(said.contains("--long truncate"), "{said}");
+    let split = wdistill(
+        folder.path(),
+        &format!("{translate} --long split"),
+        format!("fine\n{long}\nfine\n").as_bytes(),
+    );
+    assert!(split.status.success(), "{split:?}");
+    assert_eq!(String::from_utf8(split.stdout).unwrap().lines().count(), 3);
+    let said = String::from_utf8(split.stderr).unwrap();
+    assert!(said.contains("line 2: source split into "), "{said}");
     let output = wdistill(folder.path(), &translate, format!("short\nshort\n{long}\n").as_bytes());
     assert_eq!(
         String::from_utf8(output.stdout).unwrap().lines().count(),
@@ -120,7 +129,10 @@ fn a_teacher_is_trained_distilled_and_translates() {
         run(&format!("bench {} {student} --input validation.en --rounds 1", teacher.trim()), b"");
     let lines: Vec<&str> = speeds.lines().collect();
     assert!(lines[0].starts_with("10 sentences of validation.en, beam 4"), "{speeds}");
-    assert!(lines[2].contains("1.00x") && lines[3].ends_with(student), "{speeds}");
+    assert!(
+        lines[2].contains("1.00x") && lines[3].ends_with(student) && lines[4].contains("peak"),
+        "{speeds}"
+    );
     let said =
         refuse(folder.path(), &format!("bench {student} --input validation.en --sentences 0"), b"");
     assert!(said.contains("no sentences to time"), "{said}");

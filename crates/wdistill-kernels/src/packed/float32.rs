@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use super::{Block, COLUMNS, Epilogue, PackedWeight, ROWS, TILE, blocks, check, sized};
+#[cfg(target_arch = "x86_64")]
+use super::sized;
+use super::{Block, COLUMNS, Epilogue, PackedWeight, ROWS, TILE, blocks, check};
 use crate::dispatch::multiversion;
 
 /// The weights of a tile's outputs for one input: a cache line.
@@ -52,6 +54,10 @@ impl PackedWeight for Float32Matrix {
 
     fn inputs(&self) -> usize {
         self.inputs
+    }
+
+    fn bytes(&self) -> usize {
+        size_of_val(self.lines.as_slice())
     }
 
     fn input(x: &[f32], inputs: usize) -> Float32Rows<'_> {

@@ -7,9 +7,7 @@
 use std::ops::Range;
 
 use super::{Block, COLUMNS, Epilogue, PackedWeight, ROWS, TILE, blocks, check, sized};
-use crate::Separate;
 use crate::dispatch::multiversion;
-use crate::linear::activate;
 
 /// Inputs whose weights lie side by side.
 const GROUP: usize = 4;
@@ -246,6 +244,12 @@ impl PackedWeight for Int8Matrix {
         self.inputs
     }
 
+    fn bytes(&self) -> usize {
+        size_of_val(self.lines.as_slice())
+            + size_of_val(self.scales.as_slice())
+            + size_of_val(self.offsets.as_slice())
+    }
+
     fn input(x: &[f32], inputs: usize) -> QuantisedRows {
         QuantisedRows::quantise(x, inputs, Path::best())
     }
@@ -290,8 +294,9 @@ impl PackedWeight for Int8Matrix {
 }
 
 multiversion! {
+    #[cfg(target_arch = "x86_64")]
     fn activate_row(y: &mut [f32], activation: crate::Activation) {
-        activate::<Separate, f32>(y, activation);
+        crate::linear::activate::<crate::Separate, f32>(y, activation);
     }
 
     /// `y = (sum - offset) * (scale * own scale)`, bias, activation; no offsets are none.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::ensure;
 use clap::Args;
 use wdistill_text::read_lines;
-use wdistill_train::{Progress, Speed, VocabularyPair, benchmark};
+use wdistill_train::{Progress, Speed, VocabularyPair, benchmark, peak_memory};
 
 use crate::commands::print;
 use crate::settings::{Common, Search, open_translator};
@@ -54,9 +54,13 @@ impl Bench {
             progress.update(round as u64, String::new);
         })?;
         progress.finish();
-        let rows = speeds.iter().map(|speed| {
+        let rows = speeds.iter().zip(&translators).map(|(speed, translator)| {
             let Speed { name, tokens_per_second, sentences_per_second, speed_up, .. } = speed;
-            format!("{tokens_per_second:8.0}  {sentences_per_second:11.1}  {speed_up:7.2}x  {name}")
+            let weights = translator.weight_bytes() as f64 / 1e6;
+            format!(
+                "{tokens_per_second:8.0}  {sentences_per_second:11.1}  {speed_up:7.2}x  \
+                 {weights:10.1}  {name}"
+            )
         });
         let conditions = format!(
             "{} sentences of {}, beam {}, batches of {} tokens, {} threads, median of {rounds} rounds",
@@ -66,7 +70,17 @@ impl Bench {
             options.batch_tokens,
             self.common.threads()
         );
-        let heading = "tokens/s  sentences/s  speed-up  model".to_string();
-        print(&[conditions, heading].into_iter().chain(rows).collect::<Vec<_>>().join("\n"))
+        let heading = "tokens/s  sentences/s  speed-up  weights MB  model".to_string();
+        let memory = peak_memory().map(|peak| {
+            format!("peak memory of the program, all models together: {:.0} MB", peak as f64 / 1e6)
+        });
+        print(
+            &[conditions, heading]
+                .into_iter()
+                .chain(rows)
+                .chain(memory)
+                .collect::<Vec<_>>()
+                .join("\n"),
+        )
     }
 }

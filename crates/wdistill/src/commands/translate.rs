@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use clap::{Args, ValueEnum};
 use wdistill_runtime::{LongSource, Translator};
+use wdistill_search::Hypothesis;
+use wdistill_text::Vocabulary;
 use wdistill_train::{VocabularyPair, one_line};
 
 use crate::settings::{Common, Search, open_translator};
@@ -19,6 +21,8 @@ enum Long {
     Refuse,
     /// Translate its first tokens, and say so
     Truncate,
+    /// Translate it in parts, cut after punctuation or between words, and say so
+    Split,
 }
 
 /// How long a line that has arrived waits for others to be translated with.
@@ -58,9 +62,14 @@ impl Translate {
         options.search.n_best = self.n_best;
         options.longest_source = self.max_source;
         options.long_source = match self.long {
-            Long::Refuse => LongSource::Refuse,
+            // What is split is not long any more, unless a single word is.
+            Long::Refuse | Long::Split => LongSource::Refuse,
             Long::Truncate => LongSource::Truncate,
         };
+        ensure!(
+            self.n_best == 1 || !matches!(self.long, Long::Split),
+            "--long split joins the best translations of the parts; there is no --n-best of them"
+        );
         let translator = open_translator(&self.model, options)?;
         let vocabularies = VocabularyPair::load(&self.model)?;
         let (sender, input) = sync_channel(self.buffer as usize);
@@ -109,15 +118,14 @@ impl Translate {
         lines: &[String],
         done: usize,
     ) -> anyhow::Result<usize> {
-        let end = vocabularies.source.end_id();
-        let source = |line: &String| [vocabularies.source.encode(line), vec![end]].concat();
-        let sources: Vec<Vec<u32>> = lines.iter().map(source).collect();
-        let is_long = |source: &Vec<u32>| source.len() - 1 > self.max_source;
+        let sources: Vec<Vec<Vec<u32>>> =
+            lines.iter().map(|line| self.parts(line, &vocabularies.source)).collect();
+        let is_long = |parts: &Vec<Vec<u32>>| parts.iter().any(|part| self.is_long(part));
         let good = match self.long {
-            Long::Refuse => sources.iter().position(is_long).unwrap_or(sources.len()),
-            Long::Truncate => sources.len(),
+            Long::Refuse | Long::Split => sources.iter().position(is_long),
+            Long::Truncate => None,
         };
-        let (good, rest) = sources.split_at(good);
+        let (good, rest) = sources.split_at(good.unwrap_or(sources.len()));
         self.translate(translator, vocabularies, good, done)?;
         if !rest.is_empty() {
             self.translate(translator, vocabularies, rest, done + good.len())?;
@@ -125,46 +133,130 @@ impl Translate {
         Ok(done + lines.len())
     }
 
+    fn is_long(&self, source: &[u32]) -> bool {
+        source.len() - 1 > self.max_source
+    }
+
+    /// The sources that a line is translated as, each with its end token: one, or the parts of a long line.
+    fn parts(&self, line: &str, vocabulary: &Vocabulary) -> Vec<Vec<u32>> {
+        let source = |text: &str| [vocabulary.encode(text), vec![vocabulary.end_id()]].concat();
+        let whole = source(line);
+        match self.long {
+            Long::Split if self.is_long(&whole) => {
+                let parts = split(line, self.max_source, |word| vocabulary.encode(word).len());
+                parts.iter().map(|part| source(part)).collect()
+            }
+            _ => vec![whole],
+        }
+    }
+
+    /// Translates lines, each in its parts, and writes a line for each.
     fn translate(
         &self,
         translator: &Translator,
         vocabularies: &VocabularyPair,
-        sources: &[Vec<u32>],
+        lines: &[Vec<Vec<u32>>],
         done: usize,
     ) -> anyhow::Result<()> {
-        let translations = translator.translate_ids(sources).map_err(|error| {
-            let error = error.after_lines(done);
+        let sources: Vec<Vec<u32>> = lines.concat();
+        // The number of the line, from 1, that each source is a part of.
+        let line_of: Vec<usize> = (done + 1..)
+            .zip(lines)
+            .flat_map(|(line, parts)| std::iter::repeat_n(line, parts.len()))
+            .collect();
+        let translations = translator.translate_ids(&sources).map_err(|error| {
+            let error = error.on_lines(|source| line_of[source - 1]);
             match error.is_about_length() {
-                true => anyhow!(
-                    "{error}\nhint: split long lines, raise --max-source, or give --long truncate"
-                ),
+                true => {
+                    anyhow!("{error}\nhint: raise --max-source, or give --long truncate or split")
+                }
                 false => error.into(),
             }
         })?;
-        for line in &translations.report.truncated_sources {
-            let (line, limit) = (done + line, self.max_source);
+        for (line, parts) in (done + 1..).zip(lines).filter(|(_, parts)| parts.len() > 1) {
+            self.common.say(&format!("line {line}: source split into {} parts", parts.len()));
+        }
+        for source in &translations.report.truncated_sources {
+            let (line, limit) = (line_of[source - 1], self.max_source);
             self.common.say(&format!("line {line}: source truncated to {limit} tokens"));
         }
-        for line in &translations.report.cut_translations {
-            let line = done + line;
+        for source in &translations.report.cut_translations {
+            let line = line_of[source - 1];
             self.common.say(&format!("line {line}: translation cut at the maximum length"));
         }
         let mut output = stdout().lock();
-        for (index, hypotheses) in translations.hypotheses.iter().enumerate() {
-            let number = done + index;
-            for hypothesis in hypotheses {
+        let mut hypotheses = translations.hypotheses.iter();
+        for (line, parts) in (done + 1..).zip(lines) {
+            let own: Vec<&Vec<Hypothesis>> = hypotheses.by_ref().take(parts.len()).collect();
+            let text = |hypothesis: &Hypothesis| -> anyhow::Result<String> {
                 let text = vocabularies.target.decode(&hypothesis.tokens)?;
-                let line = one_line(&text);
-                if line != text {
-                    let line = number + 1;
+                let joined = one_line(&text);
+                if joined != text {
                     self.common.say(&format!("line {line}: a line break was written as a space"));
                 }
-                match self.n_best {
-                    1 => writeln!(output, "{line}")?,
-                    _ => writeln!(output, "{number} ||| {line} ||| {:.6}", hypothesis.score)?,
-                }
+                Ok(joined.into_owned())
+            };
+            if self.n_best == 1 {
+                let texts = own.iter().map(|best| text(&best[0]));
+                let texts = texts.collect::<anyhow::Result<Vec<String>>>()?;
+                writeln!(output, "{}", texts.join(" "))?;
+                continue;
+            }
+            for hypothesis in own.into_iter().flatten() {
+                let text = text(hypothesis)?;
+                writeln!(output, "{} ||| {text} ||| {:.6}", line - 1, hypothesis.score)?;
             }
         }
         Ok(output.flush()?)
+    }
+}
+
+/// Cuts a line into parts of at most `limit` tokens: after the last word in a part's second half that ends
+/// with punctuation, else after the last word that fits. A single word that is longer is a part alone.
+fn split(line: &str, limit: usize, tokens: impl Fn(&str) -> usize) -> Vec<String> {
+    let words: Vec<(&str, usize)> =
+        line.split_whitespace().map(|word| (word, tokens(word))).collect();
+    let mut parts = Vec::new();
+    let mut rest = words.as_slice();
+    while !rest.is_empty() {
+        let mut length = 0;
+        let fitting = rest.iter().take_while(|(_, tokens)| {
+            length += tokens;
+            length <= limit
+        });
+        let fitting = fitting.count().max(1);
+        let ends_well = |(word, _): &(&str, usize)| word.ends_with(['.', '!', '?', ';', ':', ',']);
+        let cut = match fitting == rest.len() {
+            true => fitting,
+            false => {
+                let half = fitting / 2;
+                let good = rest[half..fitting].iter().rposition(ends_well);
+                good.map_or(fitting, |place| half + place + 1)
+            }
+        };
+        let (part, others) = rest.split_at(cut);
+        parts.push(part.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" "));
+        rest = others;
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    /// A token for each letter.
+    fn letters(line: &str, limit: usize) -> Vec<String> {
+        split(line, limit, str::len)
+    }
+
+    #[test]
+    fn lines_are_cut_after_punctuation_or_between_words() {
+        assert_eq!(letters("ab cd", 4), ["ab cd"]);
+        assert_eq!(letters("ab cd ef", 5), ["ab cd", "ef"]);
+        assert_eq!(letters("aa bb cc, dd ee", 9), ["aa bb cc,", "dd ee"]);
+        // In the first half of a part, a cut would leave it too short.
+        assert_eq!(letters("a, bb cc dd ee", 8), ["a, bb cc dd", "ee"]);
+        assert_eq!(letters("ab  endless\tcd", 4), ["ab", "endless", "cd"]);
     }
 }
