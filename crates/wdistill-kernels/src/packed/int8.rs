@@ -193,10 +193,14 @@ impl Int8Matrix {
         let mut offsets = vec![0; outputs];
         for (output, row) in weight.chunks_exact(inputs.max(1)).enumerate() {
             let tile = &mut lines[output / TILE * groups..][..groups];
-            for (line, group) in tile.iter_mut().zip(row.chunks(GROUP)) {
-                line.0[output % TILE][..group.len()].copy_from_slice(group);
+            let (whole, rest) = row.as_chunks::<GROUP>();
+            for (line, group) in tile.iter_mut().zip(whole) {
+                line.0[output % TILE] = *group;
             }
-            offsets[output] = row.iter().map(|w| i32::from(OFFSET) * i32::from(*w)).sum();
+            if let Some(line) = tile.get_mut(whole.len()) {
+                line.0[output % TILE][..rest.len()].copy_from_slice(rest);
+            }
+            offsets[output] = i32::from(OFFSET) * row.iter().map(|w| i32::from(*w)).sum::<i32>();
         }
         Int8Matrix { lines, scales, offsets, outputs, inputs }
     }
