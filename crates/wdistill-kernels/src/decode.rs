@@ -50,8 +50,12 @@ impl TopWords {
         for ((logits, (best, columns)), (largest, sum)) in
             logits.chunks_exact(width).zip(ranks).zip(totals)
         {
-            add_exponentials(logits, largest, sum);
-            insert_best(best, columns, logits, *seen);
+            let block = add_exponentials(logits, largest, sum);
+            // Most blocks hold no word that is among the best.
+            let last = best[*k - 1];
+            if *seen < *k || block > last || last.is_nan() {
+                insert_best(best, columns, logits, *seen);
+            }
         }
         *seen += width;
     }
@@ -128,8 +132,9 @@ fn exp_for_sum<I: Instructions>(x: f32) -> f32 {
 }
 
 multiversion! {
-    /// Adds `e^(x - largest)` of a block to a sum, and takes its largest into account first.
-    fn add_exponentials(logits: &[f32], largest: &mut f32, sum: &mut f64) {
+    /// Adds `e^(x - largest)` of a block to a sum, and takes its largest, which it returns, into account
+    /// first.
+    fn add_exponentials(logits: &[f32], largest: &mut f32, sum: &mut f64) -> f32 {
         const LANES: usize = 64;
         let block = row_max(logits);
         if block > *largest {
@@ -137,9 +142,9 @@ multiversion! {
             *largest = block;
         }
         let mut lanes = [0.0; LANES];
-        let (blocks, rest) = logits.as_chunks::<LANES>();
-        for block in blocks {
-            for (lane, logit) in lanes.iter_mut().zip(block) {
+        let (vectors, rest) = logits.as_chunks::<LANES>();
+        for vector in vectors {
+            for (lane, logit) in lanes.iter_mut().zip(vector) {
                 *lane += exp_for_sum::<I>(*logit - *largest);
             }
         }
@@ -147,6 +152,7 @@ multiversion! {
             *lane += exp_for_sum::<I>(*logit - *largest);
         }
         *sum += f64::from(add_lanes(lanes));
+        block
     }
 
     /// Inserts what ranks among the best; `first` is the number of the first column.

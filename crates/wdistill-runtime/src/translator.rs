@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
-use wdistill_kernels::{Float32Matrix, Int8Matrix, PackedWeight, Workers};
+use wdistill_kernels::{Buffers, Float32Matrix, Int8Matrix, PackedWeight, Workers};
 use wdistill_model::{Config, Dense, Int8, Model, Tokens, Vocabularies};
 use wdistill_search::{Ending, Hypothesis, SearchError, SearchOptions, SearchSettings, search};
 
@@ -225,6 +226,29 @@ pub struct Translator {
     options: TranslatorOptions,
     settings: SearchSettings,
     workers: Workers,
+    /// Memory of engines, from call to call.
+    spare: Mutex<Vec<Buffers<f32>>>,
+}
+
+/// An engine whose memory outlives it.
+struct Lent<'t, W> {
+    engine: Cpu<W>,
+    spare: &'t Mutex<Vec<Buffers<f32>>>,
+}
+
+impl<'t, W> Lent<'t, W> {
+    fn new(spare: &'t Mutex<Vec<Buffers<f32>>>) -> Lent<'t, W> {
+        let buffers = spare.lock().expect("nobody panics with the lock").pop().unwrap_or_default();
+        Lent { engine: Cpu::with_buffers(buffers), spare }
+    }
+}
+
+impl<W> Drop for Lent<'_, W> {
+    fn drop(&mut self) {
+        if let Ok(mut spare) = self.spare.lock() {
+            spare.push(self.engine.take_buffers());
+        }
+    }
 }
 
 /// A model made ready, in the precision that was asked for.
@@ -288,7 +312,8 @@ impl Translator {
         let threads = options.threads;
         let workers = Workers::start(threads, threads)
             .map_err(|error| TranslatorError::Threads { threads, reason: error.to_string() })?;
-        Ok(Translator { weights: weights(options.precision), options, settings, workers })
+        let (weights, spare) = (weights(options.precision), Mutex::default());
+        Ok(Translator { weights, options, settings, workers, spare })
     }
 
     /// What the model is that translates.
@@ -347,8 +372,9 @@ impl Translator {
         model: &Model<Packed<W>>,
         batches: &[Vec<Source<'_>>],
     ) -> Vec<Result<Vec<Vec<Hypothesis>>, TranslateError>> {
-        self.workers.map(batches, Cpu::default, |engine, batch| {
-            translate_batch(model, engine, batch, &self.settings)
+        let lent = || Lent::new(&self.spare);
+        self.workers.map(batches, lent, |lent, batch| {
+            translate_batch(model, &lent.engine, batch, &self.settings)
         })
     }
 
