@@ -1,8 +1,6 @@
 //! Matrix products.
 
 use crate::Real;
-use crate::dispatch::{Instructions, multiversion};
-use crate::elementwise::{add_lanes, row_dot};
 use gemm::Parallelism;
 
 /// What happens to the values a result buffer already holds.
@@ -72,57 +70,6 @@ impl<'a, R> MatrixRef<'a, R> {
     }
 }
 
-/// Up to so many rows, an operand is read once as it lies, by inner products: packing it into tiles, as
-/// `gemm` does, would cost more than the product. A decoding step of a few hypotheses is such a product.
-const FEW_ROWS: usize = 8;
-
-multiversion! {
-    /// `c[i, j] = <a[i], b[j]>`, with `a [m, k]` of few rows and `b [n, k]`, `k` above 0.
-    fn few_rows<R: Real>(c: &mut [R], a: &[R], b: &[R], k: usize) {
-        let n = b.len() / k;
-        let fours = a.len() / k / 4 * 4;
-        for (column, b) in b.chunks_exact(k).enumerate() {
-            for row in (0..fours).step_by(4) {
-                let dots = four_dots::<I, R>(&a[row * k..(row + 4) * k], b);
-                for (offset, dot) in dots.into_iter().enumerate() {
-                    c[(row + offset) * n + column] = dot;
-                }
-            }
-            for (row, a) in (fours..).zip(a[fours * k..].chunks_exact(k)) {
-                c[row * n + column] = row_dot::<I, R>(a, b);
-            }
-        }
-    }
-}
-
-/// The inner products of four rows of `a [4, k]` with `b [k]`: each part of `b` is loaded once.
-#[inline(always)]
-fn four_dots<I: Instructions, R: Real>(a: &[R], b: &[R]) -> [R; 4] {
-    const LANES: usize = 32;
-    let (a0, a) = a.split_at(b.len());
-    let (a1, a) = a.split_at(b.len());
-    let (a2, a3) = a.split_at(b.len());
-    let mut sums = [[R::ZERO; LANES]; 4];
-    let (blocks, rest) = b.as_chunks::<LANES>();
-    let parts = [a0, a1, a2, a3].map(|a| a.as_chunks::<LANES>());
-    for (index, b) in blocks.iter().enumerate() {
-        for (sum, (a, _)) in sums.iter_mut().zip(&parts) {
-            let a = &a[index];
-            for lane in 0..LANES {
-                sum[lane] = I::multiply_add(a[lane], b[lane], sum[lane]);
-            }
-        }
-    }
-    let mut dots = [R::ZERO; 4];
-    for ((dot, mut sum), (_, a)) in dots.iter_mut().zip(sums).zip(parts) {
-        for ((sum, a), b) in sum.iter_mut().zip(a).zip(rest) {
-            *sum = I::multiply_add(*a, *b, *sum);
-        }
-        *dot = add_lanes(sum);
-    }
-    dots
-}
-
 /// `c = a b` or `c += a b`, with `a [m, k]`, `b [k, n]` and row-major `c [m, n]`.
 ///
 /// `k = 0` is an empty sum: `Overwrite` gives zeros and `Add` changes nothing.
@@ -144,13 +91,6 @@ pub fn product<R: Real>(
         if accumulate == Accumulate::Overwrite {
             c.fill(R::ZERO);
         }
-        return;
-    }
-    if m <= FEW_ROWS
-        && accumulate == Accumulate::Overwrite
-        && (a.layout, b.layout) == (Layout::Normal, Layout::Transposed)
-    {
-        few_rows(c, a.data, b.data, k);
         return;
     }
     let parallelism = match rayon::current_num_threads() {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use wdistill_demo::{Pair, Sizes, generate};
 
@@ -274,21 +274,28 @@ fn a_learned_vocabulary_is_used_for_training() {
     assert!(used.unwrap() == fs::read(folder.path().join("joint.json")).unwrap());
 }
 
-/// One line, and the pipe stays open: the answer must not wait for more.
-#[test]
-fn a_translation_comes_before_the_input_ends() {
+/// A trained model, and a process that translates with it as lines come.
+fn translating(options: &[&str]) -> (tempfile::TempDir, Child) {
     let folder = task();
     let train = format!(
         "train {CORPUS} --preset transformer-nano --vocabulary-size 400 {TRAINING} --out teacher"
     );
     let model = succeed(folder.path(), &train, b"");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_wdistill"))
-        .args(["translate", "--beam", "1", "--model", model.trim()])
+    let child = Command::new(env!("CARGO_BIN_EXE_wdistill"))
+        .args(["translate", "--quiet", "--beam", "1", "--model", model.trim()])
+        .args(options)
         .current_dir(folder.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
+    (folder, child)
+}
+
+/// One line, and the pipe stays open: the answer must not wait for more.
+#[test]
+fn a_translation_comes_before_the_input_ends() {
+    let (_folder, mut child) = translating(&[]);
     let mut input = child.stdin.take().unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());
     for _ in 0..2 {
@@ -304,18 +311,7 @@ fn a_translation_comes_before_the_input_ends() {
 /// Lines that keep coming must not hold back those that came before them.
 #[test]
 fn a_steady_input_is_translated_as_it_comes() {
-    let folder = task();
-    let train = format!(
-        "train {CORPUS} --preset transformer-nano --vocabulary-size 400 {TRAINING} --out teacher"
-    );
-    let model = succeed(folder.path(), &train, b"");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_wdistill"))
-        .args(["translate", "--beam", "1", "--buffer", "100000", "--model", model.trim()])
-        .current_dir(folder.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let (_folder, mut child) = translating(&["--buffer", "100000"]);
     let mut input = child.stdin.take().unwrap();
     let output = BufReader::new(child.stdout.take().unwrap());
     let (sender, answers) = std::sync::mpsc::channel();

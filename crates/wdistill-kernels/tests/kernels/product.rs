@@ -51,17 +51,6 @@ fn awkward_sizes() {
     }
 }
 
-/// Around the number of rows at which another algorithm takes over.
-#[test]
-fn few_rows() {
-    for m in [3, 4, 7, 8, 9] {
-        for (k, n) in [(1, 1), (64, 10), (127, 33), (129, 5), (512, 70)] {
-            check::<f64>(m, k, n, 1e-12);
-            check::<f32>(m, k, n, 1e-5);
-        }
-    }
-}
-
 #[test]
 fn sizes_that_use_threads() {
     check::<f32>(300, 257, 511, 2e-5);
