@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::positions::PositionTable;
 use crate::tree::Axis;
 
+/// Larger sizes are no model's, and would take all memory before anything is read.
+const LARGEST_SIZE: usize = 1 << 20;
+
 /// Size of one stack of layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -220,6 +223,10 @@ impl Architecture {
             for (field, size) in sizes {
                 if size == 0 {
                     problems.push(format!("{name}.{field} is 0, expected at least 1"));
+                }
+                if size > LARGEST_SIZE {
+                    problems
+                        .push(format!("{name}.{field} is {size}, expected at most {LARGEST_SIZE}"));
                 }
             }
             if shape.heads > 0 && !shape.width.is_multiple_of(shape.heads) {

@@ -64,16 +64,6 @@ impl PositionRows {
 }
 
 impl<W> Cpu<W> {
-    /// An engine with memory that another one has used.
-    pub(crate) fn with_buffers(buffers: Buffers<f32>) -> Cpu<W> {
-        Cpu { buffers: Rc::new(buffers), ..Cpu::default() }
-    }
-
-    /// The memory, for another engine; what activations still hold is lost.
-    pub(crate) fn take_buffers(&mut self) -> Buffers<f32> {
-        Rc::try_unwrap(std::mem::take(&mut self.buffers)).unwrap_or_default()
-    }
-
     /// At least the first `count` rows of a table.
     fn positions(&self, table: PositionTable, width: usize, count: usize) -> Ref<'_, [f32]> {
         let mut all = self.positions.borrow_mut();

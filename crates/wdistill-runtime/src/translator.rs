@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
-use wdistill_kernels::{Buffers, Float32Matrix, Int8Matrix, PackedWeight, Workers};
+use wdistill_kernels::{Float32Matrix, Int8Matrix, PackedWeight, Workers};
 use wdistill_model::{Config, Dense, Int8, Model, Tokens, Vocabularies};
 use wdistill_search::{Ending, Hypothesis, SearchError, SearchOptions, SearchSettings, search};
 
@@ -28,7 +27,8 @@ pub enum LongSource {
 pub struct TranslatorOptions {
     /// Threads, each of which works on a batch of its own.
     pub threads: usize,
-    /// Most source tokens of a batch, each counted `beam` times; a longer sentence is a batch alone.
+    /// Most source tokens of a batch, each counted `beam` times, a short sentence as 16; a longer sentence
+    /// is a batch alone.
     pub batch_tokens: usize,
     /// Most tokens of a source, without its end token.
     pub longest_source: usize,
@@ -226,29 +226,6 @@ pub struct Translator {
     options: TranslatorOptions,
     settings: SearchSettings,
     workers: Workers,
-    /// Memory of engines, from call to call.
-    spare: Mutex<Vec<Buffers<f32>>>,
-}
-
-/// An engine whose memory outlives it.
-struct Lent<'t, W> {
-    engine: Cpu<W>,
-    spare: &'t Mutex<Vec<Buffers<f32>>>,
-}
-
-impl<'t, W> Lent<'t, W> {
-    fn new(spare: &'t Mutex<Vec<Buffers<f32>>>) -> Lent<'t, W> {
-        let buffers = spare.lock().expect("nobody panics with the lock").pop().unwrap_or_default();
-        Lent { engine: Cpu::with_buffers(buffers), spare }
-    }
-}
-
-impl<W> Drop for Lent<'_, W> {
-    fn drop(&mut self) {
-        if let Ok(mut spare) = self.spare.lock() {
-            spare.push(self.engine.take_buffers());
-        }
-    }
 }
 
 /// A model made ready, in the precision that was asked for.
@@ -312,8 +289,7 @@ impl Translator {
         let threads = options.threads;
         let workers = Workers::start(threads, threads)
             .map_err(|error| TranslatorError::Threads { threads, reason: error.to_string() })?;
-        let (weights, spare) = (weights(options.precision), Mutex::default());
-        Ok(Translator { weights, options, settings, workers, spare })
+        Ok(Translator { weights: weights(options.precision), options, settings, workers })
     }
 
     /// What the model is that translates.
@@ -372,9 +348,8 @@ impl Translator {
         model: &Model<Packed<W>>,
         batches: &[Vec<Source<'_>>],
     ) -> Vec<Result<Vec<Vec<Hypothesis>>, TranslateError>> {
-        let lent = || Lent::new(&self.spare);
-        self.workers.map(batches, lent, |lent, batch| {
-            translate_batch(model, &lent.engine, batch, &self.settings)
+        self.workers.map(batches, Cpu::default, |engine, batch| {
+            translate_batch(model, engine, batch, &self.settings)
         })
     }
 
@@ -415,7 +390,7 @@ impl Translator {
     fn batches<'a>(&self, mut sources: Vec<Source<'a>>) -> Vec<Vec<Source<'a>>> {
         sources.sort_by_key(|source| (std::cmp::Reverse(source.ids.len()), source.index));
         let beam = self.options.search.beam;
-        let cost = |source: &Source<'_>| source.ids.len() * beam;
+        let cost = |source: &Source<'_>| source.ids.len().max(LEAST_TOKENS) * beam;
         let total: usize = sources.iter().map(cost).sum();
         let share = total.div_ceil(self.options.threads);
         let limit = self.options.batch_tokens.min(share);
@@ -437,6 +412,10 @@ impl Translator {
         batches
     }
 }
+
+/// Source tokens that a short sentence counts for in a batch: its translation may have as many, and keys and
+/// values are kept for every one of them.
+const LEAST_TOKENS: usize = 16;
 
 fn unreadable(source: &[u32], line: usize, vocabularies: &Vocabularies) -> Option<SourceProblem> {
     let (end, vocabulary) = (vocabularies.source_end, vocabularies.source);

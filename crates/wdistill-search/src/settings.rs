@@ -123,12 +123,18 @@ impl SearchSettings {
     }
 }
 
+/// Wider beams are slips of the pen.
+const WIDEST_BEAM: usize = 10_000;
+
 fn problems(options: &SearchOptions) -> Vec<String> {
     let mut problems = Vec::new();
     let SearchOptions { beam, n_best, length_penalty, minimum_length, maximum_length, .. } =
         options;
     if *beam == 0 {
         problems.push("beam is 0, expected at least 1; hint: 1 is greedy search".to_string());
+    }
+    if *beam > WIDEST_BEAM {
+        problems.push(format!("beam is {beam}, expected at most {WIDEST_BEAM}"));
     }
     if *n_best == 0 || n_best > beam {
         problems.push(format!("n_best is {n_best}, expected 1 to beam, which is {beam}"));

@@ -69,7 +69,7 @@ fn a_teacher_is_trained_distilled_and_translates() {
     let student = student.trim();
 
     // Line order, line count, empty lines.
-    let input = "The man buys a table.\n\nOn Monday.\n";
+    let input = "The man buys a table.\n  \nOn Monday.\n";
     let output = run(&format!("translate --model {student} --beam 2 --buffer 2"), input.as_bytes());
     let lines: Vec<&str> = output.lines().collect();
     assert_eq!(lines.len(), 3);
@@ -95,6 +95,11 @@ fn a_teacher_is_trained_distilled_and_translates() {
     assert_eq!(String::from_utf8(split.stdout).unwrap().lines().count(), 3);
     let said = String::from_utf8(split.stderr).unwrap();
     assert!(said.contains("line 2: source split into "), "{said}");
+    let endless = format!("fine\n{}\nfine\n", "x".repeat(500));
+    let output = run(&format!("{translate} --long split --quiet"), endless.as_bytes());
+    assert_eq!(output.lines().count(), 3);
+    let said = refuse(folder.path(), &format!("translate --model {student} --beam 20000"), b"");
+    assert!(said.contains("beam is 20000, expected at most"), "{said}");
     let output = wdistill(folder.path(), &translate, format!("short\nshort\n{long}\n").as_bytes());
     assert_eq!(
         String::from_utf8(output.stdout).unwrap().lines().count(),

@@ -47,7 +47,8 @@ pub struct Translate {
     #[arg(long, value_enum, default_value = "refuse")]
     long: Long,
     /// Most lines that are translated together; no line waits longer than 20 ms for others
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1000,
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     buffer: u32,
     #[command(flatten)]
     common: Common,
@@ -139,7 +140,12 @@ impl Translate {
 
     /// The sources that a line is translated as, each with its end token: one, or the parts of a long line.
     fn parts(&self, line: &str, vocabulary: &Vocabulary) -> Vec<Vec<u32>> {
-        let source = |text: &str| [vocabulary.encode(text), vec![vocabulary.end_id()]].concat();
+        // White space says nothing, and is translated as nothing.
+        let ids = |text: &str| match text.trim() {
+            "" => Vec::new(),
+            _ => vocabulary.encode(text),
+        };
+        let source = |text: &str| [ids(text), vec![vocabulary.end_id()]].concat();
         let whole = source(line);
         match self.long {
             Long::Split if self.is_long(&whole) => {
@@ -212,10 +218,10 @@ impl Translate {
 }
 
 /// Cuts a line into parts of at most `limit` tokens: after the last word in a part's second half that ends
-/// with punctuation, else after the last word that fits. A single word that is longer is a part alone.
+/// with punctuation, else after the last word that fits. A word that is longer is cut itself.
 fn split(line: &str, limit: usize, tokens: impl Fn(&str) -> usize) -> Vec<String> {
-    let words: Vec<(&str, usize)> =
-        line.split_whitespace().map(|word| (word, tokens(word))).collect();
+    let words = line.split_whitespace().flat_map(|word| halves(word, limit, &tokens));
+    let words: Vec<(&str, usize)> = words.map(|word| (word, tokens(word))).collect();
     let mut parts = Vec::new();
     let mut rest = words.as_slice();
     while !rest.is_empty() {
@@ -241,6 +247,18 @@ fn split(line: &str, limit: usize, tokens: impl Fn(&str) -> usize) -> Vec<String
     parts
 }
 
+/// A word in pieces of at most `limit` tokens, or of one character.
+fn halves<'w>(word: &'w str, limit: usize, tokens: &impl Fn(&str) -> usize) -> Vec<&'w str> {
+    let middle = word.chars().count() / 2;
+    match word.char_indices().nth(middle) {
+        Some((place, _)) if middle > 0 && tokens(word) > limit => {
+            let (left, right) = word.split_at(place);
+            [halves(left, limit, tokens), halves(right, limit, tokens)].concat()
+        }
+        _ => vec![word],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::split;
@@ -257,6 +275,6 @@ mod tests {
         assert_eq!(letters("aa bb cc, dd ee", 9), ["aa bb cc,", "dd ee"]);
         // In the first half of a part, a cut would leave it too short.
         assert_eq!(letters("a, bb cc dd ee", 8), ["a, bb cc dd", "ee"]);
-        assert_eq!(letters("ab  endless\tcd", 4), ["ab", "endless", "cd"]);
+        assert_eq!(letters("ab  endlessly\tcd", 4), ["ab", "endl", "es", "sly", "cd"]);
     }
 }
