@@ -117,8 +117,15 @@ fn exp_for_sum<I: Instructions>(x: f32) -> f32 {
     /// Adding it leaves the nearest whole number in the low bits.
     const ROUNDING: f32 = 12_582_912.0;
     /// `2^y` for `y` from -0.5 to 0.5: Taylor's coefficients `ln(2)^n / n!`, from the sixth power down.
-    const POWER: [f32; 7] =
-        [1.540_353e-4, 1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 0.240_226_51, 0.693_147_2, 1.0];
+    const POWER: [f32; 7] = [
+        1.540_353e-4,
+        1.333_355_8e-3,
+        9.618_129e-3,
+        5.550_411e-2,
+        0.240_226_5,
+        std::f32::consts::LN_2,
+        1.0,
+    ];
     // A power of two that the exponent's bits can hold; written so that NaN passes.
     let exponent = x * std::f32::consts::LOG2_E;
     let exponent = if exponent < -126.0 { -126.0 } else { exponent };
