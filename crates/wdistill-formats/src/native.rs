@@ -92,7 +92,12 @@ pub fn save(model: &Model<Dense<f32>>, folder: &Path) -> Result<(), FormatError>
     let weights = tensors::prepare(&path, &inspect.names, &metadata(), |file| {
         model.weights.map(&mut WriteNumbers { file }).map(|_| ())
     })?;
-    let text = model.config.to_toml();
+    publish(&model.config, weights, folder)
+}
+
+/// Puts a model's two files in their places once both are on the disk.
+fn publish(config: &Config, weights: Pending, folder: &Path) -> Result<(), FormatError> {
+    let text = config.to_toml();
     let config = Pending::write(&folder.join(CONFIG_FILE), |file| file.write_all(text.as_bytes()))?;
     config.publish()?;
     weights.publish()

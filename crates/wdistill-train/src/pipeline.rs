@@ -10,7 +10,7 @@ use wdistill_formats::{Depth, atomic_write, native, remove_leftovers};
 use wdistill_generator::{ParameterGenerator, Saturation, Start, cut};
 use wdistill_metrics::{Bleu, Chrf, CorpusMetric};
 use wdistill_model::random::Random;
-use wdistill_model::{Architecture, Config, Dense, Embeddings, Model};
+use wdistill_model::{Architecture, Config, Dense, Model};
 use wdistill_report::Report;
 use wdistill_runtime::{LongSource, Translator, TranslatorOptions};
 use wdistill_search::{MaximumLength, SearchOptions};
@@ -300,13 +300,7 @@ impl Pipeline {
 
     /// Refuses one table of embeddings for two vocabularies, of equal size by chance.
     fn check_tied(&self, [source, target]: &[String; 2]) -> Result<(), TrainError> {
-        let teacher = match &self.resolved.teacher {
-            ResolvedTeacher::Trained(architecture, _) => Some(architecture),
-            ResolvedTeacher::Given(..) => None,
-        };
-        let students = self.resolved.systems.iter().map(|system| &system.architecture);
-        let is_tied = |one: &Architecture| one.embeddings == Embeddings::AllTied;
-        if source == target || !students.chain(teacher).any(is_tied) {
+        if source == target || !self.resolved.any_all_tied() {
             return Ok(());
         }
         Err(TrainError::Settings {

@@ -9,10 +9,9 @@ use wdistill_model::tree::{LeafRef, Map, MatrixSpec, VectorSpec};
 use wdistill_model::{Config, Dense, Int8, Int8Rows, Model, Slot, Spec, Transformer};
 
 use super::{
-    CONFIG_FILE, WEIGHTS_FILE, absent, check_version, compare, load_config, metadata, not_finite,
+    WEIGHTS_FILE, absent, check_version, compare, load_config, metadata, not_finite, publish,
     read_float32, refuse,
 };
-use crate::atomic::Pending;
 use crate::error::{FormatError, TensorProblem};
 use crate::tensors::{self, Metadata, Named, Numbers, TensorFile, foreign_type};
 
@@ -89,10 +88,7 @@ pub fn save_int8(model: &Model<Int8>, folder: &Path) -> Result<(), FormatError> 
         }
         Ok(())
     })?;
-    let text = model.config.to_toml();
-    let config = Pending::write(&folder.join(CONFIG_FILE), |file| file.write_all(text.as_bytes()))?;
-    config.publish()?;
-    weights.publish()
+    publish(&model.config, weights, folder)
 }
 
 /// Reads a model folder, quantised or not.

@@ -72,6 +72,23 @@ impl ResolvedTeacher {
     }
 }
 
+/// Whether a model that is to be trained has one table of embeddings for both sides.
+fn any_all_tied(teacher: Option<&ResolvedTeacher>, systems: &[ResolvedSystem]) -> bool {
+    let teacher = match teacher {
+        Some(ResolvedTeacher::Trained(architecture, _)) => Some(architecture),
+        _ => None,
+    };
+    let mut all = systems.iter().map(|system| &system.architecture).chain(teacher);
+    all.any(|architecture| architecture.embeddings == Embeddings::AllTied)
+}
+
+impl Resolved {
+    /// Whether a model that is to be trained has one table of embeddings for both sides.
+    pub fn any_all_tied(&self) -> bool {
+        any_all_tied(Some(&self.teacher), &self.systems)
+    }
+}
+
 /// Architectures and settings worked out from a recipe.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resolved {
@@ -149,13 +166,7 @@ impl Recipe {
         };
         self.check_data(&trained, &mut problems);
         let separate = matches!(vocabulary, Some(VocabularyOrigin::Learned(_, Sharing::Separate)));
-        let tied = |architecture: &Architecture| architecture.embeddings == Embeddings::AllTied;
-        let teacher_is_tied = match &teacher {
-            Some(ResolvedTeacher::Trained(architecture, _)) => tied(architecture),
-            _ => false,
-        };
-        if separate && (teacher_is_tied || systems.iter().any(|system| tied(&system.architecture)))
-        {
+        if separate && any_all_tied(teacher.as_ref(), &systems) {
             problems
                 .add("vocabulary", "separate vocabularies contradict embeddings = \"all-tied\"");
         }
