@@ -5,6 +5,9 @@ use crate::dropout::DropoutMask;
 use crate::parallel::{count_rows, for_each, rows_per_piece};
 use crate::{Dropout, Real};
 
+/// In place of a token: its row of the table is zero, and has no gradient.
+pub const NO_TOKEN: u32 = u32::MAX;
+
 /// An embedding layer: `y[r] = dropout(scale * table[ids[r]] + positions[position_ids[r]])`.
 #[derive(Clone, Copy, Debug)]
 pub struct Embedding<'a, R> {
@@ -20,14 +23,15 @@ pub struct Embedding<'a, R> {
     pub dropout: Dropout,
 }
 
-/// Checks that every identifier names a row of a table with `rows` rows.
+/// Checks that every identifier names a row of a table with `rows` rows, or none.
 fn check_ids(what: &str, ids: &[u32], rows: usize) {
-    if let Some(id) = ids.iter().find(|id| **id as usize >= rows) {
+    if let Some(id) = ids.iter().find(|id| **id as usize >= rows && **id != NO_TOKEN) {
         panic!("embedding: {what} {id} in a table of {rows} rows");
     }
 }
 
-/// `y[r] = dropout(scale * table[ids[r]] + positions[position_ids[r]])`, `y [rows, width]`.
+/// `y[r] = dropout(scale * table[ids[r]] + positions[position_ids[r]])`, `y [rows, width]`; the row of
+/// [`NO_TOKEN`] is zero.
 pub fn embed_forward<R: Real>(
     y: &mut [R],
     ids: &[u32],
@@ -125,10 +129,14 @@ multiversion! {
         let scale = R::from_f64(layer.scale);
         let tokens = ids.iter().zip(position_ids);
         for (row, (y, (id, position))) in y.chunks_exact_mut(width.max(1)).zip(tokens).enumerate() {
-            let token = &layer.table[*id as usize * width..][..width];
             let position = &layer.positions[*position as usize * width..][..width];
-            for ((y, token), position) in y.iter_mut().zip(token).zip(position) {
-                *y = I::multiply_add(*token, scale, *position);
+            if *id == NO_TOKEN {
+                y.copy_from_slice(position);
+            } else {
+                let token = &layer.table[*id as usize * width..][..width];
+                for ((y, token), position) in y.iter_mut().zip(token).zip(position) {
+                    *y = I::multiply_add(*token, scale, *position);
+                }
             }
             if let Some(mask) = mask {
                 crate::dropout::mask_row(y, mask.row(first_row + row));

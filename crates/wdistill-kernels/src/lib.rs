@@ -49,7 +49,7 @@ pub use elementwise::{
     add_column_sums, add_into, add_row, axpy, dot, exp_in_place, ln_in_place, scale,
     sum_of_squares, tanh_in_place,
 };
-pub use embed::{Embedding, EmbeddingGradients, embed_backward, embed_forward};
+pub use embed::{Embedding, EmbeddingGradients, NO_TOKEN, embed_backward, embed_forward};
 pub use generate::{
     ScaleTanhShiftGradients, add_weighted_sum_gradients, scale_tanh_shift,
     scale_tanh_shift_backward, weighted_sum,

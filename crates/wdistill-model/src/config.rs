@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::positions::PositionTable;
+use crate::tokens::NO_WORD;
 use crate::tree::Axis;
 
 /// Larger sizes are no model's, and would take all memory before anything is read.
@@ -267,6 +268,69 @@ impl Architecture {
     }
 }
 
+/// What the decoder reads before the first word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "RawStart", into = "RawStart")]
+pub enum DecoderStart {
+    /// The embedding of a word; written as its number.
+    Word(u32),
+    /// A vector of zeros in place of an embedding, as in Marian; written `"zero-vector"`.
+    ZeroVector,
+}
+
+impl DecoderStart {
+    /// The token id that stands for it in a batch: [`NO_WORD`] for the zero vector.
+    pub fn token(self) -> u32 {
+        match self {
+            DecoderStart::Word(word) => word,
+            DecoderStart::ZeroVector => NO_WORD,
+        }
+    }
+}
+
+/// How [`DecoderStart`] is written.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a token's number or \"zero-vector\"")]
+enum RawStart {
+    Word(u32),
+    Named(NamedStart),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum NamedStart {
+    ZeroVector,
+}
+
+impl From<RawStart> for DecoderStart {
+    fn from(raw: RawStart) -> DecoderStart {
+        match raw {
+            RawStart::Word(word) => DecoderStart::Word(word),
+            RawStart::Named(NamedStart::ZeroVector) => DecoderStart::ZeroVector,
+        }
+    }
+}
+
+impl From<DecoderStart> for RawStart {
+    fn from(start: DecoderStart) -> RawStart {
+        match start {
+            DecoderStart::Word(word) => RawStart::Word(word),
+            DecoderStart::ZeroVector => RawStart::Named(NamedStart::ZeroVector),
+        }
+    }
+}
+
+/// Whether the encoder reads the end token of a source sentence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SourceEnding {
+    /// It reads the words and the end token.
+    #[default]
+    EndToken,
+    /// It reads the words only (OpenNMT).
+    Nothing,
+}
+
 /// Sizes of the vocabularies, and the tokens that the model itself needs to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -277,30 +341,65 @@ pub struct Vocabularies {
     pub target: usize,
     /// Token that ends every source sentence.
     pub source_end: u32,
+    /// Whether the encoder reads it.
+    #[serde(default)]
+    pub source_ending: SourceEnding,
     /// Token that ends every target sentence.
     pub target_end: u32,
-    /// Token the decoder reads before the first word.
-    pub decoder_start: u32,
+    /// What the decoder reads before the first word.
+    pub decoder_start: DecoderStart,
+    /// A target token that fills up sentences elsewhere and is never written; a model of another toolkit
+    /// may have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub padding: Option<u32>,
 }
 
 impl Vocabularies {
     /// One vocabulary for both sides; token 0 ends a sentence and starts the decoder.
     pub fn shared(size: usize) -> Vocabularies {
-        Vocabularies { source: size, target: size, source_end: 0, target_end: 0, decoder_start: 0 }
+        Vocabularies {
+            source: size,
+            target: size,
+            source_end: 0,
+            source_ending: SourceEnding::EndToken,
+            target_end: 0,
+            decoder_start: DecoderStart::Word(0),
+            padding: None,
+        }
+    }
+
+    /// What the encoder reads of a source sentence that ends in its end token.
+    pub fn encoder_input<'a>(&self, sentence: &'a [u32]) -> &'a [u32] {
+        match (self.source_ending, sentence) {
+            (SourceEnding::Nothing, [words @ .., _end]) => words,
+            _ => sentence,
+        }
     }
 
     fn problems(&self) -> Vec<String> {
-        [
-            ("source_end", self.source_end, self.source),
-            ("target_end", self.target_end, self.target),
-            ("decoder_start", self.decoder_start, self.target),
+        let start = match self.decoder_start {
+            DecoderStart::Word(word) => Some(word),
+            DecoderStart::ZeroVector => None,
+        };
+        let outside = [
+            ("source_end", Some(self.source_end), self.source),
+            ("target_end", Some(self.target_end), self.target),
+            ("decoder_start", start, self.target),
+            ("padding", self.padding, self.target),
         ]
         .into_iter()
+        .filter_map(|(field, token, size)| Some((field, token?, size)))
         .filter(|(_, token, size)| *token as usize >= *size)
         .map(|(field, token, size)| {
             format!("vocabularies.{field} is {token}, but that vocabulary has {size} words")
-        })
-        .collect()
+        });
+        let same = (self.padding == Some(self.target_end)).then(|| {
+            format!(
+                "vocabularies.padding is {}, which is target_end too: no sentence could end",
+                self.target_end
+            )
+        });
+        outside.chain(same).collect()
     }
 }
 
@@ -451,6 +550,27 @@ mod tests {
         let architecture = Architecture::preset("transformer-big").unwrap();
         let config = Config::new(architecture, Vocabularies::shared(90)).unwrap();
         assert_eq!(Config::from_toml(&config.to_toml()).unwrap(), config);
+        let mut foreign = config;
+        foreign.vocabularies.decoder_start = DecoderStart::ZeroVector;
+        foreign.vocabularies.source_ending = SourceEnding::Nothing;
+        foreign.vocabularies.padding = Some(7);
+        let text = foreign.to_toml();
+        assert!(text.contains("decoder_start = \"zero-vector\"\npadding = 7\n"), "{text}");
+        assert_eq!(Config::from_toml(&text).unwrap(), foreign);
+        let text = text.replace("zero-vector", "zero");
+        let error = Config::from_toml(&text).unwrap_err().to_string();
+        assert!(error.contains("expected a token's number or \"zero-vector\""), "{error}");
+    }
+
+    #[test]
+    fn padding_can_be_neither_outside_nor_the_end() {
+        let config = |padding| {
+            let vocabularies = Vocabularies { padding: Some(padding), ..Vocabularies::shared(9) };
+            Config::new(Architecture::preset("small").unwrap(), vocabularies)
+        };
+        assert!(config(8).is_ok());
+        assert!(config(9).unwrap_err().to_string().contains("vocabularies.padding is 9"));
+        assert!(config(0).unwrap_err().to_string().contains("no sentence could end"));
     }
 
     #[test]

@@ -14,7 +14,8 @@ pub enum Mask {
     Causal,
 }
 
-/// How words become activations: `dropout(scale * table[id] + positions[first + i])`.
+/// How words become activations: `dropout(scale * table[id] + positions[first + i])`, where the row of
+/// [`NO_WORD`](crate::NO_WORD) is zero.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EmbeddingRule {
     /// Factor on the embedding.

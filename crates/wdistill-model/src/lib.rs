@@ -37,13 +37,13 @@ mod tokens;
 pub mod tree;
 
 pub use config::{
-    Activation, Architecture, Config, ConfigError, DropoutRates, EmbeddingScale, Embeddings,
-    FinalNorm, NormPlacement, OutputBias, PRESETS, Shape, Vocabularies,
+    Activation, Architecture, Config, ConfigError, DecoderStart, DropoutRates, EmbeddingScale,
+    Embeddings, FinalNorm, NormPlacement, OutputBias, PRESETS, Shape, SourceEnding, Vocabularies,
 };
 pub use dense::{Dense, Matrix};
 pub use engine::{EmbeddingRule, Engine, Mask};
 pub use forward::{DecoderState, Encoded, LayerState, Model};
 pub use int8::{Int8, Int8Rows};
 pub use positions::PositionTable;
-pub use tokens::{Spans, Tokens};
+pub use tokens::{NO_WORD, Spans, Tokens};
 pub use tree::{Axis, Slot, Spec, Stack, Transformer};

@@ -14,6 +14,9 @@ pub enum PositionTable {
     /// stands at 2 because fairseq counts from its padding id (1) on
     /// (`SinusoidalPositionalEmbedding`).
     Fairseq,
+    /// First half sines, second half cosines, of `(p + 1) / 10000^(k/(d/2 - 1))` (OpenNMT-tf
+    /// `SinusoidalPositionEncoder`; CTranslate2 where a model has no table of its own).
+    OpennmtTf,
     /// Sine and cosine in turn, of `p / 10000^(2k/d)` (Vaswani et al., 2017, section 3.5).
     Interleaved,
 }
@@ -26,9 +29,10 @@ impl PositionTable {
             PositionTable::Marian | PositionTable::Interleaved => {
                 position as f64 / 10000f64.powf(2.0 * k as f64 / width as f64)
             }
-            PositionTable::Fairseq => {
+            PositionTable::Fairseq | PositionTable::OpennmtTf => {
                 let step = 10000f64.ln() / (half as f64 - 1.0);
-                (position + 2) as f64 * (-step * k as f64).exp()
+                let first = if self == PositionTable::Fairseq { 2 } else { 1 };
+                (position + first) as f64 * (-step * k as f64).exp()
             }
         };
         (0..width)
@@ -61,5 +65,7 @@ mod tests {
         close(&PositionTable::Interleaved.row(3, 4), &[marian[0], marian[2], marian[1], marian[3]]);
         // half = 2: frequencies 1 and 1e-4, position 3 + 2.
         close(&PositionTable::Fairseq.row(3, 4), &[-0.9589243, 0.0005, 0.2836622, 0.9999999]);
+        // One earlier: sin and cos of 4 and of 4/10000.
+        close(&PositionTable::OpennmtTf.row(3, 4), &[-0.7568025, 0.0004, -0.6536436, 0.9999999]);
     }
 }

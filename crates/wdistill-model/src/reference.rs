@@ -3,7 +3,7 @@
 use crate::config::Activation;
 use crate::dense::{Dense, Matrix};
 use crate::engine::{EmbeddingRule, Engine, Mask};
-use crate::tokens::{Spans, Tokens};
+use crate::tokens::{NO_WORD, Spans, Tokens};
 use crate::tree::{LayerNorm, Linear};
 
 /// The engine other engines are checked against. It never drops.
@@ -92,9 +92,14 @@ impl Engine for Reference {
         let width = table.columns();
         let rows =
             tokens.ids().iter().zip(tokens.positions(rule.first)).flat_map(|(id, position)| {
-                let word = table.row(*id as usize).iter();
                 let positions = rule.positions.row(position, width);
-                word.zip(positions).map(|(x, p)| rule.scale * x + p).collect::<Vec<_>>()
+                match *id {
+                    NO_WORD => positions,
+                    id => {
+                        let word = table.row(id as usize).iter();
+                        word.zip(positions).map(|(x, p)| rule.scale * x + p).collect()
+                    }
+                }
             });
         Matrix::new(tokens.ids().len(), width, rows.collect())
     }

@@ -45,7 +45,11 @@ impl Spans {
     }
 }
 
-/// A packed batch of token ids, with the position of each sentence's first token.
+/// In place of a token id: no word at all. Its embedding is a vector of zeros; a position is added to it as
+/// to any other.
+pub const NO_WORD: u32 = u32::MAX;
+
+/// A packed batch of token ids (or [`NO_WORD`]), with the position of each sentence's first token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tokens {
     ids: Vec<u32>,

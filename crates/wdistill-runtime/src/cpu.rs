@@ -9,7 +9,9 @@ use wdistill_kernels::{
     Buffers, Dropout, Epilogue, PackedWeight, RecallScratch, TopWords, layer_norm_forward,
 };
 use wdistill_model::tree::{LayerNorm, Linear};
-use wdistill_model::{Activation, EmbeddingRule, Engine, Mask, PositionTable, Spans, Tokens};
+use wdistill_model::{
+    Activation, EmbeddingRule, Engine, Mask, NO_WORD, PositionTable, Spans, Tokens,
+};
 use wdistill_search::{Candidate, Scores};
 
 use crate::activations::Activations;
@@ -121,7 +123,10 @@ impl<W: PackedWeight> Engine for Cpu<W> {
         let mut y = self.take(tokens.ids().len(), width);
         let words = tokens.ids().iter().zip(tokens.positions(rule.first));
         for (y, (id, position)) in y.data_mut().chunks_exact_mut(width).zip(words) {
-            table.row(y, *id as usize);
+            match *id {
+                NO_WORD => y.fill(0.0),
+                id => table.row(y, id as usize),
+            }
             let position = &positions[position * width..][..width];
             for (y, position) in y.iter_mut().zip(position) {
                 *y = *y * scale + position;

@@ -50,7 +50,7 @@ impl<E: DecodingEngine> StepModel for BatchDecoder<'_, E> {
         let vocabularies = &self.model.config.vocabularies;
         Vocabulary {
             size: vocabularies.target,
-            start: vocabularies.decoder_start,
+            start: vocabularies.decoder_start.token(),
             end: vocabularies.target_end,
         }
     }

@@ -251,6 +251,7 @@ impl Translator {
         model: &Model<Dense<f32>>,
         options: TranslatorOptions,
     ) -> Result<Translator, TranslatorError> {
+        let options = without_padding(options, &model.config);
         Translator::start(options, |precision| match precision {
             Precision::Float32 => Weights::Float32(pack_float32(model)),
             Precision::Int8 => Weights::Int8(pack_int8(&quantise(model))),
@@ -266,6 +267,7 @@ impl Translator {
         options: TranslatorOptions,
     ) -> Result<Translator, TranslatorError> {
         let options = TranslatorOptions { precision: Precision::Int8, ..options };
+        let options = without_padding(options, &model.config);
         Translator::start(options, |_| Weights::Int8(pack_int8(model)))
     }
 
@@ -413,6 +415,12 @@ impl Translator {
     }
 }
 
+/// The options with which a model never writes its padding.
+fn without_padding(mut options: TranslatorOptions, config: &Config) -> TranslatorOptions {
+    options.search.forbidden.extend(config.vocabularies.padding);
+    options
+}
+
 /// Source tokens that a short sentence counts for in a batch: its translation may have as many, and keys and
 /// values are kept for every one of them.
 const LEAST_TOKENS: usize = 16;
@@ -436,7 +444,9 @@ fn translate_batch<W: PackedWeight>(
     batch: &[Source<'_>],
     settings: &SearchSettings,
 ) -> Result<Vec<Vec<Hypothesis>>, TranslateError> {
-    let tokens = Tokens::from_sentences(batch.iter().map(|source| source.ids.as_ref()));
+    let vocabularies = &model.config.vocabularies;
+    let sources = batch.iter().map(|source| vocabularies.encoder_input(&source.ids));
+    let tokens = Tokens::from_sentences(sources);
     let words: Vec<usize> = batch.iter().map(|source| source.ids.len() - 1).collect();
     let mut decoder = BatchDecoder::new(model, engine, &tokens);
     search(&mut decoder, &words, settings).map_err(|reason| TranslateError::Search {

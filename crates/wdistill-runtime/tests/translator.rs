@@ -3,7 +3,7 @@
 mod common;
 
 use common::{END, START, WORDS, model, models, sentences};
-use wdistill_model::{Architecture, Dense, Model};
+use wdistill_model::{Architecture, DecoderStart, Dense, Model, SourceEnding};
 use wdistill_runtime::{
     LongSource, Precision, SourceProblem, TranslateError, Translations, Translator,
     TranslatorError, TranslatorOptions,
@@ -127,6 +127,42 @@ fn translations_cut_at_the_maximum_length_are_counted() {
     assert_eq!(result.report.cut_translations, cut);
     let tokens: usize = best().map(|best| best.tokens.len() + 1).sum();
     assert_eq!(result.report.target_tokens, tokens);
+}
+
+#[test]
+fn conventions_of_other_toolkits_are_those_of_the_configuration() {
+    // A word whose embedding is zero starts the decoder as a zero vector does, padding is never written,
+    // and an encoder that reads no end token reads the same as one that is given none.
+    let mut with_word = nano();
+    let width = with_word.config.architecture.decoder.width;
+    let target = with_word.weights.embeddings.target.as_mut().unwrap();
+    target.data_mut()[START as usize * width..][..width].fill(0.0);
+    let sources = sentences(20, 6);
+    let words = |translations: &Translations| -> Vec<Vec<u32>> {
+        translations.hypotheses.iter().map(|hypotheses| hypotheses[0].tokens.clone()).collect()
+    };
+    let run = |model: &Model<Dense<f32>>, sources: &[Vec<u32>]| {
+        // A limit that does not depend on the length of the source.
+        let maximum_length = MaximumLength { per_source_word: 0.0, constant: 12, cap: 12 };
+        let search = SearchOptions { maximum_length, ..SearchOptions::default() };
+        let options = TranslatorOptions { search, ..TranslatorOptions::default() };
+        translate(model, options, sources).unwrap()
+    };
+    let expected = run(&with_word, &sources);
+    let mut zero = with_word.clone();
+    zero.config.vocabularies.decoder_start = DecoderStart::ZeroVector;
+    assert!(run(&zero, &sources).hypotheses == expected.hypotheses);
+
+    let favourite = words(&expected)[0][0];
+    zero.config.vocabularies.padding = Some(favourite);
+    assert!(!words(&run(&zero, &sources)).concat().contains(&favourite));
+
+    let mut wordy = with_word.clone();
+    wordy.config.vocabularies.source_ending = SourceEnding::Nothing;
+    let twice: Vec<Vec<u32>> =
+        sources.iter().map(|ids| [ids.as_slice(), &[END]].concat()).collect();
+    assert_eq!(words(&run(&wordy, &twice)), words(&expected));
+    assert_ne!(words(&run(&wordy, &sources)), words(&expected));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use wdistill_model::Vocabularies;
+use wdistill_model::{DecoderStart, SourceEnding, Vocabularies};
 use wdistill_report::DataSet;
 use wdistill_text::{
     CheckedCorpus, CorpusLimits, CorpusReport, CorpusRole, CorpusStatistics, EncodedCorpus,
@@ -85,7 +85,9 @@ impl VocabularyPair {
             target: self.target.size(),
             source_end: self.source.end_id(),
             target_end: self.target.end_id(),
-            decoder_start: self.target.end_id(),
+            decoder_start: DecoderStart::Word(self.target.end_id()),
+            source_ending: SourceEnding::EndToken,
+            padding: None,
         }
     }
 }

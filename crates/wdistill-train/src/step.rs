@@ -69,7 +69,7 @@ pub fn shares(corpus: &EncodedCorpus, pairs: &[usize]) -> Vec<Vec<usize>> {
     shares.into_iter().map(|(_, share)| share).filter(|share| !share.is_empty()).collect()
 }
 
-/// Sentence pairs, packed; the decoder reads the start token and the target without its end.
+/// Sentence pairs, packed; the decoder reads its start and the target without its end.
 pub struct Batch {
     source: Tokens,
     target: Tokens,
@@ -80,11 +80,12 @@ pub struct Batch {
 impl Batch {
     /// Packs pairs of a corpus whose sentences all end in their end token.
     pub fn new(corpus: &EncodedCorpus, pairs: &[usize], vocabularies: &Vocabularies) -> Batch {
-        let sources = pairs.iter().map(|pair| corpus.pair(*pair).0);
+        let sources = pairs.iter().map(|pair| vocabularies.encoder_input(corpus.pair(*pair).0));
         let targets = pairs.iter().map(|pair| corpus.pair(*pair).1);
+        let start = vocabularies.decoder_start.token();
         let inputs: Vec<Vec<u32>> = targets
             .clone()
-            .map(|target| [&[vocabularies.decoder_start], &target[..target.len() - 1]].concat())
+            .map(|target| [&[start], &target[..target.len() - 1]].concat())
             .collect();
         Batch {
             source: Tokens::from_sentences(sources),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use wdistill_model::{Architecture, Config, Model, Vocabularies};
+use wdistill_model::{Architecture, Config, DecoderStart, Model, Vocabularies};
 use wdistill_runtime::{Translator, TranslatorOptions};
 use wdistill_search::{MaximumLength, SearchOptions};
 use wdistill_text::{SubwordModel, Vocabulary, VocabularySettings};
@@ -19,7 +19,7 @@ fn shards_are_resumed_and_checked() {
     let vocabularies = Vocabularies {
         source_end: end,
         target_end: end,
-        decoder_start: end,
+        decoder_start: DecoderStart::Word(end),
         ..Vocabularies::shared(size)
     };
     let architecture = Architecture::preset("transformer-nano").unwrap();

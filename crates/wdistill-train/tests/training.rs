@@ -4,7 +4,9 @@ use std::path::Path;
 
 use wdistill_autograd::Gradients;
 use wdistill_formats::native;
-use wdistill_model::{Architecture, Config, Dense, DropoutRates, Model, Vocabularies};
+use wdistill_model::{
+    Architecture, Config, DecoderStart, Dense, DropoutRates, Model, Vocabularies,
+};
 use wdistill_runtime::TranslatorOptions;
 use wdistill_text::{EncodedCorpus, SubwordModel, Vocabulary, VocabularySettings};
 use wdistill_train::{
@@ -40,7 +42,7 @@ impl Task {
         let vocabularies = Vocabularies {
             source_end: end,
             target_end: end,
-            decoder_start: end,
+            decoder_start: DecoderStart::Word(end),
             ..Vocabularies::shared(size)
         };
         DenseModel(Model::initialise(Config::new(architecture, vocabularies).unwrap(), 1))

@@ -3,7 +3,9 @@
 use crate::support::{
     AWKWARD, assert_close, assert_gradient, dropout, dropped, inner, random, random_ids, to,
 };
-use wdistill_kernels::{Embedding, EmbeddingGradients, Real, embed_backward, embed_forward};
+use wdistill_kernels::{
+    Embedding, EmbeddingGradients, NO_TOKEN, Real, embed_backward, embed_forward,
+};
 
 const WORDS: usize = 130;
 const PLACES: usize = 20;
@@ -44,6 +46,26 @@ fn check<R: Real>(tokens: usize, width: usize, rate: f64, tolerance: f64) {
         assert_close(&fast_table, &dtable, tolerance, "dtable");
         assert_close(&fast_positions, &dpositions, tolerance, "dpositions");
     }
+}
+
+#[test]
+fn no_token_is_a_row_of_zeros_without_a_gradient() {
+    let width = 17;
+    let table = [random(1, 5 * width), vec![0.0; width]].concat();
+    let (positions, places) = (random(2, 3 * width), [0, 1, 2, 0]);
+    let run = |table: &[f64], ids: &[u32; 4]| {
+        let layer =
+            Embedding { table, positions: &positions, width, scale: 1.5, dropout: dropout(0.2) };
+        let mut y = vec![1.0; 4 * width];
+        embed_forward(&mut y, ids, &places, &layer);
+        let mut gradient = vec![0.5; table.len()];
+        let gradients = EmbeddingGradients { table: Some(&mut gradient), positions: None };
+        embed_backward(gradients, &random(5, 4 * width), ids, &places, &layer);
+        gradient.truncate(5 * width);
+        (y, gradient)
+    };
+    let zero_row = run(&table, &[5, 2, 4, 5]);
+    assert_eq!(run(&table[..5 * width], &[NO_TOKEN, 2, 4, NO_TOKEN]), zero_row);
 }
 
 #[test]

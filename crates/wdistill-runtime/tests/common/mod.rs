@@ -2,8 +2,8 @@
 
 use wdistill_model::random::Random;
 use wdistill_model::{
-    Activation, Architecture, Config, Dense, Embeddings, FinalNorm, Model, NormPlacement,
-    OutputBias, PositionTable, Vocabularies,
+    Activation, Architecture, Config, DecoderStart, Dense, Embeddings, FinalNorm, Model,
+    NormPlacement, OutputBias, PositionTable, Vocabularies,
 };
 
 pub const WORDS: usize = 23;
@@ -36,7 +36,8 @@ pub fn model(architecture: Architecture, seed: u64) -> Model<Dense<f32>> {
         target: WORDS,
         source_end: END,
         target_end: END,
-        decoder_start: START,
+        decoder_start: DecoderStart::Word(START),
+        ..Vocabularies::shared(WORDS)
     };
     let mut model = Model::initialise(Config::new(architecture, vocabularies).unwrap(), seed);
     // Fresh biases are 0 and gains are 1, so that a bias or gain left out would not show.
