@@ -98,6 +98,57 @@ pub enum FormatError {
         /// What is wrong with it.
         error: ConfigError,
     },
+    /// Neither a model of wdistill nor of another toolkit.
+    #[error("{} is no model: {reason}", path.display())]
+    NoModel {
+        /// What was given.
+        path: PathBuf,
+        /// What would be one.
+        reason: String,
+    },
+    /// A model of wdistill was to be imported.
+    #[error("{} is a model of wdistill; there is nothing to import", path.display())]
+    NothingToImport {
+        /// The model.
+        path: PathBuf,
+    },
+    /// A model of another toolkit lacks its words.
+    #[error("there is no {}; hint: the folder should hold it, or {other}", path.display())]
+    NoVocabulary {
+        /// The file that was looked for.
+        path: PathBuf,
+        /// What would do as well.
+        other: String,
+    },
+    /// A file of another toolkit that is damaged, or not what it should be.
+    #[error("{} is not {format}, or is damaged: {reason}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What it should be, such as `a CTranslate2 model`.
+        format: &'static str,
+        /// What is wrong and where.
+        reason: String,
+    },
+    /// A model of another toolkit that cannot be read, with everything that stands in the way.
+    #[error("{} cannot be imported:{}", path.display(), lines(problems))]
+    Import {
+        /// The model.
+        path: PathBuf,
+        /// Every problem found.
+        problems: Vec<ImportProblem>,
+    },
+    /// A model that another toolkit cannot express, with everything that stands in the way.
+    #[error("this model cannot be written as {format}:{}", lines(problems))]
+    Export {
+        /// The other format.
+        format: &'static str,
+        /// Every problem found.
+        problems: Vec<String>,
+    },
+    /// A vocabulary or tokeniser of another toolkit.
+    #[error(transparent)]
+    Text(#[from] wdistill_text::TextError),
     /// Tensors that do not fit, all of them.
     #[error("{}", describe(path, problems))]
     Tensors {
@@ -110,8 +161,29 @@ pub enum FormatError {
 
 fn describe(path: &Path, problems: &[TensorProblem]) -> String {
     let noun = if problems.len() == 1 { "problem" } else { "problems" };
-    let lines: Vec<String> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
-    format!("{}: {} {noun} with its tensors:{}", path.display(), problems.len(), lines.concat())
+    format!("{}: {} {noun} with its tensors:{}", path.display(), problems.len(), lines(problems))
+}
+
+fn lines<P: fmt::Display>(problems: &[P]) -> String {
+    problems.iter().map(|problem| format!("\n  {problem}")).collect()
+}
+
+/// What stands in the way of reading another toolkit's model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImportProblem {
+    /// A property of the model that cannot be expressed, contradicts another or has to be asked for.
+    Property(String),
+    /// A weight.
+    Tensor(TensorProblem),
+}
+
+impl fmt::Display for ImportProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ImportProblem::Property(problem) => f.write_str(problem),
+            ImportProblem::Tensor(problem) => problem.fmt(f),
+        }
+    }
 }
 
 /// What is wrong with one tensor.

@@ -22,10 +22,18 @@
 //! ```
 
 mod atomic;
+mod ctranslate2;
 mod error;
+mod fairseq;
+mod foreign;
+mod huggingface;
+mod import;
+mod marian;
 pub mod native;
 mod tensors;
 
 pub use atomic::{Depth, atomic_write, remove_leftovers};
 pub use error::{FormatError, TensorProblem};
+pub use foreign::{ImportOptions, Subwords};
+pub use import::{Format, Imported, import};
 pub use tensors::{Metadata, Tensor, read_tensors, write_tensors};

@@ -183,8 +183,17 @@ fn read_float32(
     let tensors = file.read()?;
     let not_finite = tensors.iter().filter_map(|(name, tensor)| not_finite(name, &tensor.data));
     refuse(path, not_finite.collect())?;
-    let Ok(weights) = Transformer::catalogue(&config).map(&mut Take { tensors });
+    let weights = weights(&config, tensors);
     Ok(Model { config, weights })
+}
+
+/// The tree of weights from a tensor for each slot, by its path.
+pub(crate) fn weights(
+    config: &Config,
+    tensors: BTreeMap<String, Tensor>,
+) -> Transformer<Dense<f32>> {
+    let Ok(weights) = Transformer::catalogue(config).map(&mut Take { tensors });
+    weights
 }
 
 /// Reads only what the model is, not its weights.
@@ -252,7 +261,7 @@ fn float32_tensors(config: &Config) -> Vec<Named> {
 }
 
 /// Holds names and shapes against what a model needs.
-fn compare(needed: &[Named], found: &[Named]) -> Vec<TensorProblem> {
+pub(crate) fn compare(needed: &[Named], found: &[Named]) -> Vec<TensorProblem> {
     let shapes: BTreeMap<&str, &[usize]> =
         found.iter().map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice())).collect();
     let names: BTreeSet<&str> = needed.iter().map(|tensor| tensor.name.as_str()).collect();
@@ -289,7 +298,7 @@ fn most_similar<'a>(name: &str, candidates: impl Iterator<Item = &'a String>) ->
         .map(|(_, candidate)| candidate.clone())
 }
 
-fn not_finite(name: &str, data: &[f32]) -> Option<TensorProblem> {
+pub(crate) fn not_finite(name: &str, data: &[f32]) -> Option<TensorProblem> {
     let count = data.iter().filter(|number| !number.is_finite()).count();
     let name = name.to_string();
     (count > 0).then_some(TensorProblem::NotFinite { name, count, of: data.len() })

@@ -22,6 +22,14 @@ pub enum PositionTable {
 }
 
 impl PositionTable {
+    /// Every table there is.
+    pub const ALL: [PositionTable; 4] = [
+        PositionTable::Marian,
+        PositionTable::Fairseq,
+        PositionTable::OpennmtTf,
+        PositionTable::Interleaved,
+    ];
+
     /// The `width` numbers added to a word at `position` (counted from 0).
     pub fn row(self, position: usize, width: usize) -> Vec<f64> {
         let half = width / 2;

@@ -1,0 +1,540 @@
+//! Model folders of CTranslate2.
+//!
+//! There is no document of the format: CTranslate2's `python/ctranslate2/specs/transformer_spec.py` names the
+//! variables, and `src/layers/transformer.cc` says what one that is absent means.
+//!
+//! What is read: Transformers with an encoder and a decoder, in any of the number types, of
+//! `model.bin` versions 2 to 6. What is written: version 6, float32 or int8.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use wdistill_model::{
+    Activation, Architecture, Config, DecoderStart, DropoutRates, EmbeddingScale, Embeddings,
+    FinalNorm, NormPlacement, OutputBias, PositionTable, Shape, SourceEnding, Vocabularies,
+};
+
+use crate::error::FormatError;
+use crate::foreign::arrays::{Array, Arrays, NumberType};
+use crate::foreign::slots::{Layout, Place};
+use crate::foreign::words::{self, Side, WordReader, Words};
+use crate::foreign::{Findings, Foreign, ImportOptions, read_file, read_optional, sinusoids};
+
+pub(crate) mod binary;
+
+use binary::Binary;
+
+const FORMAT: &str = "a CTranslate2 model";
+
+/// File of weights.
+pub(crate) const MODEL_FILE: &str = "model.bin";
+/// File of special tokens and conventions; models before version 6 have none.
+const CONFIG_FILE: &str = "config.json";
+
+/// Heads that the specifications without a variable of their own have.
+const HEADS_BY_SPECIFICATION: [(&str, usize); 2] = [("TransformerBase", 8), ("TransformerBig", 16)];
+
+/// The table between slots and variables.
+///
+/// Query, key and value of a self-attention are one variable, `linear_0`; key and value of the attention to
+/// the source are one, `linear_1`.
+fn place(path: &[&str]) -> Place {
+    let same = |name: String| Place::new(name, Layout::Same);
+    match path {
+        ["embeddings", "source"] => same("encoder/embeddings_0/weight".to_string()),
+        ["embeddings", "target"] => same("decoder/embeddings/weight".to_string()),
+        ["embeddings", "output"] => same("decoder/projection/weight".to_string()),
+        ["embeddings", "output_bias"] => same("decoder/projection/bias".to_string()),
+        [stack, "final_norm", leaf] => same(format!("{stack}/layer_norm/{}", norm_leaf(leaf))),
+        [stack, "layers", layer, norm, leaf] => {
+            let block = match *norm {
+                "self_attention_norm" => "self_attention",
+                "cross_attention_norm" => "attention",
+                "feed_forward_norm" => "ffn",
+                _ => unreachable!("no slot lies at {path:?}"),
+            };
+            same(format!("{stack}/layer_{layer}/{block}/layer_norm/{}", norm_leaf(leaf)))
+        }
+        [stack, "layers", layer, block, role, leaf] => {
+            let (block, linear, index, of) = match (*block, *role) {
+                ("self_attention", "query") => ("self_attention", 0, 0, 3),
+                ("self_attention", "key") => ("self_attention", 0, 1, 3),
+                ("self_attention", "value") => ("self_attention", 0, 2, 3),
+                ("self_attention", "output") => ("self_attention", 1, 0, 1),
+                ("cross_attention", "query") => ("attention", 0, 0, 1),
+                ("cross_attention", "key") => ("attention", 1, 0, 2),
+                ("cross_attention", "value") => ("attention", 1, 1, 2),
+                ("cross_attention", "output") => ("attention", 2, 0, 1),
+                ("feed_forward", "up") => ("ffn", 0, 0, 1),
+                ("feed_forward", "down") => ("ffn", 1, 0, 1),
+                _ => unreachable!("no slot lies at {path:?}"),
+            };
+            same(format!("{stack}/layer_{layer}/{block}/linear_{linear}/{leaf}")).part(index, of)
+        }
+        _ => unreachable!("no slot lies at {path:?}"),
+    }
+}
+
+fn norm_leaf(leaf: &str) -> &'static str {
+    match leaf {
+        "gain" => "gamma",
+        "shift" => "beta",
+        _ => unreachable!("a norm has no {leaf}"),
+    }
+}
+
+/// What `config.json` says, or older models in variables of their own.
+#[derive(Debug, Deserialize)]
+struct Conventions {
+    #[serde(default)]
+    add_source_bos: bool,
+    /// Whether the program adds the end token; if not, its caller may do so.
+    #[serde(default)]
+    add_source_eos: bool,
+    #[serde(default)]
+    decoder_start_token: Option<String>,
+    #[serde(default = "end")]
+    eos_token: String,
+    #[serde(default = "unknown")]
+    unk_token: String,
+    #[serde(default)]
+    layer_norm_epsilon: Option<f64>,
+}
+
+fn end() -> String {
+    "</s>".to_string()
+}
+
+fn unknown() -> String {
+    "<unk>".to_string()
+}
+
+/// What models before version 6 say (`src/models/sequence_to_sequence.cc`).
+fn older_conventions(variables: &mut Variables<'_>) -> Conventions {
+    let start = variables.text("bos_token").unwrap_or("<s>".to_string());
+    let eos_token = variables.text("eos_token").unwrap_or_else(end);
+    let start = match variables.flag("with_target_bos", true) {
+        true => start,
+        false => eos_token.clone(),
+    };
+    Conventions {
+        add_source_bos: variables.flag("with_source_bos", false),
+        add_source_eos: variables.flag("with_source_eos", false),
+        decoder_start_token: Some(start),
+        eos_token,
+        unk_token: variables.text("unk_token").unwrap_or_else(unknown),
+        layer_norm_epsilon: None,
+    }
+}
+
+/// The variables of a model. Scalars that were understood are taken away: what is left was not.
+struct Variables<'f> {
+    arrays: Arrays<'f>,
+}
+
+impl<'f> Variables<'f> {
+    /// Gives each array its own name, and each quantised one its factors.
+    fn new(binary: Binary<'f>, findings: &mut Findings) -> Variables<'f> {
+        let Binary { variables: mut arrays, aliases, .. } = binary;
+        for (alias, variable) in aliases {
+            let array = arrays[&variable].clone();
+            arrays.insert(alias, array);
+        }
+        // Before a model could have several kinds of source words, they had no number.
+        for leaf in ["weight", "weight_scale"] {
+            if let Some(array) = arrays.remove(&format!("encoder/embeddings/{leaf}")) {
+                arrays.insert(format!("encoder/embeddings_0/{leaf}"), array);
+            }
+        }
+        let factors: Vec<String> =
+            arrays.keys().filter(|name| name.ends_with("/weight_scale")).cloned().collect();
+        for name in factors {
+            let divisors = arrays.remove(&name).expect("a name that was listed").numbers();
+            let weight = name.trim_end_matches("_scale");
+            match arrays.get_mut(weight) {
+                Some(array) if fits(array, &divisors) => array.divisors = divisors,
+                Some(array) => findings.problem(format!(
+                    "{name} has {} factors, some of which may be 0 or undefined, but {weight} is {:?}",
+                    divisors.len(),
+                    array.shape
+                )),
+                None => findings.problem(format!("{name} is there, but not {weight}")),
+            }
+        }
+        Variables { arrays }
+    }
+
+    fn take(&mut self, name: &str) -> Option<f64> {
+        let value = self.arrays.get(name)?.scalar()?;
+        self.arrays.remove(name);
+        Some(value)
+    }
+
+    fn flag(&mut self, name: &str, default: bool) -> bool {
+        self.take(name).map_or(default, |value| value != 0.0)
+    }
+
+    /// A text, which is a vector of its bytes.
+    fn text(&mut self, name: &str) -> Option<String> {
+        let is_text = |array: &Array<'_>| array.shape.len() == 1 && array.kind == NumberType::Int8;
+        let text = String::from_utf8(self.arrays.get(name).filter(|a| is_text(a))?.bytes.to_vec());
+        self.arrays.remove(name);
+        text.ok()
+    }
+
+    /// A property of a stack, or, before revision 5, of both.
+    fn of_stack(&mut self, stack: &str, property: &str) -> Option<f64> {
+        let own = self.take(&format!("{stack}/{property}"));
+        own.or_else(|| self.arrays.get(property)?.scalar())
+    }
+
+    /// Length of an axis of an array.
+    fn axis(&self, name: &str, axis: usize) -> Result<usize, String> {
+        let array = self.arrays.get(name).ok_or(format!("{name} is missing"))?;
+        let length = array.shape.get(axis).copied();
+        length.ok_or(format!("{name} is {:?}, expected more axes", array.shape))
+    }
+
+    /// Layers with any array.
+    fn layers(&self, stack: &str) -> usize {
+        let prefix = format!("{stack}/layer_");
+        let number = |name: &String| name.strip_prefix(&prefix)?.split('/').next()?.parse().ok();
+        let layers: BTreeSet<usize> = self.arrays.keys().filter_map(number).collect();
+        layers.len()
+    }
+
+    fn are_equal(&self, first: &str, second: &str) -> bool {
+        match (self.arrays.get(first), self.arrays.get(second)) {
+            (Some(first), Some(second)) => {
+                first.shape == second.shape
+                    && first.kind == second.kind
+                    && first.bytes == second.bytes
+                    && first.divisors == second.divisors
+            }
+            _ => false,
+        }
+    }
+}
+
+fn fits(array: &Array<'_>, divisors: &[f32]) -> bool {
+    let rows = array.shape.first().copied();
+    let all_good = divisors.iter().all(|divisor| divisor.is_normal());
+    all_good && (divisors.len() == 1 || Some(divisors.len()) == rows)
+}
+
+const SOURCE: &str = "encoder/embeddings_0/weight";
+const TARGET: &str = "decoder/embeddings/weight";
+const OUTPUT: &str = "decoder/projection/weight";
+const OUTPUT_BIAS: &str = "decoder/projection/bias";
+
+/// Scalars and lists that do not change what a model computes.
+const WITHOUT_EFFECT: &[&str] = &[
+    "alignment_layer",
+    "alignment_heads",
+    "embeddings_merge",
+    "alibi_use_positive_positions",
+    "scale_alibi",
+];
+
+/// Reads a folder.
+///
+/// # Errors
+/// [`FormatError::Malformed`], or [`FormatError::Import`] with everything that stands in the way.
+pub(crate) fn read(folder: &Path, options: &ImportOptions) -> Result<Foreign, FormatError> {
+    let path = folder.join(MODEL_FILE);
+    let bytes = read_file(&path)?;
+    let binary = binary::parse(&bytes).map_err(|reason| malformed(&path, reason))?;
+    let mut findings = Findings::default();
+    let specification = binary.specification.clone();
+    findings.note(format!(
+        "{specification} revision {}, binary version {}",
+        binary.revision, binary.version
+    ));
+    let mut variables = Variables::new(binary, &mut findings);
+    let older = older_conventions(&mut variables);
+    let config_path = folder.join(CONFIG_FILE);
+    let conventions = match read_optional(&config_path)? {
+        Some(bytes) => serde_json::from_slice(&bytes)
+            .map_err(|error| malformed(&config_path, error.to_string()))?,
+        None => older,
+    };
+    let words = words(folder, &variables, &conventions)?;
+    let architecture = architecture(&mut variables, &specification, &conventions, &mut findings);
+    let vocabularies = vocabularies(&mut variables, &conventions, &words, options, &mut findings);
+    let config = architecture
+        .zip(vocabularies)
+        .map(|(architecture, vocabularies)| Config::new(architecture, vocabularies));
+    set_aside(&mut variables.arrays, &mut findings);
+    let (model, notes) = findings.finish(&path, config, &place, variables.arrays)?;
+    Ok(Foreign { model, words, notes })
+}
+
+fn malformed(path: &Path, reason: String) -> FormatError {
+    FormatError::Malformed { path: path.to_path_buf(), format: FORMAT, reason }
+}
+
+/// Takes away what has no effect, and reports properties that were not understood.
+fn set_aside(arrays: &mut Arrays<'_>, findings: &mut Findings) {
+    arrays.retain(|name, array| {
+        let property = name.rsplit('/').next().unwrap_or(name);
+        if WITHOUT_EFFECT.contains(&property) {
+            return false;
+        }
+        match array.scalar().filter(|_| array.shape.is_empty()) {
+            Some(value) if value != 0.0 => {
+                findings.problem(format!("{name} is {value}, which cannot be expressed"));
+                false
+            }
+            Some(_) => false,
+            None => true,
+        }
+    });
+}
+
+/// The words of both sides; a word for all others follows after the last if the lists have none.
+fn words(
+    folder: &Path,
+    variables: &Variables<'_>,
+    conventions: &Conventions,
+) -> Result<Words, FormatError> {
+    let side = |side: &str, rows: Option<usize>| {
+        let (path, mut tokens) = word_list(folder, side)?;
+        if !tokens.contains(&conventions.unk_token) && rows != Some(tokens.len()) {
+            tokens.push(conventions.unk_token.clone());
+        }
+        Side::new(tokens, &conventions.eos_token, &conventions.unk_token)
+            .map_err(|reason| malformed(&path, reason))
+    };
+    Ok(Words {
+        source: side("source", variables.axis(SOURCE, 0).ok())?,
+        target: side("target", variables.axis(TARGET, 0).ok())?,
+    })
+}
+
+fn word_list(folder: &Path, side: &str) -> Result<(PathBuf, Vec<String>), FormatError> {
+    for name in [side, "shared"] {
+        for (extension, read) in [("json", words::json as WordReader), ("txt", words::lines)] {
+            let path = folder.join(format!("{name}_vocabulary.{extension}"));
+            if let Some(bytes) = read_optional(&path)? {
+                let tokens = read(&bytes).map_err(|reason| malformed(&path, reason))?;
+                return Ok((path, tokens));
+            }
+        }
+    }
+    let path = folder.join(format!("{side}_vocabulary.json"));
+    Err(FormatError::NoVocabulary {
+        path,
+        other: "shared_vocabulary.json, or either as .txt".into(),
+    })
+}
+
+fn architecture(
+    variables: &mut Variables<'_>,
+    specification: &str,
+    conventions: &Conventions,
+    findings: &mut Findings,
+) -> Option<Architecture> {
+    let encoder = stack(variables, "encoder", SOURCE, specification, findings);
+    let decoder = stack(variables, "decoder", TARGET, specification, findings);
+    // Both stacks have read what stands for both.
+    for property in ["num_heads", "pre_norm", "activation"] {
+        variables.take(property);
+    }
+    let tying = tying(variables);
+    let output_bias = match variables.arrays.contains_key(OUTPUT_BIAS) {
+        true => OutputBias::Present,
+        false => OutputBias::Absent,
+    };
+    let (encoder, decoder) = encoder.zip(decoder)?;
+    if encoder.style != decoder.style {
+        findings.problem(format!(
+            "encoder and decoder differ: {:?} and {:?}",
+            encoder.style, decoder.style
+        ));
+    }
+    let Style { norm, final_norm, activation, embedding_scale, positions } = encoder.style;
+    Some(Architecture {
+        norm,
+        final_norm,
+        norm_epsilon: conventions.layer_norm_epsilon.unwrap_or(1e-5),
+        activation,
+        embeddings: tying,
+        embedding_scale,
+        positions,
+        output_bias,
+        encoder: encoder.shape,
+        decoder: decoder.shape,
+        dropout: DropoutRates::default(),
+    })
+}
+
+/// Which embeddings are one matrix; those that are stay under their first name only.
+fn tying(variables: &mut Variables<'_>) -> Embeddings {
+    let output = variables.are_equal(TARGET, OUTPUT);
+    let source = variables.are_equal(SOURCE, TARGET);
+    let (tying, gone): (_, &[&str]) = match (source, output) {
+        (true, true) => (Embeddings::AllTied, &[TARGET, OUTPUT]),
+        (false, true) => (Embeddings::DecoderTied, &[OUTPUT]),
+        (_, false) => (Embeddings::Separate, &[]),
+    };
+    for name in gone {
+        variables.arrays.remove(*name);
+    }
+    tying
+}
+
+/// What both stacks of a model have in common here, and may differ in there.
+#[derive(Debug, PartialEq)]
+struct Style {
+    norm: NormPlacement,
+    final_norm: FinalNorm,
+    activation: Activation,
+    embedding_scale: EmbeddingScale,
+    positions: PositionTable,
+}
+
+struct StackFound {
+    shape: Shape,
+    style: Style,
+}
+
+fn stack(
+    variables: &mut Variables<'_>,
+    stack: &str,
+    embeddings: &str,
+    specification: &str,
+    findings: &mut Findings,
+) -> Option<StackFound> {
+    let name = |property: &str| format!("{stack}/{property}");
+    let width = findings.some(variables.axis(embeddings, 1));
+    let feed_forward = findings.some(variables.axis(&name("layer_0/ffn/linear_0/weight"), 0));
+    let heads = variables.of_stack(stack, "num_heads");
+    let heads = heads.map(|heads| heads as usize).or_else(|| {
+        HEADS_BY_SPECIFICATION
+            .iter()
+            .find(|(name, _)| *name == specification)
+            .map(|(_, heads)| *heads)
+    });
+    if heads.is_none() {
+        findings.problem(format!("{} is missing: how many heads there are", name("num_heads")));
+    }
+    let norm = match variables.of_stack(stack, "pre_norm") {
+        Some(0.0) => NormPlacement::Post,
+        _ => NormPlacement::Pre,
+    };
+    let final_norm = match variables.arrays.contains_key(&name("layer_norm/gamma")) {
+        true => FinalNorm::Present,
+        false => FinalNorm::Absent,
+    };
+    let activation = activation(variables.of_stack(stack, "activation").unwrap_or(0.0));
+    let activation = findings.some(activation.map_err(|problem| format!("{stack}: {problem}")));
+    let scale = embedding_scale(variables, &name("scale_embeddings"), width?);
+    let scale = findings.some(scale);
+    let positions = findings.some(position_table(variables, &name("position_encodings/encodings")));
+    let shape = Shape {
+        layers: variables.layers(stack),
+        width: width?,
+        feed_forward: feed_forward?,
+        heads: heads?,
+    };
+    let style = Style {
+        norm,
+        final_norm,
+        activation: activation?,
+        embedding_scale: scale?,
+        positions: positions?,
+    };
+    Some(StackFound { shape, style })
+}
+
+/// `include/ctranslate2/ops/activation.h`.
+fn activation(number: f64) -> Result<Activation, String> {
+    match number as i64 {
+        0 => Ok(Activation::Relu),
+        2 => Ok(Activation::Swish),
+        3 => Ok(Activation::Gelu),
+        1 => Err("its activation is GELU by tanh, which cannot be expressed".to_string()),
+        4 => Err("its activation is GELU by sigmoid, which cannot be expressed".to_string()),
+        other => Err(format!("its activation is number {other}, which is not known")),
+    }
+}
+
+/// A flag in an integer, or the factor itself in a float; the square root of the width without either.
+fn embedding_scale(
+    variables: &mut Variables<'_>,
+    name: &str,
+    width: usize,
+) -> Result<EmbeddingScale, String> {
+    let is_factor =
+        variables.arrays.get(name).is_some_and(|array| array.kind == NumberType::Float32);
+    let root = (width as f64).sqrt();
+    match variables.take(name) {
+        None => Ok(EmbeddingScale::SquareRootOfWidth),
+        Some(1.0) if !is_factor => Ok(EmbeddingScale::SquareRootOfWidth),
+        Some(0.0) if !is_factor => Ok(EmbeddingScale::One),
+        Some(1.0) => Ok(EmbeddingScale::One),
+        Some(factor) if (factor - root).abs() < 1e-4 * root => {
+            Ok(EmbeddingScale::SquareRootOfWidth)
+        }
+        Some(factor) => Err(format!("{name} is {factor}, expected 1 or the width's root, {root}")),
+    }
+}
+
+/// The formula of a stored table; without one, CTranslate2 computes its own.
+fn position_table(variables: &mut Variables<'_>, name: &str) -> Result<PositionTable, String> {
+    let Some(array) = variables.arrays.remove(name) else { return Ok(PositionTable::OpennmtTf) };
+    sinusoids(&array, &PositionTable::ALL)
+        .ok_or(format!("{name} is a table that follows no known formula (was it trained?)"))
+}
+
+fn vocabularies(
+    variables: &mut Variables<'_>,
+    conventions: &Conventions,
+    words: &Words,
+    options: &ImportOptions,
+    findings: &mut Findings,
+) -> Option<Vocabularies> {
+    if conventions.add_source_bos {
+        findings.problem("it puts a start token before the source, which cannot be expressed");
+    }
+    let source_ending = match (conventions.add_source_eos, options.source_ending) {
+        (true, _) => Some(SourceEnding::EndToken),
+        (false, given) => given,
+    };
+    if source_ending.is_none() {
+        findings.problem(
+            "nothing says whether the encoder reads an end token, since the program does not add it; \
+             hint: --source-ending end-token (models of Marian, Hugging Face and fairseq), or nothing \
+             (OpenNMT)",
+        );
+    }
+    let start = match variables.flag("decoder/start_from_zero_embedding", false) {
+        true => Some(DecoderStart::ZeroVector),
+        false => {
+            let token = conventions.decoder_start_token.as_ref();
+            let token = token.ok_or("each translation brings its own start token".to_string());
+            let number = token.and_then(|token| {
+                let number = words.target.tokens.iter().position(|word| word == token);
+                number.ok_or(format!("the vocabulary has no {token}, which starts the decoder"))
+            });
+            findings.some(number).map(|number| DecoderStart::Word(number as u32))
+        }
+    };
+    for (side, name) in [(&words.source, SOURCE), (&words.target, TARGET)] {
+        let rows = variables.axis(name, 0).ok();
+        let found = side.tokens.len();
+        if let Some(rows) = rows.filter(|rows| *rows != found) {
+            findings.problem(format!("{name} has {rows} rows, but the vocabulary {found} words"));
+        }
+    }
+    Some(Vocabularies {
+        source: words.source.tokens.len(),
+        source_end: words.source.end,
+        source_ending: source_ending?,
+        target: words.target.tokens.len(),
+        target_end: words.target.end,
+        decoder_start: start?,
+        padding: None,
+    })
+}

@@ -1,0 +1,195 @@
+//! `model.bin`: named arrays and aliases (CTranslate2, `python/ctranslate2/specs/model_spec.py` writes it,
+//! `src/models/model.cc` reads it).
+//!
+//! Little-endian. A text is its length with a final NUL as `u16`, its bytes, and NUL.
+//!
+//! ```text
+//! u32 version; from 2: text name of the specification, u32 its revision
+//! u32 count, for each variable:
+//!     text name, u8 rank, u32 length of every axis,
+//!     from version 4: u8 type, u32 bytes; before: u8 bytes of a number, u32 numbers
+//!     data
+//! from 3: u32 count, for each alias: text name, text name of the variable
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::foreign::arrays::{Array, Arrays, NumberType};
+use crate::foreign::bytes::{Reader, text};
+
+/// Versions that are read.
+pub(crate) const OLDEST: u32 = 2;
+/// The version that is written.
+pub(crate) const NEWEST: u32 = 6;
+
+/// What a file holds.
+#[derive(Debug)]
+pub(crate) struct Binary<'f> {
+    pub(crate) version: u32,
+    /// Name of the specification, such as `TransformerSpec`.
+    pub(crate) specification: String,
+    pub(crate) revision: u32,
+    /// Every variable once, under its own name.
+    pub(crate) variables: Arrays<'f>,
+    /// The variable that each other name stands for.
+    pub(crate) aliases: BTreeMap<String, String>,
+}
+
+/// Reads a whole file.
+///
+/// # Errors
+/// The first thing that is wrong, and where.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Binary<'_>, String> {
+    let mut reader = Reader::new(bytes);
+    let version = reader.u32("the version")?;
+    if !(OLDEST..=NEWEST).contains(&version) {
+        return Err(format!("its version is {version}, expected {OLDEST} to {NEWEST}"));
+    }
+    let specification = string(&mut reader, "the name of the specification")?.to_string();
+    let revision = reader.u32("the revision")?;
+    let mut variables = BTreeMap::new();
+    for _ in 0..reader.u32("the number of variables")? {
+        let (name, array) = variable(&mut reader, version)?;
+        if variables.insert(name.clone(), array).is_some() {
+            return Err(format!("variable {name} comes twice"));
+        }
+    }
+    let aliases = match version {
+        3.. => aliases(&mut reader, &variables)?,
+        _ => BTreeMap::new(),
+    };
+    match reader.left() {
+        0 => Ok(Binary { version, specification, revision, variables, aliases }),
+        left => Err(format!("{left} bytes follow after its end at byte {}", reader.position())),
+    }
+}
+
+fn string<'f>(reader: &mut Reader<'f>, what: &str) -> Result<&'f str, String> {
+    let length = usize::from(reader.u16(&format!("the length of {what}"))?);
+    match reader.take(length, what)? {
+        [bytes @ .., 0] => text(bytes, what),
+        _ => Err(format!("{what} does not end in NUL at byte {}", reader.position())),
+    }
+}
+
+fn variable<'f>(reader: &mut Reader<'f>, version: u32) -> Result<(String, Array<'f>), String> {
+    let name = string(reader, "the name of a variable")?.to_string();
+    let rank = reader.u8("a rank")?;
+    let axes = (0..rank).map(|_| reader.u32("the length of an axis").map(|axis| axis as usize));
+    let shape: Vec<usize> = axes.collect::<Result<_, _>>()?;
+    let (kind, bytes) = match version {
+        4.. => (
+            number_type(reader.u8("a type")?).map_err(|problem| format!("{name} {problem}"))?,
+            u64::from(reader.u32("a number of bytes")?),
+        ),
+        _ => {
+            let size = reader.u8("the bytes of a number")?;
+            let kind = type_of_size(size).map_err(|problem| format!("{name} {problem}"))?;
+            (kind, u64::from(size) * u64::from(reader.u32("a number of numbers")?))
+        }
+    };
+    let bytes = usize::try_from(bytes).map_err(|_| format!("{name} has {bytes} bytes"))?;
+    let data = reader.take(bytes, &name)?;
+    let array =
+        Array::new(shape, kind, data.into()).map_err(|problem| format!("{name} {problem}"))?;
+    Ok((name, array))
+}
+
+fn aliases(
+    reader: &mut Reader<'_>,
+    variables: &Arrays<'_>,
+) -> Result<BTreeMap<String, String>, String> {
+    let mut aliases = BTreeMap::new();
+    for _ in 0..reader.u32("the number of aliases")? {
+        let alias = string(reader, "an alias")?.to_string();
+        let variable = string(reader, "the variable of an alias")?.to_string();
+        if !variables.contains_key(&variable) {
+            return Err(format!("alias {alias} stands for {variable}, which is not there"));
+        }
+        if variables.contains_key(&alias) || aliases.contains_key(&alias) {
+            return Err(format!("{alias} is an alias, and there already"));
+        }
+        aliases.insert(alias, variable);
+    }
+    Ok(aliases)
+}
+
+/// Numbers of the types, from version 4 on (`include/ctranslate2/types.h`).
+const TYPES: [NumberType; 6] = [
+    NumberType::Float32,
+    NumberType::Int8,
+    NumberType::Int16,
+    NumberType::Int32,
+    NumberType::Float16,
+    NumberType::BFloat16,
+];
+
+fn number_type(id: u8) -> Result<NumberType, String> {
+    let unknown = || format!("has type {id}, expected at most {}", TYPES.len() - 1);
+    TYPES.get(usize::from(id)).copied().ok_or_else(unknown)
+}
+
+/// Before version 4 the size of a number tells its type.
+fn type_of_size(size: u8) -> Result<NumberType, String> {
+    match size {
+        1 => Ok(NumberType::Int8),
+        2 => Ok(NumberType::Int16),
+        4 => Ok(NumberType::Float32),
+        _ => Err(format!("has numbers of {size} bytes, expected 1, 2 or 4")),
+    }
+}
+
+/// Writes a file of version [`NEWEST`]. Variables come in the order of their names.
+///
+/// # Errors
+/// A name or an array that is too long for the format.
+pub(crate) fn write(
+    specification: &str,
+    revision: u32,
+    variables: &Arrays<'_>,
+    aliases: &BTreeMap<String, String>,
+) -> Result<Vec<u8>, String> {
+    let mut file = NEWEST.to_le_bytes().to_vec();
+    put_string(&mut file, specification)?;
+    file.extend(revision.to_le_bytes());
+    put_length(&mut file, variables.len(), "variables")?;
+    for (name, array) in variables {
+        put_string(&mut file, name)?;
+        file.push(
+            u8::try_from(array.shape.len()).map_err(|_| format!("{name} has too many axes"))?,
+        );
+        for axis in &array.shape {
+            put_length(&mut file, *axis, name)?;
+        }
+        let id = TYPES.iter().position(|kind| *kind == array.kind);
+        file.push(id.ok_or_else(|| format!("{name} is {:?}", array.kind))? as u8);
+        put_length(&mut file, array.bytes.len(), name)?;
+        file.extend_from_slice(&array.bytes);
+    }
+    put_length(&mut file, aliases.len(), "aliases")?;
+    for (alias, variable) in aliases {
+        put_string(&mut file, alias)?;
+        put_string(&mut file, variable)?;
+    }
+    Ok(file)
+}
+
+fn put_string(file: &mut Vec<u8>, text: &str) -> Result<(), String> {
+    let length = u16::try_from(text.len() + 1).map_err(|_| format!("{text} is too long"))?;
+    file.extend(length.to_le_bytes());
+    file.extend(text.bytes());
+    file.push(0);
+    Ok(())
+}
+
+fn put_length(file: &mut Vec<u8>, length: usize, what: &str) -> Result<(), String> {
+    let length = u32::try_from(length)
+        .map_err(|_| format!("{what}: {length} is more than the format can hold"))?;
+    file.extend(length.to_le_bytes());
+    Ok(())
+}
+
+/// Names that variables and aliases together have.
+pub(crate) fn names<'b>(binary: &'b Binary<'_>) -> BTreeSet<&'b str> {
+    binary.variables.keys().chain(binary.aliases.keys()).map(String::as_str).collect()
+}

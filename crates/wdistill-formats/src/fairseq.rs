@@ -1,0 +1,364 @@
+//! Checkpoints of fairseq's Transformers (`fairseq/models/transformer.py`), of the old layout of parameters
+//! (before 0.9: `in_proj_weight`, settings in `args`) and the new one (`q_proj`, settings in `cfg`).
+//!
+//! The decoder starts from the end token; `<pad>` has a row of its own and is never written.
+
+use std::path::Path;
+
+use wdistill_model::{
+    Activation, Architecture, Config, DecoderStart, DropoutRates, EmbeddingScale, Embeddings,
+    FinalNorm, NormPlacement, OutputBias, PositionTable, Shape, SourceEnding, Vocabularies,
+};
+
+use crate::error::FormatError;
+use crate::foreign::arrays::Arrays;
+use crate::foreign::pickle::{Id, Pickle, Value};
+use crate::foreign::slots::{Layout, Place};
+use crate::foreign::torch::TorchFile;
+use crate::foreign::words::Words;
+use crate::foreign::{Findings, Foreign, read_file, unify};
+use crate::huggingface::{norm_leaf, projection};
+
+const FORMAT: &str = "a fairseq checkpoint";
+
+const SOURCE: &str = "encoder.embed_tokens.weight";
+const TARGET: &str = "decoder.embed_tokens.weight";
+const OUTPUT: &str = "decoder.output_projection.weight";
+const OLD_OUTPUT: &str = "decoder.embed_out";
+
+/// Number of `<pad>` in every dictionary.
+const PADDING: u32 = 1;
+
+/// How parameters are named.
+#[derive(Clone, Copy, PartialEq)]
+enum Names {
+    /// Query, key and value in one matrix; the encoder's norms are numbered.
+    Old,
+    New,
+}
+
+/// The table between slots and tensors.
+fn place(path: &[&str], names: Names) -> Place {
+    let same = |name: String| Place::new(name, Layout::Same);
+    match path {
+        ["embeddings", "source"] => same(SOURCE.to_string()),
+        ["embeddings", "target"] => same(TARGET.to_string()),
+        ["embeddings", "output"] => same(OUTPUT.to_string()),
+        ["embeddings", "output_bias"] => unreachable!("fairseq has no output bias"),
+        [stack, "final_norm", leaf] => same(format!("{stack}.layer_norm.{}", norm_leaf(leaf))),
+        [stack, "layers", layer, norm, leaf] => {
+            let norm = match (*norm, *stack, names) {
+                ("self_attention_norm", "encoder", Names::Old) => "layer_norms.0",
+                ("feed_forward_norm", "encoder", Names::Old) => "layer_norms.1",
+                ("self_attention_norm", ..) => "self_attn_layer_norm",
+                ("cross_attention_norm", ..) => "encoder_attn_layer_norm",
+                ("feed_forward_norm", ..) => "final_layer_norm",
+                _ => unreachable!("no slot lies at {path:?}"),
+            };
+            same(format!("{stack}.layers.{layer}.{norm}.{}", norm_leaf(leaf)))
+        }
+        [stack, "layers", layer, "feed_forward", role, leaf] => {
+            let linear = if *role == "up" { "fc1" } else { "fc2" };
+            same(format!("{stack}.layers.{layer}.{linear}.{leaf}"))
+        }
+        [stack, "layers", layer, attention, role, leaf] => {
+            let attention = match *attention {
+                "self_attention" => "self_attn",
+                _ => "encoder_attn",
+            };
+            let prefix = format!("{stack}.layers.{layer}.{attention}");
+            let index = ["query", "key", "value"].iter().position(|input| input == role);
+            match (names, index) {
+                (Names::Old, Some(index)) => {
+                    same(format!("{prefix}.in_proj_{leaf}")).part(index, 3)
+                }
+                _ => same(format!("{prefix}.{}_proj.{leaf}", projection(role))),
+            }
+        }
+        _ => unreachable!("no slot lies at {path:?}"),
+    }
+}
+
+/// Reads a checkpoint whose words are known.
+///
+/// # Errors
+/// [`FormatError::Malformed`], or [`FormatError::Import`] with everything that stands in the way.
+pub(crate) fn read(path: &Path, words: Words) -> Result<Foreign, FormatError> {
+    let malformed =
+        |reason| FormatError::Malformed { path: path.to_path_buf(), format: FORMAT, reason };
+    let bytes = read_file(path)?;
+    let mut file = TorchFile::open(&bytes).map_err(malformed)?;
+    let weights = file.pickle.get(file.pickle.root(), "model");
+    let weights = weights.ok_or_else(|| malformed("it has no entry \"model\"".to_string()))?;
+    let mut arrays = file.arrays(weights).map_err(malformed)?;
+    let mut findings = Findings::default();
+    let names = names(&arrays);
+    let settings = settings_of(&file.pickle).ok_or_else(|| {
+        malformed("it has neither \"args\" nor \"cfg\" with the model's settings".to_string())
+    })?;
+    let mut settings = Settings { pickle: &file.pickle, id: settings, findings: &mut findings };
+    let architecture = settings.architecture(&mut arrays);
+    let vocabularies = vocabularies(&words, &mut arrays, &mut findings);
+    let config = architecture.map(|architecture| Config::new(architecture, vocabularies));
+    let (model, notes) = findings.finish(path, config, &|path| place(path, names), arrays)?;
+    Ok(Foreign { model, words, notes })
+}
+
+/// What a checkpoint says of its dictionaries and subwords, where it says it.
+pub(crate) struct Languages {
+    pub(crate) source: Option<String>,
+    pub(crate) target: Option<String>,
+}
+
+/// Reads the languages of a checkpoint.
+///
+/// # Errors
+/// [`FormatError::Malformed`].
+pub(crate) fn languages(path: &Path) -> Result<Languages, FormatError> {
+    let bytes = read_file(path)?;
+    let file = TorchFile::open(&bytes).map_err(|reason| FormatError::Malformed {
+        path: path.to_path_buf(),
+        format: FORMAT,
+        reason,
+    })?;
+    let pickle = &file.pickle;
+    let find = |name: &str| {
+        let places = ["args", "cfg"].iter().filter_map(|entry| field(pickle, pickle.root(), entry));
+        let tasks =
+            places.flat_map(|id| [Some(id), field(pickle, id, "task"), field(pickle, id, "model")]);
+        let mut texts = tasks.flatten().filter_map(|id| field(pickle, id, name));
+        texts.find_map(|id| pickle.text(plain(pickle, id)).map(str::to_string))
+    };
+    Ok(Languages { source: find("source_lang"), target: find("target_lang") })
+}
+
+fn names(arrays: &Arrays<'_>) -> Names {
+    match arrays.keys().any(|name| name.contains(".in_proj_")) {
+        true => Names::Old,
+        false => Names::New,
+    }
+}
+
+/// The model's settings: `args`, or `cfg.model`, each of which may be an object, a dictionary or omegaconf's.
+fn settings_of(pickle: &Pickle) -> Option<Id> {
+    let filled = |id: &Id| pickle.entries(*id).is_some_and(|entries| !entries.is_empty());
+    let args = field(pickle, pickle.root(), "args").filter(filled);
+    args.or_else(|| {
+        let config = field(pickle, pickle.root(), "cfg")?;
+        field(pickle, config, "model").filter(filled)
+    })
+}
+
+/// A field, through the wrappers that omegaconf puts around containers and values.
+fn field(pickle: &Pickle, id: Id, name: &str) -> Option<Id> {
+    let direct = pickle.get(id, name);
+    direct.or_else(|| pickle.get(pickle.get(id, "_content")?, name)).map(|id| plain(pickle, id))
+}
+
+/// A value without omegaconf's wrapper.
+fn plain(pickle: &Pickle, id: Id) -> Id {
+    pickle.get(id, "_val").unwrap_or(id)
+}
+
+struct Settings<'a> {
+    pickle: &'a Pickle,
+    id: Id,
+    findings: &'a mut Findings,
+}
+
+/// Settings under which a model is none that can be expressed, unless they are false, 0 or absent.
+const UNKNOWN_FLAGS: &[&str] = &[
+    "encoder_learned_pos",
+    "decoder_learned_pos",
+    "no_token_positional_embeddings",
+    "layernorm_embedding",
+    "adaptive_softmax_cutoff",
+    "adaptive_input",
+    "no_cross_attention",
+    "cross_self_attention",
+    "max_relative_length",
+    "use_rel_pos",
+    "encoder_history_type",
+    "decoder_history_type",
+    "tie_adaptive_weights",
+    "quant_noise_pq",
+    "base_layers",
+    "scale_attn",
+    "scale_fc",
+    "scale_heads",
+    "scale_resids",
+];
+
+impl Settings<'_> {
+    fn value(&self, name: &str) -> Option<&Value> {
+        field(self.pickle, self.id, name).map(|id| self.pickle.value(id))
+    }
+
+    fn number(&mut self, name: &str) -> Option<usize> {
+        match self.value(name) {
+            Some(Value::Int(number)) if *number >= 0 => usize::try_from(*number).ok(),
+            other => {
+                let found = other.map_or("missing".to_string(), |value| format!("{value:?}"));
+                self.findings.problem(format!("setting {name} is {found}, expected a number"));
+                None
+            }
+        }
+    }
+
+    /// A flag that is false where it is absent: later versions of fairseq add flags.
+    fn flag(&self, name: &str) -> bool {
+        match self.value(name) {
+            Some(Value::Bool(flag)) => *flag,
+            Some(Value::Int(number)) => *number != 0,
+            Some(Value::Text(text)) => text == "True",
+            _ => false,
+        }
+    }
+
+    fn rate(&self, name: &str) -> f64 {
+        match self.value(name) {
+            Some(Value::Float(rate)) => *rate,
+            _ => 0.0,
+        }
+    }
+
+    fn check_unknown(&mut self) {
+        for name in UNKNOWN_FLAGS {
+            let is_set = match self.value(name) {
+                None | Some(Value::None | Value::Bool(false) | Value::Int(0)) => false,
+                Some(Value::Float(number)) => *number != 0.0,
+                // Lengths of -1 and empty texts stand for nothing.
+                Some(Value::Int(number)) => *number > 0,
+                Some(Value::Text(text)) => !matches!(text.as_str(), "" | "None" | "False"),
+                Some(Value::List(items)) => !items.is_empty(),
+                Some(_) => true,
+            };
+            if is_set {
+                self.findings
+                    .problem(format!("setting {name} is in use, which cannot be expressed"));
+            }
+        }
+    }
+
+    fn stack(&mut self, stack: &str) -> Option<Shape> {
+        let mut number = |key: &str| self.number(&format!("{stack}_{key}"));
+        let (layers, width) = (number("layers"), number("embed_dim"));
+        let (feed_forward, heads) = (number("ffn_embed_dim"), number("attention_heads"));
+        Some(Shape { layers: layers?, width: width?, feed_forward: feed_forward?, heads: heads? })
+    }
+
+    fn architecture(&mut self, arrays: &mut Arrays<'_>) -> Option<Architecture> {
+        self.check_unknown();
+        let (encoder, decoder) = (self.stack("encoder"), self.stack("decoder"));
+        let norms =
+            ["encoder", "decoder"].map(|stack| self.flag(&format!("{stack}_normalize_before")));
+        if norms[0] != norms[1] {
+            self.findings
+                .problem("settings encoder_normalize_before and decoder_normalize_before differ");
+        }
+        let activation = match self.value("activation_fn") {
+            None => Some(Activation::Relu),
+            Some(Value::Text(text)) if text == "relu" => Some(Activation::Relu),
+            Some(Value::Text(text)) if text == "gelu" => Some(Activation::Gelu),
+            Some(Value::Text(text)) if text == "swish" => Some(Activation::Swish),
+            Some(other) => {
+                let problem =
+                    format!("setting activation_fn is {other:?}, expected relu, gelu or swish");
+                self.findings.problem(problem);
+                None
+            }
+        };
+        let final_norm = self.final_norm(arrays);
+        for stack in ["encoder", "decoder"] {
+            // A marker of the table's device, and no weight.
+            arrays.remove(&format!("{stack}.embed_positions._float_tensor"));
+        }
+        Some(Architecture {
+            norm: if norms[0] { NormPlacement::Pre } else { NormPlacement::Post },
+            final_norm,
+            norm_epsilon: 1e-5,
+            activation: activation?,
+            embeddings: self.tie(arrays),
+            embedding_scale: match self.flag("no_scale_embedding") {
+                true => EmbeddingScale::One,
+                false => EmbeddingScale::SquareRootOfWidth,
+            },
+            positions: PositionTable::Fairseq,
+            output_bias: OutputBias::Absent,
+            encoder: encoder?,
+            decoder: decoder?,
+            dropout: DropoutRates {
+                residual: self.rate("dropout"),
+                attention: self.rate("attention_dropout"),
+                activation: self.rate("activation_dropout").max(self.rate("relu_dropout")),
+            },
+        })
+    }
+
+    /// Norms at the ends, which checkpoints before version 2 hold without using them.
+    fn final_norm(&mut self, arrays: &mut Arrays<'_>) -> FinalNorm {
+        let found = ["encoder", "decoder"].map(|stack| {
+            let version = arrays.remove(&format!("{stack}.version"));
+            let version = version.and_then(|version| version.scalar()).unwrap_or(1.0);
+            let leaves = ["weight", "bias"].map(|leaf| format!("{stack}.layer_norm.{leaf}"));
+            let is_there = arrays.contains_key(&leaves[0]);
+            if is_there && version < 2.0 {
+                leaves.iter().for_each(|leaf| drop(arrays.remove(leaf)));
+                let note =
+                    format!("{stack}.layer_norm is not used in checkpoints of version {version}");
+                self.findings.note(note);
+            }
+            is_there && version >= 2.0
+        });
+        match found {
+            [false, false] => FinalNorm::Absent,
+            [true, true] => FinalNorm::Present,
+            _ => {
+                self.findings
+                    .problem("only one of encoder.layer_norm and decoder.layer_norm is in use");
+                FinalNorm::Present
+            }
+        }
+    }
+
+    /// Which embeddings are one matrix; each stays under the name that the table gives it.
+    fn tie(&mut self, arrays: &mut Arrays<'_>) -> Embeddings {
+        if let Some(output) = arrays.remove(OLD_OUTPUT) {
+            arrays.insert(OUTPUT.to_string(), output);
+        }
+        let all = self.flag("share_all_embeddings");
+        let output = self.flag("share_decoder_input_output_embed");
+        match (all, output) {
+            (true, _) => {
+                unify(arrays, &[SOURCE, TARGET, OUTPUT], self.findings);
+                Embeddings::AllTied
+            }
+            (false, true) => {
+                unify(arrays, &[TARGET, OUTPUT], self.findings);
+                Embeddings::DecoderTied
+            }
+            (false, false) => Embeddings::Separate,
+        }
+    }
+}
+
+fn vocabularies(words: &Words, arrays: &mut Arrays<'_>, findings: &mut Findings) -> Vocabularies {
+    for (side, name) in [(&words.source, SOURCE), (&words.target, TARGET)] {
+        let rows = arrays.get(name).and_then(|array| array.shape.first().copied());
+        let found = side.tokens.len();
+        if let Some(rows) = rows.filter(|rows| *rows != found) {
+            findings.problem(format!(
+                "{name} has {rows} rows, but the dictionary {found} words with the four that each has"
+            ));
+        }
+    }
+    Vocabularies {
+        source: words.source.tokens.len(),
+        source_end: words.source.end,
+        source_ending: SourceEnding::EndToken,
+        target: words.target.tokens.len(),
+        target_end: words.target.end,
+        decoder_start: DecoderStart::Word(words.target.end),
+        padding: Some(PADDING),
+    }
+}

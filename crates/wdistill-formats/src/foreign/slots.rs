@@ -1,0 +1,164 @@
+//! The table between slots and another toolkit's arrays, read in both directions.
+
+use std::collections::BTreeMap;
+
+use wdistill_model::tree::SlotInfo;
+use wdistill_model::{Config, Dense, Transformer};
+
+use super::arrays::Arrays;
+use crate::error::TensorProblem;
+use crate::native;
+use crate::tensors::{Named, Tensor};
+
+/// How an array lies in the other toolkit's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// As here: `[output, input]`, `[words, width]`, `[n]`.
+    Same,
+    /// A matrix as `[input, output]`.
+    Transposed,
+    /// A vector as `[1, n]`.
+    RowVector,
+}
+
+/// Where a slot's numbers lie in another toolkit's model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Name of the array.
+    pub(crate) name: String,
+    pub(crate) layout: Layout,
+    /// Which of several slots it is that lie one below the other in the array, as `(index, of)`.
+    pub(crate) part: (usize, usize),
+}
+
+impl Place {
+    pub(crate) fn new(name: impl Into<String>, layout: Layout) -> Place {
+        Place { name: name.into(), layout, part: (0, 1) }
+    }
+
+    /// One of `of` slots in the same array.
+    pub(crate) fn part(self, index: usize, of: usize) -> Place {
+        Place { part: (index, of), ..self }
+    }
+}
+
+/// A toolkit's table: the place of the slot with this path, split at its dots.
+pub(crate) type Table<'t> = dyn Fn(&[&str]) -> Place + 't;
+
+/// All slots that lie in one array, in the order of their parts.
+struct Group {
+    layout: Layout,
+    slots: Vec<SlotInfo>,
+}
+
+impl Group {
+    /// The array's shape.
+    fn shape(&self) -> Vec<usize> {
+        let mut shape = self.slots[0].shape.clone();
+        shape[0] = self.slots.iter().map(|slot| slot.shape[0]).sum();
+        match self.layout {
+            Layout::Same => {}
+            Layout::Transposed => shape.reverse(),
+            Layout::RowVector => shape.insert(0, 1),
+        }
+        shape
+    }
+}
+
+/// Arrays by name, with the slots that lie in them.
+fn groups(config: &Config, table: &Table<'_>) -> BTreeMap<String, Group> {
+    let mut groups: BTreeMap<String, Vec<(Place, SlotInfo)>> = BTreeMap::new();
+    for slot in Transformer::list(config) {
+        let place = table(&slot.path.split('.').collect::<Vec<_>>());
+        groups.entry(place.name.clone()).or_default().push((place, slot));
+    }
+    let group = |(name, mut slots): (String, Vec<(Place, SlotInfo)>)| {
+        slots.sort_by_key(|(place, _)| place.part.0);
+        let whole = slots.iter().enumerate().all(|(i, (place, _))| place.part == (i, slots.len()));
+        assert!(whole, "the table gives {name} to other slots than it announces");
+        let layout = slots[0].0.layout;
+        (name, Group { layout, slots: slots.into_iter().map(|(_, slot)| slot).collect() })
+    };
+    groups.into_iter().map(group).collect()
+}
+
+/// Holds the arrays of a file against what a model of this configuration needs.
+pub(crate) fn problems(
+    config: &Config,
+    table: &Table<'_>,
+    arrays: &Arrays<'_>,
+) -> Vec<TensorProblem> {
+    let needed: Vec<Named> = groups(config, table)
+        .iter()
+        .map(|(name, group)| Named::float32(name.clone(), group.shape()))
+        .collect();
+    let found: Vec<Named> = arrays
+        .iter()
+        .map(|(name, array)| Named::float32(name.clone(), array.shape.clone()))
+        .collect();
+    native::compare(&needed, &found)
+}
+
+/// The weights, from arrays without [`problems`].
+///
+/// # Errors
+/// Arrays with infinite or undefined numbers.
+pub(crate) fn read(
+    config: &Config,
+    table: &Table<'_>,
+    mut arrays: Arrays<'_>,
+) -> Result<Transformer<Dense<f32>>, Vec<TensorProblem>> {
+    let mut tensors = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (name, group) in groups(config, table) {
+        let array = arrays.remove(&name).expect("arrays were held against the configuration");
+        let mut numbers = array.numbers();
+        problems.extend(native::not_finite(&name, &numbers));
+        if group.layout == Layout::Transposed {
+            numbers = transposed(&numbers, array.shape[0], array.shape[1]);
+        }
+        let mut rest = numbers.as_slice();
+        for SlotInfo { path, shape, .. } in group.slots {
+            let (data, after) = rest.split_at(shape.iter().product());
+            rest = after;
+            tensors.insert(path, Tensor { shape, data: data.to_vec() });
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(native::weights(config, tensors)),
+        false => Err(problems),
+    }
+}
+
+/// Name, shape and numbers of an array to be written.
+pub(crate) struct Written {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) data: Vec<f32>,
+}
+
+/// The arrays of a model, in the order of their names; each is put together when it is asked for.
+pub(crate) fn write<'m>(
+    config: &Config,
+    table: &Table<'_>,
+    weights: &'m Transformer<Dense<f32>>,
+) -> impl Iterator<Item = Written> + use<'m> {
+    let slices: BTreeMap<String, &[f32]> =
+        weights.slices().into_iter().map(|(slot, slice)| (slot.path(), slice)).collect();
+    groups(config, table).into_iter().map(move |(name, group)| {
+        let mut data =
+            group.slots.iter().map(|slot| slices[&slot.path]).collect::<Vec<_>>().concat();
+        if group.layout == Layout::Transposed {
+            let columns = group.slots[0].shape[1];
+            data = transposed(&data, data.len() / columns, columns);
+        }
+        Written { name, shape: group.shape(), data }
+    })
+}
+
+/// `[rows, columns]` as `[columns, rows]`.
+fn transposed(numbers: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    (0..columns)
+        .flat_map(|column| (0..rows).map(move |row| numbers[row * columns + column]))
+        .collect()
+}

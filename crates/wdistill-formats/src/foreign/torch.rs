@@ -1,0 +1,259 @@
+//! Files of `torch.save`: a pickle whose tensors lie outside it (`torch/serialization.py`).
+//!
+//! Since PyTorch 1.6 such a file is a zip archive with `data.pkl` and one entry for each storage; before, it was
+//! several pickles and then the storages.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+
+use super::archive::Archive;
+use super::arrays::{Array, Arrays, NumberType, count};
+use super::bytes::Reader;
+use super::pickle::{Id, Pickle, Value};
+
+/// What files before the zip archives start with: 0x1950a86a20f9469cfc6c, little-endian.
+const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+
+/// Version of the files before the zip archives.
+const OLD_PROTOCOL: i64 = 1001;
+
+/// A file's pickle, and where its storages are.
+pub(crate) struct TorchFile<'f> {
+    pub(crate) pickle: Pickle,
+    storages: Storages<'f>,
+    /// Bytes of the file.
+    size: usize,
+}
+
+/// Tied weights are copied once for each name; no model ties more than this.
+const MOST_COPIES: usize = 8;
+
+enum Storages<'f> {
+    Archive {
+        archive: Archive<'f>,
+        prefix: String,
+    },
+    /// By their keys, with the numbers that each announces.
+    Behind(HashMap<String, (u64, &'f [u8])>),
+}
+
+impl<'f> TorchFile<'f> {
+    /// Reads everything but the storages.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub(crate) fn open(bytes: &'f [u8]) -> Result<TorchFile<'f>, String> {
+        match bytes {
+            [b'P', b'K', ..] => TorchFile::open_archive(bytes),
+            _ => TorchFile::open_old(bytes),
+        }
+    }
+
+    fn open_archive(bytes: &'f [u8]) -> Result<TorchFile<'f>, String> {
+        let mut archive = Archive::open(bytes)?;
+        let names = archive.names()?;
+        let mut prefixes = names.iter().filter_map(|name| name.strip_suffix("data.pkl"));
+        let prefix = match (prefixes.next(), prefixes.next()) {
+            (Some(prefix), None) => prefix.to_string(),
+            (None, _) => return Err("the archive has no data.pkl".to_string()),
+            _ => return Err("the archive has more than one data.pkl".to_string()),
+        };
+        let order = format!("{prefix}byteorder");
+        if names.contains(&order) && archive.read(&order)? != b"little" {
+            return Err("its numbers are not little-endian".to_string());
+        }
+        let pickle = archive.read(&format!("{prefix}data.pkl"))?;
+        let pickle = Pickle::read(&mut Reader::new(&pickle))?;
+        Ok(TorchFile { pickle, storages: Storages::Archive { archive, prefix }, size: bytes.len() })
+    }
+
+    fn open_old(bytes: &'f [u8]) -> Result<TorchFile<'f>, String> {
+        let mut reader = Reader::new(bytes);
+        let magic = Pickle::read(&mut reader)?;
+        if *magic.value(magic.root()) != Value::Long(MAGIC.to_vec()) {
+            return Err("it does not start as a file of torch.save".to_string());
+        }
+        let protocol = Pickle::read(&mut reader)?;
+        if protocol.integer(protocol.root()) != Some(OLD_PROTOCOL) {
+            return Err(format!("its protocol is not {OLD_PROTOCOL}"));
+        }
+        let system = Pickle::read(&mut reader)?;
+        let little = system.get(system.root(), "little_endian");
+        if little.and_then(|little| system.integer(little)) == Some(0) {
+            return Err("its numbers are not little-endian".to_string());
+        }
+        let pickle = Pickle::read(&mut reader)?;
+        let sizes = storage_types(&pickle);
+        let keys = Pickle::read(&mut reader)?;
+        let list = keys.list(keys.root()).ok_or("the keys of its storages are no list")?;
+        let mut storages = HashMap::new();
+        for key in list {
+            let key = keys.text(*key).ok_or("the key of a storage is no text")?.to_string();
+            let numbers = reader.u64("the length of a storage")?;
+            let kind =
+                sizes.get(&key).ok_or_else(|| format!("storage {key} is of no known type"))?;
+            let length = usize::try_from(numbers).ok().and_then(|n| n.checked_mul(kind.size()));
+            let length = length.ok_or_else(|| format!("storage {key} has {numbers} numbers"))?;
+            storages.insert(key, (numbers, reader.take(length, "a storage")?));
+        }
+        match reader.left() {
+            0 => Ok(TorchFile { pickle, storages: Storages::Behind(storages), size: bytes.len() }),
+            left => Err(format!("{left} bytes follow after its end")),
+        }
+    }
+
+    /// The tensors of a dictionary from names to tensors.
+    ///
+    /// # Errors
+    /// The first entry that is no tensor, or one whose numbers are not there.
+    pub(crate) fn arrays(&mut self, dictionary: Id) -> Result<Arrays<'f>, String> {
+        let entries = self.pickle.entries(dictionary).ok_or("the weights are no dictionary")?;
+        let mut read: HashMap<String, Cow<'f, [u8]>> = HashMap::new();
+        let mut arrays = BTreeMap::new();
+        let mut copied = 0;
+        for (name, tensor) in entries {
+            let name = self.pickle.text(name).ok_or("the name of a weight is no text")?.to_string();
+            let tensor =
+                tensor_of(&self.pickle, tensor).map_err(|problem| format!("{name} {problem}"))?;
+            let array =
+                self.array(tensor, &mut read).map_err(|problem| format!("{name} {problem}"))?;
+            copied += array.bytes.len();
+            if copied > MOST_COPIES * self.size {
+                return Err("its tensors share storages far beyond the file's size".to_string());
+            }
+            arrays.insert(name, array);
+        }
+        Ok(arrays)
+    }
+
+    /// `read` keeps storages that several tensors share.
+    fn array(
+        &mut self,
+        tensor: Tensor,
+        read: &mut HashMap<String, Cow<'f, [u8]>>,
+    ) -> Result<Array<'f>, String> {
+        let Tensor { kind, key, offset, shape, strides } = tensor;
+        if !read.contains_key(&key) {
+            let bytes = self.storages.read(&key)?;
+            read.insert(key.clone(), bytes);
+        }
+        let storage = &read[&key];
+        let start = offset.checked_mul(kind.size()).filter(|start| *start <= storage.len());
+        let start = start.ok_or_else(|| {
+            format!("starts at number {offset} of a storage of {} bytes", storage.len())
+        })?;
+        let whole = start == 0
+            && count(&shape).and_then(|n| n.checked_mul(kind.size())) == Some(storage.len());
+        let bytes = match (whole, storage) {
+            // A storage of one tensor, the usual case, is not copied.
+            (true, Cow::Owned(_)) => read.remove(&key).expect("a storage that was read"),
+            (_, Cow::Borrowed(bytes)) => Cow::Borrowed(&bytes[start..]),
+            (_, Cow::Owned(bytes)) => {
+                let end = extent(&shape, &strides)
+                    .and_then(|numbers| numbers.checked_mul(kind.size())?.checked_add(start))
+                    .filter(|end| *end <= bytes.len());
+                Cow::Owned(bytes[start..end.unwrap_or(start)].to_vec())
+            }
+        };
+        Array::strided(shape, strides, kind, bytes)
+    }
+}
+
+/// Numbers from the first of an array to its last.
+fn extent(shape: &[usize], strides: &[usize]) -> Option<usize> {
+    let last = shape.iter().zip(strides).try_fold(0usize, |last, (axis, stride)| {
+        last.checked_add(axis.checked_sub(1)?.checked_mul(*stride)?)
+    })?;
+    last.checked_add(1)
+}
+
+impl<'f> Storages<'f> {
+    fn read(&mut self, key: &str) -> Result<Cow<'f, [u8]>, String> {
+        match self {
+            Storages::Archive { archive, prefix } => {
+                archive.read(&format!("{prefix}data/{key}")).map(Cow::Owned)
+            }
+            Storages::Behind(storages) => match storages.get(key) {
+                Some((_, bytes)) => Ok(Cow::Borrowed(bytes)),
+                None => Err(format!("lies in storage {key}, which is not there")),
+            },
+        }
+    }
+}
+
+/// A tensor as the pickle describes it.
+struct Tensor {
+    kind: NumberType,
+    key: String,
+    offset: usize,
+    shape: Vec<usize>,
+    strides: Vec<usize>,
+}
+
+/// Types of all storages that the pickle speaks of.
+fn storage_types(pickle: &Pickle) -> HashMap<String, NumberType> {
+    pickle.ids().filter_map(|id| storage_of(pickle, id).ok()).collect()
+}
+
+/// `('storage', type, key, location, numbers)`, kept outside.
+fn storage_of(pickle: &Pickle, id: Id) -> Result<(String, NumberType), String> {
+    let Value::Outside(description) = pickle.value(id) else {
+        return Err("has no storage".to_string());
+    };
+    let parts = pickle.list(*description).ok_or("has a storage without a description")?;
+    let [what, kind, key, ..] = parts else {
+        return Err("has a storage with too short a description".to_string());
+    };
+    if pickle.text(*what) != Some("storage") {
+        return Err("has a storage that is none".to_string());
+    }
+    let Value::Name(kind) = pickle.value(*kind) else {
+        return Err("has a storage without a type".to_string());
+    };
+    let key = pickle.text(*key).ok_or("has a storage without a key")?;
+    Ok((key.to_string(), number_type(kind)?))
+}
+
+fn number_type(storage: &str) -> Result<NumberType, String> {
+    match storage.rsplit('.').next() {
+        Some("DoubleStorage") => Ok(NumberType::Float64),
+        Some("FloatStorage") => Ok(NumberType::Float32),
+        Some("HalfStorage") => Ok(NumberType::Float16),
+        Some("BFloat16Storage") => Ok(NumberType::BFloat16),
+        Some("LongStorage") => Ok(NumberType::Int64),
+        Some("IntStorage") => Ok(NumberType::Int32),
+        Some("ShortStorage") => Ok(NumberType::Int16),
+        Some("CharStorage") => Ok(NumberType::Int8),
+        Some("ByteStorage" | "BoolStorage") => Ok(NumberType::UInt8),
+        _ => Err(format!("holds {storage}, which is not known")),
+    }
+}
+
+/// `_rebuild_tensor_v2(storage, offset, shape, strides, ...)`, perhaps inside `_rebuild_parameter(tensor, ...)`.
+fn tensor_of(pickle: &Pickle, id: Id) -> Result<Tensor, String> {
+    let (mut by, mut arguments) = pickle.made(id).ok_or("is no tensor")?;
+    if let ("torch._utils._rebuild_parameter", [tensor, ..]) = (by, arguments) {
+        (by, arguments) = pickle.made(*tensor).ok_or("is no tensor")?;
+    }
+    let (
+        "torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor",
+        [storage, offset, shape, strides, ..],
+    ) = (by, arguments)
+    else {
+        return Err(format!("is made by {by}, expected a tensor"));
+    };
+    let (key, kind) = storage_of(pickle, *storage)?;
+    let sizes = |id: Id| {
+        let sizes = pickle.list(id)?.iter();
+        sizes.map(|size| pickle.integer(*size).and_then(|size| size.try_into().ok())).collect()
+    };
+    let offset = pickle.integer(*offset).and_then(|offset| offset.try_into().ok());
+    let shape: Option<Vec<usize>> = sizes(*shape);
+    let strides: Option<Vec<usize>> = sizes(*strides);
+    match (offset, shape, strides) {
+        (Some(offset), Some(shape), Some(strides)) if shape.len() == strides.len() => {
+            Ok(Tensor { kind, key, offset, shape, strides })
+        }
+        _ => Err("has no proper shape, strides or offset".to_string()),
+    }
+}

@@ -1,0 +1,340 @@
+//! Marian's `.npz` models (`src/models/transformer.h`; the names are those of its parameters).
+//!
+//! The file holds its own settings as YAML in an array of bytes. Matrices lie `[input, output]`, vectors are
+//! `[1, n]`, layers count from 1. The decoder starts from a vector of zeros, and the encoder reads the end token.
+
+use std::path::Path;
+
+use wdistill_model::{
+    Activation, Architecture, Config, DecoderStart, DropoutRates, EmbeddingScale, Embeddings,
+    FinalNorm, NormPlacement, OutputBias, PositionTable, Shape, SourceEnding, Vocabularies,
+};
+
+use crate::error::FormatError;
+use crate::foreign::arrays::Arrays;
+use crate::foreign::bytes::text;
+use crate::foreign::slots::{Layout, Place};
+use crate::foreign::words::Words;
+use crate::foreign::yaml::{self, Value};
+use crate::foreign::{Findings, Foreign, npz, read_file, unify};
+
+const FORMAT: &str = "a Marian model";
+
+/// The settings inside the file.
+const SETTINGS: &str = "special:model.yml";
+
+/// What Marian adds to a variance (`layerNorm` in `transformer.h`).
+const EPSILON: f64 = 1e-6;
+
+const SHARED: &str = "Wemb";
+const SOURCE: &str = "encoder_Wemb";
+const TARGET: &str = "decoder_Wemb";
+const OUTPUT: &str = "decoder_ff_logit_out_Wt";
+const OUTPUT_UNTIED: &str = "decoder_ff_logit_out_W";
+const OUTPUT_BIAS: &str = "decoder_ff_logit_out_b";
+
+/// The table between slots and arrays of a model with these embeddings and norms.
+fn place(path: &[&str], architecture: &Architecture) -> Place {
+    let matrix = |name: String| Place::new(name, Layout::Transposed);
+    let vector = |name: String| Place::new(name, Layout::RowVector);
+    match path {
+        ["embeddings", "source"] => {
+            let name = match architecture.embeddings {
+                Embeddings::AllTied => SHARED,
+                Embeddings::DecoderTied | Embeddings::Separate => SOURCE,
+            };
+            Place::new(name, Layout::Same)
+        }
+        ["embeddings", "target"] => Place::new(TARGET, Layout::Same),
+        ["embeddings", "output"] => Place::new(OUTPUT_UNTIED, Layout::Transposed),
+        ["embeddings", "output_bias"] => vector(OUTPUT_BIAS.to_string()),
+        [stack, "final_norm", leaf] => vector(format!("{stack}_top_ln_{}", norm_leaf(leaf))),
+        [stack, "layers", layer, norm, leaf] => {
+            let block = match *norm {
+                "self_attention_norm" => "self_Wo",
+                "cross_attention_norm" => "context_Wo",
+                "feed_forward_norm" => "ffn_ffn",
+                _ => unreachable!("no slot lies at {path:?}"),
+            };
+            let suffix = match architecture.norm {
+                NormPlacement::Pre => "_pre",
+                NormPlacement::Post => "",
+            };
+            vector(format!("{}_{block}_ln_{}{suffix}", layer_name(stack, layer), norm_leaf(leaf)))
+        }
+        [stack, "layers", layer, block, role, leaf] => {
+            let (block, index) = match (*block, *role) {
+                ("self_attention", role) => ("self", &role[..1]),
+                ("cross_attention", role) => ("context", &role[..1]),
+                (_, "up") => ("ffn", "1"),
+                (_, _) => ("ffn", "2"),
+            };
+            let layer = layer_name(stack, layer);
+            match *leaf {
+                "weight" => matrix(format!("{layer}_{block}_W{index}")),
+                _ => vector(format!("{layer}_{block}_b{index}")),
+            }
+        }
+        _ => unreachable!("no slot lies at {path:?}"),
+    }
+}
+
+fn layer_name(stack: &str, layer: &str) -> String {
+    let number: usize = layer.parse().expect("a layer's place in the path is its number");
+    format!("{stack}_l{}", number + 1)
+}
+
+fn norm_leaf(leaf: &str) -> &'static str {
+    match leaf {
+        "gain" => "scale",
+        "shift" => "bias",
+        _ => unreachable!("a norm has no {leaf}"),
+    }
+}
+
+/// Settings that a Transformer as it is here has in one way only; Marian's defaults are the same.
+const REQUIRED: &[(&str, &[&str])] = &[
+    ("type", &["transformer"]),
+    ("transformer-decoder-autoreg", &["self-attention"]),
+    ("transformer-preprocess", &["", "n"]),
+    ("transformer-postprocess-emb", &["", "d"]),
+    ("transformer-postprocess", &["dan", "an", "da", "a"]),
+    ("transformer-postprocess-top", &["", "n"]),
+    ("transformer-ffn-depth", &["2"]),
+    ("transformer-decoder-ffn-depth", &["0", "2"]),
+    ("transformer-no-projection", &["false"]),
+    ("transformer-no-bias", &["false"]),
+    ("transformer-no-affine", &["false"]),
+    ("transformer-tied-layers", &[""]),
+    ("transformer-train-position-embeddings", &["false"]),
+    ("transformer-pool", &["false"]),
+    ("transformer-rnn-projection", &["false"]),
+    ("layer-normalization", &["false", "true"]),
+    ("lemma-dim-emb", &["0"]),
+    ("lemma-dependency", &[""]),
+    ("factors-combine", &["sum"]),
+    ("bert-train-type-embeddings", &["false", "true"]),
+    ("ulr", &["false"]),
+    ("input-types", &[""]),
+];
+
+/// Reads a file whose words are known.
+///
+/// # Errors
+/// [`FormatError::Malformed`], or [`FormatError::Import`] with everything that stands in the way.
+pub(crate) fn read(path: &Path, words: Words) -> Result<Foreign, FormatError> {
+    let malformed =
+        |reason| FormatError::Malformed { path: path.to_path_buf(), format: FORMAT, reason };
+    let bytes = read_file(path)?;
+    let mut arrays = npz::read(&bytes).map_err(malformed)?;
+    let entries = arrays.remove(SETTINGS).ok_or(format!("it has no array {SETTINGS}"));
+    let entries = entries.and_then(|array| {
+        let end = array.bytes.iter().position(|byte| *byte == 0).unwrap_or(array.bytes.len());
+        yaml::parse(text(&array.bytes[..end], SETTINGS)?)
+    });
+    let mut findings = Findings::default();
+    let mut settings = Settings { entries: entries.map_err(malformed)?, findings: &mut findings };
+    let architecture = settings.architecture(&mut arrays);
+    let config = architecture
+        .clone()
+        .and_then(|architecture| Some(Config::new(architecture, settings.vocabularies(&words)?)));
+    // A table needs an architecture; without one there is nothing to look up either.
+    let table = |path: &[&str]| {
+        place(path, architecture.as_ref().expect("a configuration has an architecture"))
+    };
+    let (model, notes) = findings.finish(path, config, &table, arrays)?;
+    Ok(Foreign { model, words, notes })
+}
+
+struct Settings<'a> {
+    entries: Vec<(String, Value)>,
+    findings: &'a mut Findings,
+}
+
+impl Settings<'_> {
+    fn value(&self, name: &str) -> Option<&Value> {
+        self.entries.iter().find(|(entry, _)| entry == name).map(|(_, value)| value)
+    }
+
+    /// A setting as text; lists are joined by spaces, and one that is absent is `None`.
+    fn text(&self, name: &str) -> Option<String> {
+        Some(match self.value(name)? {
+            Value::Text(text) if text == "~" || text == "null" => String::new(),
+            Value::Text(text) => text.clone(),
+            Value::List(items) => items.join(" "),
+            Value::Nested => "a list of lists".to_string(),
+        })
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.text(name).as_deref() == Some("true")
+    }
+
+    fn number(&mut self, name: &str) -> Option<usize> {
+        let text = self.text(name);
+        let number = text.as_ref().and_then(|text| text.parse().ok());
+        if number.is_none() {
+            let found = text.unwrap_or("missing".to_string());
+            self.findings.problem(format!("{name} is {found}, expected a number"));
+        }
+        number
+    }
+
+    /// A number whose absence, or 0, means another setting's.
+    fn number_or(&mut self, name: &str, other: Option<usize>) -> Option<usize> {
+        match self.value(name) {
+            None => other,
+            Some(_) => {
+                self.number(name).and_then(|number| if number == 0 { other } else { Some(number) })
+            }
+        }
+    }
+
+    fn check_required(&mut self) {
+        for (name, allowed) in REQUIRED {
+            let Some(found) = self.text(name) else { continue };
+            if allowed.contains(&found.as_str()) {
+                continue;
+            }
+            let hint = match (*name, found.as_str()) {
+                ("transformer-decoder-autoreg", "rnn") => {
+                    " (an SSRU decoder has no attention to itself)"
+                }
+                _ => "",
+            };
+            let allowed: Vec<String> = allowed.iter().map(|text| format!("{text:?}")).collect();
+            let allowed = allowed.join(" or ");
+            self.findings.problem(format!("{name} is {found:?}, expected {allowed}{hint}"));
+        }
+    }
+
+    fn architecture(&mut self, arrays: &mut Arrays<'_>) -> Option<Architecture> {
+        self.check_required();
+        let has = |text: Option<String>| text.is_some_and(|text| text.contains('n'));
+        let is_pre = has(self.text("transformer-preprocess"));
+        let is_post = has(self.text("transformer-postprocess").or(Some("dan".to_string())));
+        if is_pre == is_post {
+            self.findings.problem(
+                "transformer-preprocess and transformer-postprocess: expected a norm in one of them",
+            );
+        }
+        let activation = self.activation();
+        let width = self.number("dim-emb");
+        let heads = self.number("transformer-heads");
+        let feed_forward = self.number("transformer-dim-ffn");
+        let decoder_feed_forward = self.number_or("transformer-decoder-dim-ffn", feed_forward);
+        let (encoder, decoder) = (self.number("enc-depth"), self.number("dec-depth"));
+        let shape = |layers: Option<usize>, feed_forward: Option<usize>| {
+            Some(Shape {
+                layers: layers?,
+                width: width?,
+                feed_forward: feed_forward?,
+                heads: heads?,
+            })
+        };
+        let (encoder, decoder) =
+            (shape(encoder, feed_forward), shape(decoder, decoder_feed_forward));
+        Some(Architecture {
+            norm: if is_pre { NormPlacement::Pre } else { NormPlacement::Post },
+            final_norm: match has(self.text("transformer-postprocess-top")) {
+                true => FinalNorm::Present,
+                false => FinalNorm::Absent,
+            },
+            norm_epsilon: EPSILON,
+            activation: activation?,
+            embeddings: self.tie(arrays),
+            embedding_scale: EmbeddingScale::SquareRootOfWidth,
+            positions: PositionTable::Marian,
+            output_bias: match arrays.contains_key(OUTPUT_BIAS) {
+                true => OutputBias::Present,
+                false => OutputBias::Absent,
+            },
+            encoder: encoder?,
+            decoder: decoder?,
+            dropout: DropoutRates::default(),
+        })
+    }
+
+    fn activation(&mut self) -> Option<Activation> {
+        match self.text("transformer-ffn-activation").as_deref() {
+            Some("relu") => Some(Activation::Relu),
+            Some("swish" | "silu") | None => Some(Activation::Swish),
+            Some(other) => {
+                self.findings.problem(format!(
+                    "transformer-ffn-activation is {other}, expected relu or swish{}",
+                    if other == "gelu" {
+                        " (Marian's gelu is an approximation of its own)"
+                    } else {
+                        ""
+                    }
+                ));
+                None
+            }
+        }
+    }
+
+    /// Which embeddings are one matrix; each stays under the name that the table gives it.
+    fn tie(&mut self, arrays: &mut Arrays<'_>) -> Embeddings {
+        let (all, source) = (self.flag("tied-embeddings-all"), self.flag("tied-embeddings-src"));
+        let output = self.flag("tied-embeddings");
+        let findings = &mut *self.findings;
+        if all || (source && output) {
+            unify(arrays, &[SHARED, SOURCE, TARGET], findings);
+            return Embeddings::AllTied;
+        }
+        if source {
+            if let Some(shared) = arrays.remove(SHARED) {
+                arrays.insert(SOURCE.to_string(), shared.clone());
+                arrays.insert(TARGET.to_string(), shared);
+            }
+            findings.note("the matrix that encoder and decoder share becomes two equal ones");
+        }
+        match output {
+            true => Embeddings::DecoderTied,
+            false => {
+                transpose(arrays, OUTPUT, OUTPUT_UNTIED);
+                Embeddings::Separate
+            }
+        }
+    }
+
+    fn vocabularies(&mut self, words: &Words) -> Option<Vocabularies> {
+        let sizes = match self.value("dim-vocabs") {
+            Some(Value::List(sizes)) => sizes.iter().filter_map(|size| size.parse().ok()).collect(),
+            _ => Vec::new(),
+        };
+        let [source, target] = sizes[..] else {
+            self.findings.problem("dim-vocabs is missing, expected the sizes of two vocabularies");
+            return None;
+        };
+        for (side, words, rows) in
+            [("source", &words.source, source), ("target", &words.target, target)]
+        {
+            let found = words.tokens.len();
+            if found != rows {
+                self.findings.problem(format!(
+                    "dim-vocabs gives {rows} words of the {side}, but the vocabulary has {found}"
+                ));
+            }
+        }
+        Some(Vocabularies {
+            source,
+            source_end: words.source.end,
+            source_ending: SourceEnding::EndToken,
+            target,
+            target_end: words.target.end,
+            decoder_start: DecoderStart::ZeroVector,
+            padding: None,
+        })
+    }
+}
+
+/// Renames a matrix `[output, input]` to one that is read as `[input, output]`.
+fn transpose(arrays: &mut Arrays<'_>, from: &str, to: &str) {
+    let Some(mut array) = arrays.remove(from) else { return };
+    if let [rows, columns] = array.shape[..] {
+        array.shape = vec![columns, rows];
+        array.strides = Some(vec![1, columns]);
+    }
+    arrays.insert(to.to_string(), array);
+}
