@@ -28,6 +28,7 @@ mod error;
 mod hash;
 mod lines;
 mod random;
+mod sentence_piece;
 mod vocabulary;
 
 pub use batches::{BatchOrder, BatchSettings, PairLength, Position, sorted_batches};
@@ -39,6 +40,10 @@ pub use encoded::{CorpusStatistics, EncodedCorpus, SideStatistics};
 pub use error::TextError;
 pub use hash::{hash_bytes, hash_file};
 pub use lines::{Occurrences, TextLines, read_lines};
+pub use sentence_piece::{
+    ByteFallback, DummySpace, EncodedPiece, ExtraSpaces, NormalizerParts, PieceKind, SentencePiece,
+    SentencePieceAlgorithm, SentencePieceModel, SentencePieceParts, SpaceEscape, SpecialNames,
+};
 pub use vocabulary::{
     BASE_SIZE, END_ID, FIRST_BYTE_ID, SubwordModel, TrainedVocabulary, UNKNOWN_ID, Vocabulary,
     VocabularySettings,
