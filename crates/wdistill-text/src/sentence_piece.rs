@@ -499,6 +499,10 @@ fn check_pieces(parts: &SentencePieceParts, problems: &mut Problems) {
     if text_pieces(&parts.pieces).next().is_none() {
         problems.push(|| "no piece for texts (NORMAL or USER_DEFINED)".to_owned());
     }
+    let SpecialNames { unknown, begin, end, padding } = &parts.names;
+    if [unknown, begin, end, padding].iter().any(|name| name.is_empty()) {
+        problems.push(|| "a special piece's name is empty".to_owned());
+    }
     if parts.unknown_surface.contains('\0') {
         problems.push(|| "unk_surface holds a zero byte".to_owned());
     }
