@@ -190,7 +190,9 @@ pub fn encode_corpus(
         });
     }
     let pairs = kept.iter().map(|&index| (&source_ids[index][..], &target_ids[index][..]));
-    let corpus = EncodedCorpus::from_pairs(pairs);
+    let special = [source_vocabulary, target_vocabulary].map(Vocabulary::special_tokens);
+    let [source, target] = special;
+    let corpus = EncodedCorpus::from_pairs(source, target, pairs);
     Ok(CheckedCorpus { corpus, lines: kept.iter().map(|index| index + 1).collect(), report })
 }
 

@@ -1,29 +1,31 @@
 //! Parallel corpora as ids, stored without one allocation for each sentence.
 
 use crate::batches::PairLength;
-use crate::vocabulary::{END_ID, UNKNOWN_ID, byte_of};
+use crate::vocabulary::SpecialTokens;
 use serde::{Deserialize, Serialize};
 
 /// One side: all ids in a row, and where each sentence starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Side {
+    special: SpecialTokens,
     ids: Vec<u32>,
     /// One more than there are sentences; the first is 0.
     offsets: Vec<usize>,
 }
 
 impl Side {
-    fn new() -> Self {
-        Self { ids: Vec::new(), offsets: vec![0] }
+    fn new(special: SpecialTokens) -> Self {
+        Self { special, ids: Vec::new(), offsets: vec![0] }
     }
 
     fn push(&mut self, ids: &[u32]) {
         self.ids.extend_from_slice(ids);
-        self.ids.push(END_ID);
+        self.ids.push(self.special.end);
         self.offsets.push(self.ids.len());
     }
 
     fn append(&mut self, other: &Self) {
+        assert_eq!(self.special, other.special, "joined corpora have the same vocabularies");
         let start = self.ids.len();
         self.ids.extend_from_slice(&other.ids);
         self.offsets.extend(other.offsets[1..].iter().map(|offset| start + offset));
@@ -40,7 +42,7 @@ impl Side {
 
 /// Pairs of sentences as ids.
 ///
-/// Both sides of every pair end with the end-of-sentence id ([`END_ID`]): the source is `x_1 .. x_n
+/// Both sides of every pair end with their vocabulary's end-of-sentence id: the source is `x_1 .. x_n
 /// </s>`, the target `y_1 .. y_m </s>` is what the decoder should give, and the trainer derives the
 /// decoder's input by shifting it one place to the right. Lengths count the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,9 +53,14 @@ pub struct EncodedCorpus {
 }
 
 impl EncodedCorpus {
-    /// A corpus of one part from ids without end-of-sentence ids, which are appended here.
-    pub fn from_pairs<'ids>(pairs: impl IntoIterator<Item = (&'ids [u32], &'ids [u32])>) -> Self {
-        let (mut source, mut target) = (Side::new(), Side::new());
+    /// A corpus of one part from ids without end-of-sentence ids, which are appended here; `source`
+    /// and `target` are the special tokens of the two sides' vocabularies.
+    pub fn from_pairs<'ids>(
+        source: SpecialTokens,
+        target: SpecialTokens,
+        pairs: impl IntoIterator<Item = (&'ids [u32], &'ids [u32])>,
+    ) -> Self {
+        let (mut source, mut target) = (Side::new(source), Side::new(target));
         for (source_ids, target_ids) in pairs {
             source.push(source_ids);
             target.push(target_ids);
@@ -62,9 +69,19 @@ impl EncodedCorpus {
         Self { source, target, part_sizes }
     }
 
-    /// All pairs of `corpora`, one after the other, such as real and then pseudo pairs.
+    /// All pairs of `corpora`, one after the other, such as real and then pseudo pairs. Without any
+    /// corpus it is an empty one, with the special tokens of learnt vocabularies.
+    ///
+    /// # Panics
+    /// If the corpora's sides have different special tokens, and so different vocabularies.
     pub fn concatenate<'corpus>(corpora: impl IntoIterator<Item = &'corpus EncodedCorpus>) -> Self {
-        let mut joined = Self { source: Side::new(), target: Side::new(), part_sizes: Vec::new() };
+        let mut corpora = corpora.into_iter().peekable();
+        let (source, target) = match corpora.peek() {
+            Some(first) => (first.source.special.clone(), first.target.special.clone()),
+            None => (SpecialTokens::native(), SpecialTokens::native()),
+        };
+        let (source, target) = (Side::new(source), Side::new(target));
+        let mut joined = Self { source, target, part_sizes: Vec::new() };
         for corpus in corpora {
             joined.source.append(&corpus.source);
             joined.target.append(&corpus.target);
@@ -144,13 +161,15 @@ fn side_statistics(side: &Side) -> SideStatistics {
     let tokens = side.ids.len() - sentences;
     let share =
         |count: usize, whole: usize| if whole == 0 { 0.0 } else { count as f64 / whole as f64 };
-    let count = |matches: fn(u32) -> bool| side.ids.iter().filter(|&&id| matches(id)).count();
+    let unknown = side.ids.iter().filter(|&&id| id == side.special.unknown).count();
+    let is_byte = |id: &&u32| side.special.bytes.binary_search(id).is_ok();
+    let bytes = side.ids.iter().filter(is_byte).count();
     SideStatistics {
         tokens,
         longest: (0..sentences).map(|index| side.length(index) - 1).max().unwrap_or(0),
         mean_length: share(tokens, sentences),
-        unknown_rate: share(count(|id| id == UNKNOWN_ID), tokens),
-        byte_rate: share(count(|id| byte_of(id).is_some()), tokens),
+        unknown_rate: share(unknown, tokens),
+        byte_rate: share(bytes, tokens),
     }
 }
 
@@ -176,8 +195,35 @@ impl std::fmt::Display for CorpusStatistics {
 mod tests {
     use super::*;
 
+    fn native<'ids>(pairs: impl IntoIterator<Item = (&'ids [u32], &'ids [u32])>) -> EncodedCorpus {
+        EncodedCorpus::from_pairs(SpecialTokens::native(), SpecialTokens::native(), pairs)
+    }
+
     fn real() -> EncodedCorpus {
-        EncodedCorpus::from_pairs([(&[300, 301][..], &[400][..]), (&[], &[401, 1, 70, 71])])
+        native([(&[300, 301][..], &[400][..]), (&[], &[401, 1, 70, 71])])
+    }
+
+    #[test]
+    fn each_side_has_its_own_special_tokens() {
+        let source = SpecialTokens { end: 9, unknown: 5, bytes: vec![3, 7] };
+        let target = SpecialTokens { end: 2, unknown: 3, bytes: Vec::new() };
+        let pairs = [(&[3, 5, 7, 1][..], &[3, 5][..])];
+        let corpus = EncodedCorpus::from_pairs(source, target, pairs);
+        assert_eq!(corpus.pair(0), (&[3, 5, 7, 1, 9][..], &[3, 5, 2][..]));
+        let SideStatistics { unknown_rate, byte_rate, .. } = corpus.statistics().source;
+        assert_eq!((unknown_rate, byte_rate), (0.25, 0.5));
+        let SideStatistics { unknown_rate, byte_rate, .. } = corpus.statistics().target;
+        assert_eq!((unknown_rate, byte_rate), (0.5, 0.0));
+        let again = EncodedCorpus::concatenate([&corpus, &corpus]);
+        assert_eq!(again.pair(1), corpus.pair(0));
+    }
+
+    #[test]
+    #[should_panic(expected = "the same vocabularies")]
+    fn corpora_of_different_vocabularies_are_not_joined() {
+        let other = SpecialTokens { end: 2, ..SpecialTokens::native() };
+        let other = EncodedCorpus::from_pairs(other, SpecialTokens::native(), []);
+        EncodedCorpus::concatenate([&real(), &other]);
     }
 
     #[test]
@@ -191,7 +237,7 @@ mod tests {
 
     #[test]
     fn concatenation_keeps_pairs_and_part_sizes() {
-        let pseudo = EncodedCorpus::from_pairs([(&[500][..], &[600, 601][..])]);
+        let pseudo = native([(&[500][..], &[600, 601][..])]);
         let joined = EncodedCorpus::concatenate([&real(), &pseudo]);
         assert_eq!(joined.part_sizes(), [2, 1]);
         assert_eq!(joined.len(), 3);

@@ -138,6 +138,24 @@ pub enum TextError {
         /// What is wrong.
         message: String,
     },
+    /// A tokeniser's file or data is broken, or asks for what this crate does not do.
+    #[error("{origin}: not {what} that can be used:{}", listed(problems))]
+    Unusable {
+        /// The file, or where the data came from.
+        origin: String,
+        /// What was expected, such as `a SentencePiece model`.
+        what: &'static str,
+        /// Everything that is wrong with it; a long list ends with a count of what is left out.
+        problems: Vec<String>,
+    },
+    /// A vocabulary of this kind has no SentencePiece model.
+    #[error("a vocabulary of {kind} cannot become a SentencePiece model: {reason}")]
+    NoSentencePiece {
+        /// The kind of vocabulary.
+        kind: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
     /// An id to decode is outside the vocabulary.
     #[error("id {id} at position {position} is outside the vocabulary of {size}")]
     InvalidId {
@@ -199,4 +217,39 @@ pub(crate) fn file_error(
 ) -> impl FnOnce(std::io::Error) -> TextError {
     let path = path.to_path_buf();
     move |error| TextError::File { action, path, error }
+}
+
+/// What is wrong with one input, all of it up to a number that a person still reads.
+#[derive(Default)]
+pub(crate) struct Problems {
+    listed: Vec<String>,
+    more: usize,
+}
+
+impl Problems {
+    /// More problems than this are only counted: a broken file can have millions.
+    const MOST_LISTED: usize = 20;
+
+    pub(crate) fn push(&mut self, problem: impl FnOnce() -> String) {
+        if self.listed.len() < Self::MOST_LISTED {
+            self.listed.push(problem());
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// `Ok` without problems, otherwise all of them.
+    pub(crate) fn into_result(mut self) -> Result<(), Vec<String>> {
+        if self.more > 0 {
+            self.listed.push(format!("and {} more", self.more));
+        }
+        if self.listed.is_empty() { Ok(()) } else { Err(self.listed) }
+    }
+}
+
+fn listed(problems: &[String]) -> String {
+    match problems {
+        [problem] => format!(" {problem}"),
+        _ => problems.iter().map(|problem| format!("\n  - {problem}")).collect(),
+    }
 }

@@ -28,6 +28,8 @@ mod error;
 mod hash;
 mod lines;
 mod random;
+mod sentence_piece;
+mod subword_nmt;
 mod vocabulary;
 
 pub use batches::{BatchOrder, BatchSettings, PairLength, Position, sorted_batches};
@@ -39,7 +41,12 @@ pub use encoded::{CorpusStatistics, EncodedCorpus, SideStatistics};
 pub use error::TextError;
 pub use hash::{hash_bytes, hash_file};
 pub use lines::{Occurrences, TextLines, read_lines};
+pub use sentence_piece::{
+    ByteFallback, DummySpace, EncodedPiece, ExtraSpaces, NormalizerParts, PieceKind, SentencePiece,
+    SentencePieceAlgorithm, SentencePieceModel, SentencePieceParts, SpaceEscape, SpecialNames,
+};
+pub use subword_nmt::{CodesVersion, SubwordNmtCodes};
 pub use vocabulary::{
-    BASE_SIZE, END_ID, FIRST_BYTE_ID, SubwordModel, TrainedVocabulary, UNKNOWN_ID, Vocabulary,
-    VocabularySettings,
+    BASE_SIZE, END_ID, FIRST_BYTE_ID, SpecialTokens, SubwordModel, TokenList, TokenRole,
+    TrainedVocabulary, UNKNOWN_ID, Vocabulary, VocabularyKind, VocabularySettings,
 };

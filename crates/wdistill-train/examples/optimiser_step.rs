@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use wdistill_model::{Architecture, Config, DropoutRates, Model, Shape, Vocabularies};
-use wdistill_text::EncodedCorpus;
+use wdistill_text::{EncodedCorpus, SpecialTokens};
 use wdistill_train::{
     Batch, DenseModel, Moments, Team, TrainingSettings, Update, optimiser_step, shares,
 };
@@ -30,8 +30,9 @@ fn main() {
         (0..length - 1).map(|position| word(position) as u32).collect()
     };
     let pairs: Vec<_> = (0..sentences).map(|n| (sentence(2 * n), sentence(2 * n + 1))).collect();
-    let corpus =
-        EncodedCorpus::from_pairs(pairs.iter().map(|(source, target)| (&source[..], &target[..])));
+    let special = SpecialTokens::native();
+    let rows = pairs.iter().map(|(source, target)| (&source[..], &target[..]));
+    let corpus = EncodedCorpus::from_pairs(special.clone(), special, rows);
     let all: Vec<usize> = (0..sentences).collect();
     let batch = |share: Vec<usize>| Batch::new(&corpus, &share, &config.vocabularies);
     let batches: Vec<Vec<Batch>> = vec![shares(&corpus, &all).into_iter().map(batch).collect()];

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use wdistill_generator::{ParameterGenerator, Start};
 use wdistill_model::{Architecture, Config, Model, Vocabularies};
-use wdistill_text::EncodedCorpus;
+use wdistill_text::{EncodedCorpus, SpecialTokens};
 use wdistill_train::{
     Batch, DenseModel, GeneratedStudent, Moments, Team, Trainable, TrainingSettings, Update,
     optimiser_step, shares,
@@ -38,8 +38,9 @@ fn main() {
         (0..LENGTH - 1).map(|position| word(position) as u32).collect()
     };
     let pairs: Vec<_> = (0..SENTENCES).map(|n| (sentence(2 * n), sentence(2 * n + 1))).collect();
-    let corpus =
-        EncodedCorpus::from_pairs(pairs.iter().map(|(source, target)| (&source[..], &target[..])));
+    let special = SpecialTokens::native();
+    let rows = pairs.iter().map(|(source, target)| (&source[..], &target[..]));
+    let corpus = EncodedCorpus::from_pairs(special.clone(), special, rows);
     let all: Vec<usize> = (0..SENTENCES).collect();
     let tiny = config("tiny");
     let batch = |share: Vec<usize>| Batch::new(&corpus, &share, &tiny.vocabularies);

@@ -529,7 +529,7 @@ impl Pipeline {
         prepared.notes.push(format!("pseudo data: {summary}"));
         prepared.notes.extend(pseudo.lines().map(|line| format!("pseudo data: {line}")));
         let original =
-            std::mem::replace(&mut prepared.training.corpus, EncodedCorpus::from_pairs([]));
+            std::mem::replace(&mut prepared.training.corpus, EncodedCorpus::concatenate([]));
         prepared.training.corpus = EncodedCorpus::concatenate([&original, &set.corpus]);
         Ok(inputs)
     }

@@ -31,7 +31,9 @@ impl Task {
         let settings = VocabularySettings::new(SubwordModel::Bpe, 290);
         let vocabulary = Vocabulary::train(&lines, &settings).unwrap().vocabulary;
         let ids = vocabulary.encode_batch(&lines);
-        let corpus = EncodedCorpus::from_pairs(ids.iter().map(|ids| (&ids[..], &ids[..])));
+        let rows = ids.iter().map(|ids| (&ids[..], &ids[..]));
+        let special = vocabulary.special_tokens();
+        let corpus = EncodedCorpus::from_pairs(special.clone(), special, rows);
         Task { vocabulary, corpus, lines }
     }
 

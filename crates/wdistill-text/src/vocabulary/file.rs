@@ -1,18 +1,35 @@
-//! The vocabulary's file: one JSON object, written in one step.
+//! The vocabulary's file: one JSON object, written in one step. Learnt vocabularies have version 1,
+//! imported ones version 2.
 
-use super::{BASE_SIZE, Segmenter, SubwordModel, Vocabulary};
+use super::base64;
+use super::imported::Imported;
+use super::native::{Native, NativeModel};
+use super::{BASE_SIZE, Segmenter, SubwordModel, TokenList, Vocabulary};
 use crate::error::{TextError, file_error};
 use crate::hash::hash_bytes;
+use crate::sentence_piece::{
+    ByteFallback, DummySpace, ExtraSpaces, NormalizerParts, PieceKind, SentencePiece,
+    SentencePieceAlgorithm, SentencePieceModel, SentencePieceParts, SpaceEscape, SpecialNames,
+};
+use crate::subword_nmt::{CodesVersion, SubwordNmtCodes};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 const FORMAT: &str = "wdistill-vocabulary";
-const VERSION: u32 = 1;
+const NATIVE_VERSION: u32 = 1;
+const IMPORTED_VERSION: u32 = 2;
+
+/// What every version starts with; the rest is not looked at.
+#[derive(Deserialize)]
+struct Header {
+    format: String,
+    version: u32,
+}
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct VocabularyFile {
+struct NativeFile {
     format: String,
     version: u32,
     model: SubwordModel,
@@ -26,25 +43,82 @@ struct VocabularyFile {
     scores_in_millionths: Option<Vec<i64>>,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ImportedFile {
+    format: String,
+    version: u32,
+    kind: ImportedKind,
+    /// For all kinds but a SentencePiece model with its own ids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tokens: Option<TokensFile>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sentence_piece: Option<SentencePieceFile>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    codes: Option<CodesFile>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ImportedKind {
+    SentencePiece,
+    SentencePieceTokens,
+    SubwordNmt,
+    Words,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokensFile {
+    end: u32,
+    unknown: u32,
+    controls: Vec<u32>,
+    /// By id.
+    list: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CodesFile {
+    /// `0.1` or `0.2`.
+    version: String,
+    /// `left right`, by rank.
+    merges: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SentencePieceFile {
+    algorithm: SentencePieceAlgorithm,
+    byte_fallback: ByteFallback,
+    unknown_surface: String,
+    names: SpecialNames,
+    normalizer: NormalizerFile,
+    pieces: Vec<(String, f32, PieceKind)>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NormalizerFile {
+    name: String,
+    dummy_space: DummySpace,
+    extra_spaces: ExtraSpaces,
+    space_escape: SpaceEscape,
+    /// In base 64.
+    charsmap: String,
+}
+
 impl Vocabulary {
     /// The file's content.
     pub fn to_json(&self) -> String {
-        let (merges, scores) = match &self.segmenter {
-            Segmenter::Bpe { merges, .. } => {
-                // Pieces have markers for spaces, so one space separates them.
-                (Some(merges.iter().map(|(left, right)| format!("{left} {right}")).collect()), None)
+        let json = match &self.segmenter {
+            Segmenter::Native(native) => {
+                serde_json::to_string_pretty(&native_file(native, &self.tokens[BASE_SIZE..]))
             }
-            Segmenter::Unigram { scores, .. } => (None, Some(scores.clone())),
+            // On one line: indenting would make the lists of pieces several times as long.
+            Segmenter::Imported(imported) => serde_json::to_string(&imported_file(self, imported)),
         };
-        let file = VocabularyFile {
-            format: FORMAT.to_owned(),
-            version: VERSION,
-            model: self.model(),
-            pieces: self.tokens[BASE_SIZE..].to_vec(),
-            merges,
-            scores_in_millionths: scores,
-        };
-        let mut json = serde_json::to_string_pretty(&file).expect("strings and numbers serialise");
+        let mut json = json.expect("strings and finite numbers serialise");
         json.push('\n');
         json
     }
@@ -55,7 +129,8 @@ impl Vocabulary {
     }
 
     /// Writes the vocabulary to a file, usually named `tokenizer.json`: to a file beside it first,
-    /// which then takes its name, so that no half-written file is ever seen.
+    /// which then takes its name, so that no half-written file is ever seen. The file holds all that
+    /// the vocabulary needs, a SentencePiece model or merges included.
     ///
     /// # Errors
     /// [`TextError::File`] with the path; what was there before stays.
@@ -78,27 +153,118 @@ impl Vocabulary {
     pub fn load(path: &Path) -> Result<Self, TextError> {
         let bytes = std::fs::read(path).map_err(file_error("read", path))?;
         let invalid = |message| TextError::VocabularyFile { path: path.to_path_buf(), message };
-        let file: VocabularyFile =
-            serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;
-        from_file(file).map_err(invalid)
+        read(&bytes).map_err(invalid)
+    }
+
+    /// Reads what [`Self::to_json`] wrote.
+    ///
+    /// # Errors
+    /// [`TextError::VocabularyFile`] as for [`Self::load`], without a real path.
+    pub fn from_json(json: &[u8]) -> Result<Self, TextError> {
+        let path = PathBuf::from("the given JSON");
+        read(json).map_err(|message| TextError::VocabularyFile { path, message })
     }
 }
 
-fn from_file(file: VocabularyFile) -> Result<Vocabulary, String> {
-    if (file.format.as_str(), file.version) != (FORMAT, VERSION) {
-        let (format, version) = (file.format, file.version);
-        return Err(format!(
-            "format {format:?} version {version}, expected {FORMAT:?} version {VERSION}"
-        ));
+fn native_file(native: &Native, pieces: &[String]) -> NativeFile {
+    let (merges, scores) = match &native.model {
+        // Pieces have markers for spaces, so one space separates them.
+        NativeModel::Bpe { merges, .. } => (Some(joined_merges(merges)), None),
+        NativeModel::Unigram { scores, .. } => (None, Some(scores.clone())),
+    };
+    NativeFile {
+        format: FORMAT.to_owned(),
+        version: NATIVE_VERSION,
+        model: native.model(),
+        pieces: pieces.to_vec(),
+        merges,
+        scores_in_millionths: scores,
     }
+}
+
+fn joined_merges(merges: &[(String, String)]) -> Vec<String> {
+    merges.iter().map(|(left, right)| format!("{left} {right}")).collect()
+}
+
+fn imported_file(vocabulary: &Vocabulary, imported: &Imported) -> ImportedFile {
+    let (kind, model, codes) = match imported {
+        Imported::SentencePiece { model } => (ImportedKind::SentencePiece, Some(model), None),
+        Imported::SentencePieceTokens { model, .. } => {
+            (ImportedKind::SentencePieceTokens, Some(model), None)
+        }
+        Imported::SubwordNmt { codes } => (ImportedKind::SubwordNmt, None, Some(codes)),
+        Imported::Words => (ImportedKind::Words, None, None),
+    };
+    let tokens = match imported {
+        Imported::SentencePiece { .. } => None,
+        _ => {
+            let TokenList { tokens: list, end, unknown, controls } = vocabulary.token_list();
+            Some(TokensFile { end, unknown, controls, list })
+        }
+    };
+    ImportedFile {
+        format: FORMAT.to_owned(),
+        version: IMPORTED_VERSION,
+        kind,
+        tokens,
+        sentence_piece: model.map(|model| sentence_piece_file(model.parts())),
+        codes: codes.map(codes_file),
+    }
+}
+
+fn codes_file(codes: &SubwordNmtCodes) -> CodesFile {
+    let version = match codes.version() {
+        CodesVersion::EndMarkerApart => "0.1",
+        CodesVersion::EndMarkerJoined => "0.2",
+    };
+    CodesFile { version: version.to_owned(), merges: joined_merges(codes.merges()) }
+}
+
+fn sentence_piece_file(parts: &SentencePieceParts) -> SentencePieceFile {
+    let NormalizerParts { name, charsmap, dummy_space, extra_spaces, space_escape } =
+        &parts.normalizer;
+    let piece = |piece: &SentencePiece| (piece.text.clone(), piece.score, piece.kind);
+    SentencePieceFile {
+        algorithm: parts.algorithm,
+        byte_fallback: parts.byte_fallback,
+        unknown_surface: parts.unknown_surface.clone(),
+        names: parts.names.clone(),
+        normalizer: NormalizerFile {
+            name: name.clone(),
+            dummy_space: *dummy_space,
+            extra_spaces: *extra_spaces,
+            space_escape: *space_escape,
+            charsmap: base64::encode(charsmap),
+        },
+        pieces: parts.pieces.iter().map(piece).collect(),
+    }
+}
+
+fn read(json: &[u8]) -> Result<Vocabulary, String> {
+    let parsed = |error: serde_json::Error| error.to_string();
+    let header: Header = serde_json::from_slice(json).map_err(parsed)?;
+    match (header.format.as_str(), header.version) {
+        (FORMAT, NATIVE_VERSION) => from_native(serde_json::from_slice(json).map_err(parsed)?),
+        (FORMAT, IMPORTED_VERSION) => from_imported(serde_json::from_slice(json).map_err(parsed)?),
+        (format, version) => Err(format!(
+            "format {format:?} version {version}, expected {FORMAT:?} version {NATIVE_VERSION} or \
+             {IMPORTED_VERSION}"
+        )),
+    }
+}
+
+fn from_native(file: NativeFile) -> Result<Vocabulary, String> {
     match (file.model, file.merges, file.scores_in_millionths) {
         (SubwordModel::Bpe, Some(merges), None) => {
-            let merges = merges.iter().map(|merge| split_merge(merge)).collect::<Result<_, _>>()?;
-            Vocabulary::from_merges(file.pieces, merges)
+            Vocabulary::from_merges(file.pieces, split_merges(&merges)?)
         }
         (SubwordModel::Unigram, None, Some(scores)) => Vocabulary::from_scores(file.pieces, scores),
         _ => Err("expected merges for bpe, or scores_in_millionths for unigram".to_owned()),
     }
+}
+
+fn split_merges(merges: &[String]) -> Result<Vec<(String, String)>, String> {
+    merges.iter().map(|merge| split_merge(merge)).collect()
 }
 
 fn split_merge(merge: &str) -> Result<(String, String), String> {
@@ -108,6 +274,61 @@ fn split_merge(merge: &str) -> Result<(String, String), String> {
         }
         _ => Err(format!("merge {merge:?}, expected two pieces with a space between")),
     }
+}
+
+fn from_imported(file: ImportedFile) -> Result<Vocabulary, String> {
+    let ImportedFile { kind, tokens, sentence_piece, codes, .. } = file;
+    let vocabulary = match (kind, tokens, sentence_piece, codes) {
+        (ImportedKind::SentencePiece, None, Some(model), None) => {
+            Vocabulary::with_own_ids(to_model(model)?)
+        }
+        (ImportedKind::SentencePieceTokens, Some(tokens), Some(model), None) => {
+            Vocabulary::with_listed_ids(to_model(model)?, to_list(tokens))
+        }
+        (ImportedKind::SubwordNmt, Some(tokens), None, Some(codes)) => {
+            Vocabulary::from_list(to_list(tokens), Imported::SubwordNmt { codes: to_codes(codes)? })
+        }
+        (ImportedKind::Words, Some(tokens), None, None) => {
+            Vocabulary::from_list(to_list(tokens), Imported::Words)
+        }
+        _ => Err(vec![
+            "expected sentence_piece for sentence-piece, that and tokens for \
+             sentence-piece-tokens, tokens and codes for subword-nmt, tokens for words, and no \
+             other of these"
+                .to_owned(),
+        ]),
+    };
+    vocabulary.map_err(|problems| problems.join("; "))
+}
+
+fn to_list(tokens: TokensFile) -> TokenList {
+    let TokensFile { end, unknown, controls, list } = tokens;
+    TokenList { tokens: list, end, unknown, controls }
+}
+
+fn to_codes(file: CodesFile) -> Result<SubwordNmtCodes, String> {
+    let version = match file.version.as_str() {
+        "0.1" => CodesVersion::EndMarkerApart,
+        "0.2" => CodesVersion::EndMarkerJoined,
+        other => return Err(format!("codes of version {other:?}, expected 0.1 or 0.2")),
+    };
+    SubwordNmtCodes::new(version, split_merges(&file.merges)?).map_err(|error| error.to_string())
+}
+
+fn to_model(file: SentencePieceFile) -> Result<SentencePieceModel, String> {
+    let NormalizerFile { name, dummy_space, extra_spaces, space_escape, charsmap } =
+        file.normalizer;
+    let charsmap = base64::decode(&charsmap)?;
+    let piece = |(text, score, kind)| SentencePiece { text, score, kind };
+    let parts = SentencePieceParts {
+        algorithm: file.algorithm,
+        pieces: file.pieces.into_iter().map(piece).collect(),
+        byte_fallback: file.byte_fallback,
+        unknown_surface: file.unknown_surface,
+        names: file.names,
+        normalizer: NormalizerParts { name, charsmap, dummy_space, extra_spaces, space_escape },
+    };
+    SentencePieceModel::new(parts).map_err(|error| error.to_string())
 }
 
 fn partial_path(path: &Path) -> PathBuf {

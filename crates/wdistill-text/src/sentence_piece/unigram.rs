@@ -1,0 +1,102 @@
+//! The best segmentation by a unigram language model (Kudo 2018).
+
+use super::trie::Trie;
+use super::{PieceKind, SentencePiece};
+
+/// How much worse than the worst piece an unknown character is, in nats.
+const UNKNOWN_PENALTY: f32 = 10.0;
+
+#[derive(Clone, Debug)]
+pub(super) struct Unigram {
+    trie: Trie,
+    scores: Vec<Score>,
+    unknown_id: u32,
+    unknown_score: f32,
+    best_score: f32,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Score {
+    Fixed(f32),
+    /// By length, so that a user-defined piece wins against everything inside it.
+    UserDefined,
+    Unused,
+}
+
+/// The best way to reach a place in the text.
+#[derive(Clone, Copy)]
+struct Best {
+    id: u32,
+    score: f32,
+    /// Where its last piece starts.
+    start: usize,
+}
+
+const UNREACHED: usize = usize::MAX;
+
+impl Best {
+    /// Keeps the better one. The candidate is not yet rounded to single precision when it is
+    /// compared, and the earlier one stays on a tie: both decide between equal segmentations.
+    fn offer(&mut self, id: u32, score: f64, start: usize) {
+        if self.start == UNREACHED || score > f64::from(self.score) {
+            *self = Self { id, score: score as f32, start };
+        }
+    }
+}
+
+impl Unigram {
+    pub(super) fn new(pieces: &[SentencePiece], unknown_id: u32) -> Self {
+        let normal = || pieces.iter().filter(|piece| piece.kind == PieceKind::Normal);
+        let lowest = normal().map(|piece| piece.score).fold(f32::MAX, f32::min);
+        // Starts from the smallest positive number, so without effect below zero as it should be.
+        let best_score = normal().map(|piece| piece.score).fold(f32::MIN_POSITIVE, f32::max);
+        let score = |piece: &SentencePiece| match piece.kind {
+            PieceKind::UserDefined => Score::UserDefined,
+            PieceKind::Unused => Score::Unused,
+            _ => Score::Fixed(piece.score),
+        };
+        Self {
+            trie: Trie::new(super::text_pieces(pieces)),
+            scores: pieces.iter().map(score).collect(),
+            unknown_id,
+            unknown_score: lowest - UNKNOWN_PENALTY,
+            best_score,
+        }
+    }
+
+    /// Visits the pieces of `text` in order with their ids.
+    pub(super) fn segment<'text>(&self, text: &'text str, mut visit: impl FnMut(u32, &'text str)) {
+        let mut best = vec![Best { id: 0, score: 0.0, start: UNREACHED }; text.len() + 1];
+        for (start, character) in text.char_indices() {
+            self.extend(text, start, character.len_utf8(), &mut best);
+        }
+        let mut path = Vec::new();
+        let mut end = text.len();
+        while end > 0 {
+            path.push(end);
+            end = best[end].start;
+        }
+        for &end in path.iter().rev() {
+            visit(best[end].id, &text[best[end].start..end]);
+        }
+    }
+
+    /// Offers all pieces that start at `start`, where a character of `width` bytes stands.
+    fn extend(&self, text: &str, start: usize, width: usize, best: &mut [Best]) {
+        let before = best[start].score;
+        let mut has_character = false;
+        self.trie.for_each_prefix(&text.as_bytes()[start..], |length, id| {
+            let score = match self.scores[id as usize] {
+                Score::Fixed(score) => f64::from(score),
+                Score::UserDefined => f64::from(length as f32 * self.best_score) - 0.1,
+                Score::Unused => return,
+            };
+            has_character |= length == width;
+            best[start + length].offer(id, score + f64::from(before), start);
+        });
+        if !has_character {
+            let score = f64::from(self.unknown_score + before);
+            best[start + width].offer(self.unknown_id, score, start);
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Byte pair encoding as subword-nmt applies it (Sennrich et al. 2016): codes files, and cutting
+//! words into subwords.
+
+use crate::error::{Problems, TextError, file_error};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::path::Path;
+
+/// Marks the end of a word inside the codes.
+const END_OF_WORD: &str = "</w>";
+
+/// Follows every subword but a word's last one.
+pub(crate) const SEPARATOR: &str = "@@";
+
+/// How the end of a word takes part in merges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodesVersion {
+    /// `0.1`, and files without a version: `</w>` is a symbol of its own behind the last character.
+    EndMarkerApart,
+    /// `0.2`: `</w>` belongs to the last character.
+    EndMarkerJoined,
+}
+
+/// The merges of a codes file, ready to use. Equal codes have the same version and merges.
+#[derive(Clone, Debug)]
+pub struct SubwordNmtCodes {
+    version: CodesVersion,
+    merges: Vec<(String, String)>,
+    /// Numbers of the symbols that take part in merges.
+    symbols: HashMap<String, u32>,
+    /// For two symbols the rank of their merge, and the symbol that they become.
+    ranks: HashMap<(u32, u32), (u32, u32)>,
+}
+
+/// The number of all symbols that take part in no merge.
+const NO_SYMBOL: u32 = u32::MAX;
+
+impl PartialEq for SubwordNmtCodes {
+    fn eq(&self, other: &Self) -> bool {
+        (self.version, &self.merges) == (other.version, &other.merges)
+    }
+}
+
+/// What [`TextError::Unusable`] expected.
+const WHAT: &str = "codes of subword-nmt";
+
+impl SubwordNmtCodes {
+    /// Codes from their merges by rank. Of equal merges the first counts.
+    ///
+    /// # Errors
+    /// [`TextError::Unusable`] without merges, and for parts that are empty or hold a space or a line
+    /// feed.
+    pub fn new(version: CodesVersion, merges: Vec<(String, String)>) -> Result<Self, TextError> {
+        let mut problems = Problems::default();
+        if merges.is_empty() {
+            problems.push(|| "no merges".to_owned());
+        }
+        let broken = |part: &String| part.is_empty() || part.contains([' ', '\n', '\r']);
+        for (index, (left, right)) in merges.iter().enumerate() {
+            if broken(left) || broken(right) {
+                problems.push(|| {
+                    format!(
+                        "merge {index} of {left:?} and {right:?}, expected two parts without \
+                             spaces"
+                    )
+                });
+            }
+        }
+        problems.into_result().map_err(|problems| unusable("the given merges", problems))?;
+        Ok(Self::from_merges(version, merges))
+    }
+
+    fn from_merges(version: CodesVersion, merges: Vec<(String, String)>) -> Self {
+        let mut symbols = HashMap::new();
+        for part in merges.iter().flat_map(|(left, right)| [left, right]) {
+            let next = symbols.len() as u32;
+            symbols.entry(part.clone()).or_insert(next);
+        }
+        let mut ranks = HashMap::with_capacity(merges.len());
+        for ((left, right), rank) in merges.iter().zip(0..) {
+            let joined = symbols.get(&format!("{left}{right}")).copied().unwrap_or(NO_SYMBOL);
+            ranks.entry((symbols[left], symbols[right])).or_insert((rank, joined));
+        }
+        Self { version, merges, symbols, ranks }
+    }
+
+    /// Reads the content of a codes file: perhaps `#version: 0.2`, then two parts on each line.
+    ///
+    /// # Errors
+    /// [`TextError::Unusable`] with the numbers of all lines that are not as expected.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, TextError> {
+        Self::from_bytes_of(bytes, "the given bytes")
+    }
+
+    /// Reads a codes file.
+    ///
+    /// # Errors
+    /// [`TextError::File`] when it cannot be read; what [`Self::from_bytes`] brings, with the path.
+    pub fn load(path: &Path) -> Result<Self, TextError> {
+        let bytes = std::fs::read(path).map_err(file_error("read", path))?;
+        Self::from_bytes_of(&bytes, &path.display().to_string())
+    }
+
+    fn from_bytes_of(bytes: &[u8], origin: &str) -> Result<Self, TextError> {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let at = error.valid_up_to();
+            let line = bytes[..at].iter().filter(|&&byte| byte == b'\n').count() + 1;
+            let problem = format!("{origin}:{line}: byte {at} of the file is not valid UTF-8");
+            unusable(origin, vec![problem])
+        })?;
+        let mut lines = text.trim_end_matches('\n').split('\n').zip(1..).peekable();
+        let mut problems = Problems::default();
+        let mut version = CodesVersion::EndMarkerApart;
+        if let Some((first, _)) = lines.next_if(|(line, _)| line.starts_with("#version:")) {
+            match parse_version(first) {
+                Some(found) => version = found,
+                None => problems
+                    .push(|| format!("{origin}:1: {first:?}, expected #version: 0.1 or 0.2")),
+            }
+        }
+        let mut merges = Vec::new();
+        for (line, number) in lines {
+            let parts: Vec<&str> =
+                line.trim_matches(['\r', '\n', ' ']).split(' ').take(3).collect();
+            match parts[..] {
+                [left, right] if !left.is_empty() => {
+                    merges.push((left.to_owned(), right.to_owned()));
+                }
+                _ => problems.push(|| {
+                    format!(
+                        "{origin}:{number}: {:?}, expected two parts with one space between. \
+                             hint: the file is made by learn_bpe, not by apply_bpe or get_vocab",
+                        shortened(line)
+                    )
+                }),
+            }
+        }
+        if merges.is_empty() {
+            problems.push(|| format!("{origin}: no merges"));
+        }
+        problems.into_result().map_err(|problems| unusable(origin, problems))?;
+        Ok(Self::from_merges(version, merges))
+    }
+
+    /// How the end of a word takes part.
+    pub fn version(&self) -> CodesVersion {
+        self.version
+    }
+
+    /// The merges by rank.
+    pub fn merges(&self) -> &[(String, String)] {
+        &self.merges
+    }
+
+    /// The subwords of a line, each but a word's last one with `@@` behind it: what
+    /// `subword-nmt apply-bpe` writes, without glossaries and without a vocabulary threshold.
+    ///
+    /// Only spaces separate words, as in subword-nmt: a tab is part of a word.
+    pub fn segment(&self, line: &str) -> Vec<String> {
+        let mut subwords = Vec::new();
+        self.for_each_subword(line, |subword| subwords.push(subword.to_owned()));
+        subwords
+    }
+
+    pub(crate) fn for_each_subword(&self, line: &str, mut visit: impl FnMut(&str)) {
+        let mut marked = String::new();
+        for word in line.trim_matches(['\r', '\n', ' ']).split(' ').filter(|word| !word.is_empty())
+        {
+            let mut start = 0;
+            for end in self.cuts(word) {
+                marked.clear();
+                marked.push_str(&word[start..end]);
+                marked.push_str(SEPARATOR);
+                visit(&marked);
+                start = end;
+            }
+            visit(&word[start..]);
+        }
+    }
+
+    /// Where a word is cut, in bytes.
+    fn cuts(&self, word: &str) -> Vec<usize> {
+        if word.chars().nth(1).is_none() {
+            return Vec::new();
+        }
+        let mut symbols = self.symbols_of(word);
+        let mut agenda = BinaryHeap::new();
+        for left in 0..symbols.len() - 1 {
+            self.propose(&symbols, left, left + 1, &mut agenda);
+        }
+        let mut same = Vec::new();
+        while let Some(&Reverse((rank, ..))) = agenda.peek() {
+            // All places of one merge come before any better one that they bring about.
+            while let Some(&Reverse((found, left, right))) = agenda.peek()
+                && found == rank
+            {
+                same.push((left, right));
+                agenda.pop();
+            }
+            for (left, right) in same.drain(..) {
+                self.merge(&mut symbols, left, right, rank, &mut agenda);
+            }
+        }
+        let starts = symbols.iter().filter(|symbol| symbol.state == State::Alive);
+        // A marker that stands alone is no subword.
+        starts.map(|symbol| symbol.start).filter(|&start| start > 0 && start < word.len()).collect()
+    }
+
+    fn symbols_of(&self, word: &str) -> Vec<Symbol> {
+        let number = |text: &str| self.symbols.get(text).copied().unwrap_or(NO_SYMBOL);
+        let mut texts: Vec<(usize, u32)> = Vec::with_capacity(word.len() + 1);
+        let mut buffer = [0; 4];
+        for (start, character) in word.char_indices() {
+            texts.push((start, number(character.encode_utf8(&mut buffer))));
+        }
+        match (self.version, word.char_indices().next_back()) {
+            (CodesVersion::EndMarkerJoined, Some((start, _))) => {
+                texts.pop();
+                texts.push((start, number(&format!("{}{END_OF_WORD}", &word[start..]))));
+            }
+            _ => texts.push((word.len(), number(END_OF_WORD))),
+        }
+        let last = texts.len() - 1;
+        let symbol = |(index, (start, number)): (usize, (usize, u32))| Symbol {
+            start,
+            number,
+            previous: index.checked_sub(1),
+            next: Some(index + 1).filter(|&next| next <= last),
+            state: State::Alive,
+        };
+        texts.into_iter().enumerate().map(symbol).collect()
+    }
+
+    fn propose(&self, symbols: &[Symbol], left: usize, right: usize, agenda: &mut Agenda) {
+        let pair = (symbols[left].number, symbols[right].number);
+        if let Some(&(rank, _)) = self.ranks.get(&pair) {
+            agenda.push(Reverse((rank, left, right)));
+        }
+    }
+
+    /// Merges two symbols if they still stand side by side and have the merge of this rank.
+    fn merge(
+        &self,
+        symbols: &mut [Symbol],
+        left: usize,
+        right: usize,
+        rank: u32,
+        agenda: &mut Agenda,
+    ) {
+        let alive = symbols[left].state == State::Alive && symbols[left].next == Some(right);
+        let pair = (symbols[left].number, symbols[right].number);
+        let joined = match self.ranks.get(&pair) {
+            Some(&(found, joined)) if alive && found == rank => joined,
+            _ => return,
+        };
+        let next = symbols[right].next;
+        symbols[right].state = State::Merged;
+        symbols[left].number = joined;
+        symbols[left].next = next;
+        if let Some(next) = next {
+            symbols[next].previous = Some(left);
+            self.propose(symbols, left, next, agenda);
+        }
+        if let Some(previous) = symbols[left].previous {
+            self.propose(symbols, previous, left, agenda);
+        }
+    }
+}
+
+/// Pairs to merge: rank, left and right symbol; the lowest rank and then the leftmost come first.
+type Agenda = BinaryHeap<Reverse<(u32, usize, usize)>>;
+
+/// A stretch of a word that is one symbol so far. The first of two merged ones takes over.
+struct Symbol {
+    start: usize,
+    number: u32,
+    previous: Option<usize>,
+    next: Option<usize>,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Alive,
+    Merged,
+}
+
+fn parse_version(line: &str) -> Option<CodesVersion> {
+    let mut parts: Vec<&str> = line.split_whitespace().next_back()?.split('.').collect();
+    // Zeros at the end count nothing, as in 0.2.0.
+    while parts.len() > 1 && parts.last().is_some_and(|part| part.bytes().all(|b| b == b'0')) {
+        parts.pop();
+    }
+    match parts[..] {
+        ["0", "1"] => Some(CodesVersion::EndMarkerApart),
+        ["0", "2"] => Some(CodesVersion::EndMarkerJoined),
+        _ => None,
+    }
+}
+
+fn shortened(line: &str) -> String {
+    let short: String = line.chars().take(60).collect();
+    if short.len() < line.len() { format!("{short}…") } else { short }
+}
+
+fn unusable(origin: &str, problems: Vec<String>) -> TextError {
+    TextError::Unusable { origin: origin.to_owned(), what: WHAT, problems }
+}

@@ -1,0 +1,143 @@
+//! Vocabularies that [`Vocabulary::train`] made.
+
+use super::words::{self, SPACE_MARKER, Segment, WordSplitter};
+use super::{
+    BASE_SIZE, END_ID, FIRST_BYTE_ID, Segmenter, SubwordModel, TokenRole, UNKNOWN_ID, Vocabulary,
+    train,
+};
+use std::collections::{HashMap, HashSet};
+use tokenizers::Model;
+use tokenizers::models::bpe::BPE;
+use tokenizers::models::unigram::Unigram;
+
+/// Cuts text into learnt pieces and bytes.
+#[derive(Clone)]
+pub(super) struct Native {
+    alphabet: HashSet<char>,
+    splitter: WordSplitter,
+    pub(super) model: NativeModel,
+}
+
+/// The learnt model. It knows only the pieces, numbered from 0.
+#[derive(Clone)]
+pub(super) enum NativeModel {
+    /// Byte pair encoding (Sennrich et al. 2016), with its merges by rank.
+    Bpe { model: BPE, merges: Vec<(String, String)> },
+    /// Unigram language model (Kudo 2018), with log probabilities in millionths of a nat: integers,
+    /// so that files hold exactly what is used.
+    Unigram { model: Unigram, scores: Vec<i64> },
+}
+
+impl Vocabulary {
+    /// Builds a BPE vocabulary; `merges` are in order of rank.
+    pub(super) fn from_merges(
+        pieces: Vec<String>,
+        merges: Vec<(String, String)>,
+    ) -> Result<Self, String> {
+        let numbered: ahash::AHashMap<String, u32> = pieces.iter().cloned().zip(0..).collect();
+        for (left, right) in &merges {
+            let parts = [left.clone(), right.clone(), format!("{left}{right}")];
+            if let Some(part) = parts.iter().find(|part| !numbered.contains_key(*part)) {
+                return Err(format!("merge {left:?} {right:?} needs the piece {part:?}"));
+            }
+        }
+        let builder = BPE::builder().vocab_and_merges(numbered, merges.clone());
+        let model = builder.build().map_err(|error| error.to_string())?;
+        Self::from_pieces(pieces, NativeModel::Bpe { model, merges })
+    }
+
+    /// Builds a unigram vocabulary; `scores` are log probabilities in millionths.
+    pub(super) fn from_scores(pieces: Vec<String>, scores: Vec<i64>) -> Result<Self, String> {
+        if pieces.len() != scores.len() {
+            return Err(format!("{} pieces but {} scores", pieces.len(), scores.len()));
+        }
+        let scored = scores.iter().map(|&score| score as f64 / train::SCORE_UNITS);
+        let model = Unigram::from(pieces.iter().cloned().zip(scored).collect(), None, false)
+            .map_err(|error| error.to_string())?;
+        Self::from_pieces(pieces, NativeModel::Unigram { model, scores })
+    }
+
+    fn from_pieces(pieces: Vec<String>, model: NativeModel) -> Result<Self, String> {
+        let alphabet = words::alphabet_of(&pieces);
+        if !alphabet.contains(&SPACE_MARKER) {
+            return Err(format!("no piece is the space marker {SPACE_MARKER}"));
+        }
+        let spelled = |piece: &&String| piece.chars().all(|c| alphabet.contains(&c));
+        if let Some(piece) = pieces.iter().find(|piece| piece.is_empty() || !spelled(piece)) {
+            return Err(format!("piece {piece:?} has a character that is not a piece itself"));
+        }
+        let tokens: Vec<String> = base_tokens().chain(pieces).collect();
+        let ids: HashMap<String, u32> = tokens.iter().cloned().zip(0..).collect();
+        if ids.len() != tokens.len() {
+            return Err(format!("{} of its tokens occur twice", tokens.len() - ids.len()));
+        }
+        let roles = (0..tokens.len() as u32).map(role).collect();
+        let native = Native { alphabet, splitter: WordSplitter::new(), model };
+        let segmenter = Segmenter::Native(Box::new(native));
+        Ok(Self { tokens, ids, roles, end: END_ID, unknown: UNKNOWN_ID, segmenter })
+    }
+}
+
+impl Native {
+    pub(super) fn model(&self) -> SubwordModel {
+        match self.model {
+            NativeModel::Bpe { .. } => SubwordModel::Bpe,
+            NativeModel::Unigram { .. } => SubwordModel::Unigram,
+        }
+    }
+
+    pub(super) fn encode(&self, line: &str) -> Vec<u32> {
+        let mut ids = Vec::with_capacity(line.len() / 3 + 1);
+        let in_alphabet = |character| self.alphabet.contains(&character);
+        self.splitter.for_each_segment(line, in_alphabet, |segment| match segment {
+            Segment::Word(word) => self.encode_word(word, &mut ids),
+            Segment::Bytes(text) => ids.extend(text.bytes().map(byte_id)),
+        });
+        ids
+    }
+
+    fn encode_word(&self, word: &str, ids: &mut Vec<u32>) {
+        let tokens = match &self.model {
+            NativeModel::Bpe { model, .. } => model.tokenize(word),
+            NativeModel::Unigram { model, .. } => model.tokenize(word),
+        };
+        // A word is made of characters that are pieces, the one thing that a segmentation needs.
+        let tokens = tokens.expect("a word of the alphabet has a segmentation");
+        ids.extend(tokens.iter().map(|token| BASE_SIZE as u32 + token.id));
+    }
+
+    /// The text of ids, which were checked.
+    pub(super) fn decode(&self, ids: &[u32], vocabulary: &Vocabulary) -> String {
+        let mut bytes = Vec::with_capacity(ids.len() * 4);
+        for &id in ids {
+            match vocabulary.roles[id as usize] {
+                TokenRole::Byte(byte) => bytes.push(byte),
+                TokenRole::Text => {
+                    let piece = &vocabulary.tokens[id as usize];
+                    bytes.extend(piece.replace(SPACE_MARKER, " ").bytes());
+                }
+                _ => bytes.extend("\u{fffd}".bytes()),
+            }
+        }
+        let starts_with_piece = ids.first().is_some_and(|&id| id as usize >= BASE_SIZE);
+        let start = usize::from(starts_with_piece && bytes.first() == Some(&b' '));
+        String::from_utf8_lossy(&bytes[start..]).into_owned()
+    }
+}
+
+fn byte_id(byte: u8) -> u32 {
+    FIRST_BYTE_ID + u32::from(byte)
+}
+
+fn role(id: u32) -> TokenRole {
+    match id {
+        END_ID => TokenRole::End,
+        UNKNOWN_ID => TokenRole::Unknown,
+        _ => u8::try_from(id - FIRST_BYTE_ID).map_or(TokenRole::Text, TokenRole::Byte),
+    }
+}
+
+fn base_tokens() -> impl Iterator<Item = String> {
+    let bytes = (0..=255u8).map(|byte| format!("<0x{byte:02X}>"));
+    ["</s>".to_owned(), "<unk>".to_owned()].into_iter().chain(bytes)
+}
