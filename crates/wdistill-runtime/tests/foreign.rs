@@ -1,0 +1,190 @@
+//! Models of other toolkits: logits, greedy and beam translations are those of the libraries that the models come
+//! from (`wdistill-formats/fixtures/*/make.py`).
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use wdistill_formats::{ImportOptions, Imported, Subwords, import, read_tensors};
+use wdistill_model::{DecoderState, NO_WORD, SourceEnding, Tokens};
+use wdistill_kernels::Float32Matrix;
+use wdistill_runtime::{Cpu, Translator, TranslatorOptions, pack_float32};
+use wdistill_search::{MaximumLength, SearchOptions, Stopping};
+
+#[derive(Deserialize)]
+struct Expected {
+    text: Vec<Line>,
+    logits: Vec<Logits>,
+    maximum_length: Option<usize>,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    line: String,
+    source: Vec<u32>,
+    greedy: Vec<u32>,
+    greedy_text: Option<String>,
+    beam4: Vec<u32>,
+    beam4_score: f64,
+    beam4_text: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Logits {
+    source: Vec<u32>,
+    /// No number stands for a vector of zeros.
+    target: Vec<Option<u32>>,
+    tensor: String,
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../wdistill-formats/fixtures")
+}
+
+/// What is compared besides ids.
+#[derive(Clone, Copy, PartialEq)]
+enum Text {
+    /// Lines, as the model's tokeniser divides and joins them.
+    Compared,
+    /// Ids only: the library gets words, not lines.
+    Left,
+}
+
+/// Imports a model and holds it against `EXPECTED.expected.json` and `.safetensors`.
+fn check(model: &str, expected: &str, options: &ImportOptions, text: Text) {
+    let imported = import(&fixtures().join(model), options).unwrap_or_else(|error| panic!("{error}"));
+    check_imported(&imported, model, expected, text);
+}
+
+fn check_imported(imported: &Imported, name: &str, expected: &str, text: Text) {
+    let json = std::fs::read(fixtures().join(format!("{expected}.expected.json"))).unwrap();
+    let expected_lines: Expected = serde_json::from_slice(&json).unwrap();
+    check_logits(imported, name, expected, &expected_lines.logits);
+    for beam in [1, 4] {
+        check_translations(imported, name, &expected_lines, beam, text);
+    }
+}
+
+fn check_logits(imported: &Imported, name: &str, expected: &str, cases: &[Logits]) {
+    assert!(!cases.is_empty());
+    let tensors = fixtures().join(format!("{expected}.expected.safetensors"));
+    let (tensors, _) = read_tensors(&tensors).unwrap();
+    let model = pack_float32(&imported.model);
+    let engine = Cpu::<Float32Matrix>::default();
+    for case in cases {
+        let source = imported.model.config.vocabularies.encoder_input(&case.source);
+        // Sources are as the encoder gets them, so there may be no end token to leave out.
+        let source = match imported.model.config.vocabularies.source_ending {
+            SourceEnding::EndToken => source,
+            SourceEnding::Nothing => &case.source,
+        };
+        let target: Vec<u32> = case.target.iter().map(|id| id.unwrap_or(NO_WORD)).collect();
+        let target = Tokens::from_sentences([target.as_slice()]);
+        let encoded = model.encode(&engine, &Tokens::from_sentences([source]));
+        let mut state = DecoderState::new(&model.config);
+        let states = model.decode(&engine, &target, target.spans(), &encoded, &mut state);
+        let logits = model.logits(&engine, &states);
+        let expected = &tensors[&case.tensor];
+        assert_eq!(expected.shape, [logits.rows(), logits.columns()], "{name} {}", case.tensor);
+        for (found, expected) in logits.data().iter().zip(&expected.data) {
+            assert!((found - expected).abs() < 1e-4, "{name} {}: {found} {expected}", case.tensor);
+        }
+    }
+}
+
+fn check_translations(
+    imported: &Imported,
+    name: &str,
+    expected: &Expected,
+    beam: usize,
+    text: Text,
+) {
+    assert!(expected.text.len() >= 10);
+    let most = expected.maximum_length.unwrap_or(100);
+    let search = SearchOptions {
+        beam,
+        stopping: Stopping::BeamFinished,
+        maximum_length: MaximumLength { per_source_word: 0.0, constant: most, cap: most },
+        ..SearchOptions::default()
+    };
+    let options = TranslatorOptions { search, ..TranslatorOptions::default() };
+    let translator = Translator::new(&imported.model, options).unwrap();
+    let end = imported.source.end_id();
+    let sources: Vec<Vec<u32>> = expected
+        .text
+        .iter()
+        .map(|line| match imported.model.config.vocabularies.source_ending {
+            SourceEnding::EndToken => line.source.clone(),
+            SourceEnding::Nothing => [line.source.as_slice(), &[end]].concat(),
+        })
+        .collect();
+    let found = translator.translate_ids(&sources).unwrap();
+    for ((line, source), found) in expected.text.iter().zip(&sources).zip(found.hypotheses) {
+        let (ids, joined) = match beam {
+            1 => (&line.greedy, &line.greedy_text),
+            _ => (&line.beam4, &line.beam4_text),
+        };
+        assert_eq!(&found[0].tokens, ids, "{name}, beam {beam}, {:?}", line.line);
+        if beam == 4 {
+            let difference = (found[0].score - line.beam4_score).abs();
+            assert!(difference < 1e-4, "{name}, {:?}: {}", line.line, found[0].score);
+        }
+        if text == Text::Compared {
+            let divided = [imported.source.encode(&line.line), vec![end]].concat();
+            assert_eq!(&divided, source, "{name}, {:?}", line.line);
+            let found = imported.target.decode(&found[0].tokens).unwrap();
+            assert_eq!(Some(&found), joined.as_ref(), "{name}, {:?}", line.line);
+        }
+    }
+}
+
+#[test]
+fn marian_mt_of_hugging_face() {
+    for case in ["swish-shared", "relu-legacy", "relu-legacy-old", "separate"] {
+        let path = format!("huggingface/{case}");
+        check(&path, &path, &ImportOptions::default(), Text::Compared);
+    }
+}
+
+#[test]
+fn checkpoints_of_fairseq() {
+    let default = ImportOptions::default();
+    check("fairseq/old-layout", "fairseq/old-layout", &default, Text::Compared);
+    for file in ["", "/checkpoint_of_dictionaries.pt", "/checkpoint_of_omegaconf.pt"] {
+        let path = format!("fairseq/new-layout{file}");
+        check(&path, "fairseq/new-layout", &default, Text::Compared);
+    }
+}
+
+/// A converted MarianMT model: `</s>` comes from the caller.
+fn converted() -> ImportOptions {
+    ImportOptions {
+        subwords: Some(Subwords::Whitespace),
+        source_ending: Some(SourceEnding::EndToken),
+        ..ImportOptions::default()
+    }
+}
+
+#[test]
+fn ctranslate2_in_every_number_type() {
+    for kind in ["float32", "float16", "bfloat16", "int16", "int8", "int8_float16"] {
+        let path = format!("ctranslate2/converted/{kind}");
+        check(&path, &path, &converted(), Text::Left);
+    }
+    let options = ImportOptions { subwords: None, ..converted() };
+    let path = "ctranslate2/converted/float32";
+    check(path, path, &options, Text::Compared);
+}
+
+#[test]
+fn ctranslate2_in_every_version() {
+    for version in 2..=5 {
+        let path = format!("ctranslate2/versions/{version}");
+        check(&path, "ctranslate2/versions", &converted(), Text::Left);
+    }
+}
+
+#[test]
+fn ctranslate2_with_stacks_of_different_widths() {
+    let path = "ctranslate2/prenorm";
+    check(path, path, &converted(), Text::Left);
+}
