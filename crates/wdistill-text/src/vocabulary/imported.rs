@@ -57,7 +57,8 @@ impl Vocabulary {
     /// A piece that the list lacks gives the unknown id; characters that the model does not know are
     /// looked up as they stand, since a joint list may hold them. If a line starts with a token such as
     /// `>>fra<<` (two `>`, no white space and no `<`, two `<`) that the list holds, then this is the
-    /// first token and the rest of the line is cut by itself.
+    /// first token and the rest of the line is cut by itself. Such a start that the list lacks is text
+    /// like any other; MarianTokenizer makes one unknown token of it.
     ///
     /// # Errors
     /// [`TextError::Unusable`] with everything that is wrong: tokens that are empty or occur twice, ids
