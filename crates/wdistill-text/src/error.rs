@@ -253,3 +253,11 @@ fn listed(problems: &[String]) -> String {
         _ => problems.iter().map(|problem| format!("\n  - {problem}")).collect(),
     }
 }
+
+/// Text of a file for a message, quoted, and cut if it is long: a broken file can have any length.
+pub(crate) fn shown(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}

@@ -12,7 +12,7 @@ mod wire;
 
 pub(crate) use decode::{Joiner, LeadingMarker, Surface};
 
-use crate::error::{Problems, TextError, file_error};
+use crate::error::{Problems, TextError, file_error, shown};
 use normalize::Normalizer;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -473,13 +473,13 @@ fn check_pieces(parts: &SentencePieceParts, problems: &mut Problems) {
             problems.push(|| format!("piece {id} is empty"));
         }
         if text.contains('\0') {
-            problems.push(|| format!("piece {id} ({text:?}) holds a zero byte"));
+            problems.push(|| format!("piece {id} ({}) holds a zero byte", shown(text)));
         }
         if let Some(earlier) = first.insert(text.as_str(), id) {
-            problems.push(|| format!("pieces {earlier} and {id} are both {text:?}"));
+            problems.push(|| format!("pieces {earlier} and {id} are both {}", shown(text)));
         }
         if !score.is_finite() {
-            problems.push(|| format!("piece {id} ({text:?}) has the score {score}"));
+            problems.push(|| format!("piece {id} ({}) has the score {score}", shown(text)));
         }
         let is_character = text.chars().nth(1).is_none();
         let bpe = parts.algorithm == SentencePieceAlgorithm::Bpe;
@@ -524,7 +524,7 @@ fn check_bytes(
     }
     for piece in bytes.filter(|piece| byte_of(&piece.text).is_none()) {
         let text = &piece.text;
-        problems.push(|| format!("byte piece {text:?}, expected <0x00> to <0xFF>"));
+        problems.push(|| format!("byte piece {}, expected <0x00> to <0xFF>", shown(text)));
     }
     let is_byte = |&id: &u32| parts.pieces[id as usize].kind == PieceKind::Byte;
     let id_of = |byte: u8| ids.get(&format!("<0x{byte:02X}>")).copied().filter(is_byte);

@@ -1,7 +1,7 @@
 //! Byte pair encoding as subword-nmt applies it (Sennrich et al. 2016): codes files, and cutting
 //! words into subwords.
 
-use crate::error::{Problems, TextError, file_error};
+use crate::error::{Problems, TextError, file_error, shown};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::path::Path;
@@ -60,8 +60,9 @@ impl SubwordNmtCodes {
             if broken(left) || broken(right) {
                 problems.push(|| {
                     format!(
-                        "merge {index} of {left:?} and {right:?}, expected two parts without \
-                             spaces"
+                        "merge {index} of {} and {}, expected two parts without spaces",
+                        shown(left),
+                        shown(right)
                     )
                 });
             }
@@ -108,33 +109,8 @@ impl SubwordNmtCodes {
             let problem = format!("{origin}:{line}: byte {at} of the file is not valid UTF-8");
             unusable(origin, vec![problem])
         })?;
-        let mut lines = text.trim_end_matches('\n').split('\n').zip(1..).peekable();
         let mut problems = Problems::default();
-        let mut version = CodesVersion::EndMarkerApart;
-        if let Some((first, _)) = lines.next_if(|(line, _)| line.starts_with("#version:")) {
-            match parse_version(first) {
-                Some(found) => version = found,
-                None => problems
-                    .push(|| format!("{origin}:1: {first:?}, expected #version: 0.1 or 0.2")),
-            }
-        }
-        let mut merges = Vec::new();
-        for (line, number) in lines {
-            let parts: Vec<&str> =
-                line.trim_matches(['\r', '\n', ' ']).split(' ').take(3).collect();
-            match parts[..] {
-                [left, right] if !left.is_empty() => {
-                    merges.push((left.to_owned(), right.to_owned()));
-                }
-                _ => problems.push(|| {
-                    format!(
-                        "{origin}:{number}: {:?}, expected two parts with one space between. \
-                             hint: the file is made by learn_bpe, not by apply_bpe or get_vocab",
-                        shortened(line)
-                    )
-                }),
-            }
-        }
+        let (version, merges) = parse(text, origin, &mut problems);
         if merges.is_empty() {
             problems.push(|| format!("{origin}: no merges"));
         }
@@ -285,6 +261,38 @@ enum State {
     Merged,
 }
 
+/// The version and merges of a file; what is not as expected goes into `problems`.
+fn parse(
+    text: &str,
+    origin: &str,
+    problems: &mut Problems,
+) -> (CodesVersion, Vec<(String, String)>) {
+    let mut lines = text.trim_end_matches('\n').split('\n').zip(1..).peekable();
+    let mut version = CodesVersion::EndMarkerApart;
+    if let Some((first, _)) = lines.next_if(|(line, _)| line.starts_with("#version:")) {
+        match parse_version(first) {
+            Some(found) => version = found,
+            None => problems
+                .push(|| format!("{origin}:1: {}, expected #version: 0.1 or 0.2", shown(first))),
+        }
+    }
+    let mut merges = Vec::new();
+    for (line, number) in lines {
+        let parts: Vec<&str> = line.trim_matches(['\r', '\n', ' ']).split(' ').take(3).collect();
+        match parts[..] {
+            [left, right] => merges.push((left.to_owned(), right.to_owned())),
+            _ => problems.push(|| {
+                format!(
+                    "{origin}:{number}: {}, expected two parts with one space between. hint: the \
+                     file is made by learn_bpe, not by apply_bpe or get_vocab",
+                    shown(line)
+                )
+            }),
+        }
+    }
+    (version, merges)
+}
+
 fn parse_version(line: &str) -> Option<CodesVersion> {
     let mut parts: Vec<&str> = line.split_whitespace().next_back()?.split('.').collect();
     // Zeros at the end count nothing, as in 0.2.0.
@@ -296,11 +304,6 @@ fn parse_version(line: &str) -> Option<CodesVersion> {
         ["0", "2"] => Some(CodesVersion::EndMarkerJoined),
         _ => None,
     }
-}
-
-fn shortened(line: &str) -> String {
-    let short: String = line.chars().take(60).collect();
-    if short.len() < line.len() { format!("{short}…") } else { short }
 }
 
 fn unusable(origin: &str, problems: Vec<String>) -> TextError {

@@ -5,6 +5,7 @@ use super::{
     ByteFallback, DummySpace, ExtraSpaces, NormalizerParts, PieceKind, SentencePiece,
     SentencePieceAlgorithm, SentencePieceModel, SentencePieceParts, SpaceEscape,
 };
+use crate::error::shown;
 
 /// Numbers of `ModelProto.SentencePiece.Type`.
 const KINDS: [(u64, PieceKind); 6] = [
@@ -61,7 +62,7 @@ fn read_piece(field: &Field<'_>) -> Result<SentencePiece, String> {
                 let number = field.varint("a piece's type")?;
                 let kind = KINDS.iter().find(|&&(known, _)| known == number);
                 piece.kind = kind.map(|&(_, kind)| kind).ok_or_else(|| {
-                    format!("piece {:?} has type {number}, expected 1 to 6", piece.text)
+                    format!("piece {} has type {number}, expected 1 to 6", shown(&piece.text))
                 })?;
             }
             _ => {}

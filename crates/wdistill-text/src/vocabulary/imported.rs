@@ -1,7 +1,7 @@
 //! Vocabularies of other tools.
 
 use super::{Segmenter, TokenRole, Vocabulary, VocabularyKind};
-use crate::error::{Problems, TextError};
+use crate::error::{Problems, TextError, shown};
 use crate::sentence_piece::{PieceKind, SentencePieceModel, Surface, byte_of};
 use crate::subword_nmt::{SEPARATOR, SubwordNmtCodes};
 use std::collections::HashMap;
@@ -57,7 +57,9 @@ impl Vocabulary {
     /// A piece that the list lacks gives the unknown id; characters that the model does not know are
     /// looked up as they stand, since a joint list may hold them. If a line starts with a token such as
     /// `>>fra<<` (two `>`, no white space and no `<`, two `<`) that the list holds, then this is the
-    /// first token and the rest of the line is cut by itself.
+    /// first token and the rest of the line is cut by itself. Such a start that the list lacks is text
+    /// like any other; MarianTokenizer makes one unknown token of it. It also takes `</s>` and other
+    /// special tokens in a text for these, which are text here.
     ///
     /// # Errors
     /// [`TextError::Unusable`] with everything that is wrong: tokens that are empty or occur twice, ids
@@ -210,7 +212,7 @@ fn numbered(tokens: &[String], problems: &mut Problems) -> HashMap<String, u32> 
             problems.push(|| format!("token {id} is empty"));
         }
         if let Some(earlier) = ids.insert(token.clone(), id) {
-            problems.push(|| format!("tokens {earlier} and {id} are both {token:?}"));
+            problems.push(|| format!("tokens {earlier} and {id} are both {}", shown(token)));
         }
     }
     ids
