@@ -17,7 +17,7 @@ pub(crate) mod torch;
 pub(crate) mod words;
 pub(crate) mod yaml;
 
-use arrays::{Array, Arrays};
+use arrays::{Array, Arrays, NumberType};
 use slots::Table;
 use words::Words;
 
@@ -156,9 +156,14 @@ pub(crate) fn unify(arrays: &mut Arrays<'_>, names: &[&str], findings: &mut Find
     }
 }
 
-/// Largest difference between a stored table of sinusoids and the formula's; tables are computed in float32
-/// in more than one way.
-const SINUSOID_TOLERANCE: f32 = 1e-3;
+/// Largest difference between a stored table of sinusoids and the formula's: tables are computed in float32 in
+/// more than one way, and may be rounded to 16 bits.
+fn sinusoid_tolerance(kind: NumberType) -> f32 {
+    match kind {
+        NumberType::BFloat16 => 4e-3,
+        _ => 1e-3,
+    }
+}
 
 /// Which formula a stored table of positions `[positions, width]` follows; none may do.
 pub(crate) fn sinusoids(array: &Array<'_>, candidates: &[PositionTable]) -> Option<PositionTable> {
@@ -171,7 +176,7 @@ pub(crate) fn sinusoids(array: &Array<'_>, candidates: &[PositionTable]) -> Opti
         numbers.chunks_exact(width).enumerate().all(|(position, row)| {
             let expected = table.row(position, width);
             let pairs = row.iter().zip(&expected);
-            pairs.into_iter().all(|(x, y)| (x - *y as f32).abs() <= SINUSOID_TOLERANCE)
+            pairs.into_iter().all(|(x, y)| (x - *y as f32).abs() <= sinusoid_tolerance(array.kind))
         })
     };
     candidates.iter().find(follows).copied()

@@ -244,7 +244,7 @@ impl Settings<'_> {
             activation: activation?,
             embeddings: self.tie(arrays),
             embedding_scale: EmbeddingScale::SquareRootOfWidth,
-            positions: PositionTable::Marian,
+            positions: PositionTable::Tensor2tensor,
             output_bias: match arrays.contains_key(OUTPUT_BIAS) {
                 true => OutputBias::Present,
                 false => OutputBias::Absent,

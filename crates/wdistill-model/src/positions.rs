@@ -6,10 +6,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PositionTable {
-    /// First half sines, second half cosines, of `p / 10000^(2k/d)`
-    /// (Marian; Hugging Face `MarianSinusoidalPositionalEmbedding`).
+    /// First half sines, second half cosines, of `p / 10000^(2k/d)`: Marian's models as Hugging Face
+    /// (`MarianSinusoidalPositionalEmbedding`) and CTranslate2's converter compute them.
     #[default]
     Marian,
+    /// First half sines, second half cosines, of `p / 10000^(k/(d/2 - 1))` (tensor2tensor; Marian itself, in
+    /// `inits::sinusoidalPositionEmbeddings`).
+    Tensor2tensor,
     /// First half sines, second half cosines, of `(p + 2) / 10000^(k/(d/2 - 1))`: the first word
     /// stands at 2 because fairseq counts from its padding id (1) on
     /// (`SinusoidalPositionalEmbedding`).
@@ -23,8 +26,9 @@ pub enum PositionTable {
 
 impl PositionTable {
     /// Every table there is.
-    pub const ALL: [PositionTable; 4] = [
+    pub const ALL: [PositionTable; 5] = [
         PositionTable::Marian,
+        PositionTable::Tensor2tensor,
         PositionTable::Fairseq,
         PositionTable::OpennmtTf,
         PositionTable::Interleaved,
@@ -37,9 +41,13 @@ impl PositionTable {
             PositionTable::Marian | PositionTable::Interleaved => {
                 position as f64 / 10000f64.powf(2.0 * k as f64 / width as f64)
             }
-            PositionTable::Fairseq | PositionTable::OpennmtTf => {
+            PositionTable::Tensor2tensor | PositionTable::OpennmtTf | PositionTable::Fairseq => {
                 let step = 10000f64.ln() / (half as f64 - 1.0);
-                let first = if self == PositionTable::Fairseq { 2 } else { 1 };
+                let first = match self {
+                    PositionTable::Fairseq => 2,
+                    PositionTable::OpennmtTf => 1,
+                    _ => 0,
+                };
                 (position + first) as f64 * (-step * k as f64).exp()
             }
         };
@@ -73,7 +81,8 @@ mod tests {
         close(&PositionTable::Interleaved.row(3, 4), &[marian[0], marian[2], marian[1], marian[3]]);
         // half = 2: frequencies 1 and 1e-4, position 3 + 2.
         close(&PositionTable::Fairseq.row(3, 4), &[-0.9589243, 0.0005, 0.2836622, 0.9999999]);
-        // One earlier: sin and cos of 4 and of 4/10000.
+        // One and two earlier: sin and cos of 4 and 4/10000, of 3 and 3/10000.
+        close(&PositionTable::Tensor2tensor.row(3, 4), &[0.1411200, 0.0003, -0.9899925, 1.0]);
         close(&PositionTable::OpennmtTf.row(3, 4), &[-0.7568025, 0.0004, -0.6536436, 0.9999999]);
     }
 }
