@@ -30,7 +30,7 @@ const SHARED: &str = "Wemb";
 const SOURCE: &str = "encoder_Wemb";
 const TARGET: &str = "decoder_Wemb";
 const OUTPUT: &str = "decoder_ff_logit_out_Wt";
-const OUTPUT_UNTIED: &str = "decoder_ff_logit_out_W";
+const OLD_OUTPUT: &str = "decoder_ff_logit_out_W";
 const OUTPUT_BIAS: &str = "decoder_ff_logit_out_b";
 
 /// The table between slots and arrays of a model with these embeddings and norms.
@@ -46,7 +46,7 @@ fn place(path: &[&str], architecture: &Architecture) -> Place {
             Place::new(name, Layout::Same)
         }
         ["embeddings", "target"] => Place::new(TARGET, Layout::Same),
-        ["embeddings", "output"] => Place::new(OUTPUT_UNTIED, Layout::Transposed),
+        ["embeddings", "output"] => Place::new(OUTPUT, Layout::Same),
         ["embeddings", "output_bias"] => vector(OUTPUT_BIAS.to_string()),
         [stack, "final_norm", leaf] => vector(format!("{stack}_top_ln_{}", norm_leaf(leaf))),
         [stack, "layers", layer, norm, leaf] => {
@@ -292,7 +292,7 @@ impl Settings<'_> {
         match output {
             true => Embeddings::DecoderTied,
             false => {
-                transpose(arrays, OUTPUT, OUTPUT_UNTIED);
+                transpose(arrays, OLD_OUTPUT, OUTPUT);
                 Embeddings::Separate
             }
         }
@@ -329,7 +329,7 @@ impl Settings<'_> {
     }
 }
 
-/// Renames a matrix `[output, input]` to one that is read as `[input, output]`.
+/// Renames a matrix `[input, output]` to one that is read as `[output, input]`.
 fn transpose(arrays: &mut Arrays<'_>, from: &str, to: &str) {
     let Some(mut array) = arrays.remove(from) else { return };
     if let [rows, columns] = array.shape[..] {

@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use wdistill_formats::{ImportOptions, Imported, Subwords, import, read_tensors};
-use wdistill_model::{DecoderState, NO_WORD, SourceEnding, Tokens};
+use wdistill_formats::{Format, ImportOptions, Imported, Subwords, import, read_tensors};
 use wdistill_kernels::Float32Matrix;
+use wdistill_model::{DecoderState, NO_WORD, SourceEnding, Tokens};
 use wdistill_runtime::{Cpu, Translator, TranslatorOptions, pack_float32};
 use wdistill_search::{MaximumLength, SearchOptions, Stopping};
 
@@ -26,6 +26,15 @@ struct Line {
     beam4: Vec<u32>,
     beam4_score: f64,
     beam4_text: Option<String>,
+    as_marian: Option<AsMarian>,
+}
+
+/// What Marian's own formulas give, where CTranslate2's differ.
+#[derive(Deserialize)]
+struct AsMarian {
+    greedy: Vec<u32>,
+    beam4: Vec<u32>,
+    beam4_score: f64,
 }
 
 #[derive(Deserialize)]
@@ -40,6 +49,21 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../wdistill-formats/fixtures")
 }
 
+impl Expected {
+    /// What Marian's own formulas give.
+    fn as_marian(mut self) -> Expected {
+        for line in &mut self.text {
+            let AsMarian { greedy, beam4, beam4_score } = line.as_marian.take().unwrap();
+            (line.greedy, line.beam4, line.beam4_score) = (greedy, beam4, beam4_score);
+            (line.greedy_text, line.beam4_text) = (None, None);
+        }
+        for logits in &mut self.logits {
+            logits.tensor = logits.tensor.replace("logits", "as_marian");
+        }
+        self
+    }
+}
+
 /// What is compared besides ids.
 #[derive(Clone, Copy, PartialEq)]
 enum Text {
@@ -51,13 +75,17 @@ enum Text {
 
 /// Imports a model and holds it against `EXPECTED.expected.json` and `.safetensors`.
 fn check(model: &str, expected: &str, options: &ImportOptions, text: Text) {
-    let imported = import(&fixtures().join(model), options).unwrap_or_else(|error| panic!("{error}"));
+    let imported =
+        import(&fixtures().join(model), options).unwrap_or_else(|error| panic!("{error}"));
     check_imported(&imported, model, expected, text);
 }
 
 fn check_imported(imported: &Imported, name: &str, expected: &str, text: Text) {
     let json = std::fs::read(fixtures().join(format!("{expected}.expected.json"))).unwrap();
-    let expected_lines: Expected = serde_json::from_slice(&json).unwrap();
+    let mut expected_lines: Expected = serde_json::from_slice(&json).unwrap();
+    if imported.format == Format::Marian {
+        expected_lines = expected_lines.as_marian();
+    }
     check_logits(imported, name, expected, &expected_lines.logits);
     for beam in [1, 4] {
         check_translations(imported, name, &expected_lines, beam, text);
@@ -86,8 +114,20 @@ fn check_logits(imported: &Imported, name: &str, expected: &str, cases: &[Logits
         let expected = &tensors[&case.tensor];
         assert_eq!(expected.shape, [logits.rows(), logits.columns()], "{name} {}", case.tensor);
         for (found, expected) in logits.data().iter().zip(&expected.data) {
-            assert!((found - expected).abs() < 1e-4, "{name} {}: {found} {expected}", case.tensor);
+            let difference = (found - expected).abs();
+            assert!(difference < tolerance(name), "{name} {}: {found} {expected}", case.tensor);
         }
+    }
+}
+
+/// Files in 16 bits hold rounded tables of positions, with which the expected values were computed; here tables
+/// are always computed anew. A sine is rounded by up to 2^-12 in float16 and 2^-9 in bfloat16, and the layers make
+/// more of it.
+fn tolerance(name: &str) -> f32 {
+    match name.rsplit('/').next() {
+        Some("bfloat16") => 5e-2,
+        Some("float16" | "int8_float16") => 5e-3,
+        _ => 1e-4,
     }
 }
 
@@ -132,7 +172,9 @@ fn check_translations(
             let divided = [imported.source.encode(&line.line), vec![end]].concat();
             assert_eq!(&divided, source, "{name}, {:?}", line.line);
             let found = imported.target.decode(&found[0].tokens).unwrap();
-            assert_eq!(Some(&found), joined.as_ref(), "{name}, {:?}", line.line);
+            if let Some(joined) = joined {
+                assert_eq!(&found, joined, "{name}, {:?}", line.line);
+            }
         }
     }
 }
@@ -187,4 +229,12 @@ fn ctranslate2_in_every_version() {
 fn ctranslate2_with_stacks_of_different_widths() {
     let path = "ctranslate2/prenorm";
     check(path, path, &converted(), Text::Left);
+}
+
+#[test]
+fn models_of_marian() {
+    for case in ["joint-yaml", "separate-spm"] {
+        let path = format!("marian/{case}");
+        check(&path, &path, &ImportOptions::default(), Text::Compared);
+    }
 }

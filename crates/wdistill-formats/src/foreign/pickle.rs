@@ -71,6 +71,8 @@ const BUILTINS: &[&str] = &[
     "bytearray",
     "bool",
     "complex",
+    "long",
+    "unicode",
 ];
 
 /// All values of a pickle.
