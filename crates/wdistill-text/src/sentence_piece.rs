@@ -32,7 +32,7 @@ pub enum PieceKind {
     Control,
     /// Part of texts, never normalised, cut or merged (`USER_DEFINED`).
     UserDefined,
-    /// Known but never given (`UNUSED`): BPE cuts it into its parts again.
+    /// Known but never given (`UNUSED`): BPE cuts it into the parts that it was merged from.
     Unused,
     /// A byte, `<0x00>` to `<0xFF>`, for characters that no piece covers (`BYTE`).
     Byte,

@@ -60,7 +60,7 @@ static MODELS: LazyLock<BTreeMap<String, SentencePieceModel>> = LazyLock::new(||
 
 #[test]
 fn all_models_of_the_fixture_are_tested() {
-    assert_eq!(EXPECTED.len(), 10);
+    assert_eq!(EXPECTED.len(), 14);
     assert!(EXPECTED.values().all(|expected| expected.lines.len() > 80));
 }
 

@@ -159,21 +159,20 @@ impl<'text> Merging<'_, 'text> {
         }
     }
 
-    /// Gives one piece, or the parts of an unused one.
+    /// Gives one piece, or the parts of an unused one; without parts it is unknown.
     fn give(&self, start: usize, end: usize, visit: &mut impl FnMut(u32, &'text str)) {
         let mut waiting = vec![(start, end)];
         while let Some((start, end)) = waiting.pop() {
             let text = &self.text[start..end];
             let id = self.model.ids.get(text).copied().unwrap_or(self.model.unknown_id);
-            let split = match self.model.pieces[id as usize].1 {
-                PieceKind::Unused => self.splits.get(&id),
-                _ => None,
-            };
-            match split {
-                Some(&length) => {
+            let is_unused = self.model.pieces[id as usize].1 == PieceKind::Unused;
+            match self.splits.get(&id) {
+                Some(&length) if is_unused => {
                     waiting.extend([(start + length, end), (start, start + length)]);
                 }
-                None => visit(id, text),
+                // Such as a single character, which has no parts.
+                None if is_unused => visit(self.model.unknown_id, text),
+                _ => visit(id, text),
             }
         }
     }

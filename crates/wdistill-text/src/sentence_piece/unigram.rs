@@ -6,19 +6,22 @@ use super::{PieceKind, SentencePiece};
 /// How much worse than the worst piece an unknown character is, in nats.
 const UNKNOWN_PENALTY: f32 = 10.0;
 
+/// The score of each byte but the first of a user-defined piece, so that such a piece wins against
+/// almost everything inside it.
+const USER_DEFINED_BONUS: f32 = 0.1;
+
 #[derive(Clone, Debug)]
 pub(super) struct Unigram {
     trie: Trie,
     scores: Vec<Score>,
     unknown_id: u32,
     unknown_score: f32,
-    best_score: f32,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Score {
     Fixed(f32),
-    /// By length, so that a user-defined piece wins against everything inside it.
+    /// By length, see [`USER_DEFINED_BONUS`].
     UserDefined,
     Unused,
 }
@@ -35,21 +38,18 @@ struct Best {
 const UNREACHED: usize = usize::MAX;
 
 impl Best {
-    /// Keeps the better one. The candidate is not yet rounded to single precision when it is
-    /// compared, and the earlier one stays on a tie: both decide between equal segmentations.
-    fn offer(&mut self, id: u32, score: f64, start: usize) {
-        if self.start == UNREACHED || score > f64::from(self.score) {
-            *self = Self { id, score: score as f32, start };
+    /// Keeps the better one; the earlier one stays on a tie.
+    fn offer(&mut self, id: u32, score: f32, start: usize) {
+        if self.start == UNREACHED || score > self.score {
+            *self = Self { id, score, start };
         }
     }
 }
 
 impl Unigram {
     pub(super) fn new(pieces: &[SentencePiece], unknown_id: u32) -> Self {
-        let normal = || pieces.iter().filter(|piece| piece.kind == PieceKind::Normal);
-        let lowest = normal().map(|piece| piece.score).fold(f32::MAX, f32::min);
-        // Starts from the smallest positive number, so without effect below zero as it should be.
-        let best_score = normal().map(|piece| piece.score).fold(f32::MIN_POSITIVE, f32::max);
+        let normal = pieces.iter().filter(|piece| piece.kind == PieceKind::Normal);
+        let lowest = normal.map(|piece| piece.score).fold(f32::MAX, f32::min);
         let score = |piece: &SentencePiece| match piece.kind {
             PieceKind::UserDefined => Score::UserDefined,
             PieceKind::Unused => Score::Unused,
@@ -60,7 +60,6 @@ impl Unigram {
             scores: pieces.iter().map(score).collect(),
             unknown_id,
             unknown_score: lowest - UNKNOWN_PENALTY,
-            best_score,
         }
     }
 
@@ -87,16 +86,15 @@ impl Unigram {
         let mut has_character = false;
         self.trie.for_each_prefix(&text.as_bytes()[start..], |length, id| {
             let score = match self.scores[id as usize] {
-                Score::Fixed(score) => f64::from(score),
-                Score::UserDefined => f64::from(length as f32 * self.best_score) - 0.1,
+                Score::Fixed(score) => score,
+                Score::UserDefined => (length - 1) as f32 * USER_DEFINED_BONUS,
                 Score::Unused => return,
             };
             has_character |= length == width;
-            best[start + length].offer(id, score + f64::from(before), start);
+            best[start + length].offer(id, score + before, start);
         });
         if !has_character {
-            let score = f64::from(self.unknown_score + before);
-            best[start + width].offer(self.unknown_id, score, start);
+            best[start + width].offer(self.unknown_id, self.unknown_score + before, start);
         }
     }
 }
