@@ -22,6 +22,9 @@ use crate::foreign::words::{self, Side, WordReader, Words};
 use crate::foreign::{Findings, Foreign, ImportOptions, read_file, read_optional, sinusoids};
 
 pub(crate) mod binary;
+mod write;
+
+pub(crate) use write::{obstacles, write};
 
 use binary::Binary;
 

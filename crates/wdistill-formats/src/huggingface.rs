@@ -22,6 +22,10 @@ use crate::foreign::torch::TorchFile;
 use crate::foreign::words::{self, Side, Words};
 use crate::foreign::{Findings, Foreign, read_file, read_optional, sinusoids, unify};
 
+mod write;
+
+pub(crate) use write::{obstacles, write};
+
 const FORMAT: &str = "a MarianMT folder of Hugging Face";
 
 pub(crate) const CONFIG_FILE: &str = "config.json";
@@ -36,11 +40,11 @@ const TARGET: &str = "model.decoder.embed_tokens.weight";
 const OUTPUT: &str = "lm_head.weight";
 const OUTPUT_BIAS: &str = "final_logits_bias";
 
-/// The table between slots and tensors. The first name of a matrix that is tied is its own here; readers bring
-/// the others to it.
-fn place(path: &[&str]) -> Place {
+/// The table between slots and tensors of a model with these embeddings.
+fn place(path: &[&str], embeddings: Embeddings) -> Place {
     let same = |name: String| Place::new(name, Layout::Same);
     match path {
+        ["embeddings", "source"] if embeddings == Embeddings::AllTied => same(SHARED.to_string()),
         ["embeddings", "source"] => same(SOURCE.to_string()),
         ["embeddings", "target"] => same(TARGET.to_string()),
         ["embeddings", "output"] => same(OUTPUT.to_string()),
@@ -115,14 +119,16 @@ pub(crate) fn read(folder: &Path) -> Result<Foreign, FormatError> {
         false => TorchFile::open(&bytes).and_then(|mut file| file.arrays(file.pickle.root())),
     };
     let mut arrays = arrays.map_err(|reason| malformed(&path, reason))?;
+    let mut embeddings = Embeddings::AllTied;
     let config = architecture.zip(words.as_ref()).and_then(|(mut architecture, words)| {
-        tie(&mut arrays, &mut architecture, &mut settings);
+        architecture.embeddings = tie(&mut arrays, &mut settings);
+        embeddings = architecture.embeddings;
         check_positions(&mut arrays, settings.findings);
         architecture.output_bias = output_bias(&mut arrays);
         let vocabularies = settings.vocabularies(words)?;
         Some(Config::new(architecture, vocabularies))
     });
-    let (model, notes) = findings.finish(&path, config, &place, arrays)?;
+    let (model, notes) = findings.finish(&path, config, &|path| place(path, embeddings), arrays)?;
     let words = words.expect("a configuration was made of them");
     Ok(Foreign { model, words, notes })
 }
@@ -300,13 +306,13 @@ fn words(folder: &Path, settings: &mut Settings<'_>) -> Result<Option<Words>, Fo
 }
 
 /// Leaves each matrix once, under the name that the table gives it.
-fn tie(arrays: &mut Arrays<'_>, architecture: &mut Architecture, settings: &mut Settings<'_>) {
+fn tie(arrays: &mut Arrays<'_>, settings: &mut Settings<'_>) -> Embeddings {
     let (is_shared, is_tied) =
         (settings.shares_embeddings(), settings.flag("tie_word_embeddings", true));
     let findings = &mut *settings.findings;
-    architecture.embeddings = match (is_shared, is_tied) {
+    match (is_shared, is_tied) {
         (true, true) => {
-            unify(arrays, &[SOURCE, SHARED, TARGET, OUTPUT], findings);
+            unify(arrays, &[SHARED, SOURCE, TARGET, OUTPUT], findings);
             Embeddings::AllTied
         }
         (false, true) => {
@@ -326,7 +332,7 @@ fn tie(arrays: &mut Arrays<'_>, architecture: &mut Architecture, settings: &mut 
             unify(arrays, &[SOURCE, SHARED], findings);
             Embeddings::Separate
         }
-    };
+    }
 }
 
 /// Tables of sinusoids are not weights; they have to be the ones that MarianMT computes.

@@ -24,6 +24,7 @@
 mod atomic;
 mod ctranslate2;
 mod error;
+mod export;
 mod fairseq;
 mod foreign;
 mod huggingface;
@@ -34,6 +35,7 @@ mod tensors;
 
 pub use atomic::{Depth, atomic_write, remove_leftovers};
 pub use error::{FormatError, TensorProblem};
+pub use export::{Complete, ExportFormat, Numbers, check_export, export};
 pub use foreign::{ImportOptions, Subwords};
 pub use import::{Format, Imported, import};
 pub use tensors::{Metadata, Tensor, read_tensors, write_tensors};

@@ -18,6 +18,10 @@ use crate::foreign::words::Words;
 use crate::foreign::yaml::{self, Value};
 use crate::foreign::{Findings, Foreign, npz, read_file, unify};
 
+mod write;
+
+pub(crate) use write::{obstacles, write};
+
 const FORMAT: &str = "a Marian model";
 
 /// The settings inside the file.

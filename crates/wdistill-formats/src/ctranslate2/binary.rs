@@ -12,7 +12,7 @@
 //! from 3: u32 count, for each alias: text name, text name of the variable
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::foreign::arrays::{Array, Arrays, NumberType};
 use crate::foreign::bytes::{Reader, text};
@@ -187,9 +187,4 @@ fn put_length(file: &mut Vec<u8>, length: usize, what: &str) -> Result<(), Strin
         .map_err(|_| format!("{what}: {length} is more than the format can hold"))?;
     file.extend(length.to_le_bytes());
     Ok(())
-}
-
-/// Names that variables and aliases together have.
-pub(crate) fn names<'b>(binary: &'b Binary<'_>) -> BTreeSet<&'b str> {
-    binary.variables.keys().chain(binary.aliases.keys()).map(String::as_str).collect()
 }

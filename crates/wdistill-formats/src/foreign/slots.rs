@@ -130,6 +130,11 @@ pub(crate) fn read(
     }
 }
 
+/// Names and shapes of a model's arrays, in the order of their names.
+pub(crate) fn shapes(config: &Config, table: &Table<'_>) -> Vec<(String, Vec<usize>)> {
+    groups(config, table).into_iter().map(|(name, group)| (name, group.shape())).collect()
+}
+
 /// Name, shape and numbers of an array to be written.
 pub(crate) struct Written {
     pub(crate) name: String,

@@ -1,0 +1,234 @@
+//! Writing a folder of CTranslate2.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::json;
+use wdistill_model::{
+    Activation, Config, DecoderStart, EmbeddingScale, Embeddings, NormPlacement, PositionTable,
+    Shape, SourceEnding,
+};
+use wdistill_text::Vocabulary;
+
+use super::{CONFIG_FILE, MODEL_FILE, OUTPUT, OUTPUT_BIAS, SOURCE, TARGET, binary, place};
+use crate::error::FormatError;
+use crate::export::{Complete, ExportFormat, NEVER, Numbers, Obstacles, float32_bytes, publish};
+use crate::foreign::arrays::{Array, Arrays, NumberType};
+use crate::foreign::slots::{self, Written};
+
+/// What the newest version of the library reads.
+const SPECIFICATION: (&str, u32) = ("TransformerSpec", 7);
+
+/// Rows of the tables of positions: the library's limit of a source, by default.
+const POSITIONS: usize = 1024;
+
+/// What stands in the way of writing a model, and what its user should know.
+pub(crate) fn obstacles(complete: &Complete<'_>) -> Obstacles {
+    let Complete { model, source, target } = complete;
+    let vocabularies = &model.config.vocabularies;
+    let mut obstacles = Obstacles::default();
+    let end = [token(source, vocabularies.source_end), token(target, vocabularies.target_end)];
+    obstacles.need(end[0] == end[1], || {
+        format!(
+            "a source ends in {:?} and a target in {:?}, the format has one end",
+            end[0], end[1]
+        )
+    });
+    for (name, vocabulary) in [("source.spm", source), ("target.spm", target)] {
+        if let Err(error) = vocabulary.to_sentence_piece() {
+            obstacles.notes.push(format!("there is no {name}: {error}"));
+        }
+    }
+    obstacles
+}
+
+/// Writes a folder.
+///
+/// # Errors
+/// As [`export`](crate::export).
+pub(crate) fn write(
+    complete: &Complete<'_>,
+    numbers: Numbers,
+    folder: &Path,
+) -> Result<Vec<String>, FormatError> {
+    let Complete { source, target, .. } = complete;
+    let format = ExportFormat::CTranslate2(numbers);
+    let notes = obstacles(complete).finish(format)?;
+    let mut files = Vec::new();
+    for (name, vocabulary) in [("source.spm", source), ("target.spm", target)] {
+        if let Ok(model) = vocabulary.to_sentence_piece() {
+            files.push((name, model.to_bytes()));
+        }
+    }
+    if source.tokens() == target.tokens() {
+        files.push(("shared_vocabulary.json", word_list(source)));
+    } else {
+        files.push(("source_vocabulary.json", word_list(source)));
+        files.push(("target_vocabulary.json", word_list(target)));
+    }
+    files.push((CONFIG_FILE, conventions(complete).into_bytes()));
+    let (variables, aliases) = variables(complete, numbers);
+    let (name, revision) = SPECIFICATION;
+    let model = binary::write(name, revision, &variables, &aliases)
+        .map_err(|reason| FormatError::Export { format: format.name(), problems: vec![reason] })?;
+    files.push((MODEL_FILE, model));
+    publish(folder, files)?;
+    Ok(notes)
+}
+
+fn token(vocabulary: &Vocabulary, id: u32) -> &str {
+    vocabulary.piece(id).unwrap_or_default()
+}
+
+fn word_list(vocabulary: &Vocabulary) -> Vec<u8> {
+    let mut list = serde_json::to_vec_pretty(vocabulary.tokens()).expect("texts are JSON");
+    list.push(b'\n');
+    list
+}
+
+fn conventions(complete: &Complete<'_>) -> String {
+    let vocabularies = &complete.model.config.vocabularies;
+    let end = token(complete.target, vocabularies.target_end);
+    let start = match vocabularies.decoder_start {
+        DecoderStart::Word(word) => token(complete.target, word),
+        // Something has to stand there; the vector of zeros takes its place.
+        DecoderStart::ZeroVector => end,
+    };
+    let config = json!({
+        "add_source_bos": false,
+        "add_source_eos": vocabularies.source_ending == SourceEnding::EndToken,
+        "bos_token": start,
+        "decoder_start_token": start,
+        "eos_token": end,
+        "layer_norm_epsilon": complete.model.config.architecture.norm_epsilon,
+        "multi_query_attention": false,
+        "unk_token": token(complete.target, complete.target.unknown_id()),
+    });
+    format!("{config:#}\n")
+}
+
+fn variables(
+    complete: &Complete<'_>,
+    numbers: Numbers,
+) -> (Arrays<'static>, BTreeMap<String, String>) {
+    let config = &complete.model.config;
+    let mut variables = Variables { arrays: Arrays::new(), numbers };
+    for Written { name, shape, data } in slots::write(config, &place, &complete.model.weights) {
+        variables.weight(name, shape, &data);
+    }
+    if let Some(padding) = config.vocabularies.padding {
+        variables.forbid(padding as usize, config.vocabularies.target);
+    }
+    let architecture = &config.architecture;
+    for (stack, shape) in [("encoder", &architecture.encoder), ("decoder", &architecture.decoder)] {
+        variables.stack(stack, shape, config);
+    }
+    let is_zero = config.vocabularies.decoder_start == DecoderStart::ZeroVector;
+    variables.flag("decoder/start_from_zero_embedding", is_zero);
+    variables.flag("encoder/embeddings_merge", false);
+    variables.flag("encoder/multi_query_attention", false);
+    for property in ["alibi", "scale_alibi"] {
+        variables.flag(&format!("decoder/{property}"), false);
+    }
+    variables.flag("decoder/alibi_use_positive_positions", true);
+    variables.scalar("decoder/alignment_layer", NumberType::Int16, &(-1i16).to_le_bytes());
+    variables.scalar("decoder/alignment_heads", NumberType::Int16, &1i16.to_le_bytes());
+    let tied: &[(&str, &str)] = match architecture.embeddings {
+        Embeddings::AllTied => &[(TARGET, SOURCE), (OUTPUT, SOURCE)],
+        Embeddings::DecoderTied => &[(OUTPUT, TARGET)],
+        Embeddings::Separate => &[],
+    };
+    let mut aliases = BTreeMap::new();
+    for (alias, variable) in tied {
+        aliases.insert(alias.to_string(), variable.to_string());
+        if numbers == Numbers::Int8 {
+            aliases.insert(format!("{alias}_scale"), format!("{variable}_scale"));
+        }
+    }
+    (variables.arrays, aliases)
+}
+
+struct Variables {
+    arrays: Arrays<'static>,
+    numbers: Numbers,
+}
+
+impl Variables {
+    fn put(&mut self, name: &str, shape: Vec<usize>, kind: NumberType, bytes: Vec<u8>) {
+        let array = Array::new(shape, kind, Cow::Owned(bytes));
+        self.arrays.insert(name.to_string(), array.expect("bytes are those of the shape"));
+    }
+
+    fn scalar(&mut self, name: &str, kind: NumberType, bytes: &[u8]) {
+        self.put(name, Vec::new(), kind, bytes.to_vec());
+    }
+
+    fn flag(&mut self, name: &str, flag: bool) {
+        self.scalar(name, NumberType::Int8, &[u8::from(flag)]);
+    }
+
+    fn floats(&mut self, name: &str, shape: Vec<usize>, data: &[f32]) {
+        self.put(name, shape, NumberType::Float32, float32_bytes(data));
+    }
+
+    fn weight(&mut self, name: String, shape: Vec<usize>, data: &[f32]) {
+        match (self.numbers, &shape[..]) {
+            (Numbers::Int8, [rows, columns]) => {
+                let (bytes, factors) = quantised(data, *columns);
+                let rows = vec![*rows];
+                self.put(&name, shape, NumberType::Int8, bytes);
+                self.floats(&format!("{name}_scale"), rows, &factors);
+            }
+            _ => self.floats(&name, shape, data),
+        }
+    }
+
+    /// Gives a word no probability.
+    fn forbid(&mut self, word: usize, words: usize) {
+        let bias = self.arrays.get(OUTPUT_BIAS).map(Array::numbers);
+        let mut bias = bias.unwrap_or_else(|| vec![0.0; words]);
+        bias[word] = NEVER;
+        self.floats(OUTPUT_BIAS, vec![words], &bias);
+    }
+
+    fn stack(&mut self, stack: &str, shape: &Shape, config: &Config) {
+        let architecture = &config.architecture;
+        let name = |property: &str| format!("{stack}/{property}");
+        let heads = i16::try_from(shape.heads).unwrap_or(i16::MAX);
+        self.scalar(&name("num_heads"), NumberType::Int16, &heads.to_le_bytes());
+        self.flag(&name("pre_norm"), architecture.norm == NormPlacement::Pre);
+        let activation = match architecture.activation {
+            Activation::Relu => 0,
+            Activation::Swish => 2,
+            Activation::Gelu => 3,
+        };
+        self.scalar(&name("activation"), NumberType::Int8, &[activation]);
+        let is_scaled = architecture.embedding_scale == EmbeddingScale::SquareRootOfWidth;
+        self.flag(&name("scale_embeddings"), is_scaled);
+        if architecture.positions != PositionTable::OpennmtTf {
+            let row = |position| architecture.positions.row(position, shape.width);
+            let table: Vec<f32> =
+                (0..POSITIONS).flat_map(row).map(|number| number as f32).collect();
+            self.floats(
+                &name("position_encodings/encodings"),
+                vec![POSITIONS, shape.width],
+                &table,
+            );
+        }
+    }
+}
+
+/// Rows in 8 bits: `round(factor * w)` with `factor = 127 / max |w|` of the row (`quantize` of
+/// `python/ctranslate2/specs/model_spec.py`).
+fn quantised(data: &[f32], columns: usize) -> (Vec<u8>, Vec<f32>) {
+    let factor = |row: &[f32]| {
+        let largest = row.iter().fold(0f32, |largest, number| largest.max(number.abs()));
+        if largest == 0.0 { 1.0 } else { 127.0 / largest }
+    };
+    let factors: Vec<f32> = data.chunks_exact(columns).map(factor).collect();
+    let bytes = data.chunks_exact(columns).zip(&factors).flat_map(|(row, factor)| {
+        row.iter().map(move |number| (number * factor).round_ties_even() as i8 as u8)
+    });
+    (bytes.collect(), factors)
+}

@@ -1,0 +1,235 @@
+//! Writing a MarianMT folder.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+use wdistill_model::{
+    Activation, Config, DecoderStart, Dense, EmbeddingScale, Embeddings, FinalNorm, Model,
+    NormPlacement, PositionTable,
+};
+
+use super::{CONFIG_FILE, OUTPUT_BIAS, SAFETENSORS_FILE, TARGET_WORDS_FILE, WORDS_FILE, place};
+use crate::error::FormatError;
+use crate::export::{Complete, ExportFormat, Obstacles, insert_padding, publish};
+use crate::foreign::slots::{self, Written};
+use crate::tensors::{self, Metadata, Named};
+
+const PADDING: &str = "<pad>";
+
+/// What stands in the way of writing a model, and what its user should know.
+pub(crate) fn obstacles(complete: &Complete<'_>) -> Obstacles {
+    let mut obstacles = Obstacles::default();
+    check(&complete.model.config, &mut obstacles);
+    check_words(complete, &mut obstacles);
+    for (name, vocabulary) in [("source.spm", complete.source), ("target.spm", complete.target)] {
+        if let Err(error) = vocabulary.to_sentence_piece() {
+            obstacles.problems.push(format!("there can be no {name}: {error}"));
+        }
+    }
+    obstacles
+}
+
+/// Writes a folder.
+///
+/// # Errors
+/// As [`export`](crate::export).
+pub(crate) fn write(complete: &Complete<'_>, folder: &Path) -> Result<Vec<String>, FormatError> {
+    let notes = obstacles(complete).finish(ExportFormat::HuggingFace)?;
+    let Padded { model, source, target } = padded(complete);
+    let is_joint = source == target;
+    let mut files = vec![
+        ("source.spm", complete.source.to_sentence_piece()?.to_bytes()),
+        ("target.spm", complete.target.to_sentence_piece()?.to_bytes()),
+        (WORDS_FILE, word_numbers(&source)),
+        (CONFIG_FILE, text(&config(&model.config))),
+        ("generation_config.json", text(&generation(&model.config))),
+        ("tokenizer_config.json", text(&tokenizer(is_joint))),
+    ];
+    if !is_joint {
+        files.push((TARGET_WORDS_FILE, word_numbers(&target)));
+    }
+    let weights = weights(&model, folder)?;
+    publish(folder, files)?;
+    weights.publish()?;
+    Ok(notes)
+}
+
+fn text(value: &Value) -> Vec<u8> {
+    format!("{value:#}\n").into_bytes()
+}
+
+fn check(config: &Config, obstacles: &mut Obstacles) {
+    let architecture = &config.architecture;
+    obstacles.need_marian_like(config);
+    obstacles.need(architecture.norm == NormPlacement::Post, || {
+        "its norms stand before the sub-layers, but MarianMT's after; hint: CTranslate2 takes both".to_string()
+    });
+    obstacles.need(architecture.final_norm == FinalNorm::Absent, || {
+        "its stacks end in norms, which MarianMT does not have; hint: CTranslate2 does".to_string()
+    });
+    match architecture.positions {
+        PositionTable::Marian => {}
+        PositionTable::Tensor2tensor => obstacles.notes.push(
+            "MarianMT computes the sinusoids of positions slightly differently from Marian: scores differ a \
+             little, as in every Marian model that was converted to it"
+                .to_string(),
+        ),
+        other => obstacles.problems.push(format!(
+            "its table of positions is {other:?}, but MarianMT's is {:?}; hint: CTranslate2 takes any",
+            PositionTable::Marian
+        )),
+    }
+    if architecture.norm_epsilon != 1e-5 {
+        obstacles.notes.push(format!(
+            "its norms add {} to variances, MarianMT's 1e-5: scores differ a little",
+            architecture.norm_epsilon
+        ));
+    }
+}
+
+/// A model whose vocabularies have a padding word, with the same number in both.
+struct Padded {
+    model: Model<Dense<f32>>,
+    source: Vec<String>,
+    target: Vec<String>,
+}
+
+/// Special words have to have their usual names, and padding one number on both sides, or none yet.
+fn check_words(complete: &Complete<'_>, obstacles: &mut Obstacles) {
+    let Complete { model, source, target } = complete;
+    let vocabularies = &model.config.vocabularies;
+    for (side, vocabulary, end) in
+        [("source", source, vocabularies.source_end), ("target", target, vocabularies.target_end)]
+    {
+        for (id, expected) in [(end, "</s>"), (vocabulary.unknown_id(), "<unk>")] {
+            let found = vocabulary.piece(id).unwrap_or_default();
+            obstacles.need(found == expected, || {
+                format!("word {id} of the {side} is {found:?}, but MarianMT needs {expected}")
+            });
+        }
+    }
+    let padding = vocabularies.padding;
+    let numbers = [source.id(PADDING), target.id(PADDING)];
+    obstacles.need(numbers == [padding, padding], || {
+        format!(
+            "MarianMT needs {PADDING} with one number on both sides, but it is {:?} in the source vocabulary, \
+             {:?} in the target vocabulary, and the model's padding is {padding:?}",
+            numbers[0], numbers[1]
+        )
+    });
+}
+
+/// Adds a padding word if there is none.
+fn padded(complete: &Complete<'_>) -> Padded {
+    let Complete { model, source, target } = complete;
+    let (mut source, mut target) = (source.tokens().to_vec(), target.tokens().to_vec());
+    if model.config.vocabularies.padding.is_some() {
+        return Padded { model: (*model).clone(), source, target };
+    }
+    let at = source.len().min(target.len());
+    source.insert(at, PADDING.to_string());
+    target.insert(at, PADDING.to_string());
+    Padded { model: insert_padding(model, at), source, target }
+}
+
+fn word_numbers(tokens: &[String]) -> Vec<u8> {
+    let numbers: Map<String, Value> =
+        tokens.iter().enumerate().map(|(id, token)| (token.clone(), json!(id))).collect();
+    text(&Value::Object(numbers))
+}
+
+fn config(config: &Config) -> Value {
+    let (architecture, vocabularies) = (&config.architecture, &config.vocabularies);
+    let start = match vocabularies.decoder_start {
+        DecoderStart::Word(word) => word,
+        DecoderStart::ZeroVector => unreachable!("padding took the place of the vector of zeros"),
+    };
+    let activation = match architecture.activation {
+        Activation::Relu => "relu",
+        Activation::Swish => "swish",
+        Activation::Gelu => "gelu",
+    };
+    let shared = architecture.embeddings == Embeddings::AllTied;
+    json!({
+        "activation_dropout": architecture.dropout.activation,
+        "activation_function": activation,
+        "architectures": ["MarianMTModel"],
+        "attention_dropout": architecture.dropout.attention,
+        "bad_words_ids": [[vocabularies.padding]],
+        "bos_token_id": null,
+        "d_model": architecture.decoder.width,
+        "decoder_attention_heads": architecture.decoder.heads,
+        "decoder_ffn_dim": architecture.decoder.feed_forward,
+        "decoder_layers": architecture.decoder.layers,
+        "decoder_start_token_id": start,
+        "decoder_vocab_size": vocabularies.target,
+        "dropout": architecture.dropout.residual,
+        "encoder_attention_heads": architecture.encoder.heads,
+        "encoder_ffn_dim": architecture.encoder.feed_forward,
+        "encoder_layers": architecture.encoder.layers,
+        "eos_token_id": vocabularies.target_end,
+        "forced_eos_token_id": vocabularies.target_end,
+        "is_encoder_decoder": true,
+        "max_position_embeddings": LONGEST,
+        "model_type": "marian",
+        "pad_token_id": vocabularies.padding,
+        "scale_embedding": architecture.embedding_scale == EmbeddingScale::SquareRootOfWidth,
+        "share_encoder_decoder_embeddings": shared,
+        "static_position_embeddings": true,
+        "tie_word_embeddings": architecture.embeddings != Embeddings::Separate,
+        "torch_dtype": "float32",
+        "use_cache": true,
+        "vocab_size": vocabularies.source,
+    })
+}
+
+/// Positions for which `transformers` makes sinusoids.
+const LONGEST: usize = 512;
+
+fn generation(config: &Config) -> Value {
+    let vocabularies = &config.vocabularies;
+    json!({
+        "bad_words_ids": [[vocabularies.padding]],
+        "decoder_start_token_id": vocabularies.decoder_start,
+        "eos_token_id": vocabularies.target_end,
+        "forced_eos_token_id": vocabularies.target_end,
+        "max_length": LONGEST,
+        "num_beams": 4,
+        "pad_token_id": vocabularies.padding,
+    })
+}
+
+fn tokenizer(is_joint: bool) -> Value {
+    json!({
+        "eos_token": "</s>",
+        "model_max_length": LONGEST,
+        "pad_token": PADDING,
+        "separate_vocabs": !is_joint,
+        "tokenizer_class": "MarianTokenizer",
+        "unk_token": "<unk>",
+    })
+}
+
+fn weights(
+    model: &Model<Dense<f32>>,
+    folder: &Path,
+) -> Result<crate::atomic::Pending, FormatError> {
+    let embeddings = model.config.architecture.embeddings;
+    let table = |path: &[&str]| place(path, embeddings);
+    let shapes = slots::shapes(&model.config, &table);
+    // `transformers` expects a bias, of zeros if there is none.
+    let no_bias = vec![0.0; model.config.vocabularies.target];
+    let mut named: Vec<Named> =
+        shapes.into_iter().map(|(name, shape)| Named::float32(name, shape)).collect();
+    let has_bias = named.iter().any(|tensor| tensor.name == OUTPUT_BIAS);
+    if !has_bias {
+        named.push(Named::float32(OUTPUT_BIAS.to_string(), vec![1, no_bias.len()]));
+    }
+    let metadata = Metadata::from([("format".to_string(), "pt".to_string())]);
+    tensors::prepare(&folder.join(SAFETENSORS_FILE), &named, &metadata, |file| {
+        for Written { data, .. } in slots::write(&model.config, &table, &model.weights) {
+            tensors::write_numbers(file, &data)?;
+        }
+        if has_bias { Ok(()) } else { tensors::write_numbers(file, &no_bias) }
+    })
+}

@@ -1,0 +1,218 @@
+//! Writing a model of Marian.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use wdistill_model::{
+    Activation, Config, DecoderStart, Dense, EmbeddingScale, Embeddings, FinalNorm, Model,
+    NormPlacement, PositionTable,
+};
+use wdistill_text::{Vocabulary, VocabularyKind};
+
+use super::{OUTPUT_BIAS, SETTINGS, place};
+use crate::error::FormatError;
+use crate::export::{
+    Complete, ExportFormat, Obstacles, float32_bytes, publish, without_zero_start,
+};
+use crate::foreign::arrays::NumberType;
+use crate::foreign::npz;
+use crate::foreign::slots::{self, Written};
+
+const MODEL_FILE: &str = "model.npz";
+
+/// What stands in the way of writing a model, and what its user should know.
+pub(crate) fn obstacles(complete: &Complete<'_>) -> Obstacles {
+    let shortened = without_zero_start(complete.model);
+    let mut obstacles = Obstacles::default();
+    check(&shortened.as_ref().unwrap_or(complete.model).config, &mut obstacles);
+    for (side, vocabulary) in [("source", complete.source), ("target", complete.target)] {
+        if let Err(error) = vocabulary.to_sentence_piece() {
+            obstacles.problems.push(format!("there can be no .spm of the {side}: {error}"));
+        }
+    }
+    if !have_own_numbers(complete) {
+        obstacles.notes.push(
+            "words have numbers of their own (vocab.*.yml): divide a text with source.spm before it is \
+             translated, and join it with target.spm"
+                .to_string(),
+        );
+    }
+    obstacles
+}
+
+/// Writes `model.npz`, `decoder.yml` and the vocabularies.
+///
+/// # Errors
+/// As [`export`](crate::export).
+pub(crate) fn write(complete: &Complete<'_>, folder: &Path) -> Result<Vec<String>, FormatError> {
+    let notes = obstacles(complete).finish(ExportFormat::Marian)?;
+    let shortened = without_zero_start(complete.model);
+    let model = shortened.as_ref().unwrap_or(complete.model);
+    let mut files = Vec::new();
+    let names = vocabularies(complete, model.config.vocabularies.target, &mut files)?;
+    let file = archive(model).map_err(|reason| FormatError::Export {
+        format: ExportFormat::Marian.name(),
+        problems: vec![reason],
+    })?;
+    files.push((MODEL_FILE, file));
+    files.push(("decoder.yml", decoder(names).into_bytes()));
+    publish(folder, files)?;
+    Ok(notes)
+}
+
+/// Whether the numbers of both SentencePiece models are the vocabularies'.
+fn have_own_numbers(complete: &Complete<'_>) -> bool {
+    [complete.source, complete.target].iter().all(|vocabulary| {
+        matches!(vocabulary.kind(), VocabularyKind::Native(_) | VocabularyKind::SentencePiece(_))
+    })
+}
+
+fn check(config: &Config, obstacles: &mut Obstacles) {
+    let architecture = &config.architecture;
+    obstacles.need_marian_like(config);
+    let heads = [architecture.encoder.heads, architecture.decoder.heads];
+    obstacles.need(heads[0] == heads[1], || {
+        format!(
+            "the encoder has {} heads and the decoder {}, Marian one number",
+            heads[0], heads[1]
+        )
+    });
+    obstacles.need(config.vocabularies.decoder_start == DecoderStart::ZeroVector, || {
+        "its decoder starts from the embedding of a word, Marian's from a vector of zeros; hint: CTranslate2 \
+         and Hugging Face take both"
+            .to_string()
+    });
+    obstacles.need(config.vocabularies.padding.is_none(), || {
+        "it has a padding word, which Marian would write; hint: CTranslate2 and Hugging Face take it".to_string()
+    });
+    obstacles.need(architecture.activation != Activation::Gelu, || {
+        "its activation is GELU, which differs between versions of Marian".to_string()
+    });
+    obstacles.need(architecture.embedding_scale == EmbeddingScale::SquareRootOfWidth, || {
+        "its embeddings are not scaled by the root of the width, Marian's always are".to_string()
+    });
+    match architecture.positions {
+        PositionTable::Tensor2tensor => {}
+        PositionTable::Marian => obstacles.notes.push(
+            "Marian computes the sinusoids of positions slightly differently from Hugging Face and this model: \
+             scores differ a little"
+                .to_string(),
+        ),
+        other => obstacles.problems.push(format!(
+            "its table of positions is {other:?}, Marian's {:?}; hint: CTranslate2 takes any",
+            PositionTable::Tensor2tensor
+        )),
+    }
+    if architecture.norm_epsilon != super::EPSILON {
+        obstacles.notes.push(format!(
+            "its norms add {} to variances, Marian's {}: scores differ a little",
+            architecture.norm_epsilon,
+            super::EPSILON
+        ));
+    }
+}
+
+/// Files of the vocabularies; gives the names for `decoder.yml`.
+fn vocabularies(
+    complete: &Complete<'_>,
+    words: usize,
+    files: &mut Vec<(&'static str, Vec<u8>)>,
+) -> Result<[&'static str; 2], FormatError> {
+    let source = complete.source.to_sentence_piece()?.to_bytes();
+    let target = complete.target.to_sentence_piece()?.to_bytes();
+    if have_own_numbers(complete) {
+        files.push(("vocab.source.spm", source));
+        files.push(("vocab.target.spm", target));
+        return Ok(["vocab.source.spm", "vocab.target.spm"]);
+    }
+    files.push(("source.spm", source));
+    files.push(("target.spm", target));
+    // A padding word that was last is gone.
+    let list = |vocabulary: &Vocabulary| {
+        let tokens = vocabulary.tokens();
+        word_list(&tokens[..tokens.len().min(words)])
+    };
+    files.push(("vocab.source.yml", list(complete.source)));
+    files.push(("vocab.target.yml", list(complete.target)));
+    Ok(["vocab.source.yml", "vocab.target.yml"])
+}
+
+/// Each word in double quotes, as JSON writes it, which YAML reads alike.
+fn word_list(tokens: &[String]) -> Vec<u8> {
+    let line = |(id, token): (usize, &String)| {
+        format!("{}: {id}\n", serde_json::to_string(token).expect("a text is JSON"))
+    };
+    tokens.iter().enumerate().map(line).collect::<String>().into_bytes()
+}
+
+fn decoder(vocabularies: [&str; 2]) -> String {
+    format!(
+        "relative-paths: true\nmodels:\n  - {MODEL_FILE}\nvocabs:\n  - {}\n  - {}\nbeam-size: 4\nnormalize: 1\n",
+        vocabularies[0], vocabularies[1]
+    )
+}
+
+fn archive(model: &Model<Dense<f32>>) -> Result<Vec<u8>, String> {
+    let architecture = &model.config.architecture;
+    let table = |path: &[&str]| place(path, architecture);
+    let weights =
+        slots::write(&model.config, &table, &model.weights).map(|Written { name, shape, data }| {
+            (name, shape, NumberType::Float32, Cow::Owned(float32_bytes(&data)))
+        });
+    let words = model.config.vocabularies.target;
+    let no_bias = model.weights.embeddings.output_bias.is_none().then(|| {
+        let zeros = Cow::Owned(float32_bytes(&vec![0.0; words]));
+        (OUTPUT_BIAS.to_string(), vec![1, words], NumberType::Float32, zeros)
+    });
+    let mut text = settings(&model.config).into_bytes();
+    text.push(0);
+    let settings = (SETTINGS.to_string(), vec![text.len()], NumberType::Int8, Cow::Owned(text));
+    npz::write(weights.chain(no_bias).chain([settings]))
+}
+
+/// What Marian reads about the model.
+fn settings(config: &Config) -> String {
+    let (architecture, vocabularies) = (&config.architecture, &config.vocabularies);
+    let is_pre = architecture.norm == NormPlacement::Pre;
+    let activation = match architecture.activation {
+        Activation::Relu => "relu",
+        Activation::Swish => "swish",
+        Activation::Gelu => unreachable!("was refused"),
+    };
+    let lines = [
+        ("type", "transformer".to_string()),
+        ("dim-vocabs", format!("\n  - {}\n  - {}", vocabularies.source, vocabularies.target)),
+        ("dim-emb", architecture.encoder.width.to_string()),
+        ("enc-depth", architecture.encoder.layers.to_string()),
+        ("dec-depth", architecture.decoder.layers.to_string()),
+        ("transformer-heads", architecture.encoder.heads.to_string()),
+        ("transformer-dim-ffn", architecture.encoder.feed_forward.to_string()),
+        ("transformer-decoder-dim-ffn", architecture.decoder.feed_forward.to_string()),
+        ("transformer-ffn-depth", "2".to_string()),
+        ("transformer-decoder-ffn-depth", "0".to_string()),
+        ("transformer-ffn-activation", activation.to_string()),
+        ("transformer-preprocess", if is_pre { "n" } else { "\"\"" }.to_string()),
+        ("transformer-postprocess", if is_pre { "da" } else { "dan" }.to_string()),
+        ("transformer-postprocess-emb", "d".to_string()),
+        (
+            "transformer-postprocess-top",
+            if architecture.final_norm == FinalNorm::Present { "n" } else { "\"\"" }.to_string(),
+        ),
+        ("transformer-decoder-autoreg", "self-attention".to_string()),
+        ("transformer-no-projection", "false".to_string()),
+        ("transformer-tied-layers", "\n  []".to_string()),
+        ("transformer-train-position-embeddings", "false".to_string()),
+        ("transformer-guided-alignment-layer", "last".to_string()),
+        ("tied-embeddings", (architecture.embeddings == Embeddings::DecoderTied).to_string()),
+        ("tied-embeddings-all", (architecture.embeddings == Embeddings::AllTied).to_string()),
+        ("tied-embeddings-src", "false".to_string()),
+        ("output-omit-bias", "false".to_string()),
+        ("lemma-dim-emb", "0".to_string()),
+        ("input-types", "\n  []".to_string()),
+        ("skip", "false".to_string()),
+        ("layer-normalization", "false".to_string()),
+        ("right-left", "false".to_string()),
+        ("version", "v1.12.0".to_string()),
+    ];
+    lines.into_iter().map(|(name, value)| format!("{name}: {value}\n")).collect()
+}
