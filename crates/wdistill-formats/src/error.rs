@@ -21,7 +21,8 @@ pub enum FormatError {
     },
     /// A file that every model folder holds is not there.
     #[error(
-        "there is no {}; hint: a model folder holds config.toml and model.safetensors",
+        "there is no {}; hint: a model folder holds config.toml and model.safetensors, and `wdistill import` \
+         makes one of another toolkit's model",
         path.display()
     )]
     NoSuchFile {
@@ -53,7 +54,7 @@ pub enum FormatError {
     /// A safetensors file of some other program.
     #[error(
         "{} is not a wdistill model: its header's \"{key}\" is {}, expected {expected}; hint: a \
-         model of another toolkit has to be imported first",
+         model of another toolkit has to be imported first (`wdistill import`)",
         path.display(),
         found.as_ref().map_or("missing".to_string(), |found| format!("{found:?}"))
     )]

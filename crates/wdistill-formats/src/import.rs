@@ -124,7 +124,7 @@ fn find(path: &Path) -> Result<(Format, PathBuf), FormatError> {
         return Err(none("it does not exist".to_string()));
     }
     let has = |name: &str| path.join(name).is_file();
-    if has(native::CONFIG_FILE) {
+    if native::is_folder_of(path) {
         return Ok((Format::Wdistill, path.to_path_buf()));
     }
     if has(ctranslate2::MODEL_FILE) {

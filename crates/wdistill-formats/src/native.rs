@@ -196,6 +196,11 @@ pub(crate) fn weights(
     weights
 }
 
+/// Whether a folder holds a model of wdistill, whole or not.
+pub fn is_folder_of(folder: &Path) -> bool {
+    folder.join(CONFIG_FILE).exists()
+}
+
 /// Reads only what the model is, not its weights.
 ///
 /// # Errors

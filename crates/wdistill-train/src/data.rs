@@ -78,14 +78,15 @@ impl VocabularyPair {
         Ok(VocabularyPair { source, target: Vocabulary::load(&folder.join(TARGET_FILE))? })
     }
 
-    /// Sizes and special tokens, for a model's configuration; the decoder starts from the end token.
+    /// Sizes and special tokens, for the configuration of a new model. Its decoder starts from a vector of
+    /// zeros, so that every other toolkit's engine can run it.
     pub fn sizes(&self) -> Vocabularies {
         Vocabularies {
             source: self.source.size(),
             target: self.target.size(),
             source_end: self.source.end_id(),
             target_end: self.target.end_id(),
-            decoder_start: DecoderStart::Word(self.target.end_id()),
+            decoder_start: DecoderStart::ZeroVector,
             source_ending: SourceEnding::EndToken,
             padding: None,
         }

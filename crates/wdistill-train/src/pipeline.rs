@@ -10,7 +10,7 @@ use wdistill_formats::{Depth, atomic_write, native, remove_leftovers};
 use wdistill_generator::{ParameterGenerator, Saturation, Start, cut};
 use wdistill_metrics::{Bleu, Chrf, CorpusMetric};
 use wdistill_model::random::Random;
-use wdistill_model::{Architecture, Config, Dense, Model};
+use wdistill_model::{Architecture, Config, Dense, Model, Vocabularies};
 use wdistill_report::Report;
 use wdistill_runtime::{LongSource, Translator, TranslatorOptions};
 use wdistill_search::{MaximumLength, SearchOptions};
@@ -134,6 +134,7 @@ pub struct Evaluation {
 struct TrainingInputs<'a> {
     stage: &'a str,
     architecture: &'a Architecture,
+    conventions: &'a Vocabularies,
     settings: TrainingSettings,
     /// Only if it can decide which weights come out.
     decoding: Option<&'a DecodingRecipe>,
@@ -419,6 +420,14 @@ impl Pipeline {
         Ok(trained(self.path("teacher/model"), fingerprint, stages))
     }
 
+    /// Sizes of the vocabularies and special tokens of every model: those of a teacher that is given.
+    fn conventions(&self, prepared: &Prepared) -> Vocabularies {
+        match &self.resolved.teacher {
+            ResolvedTeacher::Given(_, config) => config.vocabularies,
+            ResolvedTeacher::Trained(..) => prepared.vocabularies.sizes(),
+        }
+    }
+
     fn train(
         &self,
         prepared: &Prepared,
@@ -433,6 +442,7 @@ impl Pipeline {
         let inputs = TrainingInputs {
             stage: name,
             architecture,
+            conventions: &self.conventions(prepared),
             settings: settings.decisive(),
             decoding: settings.is_steered_by_bleu().then_some(&self.recipe.decoding),
             seed,
@@ -446,7 +456,7 @@ impl Pipeline {
             [native::CONFIG_FILE, native::WEIGHTS_FILE, SOURCE_FILE, TARGET_FILE].map(model_file);
         let products = products.each_ref().map(String::as_str);
         let result = self.stages.run(name, &fingerprint, &products, |folder| {
-            let config = Config::new(architecture.clone(), prepared.vocabularies.sizes())?;
+            let config = Config::new(architecture.clone(), self.conventions(prepared))?;
             let mut trainable = start(config, seed)?;
             let translator = self.recipe.decoding.translator(self.options.threads);
             let validator = Validator {

@@ -3,6 +3,8 @@
 pub mod bench;
 pub mod demo;
 pub mod distill;
+pub mod export;
+pub mod import;
 pub mod info;
 pub mod quantize;
 pub mod run;

@@ -33,7 +33,11 @@ enum Command {
     Bench(commands::bench::Bench),
     /// Make a model with int8 weights: smaller and faster.
     Quantize(commands::quantize::Quantize),
-    /// Show what a model folder holds.
+    /// Read a model of Hugging Face, CTranslate2, Marian or fairseq.
+    Import(commands::import::Import),
+    /// Write a model for Hugging Face, CTranslate2 or Marian.
+    Export(commands::export::Export),
+    /// Show what a model is, of wdistill or another toolkit.
     Info(commands::info::Info),
     /// Learn subwords from text.
     Vocab(commands::vocab::Vocab),
@@ -50,6 +54,8 @@ fn main() -> ExitCode {
         Command::Score(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Quantize(command) => command.run(),
+        Command::Import(command) => command.run(),
+        Command::Export(command) => command.run(),
         Command::Info(command) => command.run(),
         Command::Vocab(command) => command.run(),
     };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{anyhow, ensure};
 use clap::{Args, ValueEnum};
 use toml::Table;
-use wdistill_formats::native;
+use wdistill_formats::{Format, native};
 use wdistill_generator::Start;
 use wdistill_model::Architecture;
 use wdistill_train::{
@@ -13,6 +13,7 @@ use wdistill_train::{
     with_changes,
 };
 
+use crate::commands::import::Open;
 use crate::commands::print;
 use crate::settings::{Common, Corpus, as_given, changes, presets, refuse, take};
 
@@ -27,9 +28,12 @@ enum FactorStart {
 /// Arguments of `wdistill distill`.
 #[derive(Args)]
 pub struct Distill {
-    /// Folder of the teacher; its vocabularies are the student's
-    #[arg(long, value_name = "DIR")]
+    /// Folder or file of the teacher, of wdistill, Hugging Face MarianMT, CTranslate2, Marian or fairseq; its
+    /// vocabularies are the student's
+    #[arg(long, value_name = "PATH")]
     teacher: PathBuf,
+    #[command(flatten)]
+    open: Open,
     #[command(flatten)]
     corpus: Corpus,
     /// Preset architecture of the student [default: the teacher's encoder, and one decoder layer at half
@@ -57,7 +61,8 @@ pub struct Distill {
 }
 
 impl Distill {
-    pub fn run(self) -> anyhow::Result<()> {
+    pub fn run(mut self) -> anyhow::Result<()> {
+        self.teacher = self.native_teacher()?;
         let mut changes = changes(&self.changes)?;
         let student = ModelRecipe {
             preset: None,
@@ -105,6 +110,17 @@ impl Distill {
             Ok(pipeline.student(&prepared, &teacher, &pseudo, &pipeline.systems()[0])?)
         })?;
         print(&student.model.display().to_string())
+    }
+
+    /// The teacher's folder. A model of another toolkit is read into the run's folder first; it gives the same
+    /// bytes each time, so that a run that was killed goes on.
+    fn native_teacher(&self) -> anyhow::Result<PathBuf> {
+        if Format::detect(&self.teacher)? == Format::Wdistill {
+            return Ok(self.teacher.clone());
+        }
+        let folder = self.out.join("imported-teacher");
+        self.open.import_into(&self.teacher, &folder)?;
+        Ok(folder)
     }
 
     /// The student's architecture, whole.

@@ -1,19 +1,27 @@
-//! `wdistill info`: what a model folder holds.
+//! `wdistill info`: what a model holds, of wdistill or of another toolkit.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use wdistill_formats::native::{self, Stored};
+use wdistill_formats::{
+    Complete, ExportFormat, Format, FormatError, Imported, Numbers, check_export,
+};
 use wdistill_generator::Saturation;
-use wdistill_model::Transformer;
+use wdistill_model::{Config, Dense, Model, Transformer};
+use wdistill_text::Vocabulary;
+use wdistill_train::VocabularyPair;
 
+use crate::commands::import::Open;
 use crate::commands::print;
 
 /// Arguments of `wdistill info`.
 #[derive(Args)]
 pub struct Info {
-    /// Folder of the model
+    /// Folder or file of the model
     model: PathBuf,
+    #[command(flatten)]
+    open: Open,
     /// List every weight with its axes and shape
     #[arg(long)]
     slots: bool,
@@ -21,30 +29,78 @@ pub struct Info {
 
 impl Info {
     pub fn run(self) -> anyhow::Result<()> {
-        let (config, weights) = match native::load_any(&self.model)? {
-            Stored::Float32(model) => {
-                let Saturation { outside, all } = Saturation::of(&model.weights);
-                let share = 100.0 * outside as f64 / all as f64;
-                let outside = format!("outside [-1, 1]  {outside} ({share:.3}%)");
-                (model.config, vec!["weights          float32".to_string(), outside])
+        let format = Format::detect(&self.model)?;
+        let mut lines = vec![line("format", format.name())];
+        let config = match format {
+            Format::Wdistill => match native::load_any(&self.model)? {
+                Stored::Float32(model) => {
+                    let vocabularies = VocabularyPair::load(&self.model).ok();
+                    let sides = vocabularies.as_ref().map(|pair| [&pair.source, &pair.target]);
+                    lines.extend(float32(&model, sides));
+                    model.config
+                }
+                Stored::Int8(model) => {
+                    lines.push(line("weights", "int8"));
+                    model.config
+                }
+            },
+            _ => {
+                let Imported { model, source, target, notes, .. } =
+                    self.open.import(&self.model)?;
+                lines.extend(notes.into_iter().map(|note| line("note", &note)));
+                lines.extend(float32(&model, Some([&source, &target])));
+                model.config
             }
-            Stored::Int8(model) => (model.config, vec!["weights          int8".to_string()]),
         };
-        let slots = Transformer::list(&config);
-        let parameters: usize = slots.iter().map(|slot| slot.shape.iter().product::<usize>()).sum();
-        let mut lines = vec![
-            format!("shape            {}", config.architecture.summary()),
-            format!("parameters       {parameters}"),
-        ];
-        lines.extend(weights);
+        lines.extend(shape(&config));
         lines.push(format!("\n{}", config.to_toml().trim_end()));
         if self.slots {
             lines.push(String::new());
-            lines.extend(slots.into_iter().map(|slot| {
+            lines.extend(Transformer::list(&config).into_iter().map(|slot| {
                 let axes: Vec<String> = slot.axes.iter().map(ToString::to_string).collect();
                 format!("{}  [{}]  {:?}", slot.path, axes.join(", "), slot.shape)
             }));
         }
         print(&lines.join("\n"))
     }
+}
+
+fn line(name: &str, value: &str) -> String {
+    format!("{name:<16} {value}")
+}
+
+fn shape(config: &Config) -> Vec<String> {
+    let slots = Transformer::list(config);
+    let parameters: usize = slots.iter().map(|slot| slot.count()).sum();
+    vec![line("shape", &config.architecture.summary()), line("parameters", &parameters.to_string())]
+}
+
+/// Weights, vocabularies, and what the model can be written as.
+fn float32(model: &Model<Dense<f32>>, vocabularies: Option<[&Vocabulary; 2]>) -> Vec<String> {
+    let Saturation { outside, all } = Saturation::of(&model.weights);
+    let share = 100.0 * outside as f64 / all as f64;
+    let mut lines = vec![
+        line("weights", "float32"),
+        line("outside [-1, 1]", &format!("{outside} ({share:.3}%)")),
+    ];
+    let Some([source, target]) = vocabularies else { return lines };
+    for (side, vocabulary) in [("source words", source), ("target words", target)] {
+        let kind = vocabulary.kind().name();
+        lines.push(line(side, &format!("{}, {kind}", vocabulary.size())));
+    }
+    let complete = Complete { model, source, target };
+    for format in [
+        ExportFormat::HuggingFace,
+        ExportFormat::CTranslate2(Numbers::Float32),
+        ExportFormat::Marian,
+    ] {
+        let (name, answers) = match check_export(&complete, format) {
+            Ok(notes) => ("can become", notes),
+            Err(FormatError::Export { problems, .. }) => ("cannot become", problems),
+            Err(error) => ("cannot become", vec![error.to_string()]),
+        };
+        let reasons: String = answers.iter().map(|answer| format!("\n{:19}{answer}", "")).collect();
+        lines.push(line(name, &format!("{}{reasons}", format.name())));
+    }
+    lines
 }

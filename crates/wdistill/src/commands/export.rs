@@ -1,0 +1,69 @@
+//! `wdistill export`: a model for another toolkit's engine.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+use wdistill_formats::{Complete, ExportFormat, Numbers, export, native};
+use wdistill_train::VocabularyPair;
+
+use crate::commands::print;
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// MarianMT of Hugging Face: one width, norms after the sub-layers
+    Huggingface,
+    /// CTranslate2: any model
+    Ctranslate2,
+    /// Marian: one width, a decoder that starts from zeros
+    Marian,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Quantization {
+    /// Matrices in 8 bits (CTranslate2)
+    Int8,
+}
+
+/// Arguments of `wdistill export`.
+#[derive(Args)]
+pub struct Export {
+    /// Folder of the model
+    model: PathBuf,
+    /// What to write
+    #[arg(long, value_enum)]
+    format: Format,
+    /// Write smaller numbers than float32
+    #[arg(long, value_enum)]
+    quantize: Option<Quantization>,
+    /// Folder of the exported model, with its tokenisers
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+impl Export {
+    pub fn run(self) -> anyhow::Result<()> {
+        let format = match (self.format, self.quantize) {
+            (Format::Huggingface, None) => ExportFormat::HuggingFace,
+            (Format::Ctranslate2, None) => ExportFormat::CTranslate2(Numbers::Float32),
+            (Format::Ctranslate2, Some(Quantization::Int8)) => {
+                ExportFormat::CTranslate2(Numbers::Int8)
+            }
+            (Format::Marian, None) => ExportFormat::Marian,
+            (_, Some(_)) => bail!("--quantize is for --format ctranslate2 only"),
+        };
+        if native::is_folder_of(&self.out) {
+            bail!(
+                "--out {} is a model of wdistill; hint: name another folder, which may be new",
+                self.out.display()
+            );
+        }
+        let model = native::load(&self.model)?;
+        let VocabularyPair { source, target } = VocabularyPair::load(&self.model)?;
+        let complete = Complete { model: &model, source: &source, target: &target };
+        for note in export(&complete, format, &self.out)? {
+            eprintln!("{}: {note}", format.name());
+        }
+        print(&self.out.display().to_string())
+    }
+}

@@ -1,0 +1,91 @@
+//! `wdistill import`: a model of another toolkit becomes one of wdistill.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use wdistill_formats::{ImportOptions, Imported, Subwords, import, native};
+use wdistill_model::SourceEnding;
+use wdistill_train::VocabularyPair;
+
+use crate::commands::print;
+
+/// Whether the encoder reads the end token.
+#[derive(Clone, Copy, ValueEnum)]
+enum Ending {
+    /// Models of Marian, Hugging Face and fairseq
+    EndToken,
+    /// Models of OpenNMT
+    Nothing,
+}
+
+/// What a model of another toolkit may leave open.
+#[derive(Args, Clone)]
+pub struct Open {
+    /// What divides a text into words of the vocabulary, if the model's folder does not hold it: a
+    /// SentencePiece model or subword-nmt codes, or `whitespace`
+    #[arg(long, value_name = "FILE|whitespace")]
+    subwords: Option<String>,
+    /// The same for the target, if it differs
+    #[arg(long, value_name = "FILE|whitespace")]
+    target_subwords: Option<String>,
+    /// File with the vocabulary (Marian, fairseq), if it is not beside the model
+    #[arg(long, value_name = "FILE")]
+    vocabulary: Option<PathBuf>,
+    /// The same for the target, if it differs
+    #[arg(long, value_name = "FILE")]
+    target_vocabulary: Option<PathBuf>,
+    /// What a source ends in, where the model does not say (CTranslate2)
+    #[arg(long, value_enum)]
+    source_ending: Option<Ending>,
+}
+
+impl Open {
+    /// Reads a model of another toolkit.
+    pub fn import(&self, path: &Path) -> anyhow::Result<Imported> {
+        let subwords = |given: &Option<String>| match given.as_deref() {
+            None => None,
+            Some("whitespace") => Some(Subwords::Whitespace),
+            Some(file) => Some(Subwords::File(file.into())),
+        };
+        let options = ImportOptions {
+            subwords: subwords(&self.subwords),
+            target_subwords: subwords(&self.target_subwords),
+            vocabulary: self.vocabulary.clone(),
+            target_vocabulary: self.target_vocabulary.clone(),
+            source_ending: self.source_ending.map(|ending| match ending {
+                Ending::EndToken => SourceEnding::EndToken,
+                Ending::Nothing => SourceEnding::Nothing,
+            }),
+        };
+        Ok(import(path, &options)?)
+    }
+
+    /// Reads a model of another toolkit and writes it as one of wdistill; notes go to standard error.
+    pub fn import_into(&self, path: &Path, folder: &Path) -> anyhow::Result<()> {
+        let Imported { format, model, source, target, notes } = self.import(path)?;
+        for note in notes {
+            eprintln!("{}: {note}", format.name());
+        }
+        native::save(&model, folder)?;
+        Ok(VocabularyPair { source, target }.save(folder)?)
+    }
+}
+
+/// Arguments of `wdistill import`.
+#[derive(Args)]
+pub struct Import {
+    /// Folder of Hugging Face MarianMT or CTranslate2, .npz of Marian, .pt of fairseq, or a folder with one
+    model: PathBuf,
+    #[command(flatten)]
+    open: Open,
+    /// Folder of the imported model
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+impl Import {
+    pub fn run(self) -> anyhow::Result<()> {
+        self.open.import_into(&self.model, &self.out)?;
+        print(&self.out.display().to_string())
+    }
+}
