@@ -10,6 +10,9 @@ const UNKNOWN_PENALTY: f32 = 10.0;
 /// almost everything inside it.
 const USER_DEFINED_BONUS: f32 = 0.1;
 
+/// Below this the scores of very long lines are counted from zero again.
+const LOWEST_TOTAL: f32 = -100_000.0;
+
 #[derive(Clone, Debug)]
 pub(super) struct Unigram {
     trie: Trie,
@@ -66,8 +69,16 @@ impl Unigram {
     /// Visits the pieces of `text` in order with their ids.
     pub(super) fn segment<'text>(&self, text: &'text str, mut visit: impl FnMut(u32, &'text str)) {
         let mut best = vec![Best { id: 0, score: 0.0, start: UNREACHED }; text.len() + 1];
+        let mut furthest = 0;
         for (start, character) in text.char_indices() {
-            self.extend(text, start, character.len_utf8(), &mut best);
+            let base = best[start].score;
+            if base < LOWEST_TOTAL {
+                // Every place that was reached lies in what follows, so no comparison changes but
+                // for the precision that single precision has again.
+                best[start..=furthest].iter_mut().for_each(|best| best.score -= base);
+            }
+            let end = self.extend(text, start, character.len_utf8(), &mut best);
+            furthest = furthest.max(end);
         }
         let mut path = Vec::new();
         let mut end = text.len();
@@ -80,9 +91,11 @@ impl Unigram {
         }
     }
 
-    /// Offers all pieces that start at `start`, where a character of `width` bytes stands.
-    fn extend(&self, text: &str, start: usize, width: usize, best: &mut [Best]) {
+    /// Offers all pieces that start at `start`, where a character of `width` bytes stands, and gives
+    /// the furthest end of one.
+    fn extend(&self, text: &str, start: usize, width: usize, best: &mut [Best]) -> usize {
         let before = best[start].score;
+        let mut furthest = start + width;
         let mut has_character = false;
         self.trie.for_each_prefix(&text.as_bytes()[start..], |length, id| {
             let score = match self.scores[id as usize] {
@@ -91,10 +104,12 @@ impl Unigram {
                 Score::Unused => return,
             };
             has_character |= length == width;
+            furthest = furthest.max(start + length);
             best[start + length].offer(id, score + before, start);
         });
         if !has_character {
             best[start + width].offer(self.unknown_id, self.unknown_score + before, start);
         }
+        furthest
     }
 }
