@@ -140,16 +140,6 @@ impl<'f> Variables<'f> {
     /// Gives each array its own name, and each quantised one its factors.
     fn new(binary: Binary<'f>, findings: &mut Findings) -> Variables<'f> {
         let Binary { variables: mut arrays, aliases, .. } = binary;
-        for (alias, variable) in aliases {
-            let array = arrays[&variable].clone();
-            arrays.insert(alias, array);
-        }
-        // Before a model could have several kinds of source words, they had no number.
-        for leaf in ["weight", "weight_scale"] {
-            if let Some(array) = arrays.remove(&format!("encoder/embeddings/{leaf}")) {
-                arrays.insert(format!("encoder/embeddings_0/{leaf}"), array);
-            }
-        }
         let factors: Vec<String> =
             arrays.keys().filter(|name| name.ends_with("/weight_scale")).cloned().collect();
         for name in factors {
@@ -164,6 +154,16 @@ impl<'f> Variables<'f> {
                 )),
                 None => findings.problem(format!("{name} is there, but not {weight}")),
             }
+        }
+        // An alias stands for a matrix and its factors.
+        for (alias, variable) in aliases {
+            if let Some(array) = arrays.get(&variable).cloned() {
+                arrays.insert(alias, array);
+            }
+        }
+        // Before a model could have several kinds of source words, they had no number.
+        if let Some(array) = arrays.remove("encoder/embeddings/weight") {
+            arrays.insert(SOURCE.to_string(), array);
         }
         Variables { arrays }
     }

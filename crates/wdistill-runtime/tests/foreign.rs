@@ -120,6 +120,11 @@ fn check_logits(imported: &Imported, name: &str, expected: &str, cases: &[Logits
     }
 }
 
+/// MarianTokenizer reads a special token that a text spells out as that token; here a text is only ever text.
+fn spells_a_special_token(line: &str) -> bool {
+    ["</s>", "<unk>", "<pad>"].iter().any(|token| line.contains(token))
+}
+
 /// Files in 16 bits hold rounded tables of positions, with which the expected values were computed; here tables
 /// are always computed anew. A sine is rounded by up to 2^-12 in float16 and 2^-9 in bfloat16, and the layers make
 /// more of it.
@@ -159,6 +164,11 @@ fn check_translations(
         .collect();
     let found = translator.translate_ids(&sources).unwrap();
     for ((line, source), found) in expected.text.iter().zip(&sources).zip(found.hypotheses) {
+        // What has no words is translated to nothing without asking the model.
+        if source == &[end] {
+            assert!(found[0].tokens.is_empty());
+            continue;
+        }
         let (ids, joined) = match beam {
             1 => (&line.greedy, &line.greedy_text),
             _ => (&line.beam4, &line.beam4_text),
@@ -166,9 +176,10 @@ fn check_translations(
         assert_eq!(&found[0].tokens, ids, "{name}, beam {beam}, {:?}", line.line);
         if beam == 4 {
             let difference = (found[0].score - line.beam4_score).abs();
-            assert!(difference < 1e-4, "{name}, {:?}: {}", line.line, found[0].score);
+            let most = f64::from(tolerance(name));
+            assert!(difference < most, "{name}, {:?}: {}", line.line, found[0].score);
         }
-        if text == Text::Compared {
+        if text == Text::Compared && !spells_a_special_token(&line.line) {
             let divided = [imported.source.encode(&line.line), vec![end]].concat();
             assert_eq!(&divided, source, "{name}, {:?}", line.line);
             let found = imported.target.decode(&found[0].tokens).unwrap();

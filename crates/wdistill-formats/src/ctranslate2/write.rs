@@ -9,7 +9,7 @@ use wdistill_model::{
     Activation, Config, DecoderStart, EmbeddingScale, Embeddings, NormPlacement, PositionTable,
     Shape, SourceEnding,
 };
-use wdistill_text::Vocabulary;
+use wdistill_text::{Vocabulary, VocabularyKind};
 
 use super::{CONFIG_FILE, MODEL_FILE, OUTPUT, OUTPUT_BIAS, SOURCE, TARGET, binary, place};
 use crate::error::FormatError;
@@ -36,6 +36,10 @@ pub(crate) fn obstacles(complete: &Complete<'_>) -> Obstacles {
         )
     });
     for (name, vocabulary) in [("source.spm", source), ("target.spm", target)] {
+        // Whole words need no tokeniser.
+        if vocabulary.kind() == VocabularyKind::Words {
+            continue;
+        }
         if let Err(error) = vocabulary.to_sentence_piece() {
             obstacles.notes.push(format!("there is no {name}: {error}"));
         }
@@ -139,14 +143,9 @@ fn variables(
         Embeddings::DecoderTied => &[(OUTPUT, TARGET)],
         Embeddings::Separate => &[],
     };
-    let mut aliases = BTreeMap::new();
-    for (alias, variable) in tied {
-        aliases.insert(alias.to_string(), variable.to_string());
-        if numbers == Numbers::Int8 {
-            aliases.insert(format!("{alias}_scale"), format!("{variable}_scale"));
-        }
-    }
-    (variables.arrays, aliases)
+    // An alias stands for the factors of its matrix as well.
+    let alias = |(alias, variable): &(&str, &str)| (alias.to_string(), variable.to_string());
+    (variables.arrays, tied.iter().map(alias).collect())
 }
 
 struct Variables {

@@ -131,6 +131,14 @@ impl Pickle {
         }
     }
 
+    /// Entries of a dictionary, or of an object that is one, without the object's own fields.
+    pub(crate) fn items(&self, id: Id) -> Option<&[(Id, Id)]> {
+        match self.value(id) {
+            Value::Dict(items) | Value::Made { items, .. } => Some(items),
+            _ => None,
+        }
+    }
+
     /// The value of a dictionary's entry or an object's field.
     pub(crate) fn get(&self, id: Id, name: &str) -> Option<Id> {
         let entries = self.entries(id)?;

@@ -107,7 +107,8 @@ impl<'f> TorchFile<'f> {
     /// # Errors
     /// The first entry that is no tensor, or one whose numbers are not there.
     pub(crate) fn arrays(&mut self, dictionary: Id) -> Result<Arrays<'f>, String> {
-        let entries = self.pickle.entries(dictionary).ok_or("the weights are no dictionary")?;
+        let entries =
+            self.pickle.items(dictionary).ok_or("the weights are no dictionary")?.to_vec();
         let mut read: HashMap<String, Cow<'f, [u8]>> = HashMap::new();
         let mut arrays = BTreeMap::new();
         let mut copied = 0;

@@ -56,8 +56,8 @@ impl Vocabulary {
     ///
     /// A piece that the list lacks gives the unknown id; characters that the model does not know are
     /// looked up as they stand, since a joint list may hold them. If a line starts with a token such as
-    /// `>>fra<<` (two `>`, no white space and no `<`, two `<`) that the list holds, then this is the
-    /// first token and the rest of the line is cut by itself. Such a start that the list lacks is text
+    /// `>>fra<<` (two `>`, no white space and no `<`, two `<`), then this is the first token and the rest
+    /// of the line is cut by itself; one that the list lacks is the unknown token, if the list has others. Such a start that the list lacks is text
     /// like any other; MarianTokenizer makes one unknown token of it. It also takes `</s>` and other
     /// special tokens in a text for these, which are text here.
     ///
@@ -302,23 +302,24 @@ impl Imported {
     }
 }
 
-/// Gives the language token of a line, if it has one, and what is left of the line.
+/// Gives the language token of a line, if it has one, and what is left of the line. A vocabulary that knows
+/// language tokens takes a foreign one for the unknown token, as MarianTokenizer does; another takes it for text.
 fn language_first<'line>(
     line: &'line str,
     vocabulary: &Vocabulary,
     ids: &mut Vec<u32>,
 ) -> &'line str {
-    let token = language_token(line);
+    let Some(token) = language_token(line) else { return line };
     // Some models have it as a control piece, which text alone never becomes.
     let known =
         |id: &u32| matches!(vocabulary.roles[*id as usize], TokenRole::Text | TokenRole::Control);
-    match token.and_then(|token| Some((token, vocabulary.id(token).filter(known)?))) {
-        Some((token, id)) => {
-            ids.push(id);
-            &line[token.len()..]
-        }
-        None => line,
+    let speaks = || vocabulary.tokens.iter().any(|token| language_token(token) == Some(token));
+    match vocabulary.id(token).filter(known) {
+        Some(id) => ids.push(id),
+        None if speaks() => ids.push(vocabulary.unknown),
+        None => return line,
     }
+    &line[token.len()..]
 }
 
 fn listed_surface<'text>(
