@@ -341,7 +341,8 @@ fn a_model_of_another_program() {
     let spoilt = Spoilt::new();
     spoilt.rewrite(|_, metadata| *metadata = [("format".into(), "pt".into())].into());
     let expected = " is not a wdistill model: its header's \"format\" is \"pt\", expected \
-                    \"wdistill\"; hint: a model of another toolkit has to be imported first";
+                    \"wdistill\"; hint: a model of another toolkit has to be imported first (`wdistill \
+                    import`)";
     assert_eq!(spoilt.message_about(WEIGHTS_FILE), expected);
     spoilt.rewrite(|_, metadata| metadata.clear());
     let message = spoilt.message_about(WEIGHTS_FILE);
@@ -383,7 +384,8 @@ fn a_file_that_is_not_there() {
         let spoilt = Spoilt::new();
         fs::remove_file(spoilt.path(file)).unwrap();
         let expected = format!(
-            "there is no {}; hint: a model folder holds config.toml and model.safetensors",
+            "there is no {}; hint: a model folder holds config.toml and model.safetensors, and `wdistill \
+             import` makes one of another toolkit's model",
             spoilt.path(file).display()
         );
         assert_eq!(spoilt.error().to_string(), expected);

@@ -1,0 +1,404 @@
+//! Importing and exporting: what is refused and how, and that what is written is read again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+use wdistill_formats::{
+    Complete, ExportFormat, Format, FormatError, ImportOptions, Imported, Numbers, Subwords,
+    export, import, native,
+};
+use wdistill_model::{
+    Activation, Architecture, Config, DecoderStart, Dense, EmbeddingScale, Embeddings, FinalNorm,
+    Model, NormPlacement, OutputBias, PositionTable, SourceEnding, Vocabularies,
+};
+use wdistill_text::{SubwordModel, TokenList, Vocabulary, VocabularySettings};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+}
+
+/// A copy that may be damaged.
+fn copy(name: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(fixture(name)).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+    }
+    folder
+}
+
+fn edit(folder: &TempDir, file: &str, change: impl FnOnce(String) -> String) {
+    let path = folder.path().join(file);
+    let text = change(fs::read_to_string(&path).unwrap());
+    fs::write(path, text).unwrap();
+}
+
+fn words_as_they_stand() -> ImportOptions {
+    ImportOptions {
+        subwords: Some(Subwords::Whitespace),
+        source_ending: Some(SourceEnding::EndToken),
+        ..ImportOptions::default()
+    }
+}
+
+fn refusal(path: &Path, options: &ImportOptions) -> String {
+    match import(path, options) {
+        Ok(_) => panic!("{} was imported", path.display()),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn assert_mentions(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "no {part:?} in: {text}");
+    }
+}
+
+#[test]
+fn all_problems_of_a_folder_are_reported_together() {
+    let folder = copy("huggingface/swish-shared");
+    edit(&folder, "config.json", |text| {
+        text.replace("\"swish\"", "\"tanh\"")
+            .replace("\"encoder_ffn_dim\": 48", "\"encoder_ffn_dim\": \"48\"")
+            .replace(
+                "\"scale_embedding\": true",
+                "\"scale_embedding\": 7, \"normalize_before\": true",
+            )
+    });
+    fs::remove_file(folder.path().join("target.spm")).unwrap();
+    fs::rename(folder.path().join("source.spm"), folder.path().join("other.bin")).unwrap();
+    assert_mentions(
+        &refusal(folder.path(), &ImportOptions::default()),
+        &[
+            "activation_function is Some(\"tanh\")",
+            "encoder_ffn_dim is \"48\", expected a number",
+            "scale_embedding is 7",
+            "normalize_before is true",
+            "--subwords FILE",
+        ],
+    );
+}
+
+#[test]
+fn weights_that_are_missing_or_left_over_are_named_with_their_likes() {
+    let folder = copy("huggingface/separate");
+    edit(&folder, "config.json", |text| text.replace("\"d_model\": 16", "\"d_model\": 24"));
+    let text = refusal(folder.path(), &ImportOptions::default());
+    assert_mentions(&text, &["model.encoder.layers.0.fc1.weight is", "expected ["]);
+
+    // A safetensors header may be edited as long as its length stays.
+    let folder = copy("huggingface/swish-shared");
+    let path = folder.path().join("model.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    let (from, to) = (b"encoder.layers.1.fc1.bias", b"encoder.layers.1.fcX.bias");
+    let place = bytes.windows(from.len()).position(|window| window == from).unwrap();
+    let mut changed = bytes.clone();
+    changed[place..place + to.len()].copy_from_slice(to);
+    fs::write(&path, changed).unwrap();
+    assert_mentions(
+        &refusal(folder.path(), &ImportOptions::default()),
+        &[
+            "model.encoder.layers.1.fc1.bias [48] is missing; hint: the file has model.encoder.layers.1.fcX.bias",
+            "model.encoder.layers.1.fcX.bias [48] is not part of the model",
+        ],
+    );
+}
+
+#[test]
+fn conventions_that_nothing_tells_are_asked_for() {
+    let path = fixture("ctranslate2/converted/float32");
+    assert_mentions(&refusal(&path, &ImportOptions::default()), &["--source-ending end-token"]);
+    let path = fixture("ctranslate2/converted/int8");
+    let text = refusal(&path, &ImportOptions::default());
+    assert_mentions(&text, &["--source-ending end-token", "--subwords FILE"]);
+}
+
+#[test]
+fn models_that_cannot_be_expressed_are_refused_with_the_reason() {
+    let text = refusal(&fixture("marian/ssru"), &words_as_they_stand());
+    assert_mentions(&text, &["transformer-decoder-autoreg is \"rnn\"", "SSRU"]);
+    let text = refusal(&fixture("ctranslate2/without-positions"), &words_as_they_stand());
+    assert_mentions(&text, &["start token before the source"]);
+}
+
+#[test]
+fn a_model_without_a_table_of_positions_has_ctranslate2s_own() {
+    let folder = copy("ctranslate2/without-positions");
+    edit(&folder, "config.json", |text| {
+        text.replace("\"add_source_bos\": true", "\"add_source_bos\": false")
+    });
+    let imported = import(folder.path(), &words_as_they_stand()).unwrap();
+    let architecture = &imported.model.config.architecture;
+    assert_eq!(architecture.positions, PositionTable::OpennmtTf);
+    assert_eq!(architecture.embedding_scale, EmbeddingScale::One);
+    assert_eq!(architecture.embeddings, Embeddings::DecoderTied);
+}
+
+#[test]
+fn what_is_no_model_says_what_would_be_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let detect = |path: &Path| Format::detect(path).unwrap_err().to_string();
+    assert_mentions(&detect(folder.path()), &["model.bin (CTranslate2)", ".npz (Marian)"]);
+    assert_mentions(&detect(&folder.path().join("nothing")), &["does not exist"]);
+    fs::write(folder.path().join("a.npz"), "").unwrap();
+    assert_eq!(Format::detect(folder.path()).unwrap(), Format::Marian);
+    fs::write(folder.path().join("a.npz.optimizer.npz"), "").unwrap();
+    assert_eq!(Format::detect(folder.path()).unwrap(), Format::Marian);
+    fs::write(folder.path().join("b.npz"), "").unwrap();
+    assert_mentions(&detect(folder.path()), &["several models"]);
+}
+
+/// Files of each kind that are cut anywhere, or have a byte changed, are errors or models, and never more.
+fn damage(name: &str, file: &str, options: &ImportOptions) {
+    let folder = copy(name);
+    let path = folder.path().join(file);
+    let whole = fs::read(&path).unwrap();
+    let target = match file.ends_with(".npz") || file.ends_with(".pt") {
+        true => path.clone(),
+        false => folder.path().to_path_buf(),
+    };
+    assert!(import(&target, options).is_ok(), "{name}");
+    for part in 0..40 {
+        let length = whole.len() * part / 40;
+        fs::write(&path, &whole[..length]).unwrap();
+        assert!(import(&target, options).is_err(), "{name}: {length} of {} bytes", whole.len());
+    }
+    // The start holds headers; further on, every 97th byte will do.
+    for place in (0..300).chain((300..whole.len()).step_by(whole.len() / 97 + 1)) {
+        for value in [0x00, 0x7f, 0xff] {
+            let mut changed = whole.clone();
+            changed[place] = value;
+            fs::write(&path, changed).unwrap();
+            // Neither a panic nor an allocation beyond all bounds; weights may well be other ones.
+            drop(import(&target, options));
+        }
+    }
+}
+
+#[test]
+fn damaged_safetensors_and_torch_files_are_errors() {
+    let options = ImportOptions::default();
+    damage("huggingface/separate", "model.safetensors", &options);
+    damage("huggingface/relu-legacy", "pytorch_model.bin", &options);
+    damage("huggingface/relu-legacy-old", "pytorch_model.bin", &options);
+    damage("fairseq/new-layout", "checkpoint_best.pt", &options);
+    damage("fairseq/old-layout", "checkpoint_best.pt", &options);
+}
+
+#[test]
+fn damaged_models_of_marian_and_ctranslate2_are_errors() {
+    damage("marian/separate-spm", "model.npz", &ImportOptions::default());
+    damage("ctranslate2/prenorm", "model.bin", &words_as_they_stand());
+    damage("ctranslate2/converted/int8", "model.bin", &words_as_they_stand());
+    damage("ctranslate2/versions/2", "model.bin", &words_as_they_stand());
+}
+
+fn assert_same_weights(found: &Model<Dense<f32>>, expected: &Model<Dense<f32>>, skip: &str) {
+    for ((slot, found), (_, expected)) in
+        found.weights.slices().into_iter().zip(expected.weights.slices())
+    {
+        if slot.path() != skip {
+            assert!(found == expected, "{}", slot.path());
+        }
+    }
+}
+
+/// Exports and imports again.
+fn around(imported: &Imported, format: ExportFormat, options: &ImportOptions) -> Imported {
+    let folder = tempfile::tempdir().unwrap();
+    let Imported { model, source, target, .. } = imported;
+    let complete = Complete { model, source, target };
+    export(&complete, format, folder.path()).unwrap_or_else(|error| panic!("{error}"));
+    import(folder.path(), options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+const LINES: [&str; 4] = ["bako tano néra.", "selo timu ☃ koru", "", "  a  b"];
+
+fn assert_same_text(found: &Imported, expected: &Imported) {
+    for line in LINES {
+        assert_eq!(found.source.encode(line), expected.source.encode(line), "{line:?}");
+    }
+}
+
+#[test]
+fn marian_mt_goes_to_every_format_and_back() {
+    let default = ImportOptions::default();
+    let imported = import(&fixture("huggingface/swish-shared"), &default).unwrap();
+
+    let again = around(&imported, ExportFormat::HuggingFace, &default);
+    assert_eq!(again.model.config, imported.model.config);
+    assert_same_weights(&again.model, &imported.model, "");
+    assert_same_text(&again, &imported);
+
+    // Padding is kept from being written by its bias, since the format has no other way.
+    let again = around(&imported, ExportFormat::CTranslate2(Numbers::Float32), &default);
+    assert_same_weights(&again.model, &imported.model, "embeddings.output_bias");
+    assert_eq!(again.model.config.vocabularies.padding, None);
+    let padding = imported.model.config.vocabularies.padding.unwrap() as usize;
+    let bias = again.model.weights.embeddings.output_bias.unwrap();
+    assert_eq!((bias[padding], bias.len()), (-1e4, padding + 1));
+
+    // Marian has no padding word; its decoder starts from zeros, as the embedding of padding is.
+    let again = around(&imported, ExportFormat::Marian, &default);
+    let vocabularies = again.model.config.vocabularies;
+    assert_eq!(vocabularies.decoder_start, DecoderStart::ZeroVector);
+    assert_eq!((vocabularies.target, vocabularies.padding), (padding, None));
+    let table = &again.model.weights.embeddings.source;
+    assert!(imported.model.weights.embeddings.source.data().starts_with(table.data()));
+    assert_same_text(&again, &imported);
+}
+
+#[test]
+fn stacks_of_two_widths_go_to_ctranslate2_only() {
+    let imported = import(&fixture("ctranslate2/prenorm"), &words_as_they_stand()).unwrap();
+    let again =
+        around(&imported, ExportFormat::CTranslate2(Numbers::Float32), &words_as_they_stand());
+    assert_eq!(again.model.config, imported.model.config);
+    assert_same_weights(&again.model, &imported.model, "");
+
+    let again = around(&imported, ExportFormat::CTranslate2(Numbers::Int8), &words_as_they_stand());
+    for ((slot, found), (_, expected)) in
+        again.model.weights.slices().into_iter().zip(imported.model.weights.slices())
+    {
+        // Half a step of a row's 127 at most.
+        let largest = expected.iter().fold(0f32, |largest, number| largest.max(number.abs()));
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() <= largest / 253.9, "{}", slot.path());
+        }
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let Imported { model, source, target, .. } = &imported;
+    let complete = Complete { model, source, target };
+    for format in [ExportFormat::HuggingFace, ExportFormat::Marian] {
+        let error = export(&complete, format, &folder.path().join("out")).unwrap_err().to_string();
+        assert_mentions(&error, &["24 wide and the decoder 16", "hint: CTranslate2 takes both"]);
+        assert!(!folder.path().join("out").exists());
+    }
+}
+
+#[test]
+fn a_model_of_ones_own_goes_to_every_format() {
+    let lines = ["a dog runs", "two dogs run", "a cat sleeps"];
+    let vocabulary = |size| {
+        let settings = VocabularySettings::new(SubwordModel::Bpe, size);
+        Vocabulary::train(lines, &settings).unwrap().vocabulary
+    };
+    let (source, target) = (vocabulary(280), vocabulary(275));
+    let mut architecture = Architecture::preset("transformer-nano").unwrap();
+    architecture.output_bias = OutputBias::Absent;
+    let vocabularies = Vocabularies {
+        source: source.size(),
+        target: target.size(),
+        decoder_start: DecoderStart::ZeroVector,
+        ..Vocabularies::shared(0)
+    };
+    let model = Model::initialise(Config::new(architecture, vocabularies).unwrap(), 3);
+    let own = Imported { format: Format::Wdistill, model, source, target, notes: Vec::new() };
+    let default = ImportOptions::default();
+
+    let again = around(&own, ExportFormat::Marian, &default);
+    assert_eq!(again.source.encode("a dog sleeps 🐕"), own.source.encode("a dog sleeps 🐕"));
+    assert_eq!(again.model.weights.embeddings.target, own.model.weights.embeddings.target);
+    let again = around(&own, ExportFormat::CTranslate2(Numbers::Float32), &default);
+    assert_eq!(again.model.config.vocabularies, own.model.config.vocabularies);
+    assert_same_weights(&again.model, &own.model, "");
+
+    // Padding has one number on both sides: that after the smaller vocabulary.
+    let again = around(&own, ExportFormat::HuggingFace, &default);
+    let at = own.target.size().min(own.source.size());
+    let vocabularies = again.model.config.vocabularies;
+    assert_eq!(vocabularies.padding, Some(at as u32));
+    assert_eq!(vocabularies.decoder_start, DecoderStart::Word(at as u32));
+    let line = "a dog runs";
+    let moved = |id: u32| if id as usize >= at { id + 1 } else { id };
+    let expected: Vec<u32> = own.source.encode(line).into_iter().map(moved).collect();
+    assert_eq!(again.source.encode(line), expected);
+}
+
+fn words(count: usize) -> Vocabulary {
+    let tokens = ["</s>", "<unk>"].map(str::to_string).into_iter();
+    let tokens = tokens.chain((2..count).map(|number| format!("w{number}"))).collect();
+    Vocabulary::from_words(TokenList { tokens, end: 0, unknown: 1, controls: Vec::new() }).unwrap()
+}
+
+prop_compose! {
+    /// Any model that CTranslate2 can express, and a seed of its weights.
+    fn any_model()(
+        (source, target) in (3usize..40, 3usize..40),
+        (encoder_layers, decoder_layers) in (1usize..4, 1usize..4),
+        (encoder_heads, decoder_heads) in (1usize..4, 1usize..4),
+        norm in prop_oneof![Just(NormPlacement::Post), Just(NormPlacement::Pre)],
+        final_norm in prop_oneof![Just(FinalNorm::Absent), Just(FinalNorm::Present)],
+        activation in prop_oneof![Just(Activation::Relu), Just(Activation::Swish), Just(Activation::Gelu)],
+        embeddings in prop_oneof![
+            Just(Embeddings::Separate), Just(Embeddings::DecoderTied), Just(Embeddings::AllTied)
+        ],
+        embedding_scale in prop_oneof![Just(EmbeddingScale::SquareRootOfWidth), Just(EmbeddingScale::One)],
+        positions in prop::sample::select(PositionTable::ALL.to_vec()),
+        output_bias in prop_oneof![Just(OutputBias::Absent), Just(OutputBias::Present)],
+        start in prop_oneof![
+            Just(DecoderStart::ZeroVector), (0u32..3).prop_map(DecoderStart::Word)
+        ],
+        seed in 0u64..1000,
+    ) -> (Config, u64) {
+        let mut architecture = Architecture::preset("transformer-nano").unwrap();
+        let tied = embeddings == Embeddings::AllTied;
+        (architecture.norm, architecture.final_norm) = (norm, final_norm);
+        (architecture.activation, architecture.embeddings) = (activation, embeddings);
+        (architecture.embedding_scale, architecture.positions) = (embedding_scale, positions);
+        architecture.output_bias = output_bias;
+        (architecture.encoder.layers, architecture.decoder.layers) = (encoder_layers, decoder_layers);
+        let heads = if tied { [encoder_heads; 2] } else { [encoder_heads, decoder_heads] };
+        (architecture.encoder.heads, architecture.encoder.width) = (heads[0], 4 * heads[0]);
+        (architecture.decoder.heads, architecture.decoder.width) = (heads[1], 4 * heads[1]);
+        let vocabularies = Vocabularies {
+            source,
+            target: if tied { source } else { target },
+            decoder_start: start,
+            ..Vocabularies::shared(0)
+        };
+        (Config::new(architecture, vocabularies).unwrap(), seed)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_model_survives_ctranslate2s_format((config, seed) in any_model()) {
+        let model = Model::initialise(config, seed);
+        let vocabularies = model.config.vocabularies;
+        let (source, target) = (words(vocabularies.source), words(vocabularies.target));
+        let own = Imported { format: Format::Wdistill, model, source, target, notes: Vec::new() };
+        let again =
+            around(&own, ExportFormat::CTranslate2(Numbers::Float32), &words_as_they_stand());
+        let mut config = own.model.config.clone();
+        // Dropout is of training only, and not kept.
+        config.architecture.dropout = again.model.config.architecture.dropout;
+        prop_assert_eq!(&again.model.config, &config);
+        assert_same_weights(&again.model, &own.model, "");
+    }
+
+    #[test]
+    fn any_bytes_are_an_error_of_every_reader(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["model.bin", "model.npz", "checkpoint.pt"] {
+            let path = folder.path().join(name);
+            fs::write(&path, &bytes).unwrap();
+            prop_assert!(import(&path, &words_as_they_stand()).is_err());
+        }
+    }
+}
+
+#[test]
+fn a_model_of_wdistill_is_not_imported() {
+    let folder = tempfile::tempdir().unwrap();
+    let config =
+        Config::new(Architecture::preset("transformer-nano").unwrap(), Vocabularies::shared(9));
+    native::save(&Model::initialise(config.unwrap(), 1), folder.path()).unwrap();
+    let result = import(folder.path(), &ImportOptions::default());
+    assert!(matches!(result, Err(FormatError::NothingToImport { .. })));
+}

@@ -1,0 +1,40 @@
+//! Folders of other toolkits' models in which one file is what the fuzzer makes up.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use wdistill_formats::{ImportOptions, Subwords, import};
+use wdistill_model::SourceEnding;
+
+/// A copy of a fixture.
+pub struct Scratch {
+    folder: TempDir,
+    file: PathBuf,
+}
+
+impl Scratch {
+    /// Copies `crates/wdistill-formats/fixtures/FIXTURE`; `file` is the one to be made up.
+    pub fn new(fixture: &str, file: &str) -> Scratch {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/wdistill-formats/fixtures");
+        let folder = tempfile::tempdir().expect("a folder for scratch files");
+        for entry in fs::read_dir(fixtures.join(fixture)).expect("the fixtures are there") {
+            let path = entry.expect("an entry of the fixture").path();
+            let name = path.file_name().expect("an entry has a name");
+            fs::copy(&path, folder.path().join(name)).expect("scratch files can be written");
+        }
+        let file = folder.path().join(file);
+        Scratch { folder, file }
+    }
+
+    /// Reads the folder with these bytes for the file; only a panic or too much memory is a finding.
+    pub fn read(&self, bytes: &[u8]) {
+        fs::write(&self.file, bytes).expect("scratch files can be written");
+        let options = ImportOptions {
+            subwords: Some(Subwords::Whitespace),
+            source_ending: Some(SourceEnding::EndToken),
+            ..ImportOptions::default()
+        };
+        drop(import(self.folder.path(), &options));
+    }
+}
