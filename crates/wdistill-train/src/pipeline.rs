@@ -291,7 +291,7 @@ impl Pipeline {
         let test = test.map(|text| self.held_out("test", text, &vocabularies)).transpose()?;
         let folder = self.path("vocabulary");
         let hashes = [hash_file(&folder.join(SOURCE_FILE))?, hash_file(&folder.join(TARGET_FILE))?];
-        self.check_tied(&hashes)?;
+        self.check_tied(&vocabularies)?;
         let limits = (data.max_sentence_tokens, data.max_length_ratio, data.duplicates);
         let fingerprint = Fingerprint::of(&(train, held_out, hashes, limits));
         let sets = [Some(&training), Some(&validation), test.as_ref()];
@@ -299,9 +299,11 @@ impl Pipeline {
         Ok(Prepared { vocabularies, training, validation, test, fingerprint, notes })
     }
 
-    /// Refuses one table of embeddings for two vocabularies, of equal size by chance.
-    fn check_tied(&self, [source, target]: &[String; 2]) -> Result<(), TrainError> {
-        if source == target || !self.resolved.any_all_tied() {
+    /// Refuses one table of embeddings for two lists of words, of equal size by chance. Both sides may divide
+    /// a text differently, as OPUS-MT's models do, as long as words have the same numbers.
+    fn check_tied(&self, vocabularies: &VocabularyPair) -> Result<(), TrainError> {
+        let same_words = vocabularies.source.tokens() == vocabularies.target.tokens();
+        if same_words || !self.resolved.any_all_tied() {
             return Ok(());
         }
         Err(TrainError::Settings {

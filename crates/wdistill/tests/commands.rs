@@ -1,4 +1,4 @@
-//! The stages by hand: vocab, train, distill, translate, score, info, bench.
+//! The stages by hand: vocab, train, distill, translate, score, info, bench, import, export.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -334,4 +334,84 @@ fn a_steady_input_is_translated_as_it_comes() {
     assert!(came_in_time, "no answer to {written} lines before the input ended");
     assert_eq!(answers.iter().count() + 1, written);
     assert!(child.wait().unwrap().success());
+}
+
+/// Copies a folder of fixtures of the formats' crate, and writes its lines and translations as parallel text.
+fn other_toolkits_model(folder: &Path, fixture: &str) {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wdistill-formats/fixtures");
+    let model = folder.join("foreign");
+    fs::create_dir(&model).unwrap();
+    for entry in fs::read_dir(fixtures.join(fixture)).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), model.join(entry.file_name())).unwrap();
+    }
+    let expected = fs::read(fixtures.join(format!("{fixture}.expected.json"))).unwrap();
+    let expected: serde_json::Value = serde_json::from_slice(&expected).unwrap();
+    let text = |side: &str| -> String {
+        let lines = expected["text"].as_array().unwrap().iter();
+        let lines = lines.filter(|line| !line["line"].as_str().unwrap().trim().is_empty());
+        lines.map(|line| format!("{}\n", line[side].as_str().unwrap())).collect()
+    };
+    for part in ["train", "validation"] {
+        fs::write(folder.join(format!("{part}.en")), text("line")).unwrap();
+        fs::write(folder.join(format!("{part}.de")), text("beam4_text")).unwrap();
+    }
+}
+
+#[test]
+fn a_teacher_of_hugging_face_is_distilled_and_its_student_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    other_toolkits_model(folder.path(), "huggingface/swish-shared");
+    let run = |arguments: &str, input: &[u8]| succeed(folder.path(), arguments, input);
+    let info = run("info foreign", b"");
+    for part in [
+        "format           Hugging Face MarianMT",
+        "can become       a CTranslate2 folder",
+        "padding = 83",
+        "outside [-1, 1]",
+    ] {
+        assert!(info.contains(part), "{info}");
+    }
+
+    // Directly, and killed on the way: the same command goes on.
+    let distill = format!(
+        "distill --teacher foreign {CORPUS} {TRAINING} --generator-updates 10 --out student"
+    );
+    let student = run(&distill, b"");
+    let student = student.trim();
+    assert_eq!(run(&distill, b"").trim(), student);
+    let input = ">>fra<< bako tano néra.\n\nselo timu\n";
+    let own = run(&format!("translate --model {student} --beam 4 --quiet"), input.as_bytes());
+    assert_eq!(own.lines().count(), 3);
+
+    // Around through the formats that can hold it: the same translations.
+    for (format, options) in
+        [("huggingface", ""), ("ctranslate2", ""), ("ctranslate2", "--quantize int8")]
+    {
+        let out = format!("{format}{}", options.len());
+        run(&format!("export {student} --format {format} {options} --out {out}"), b"");
+        run(&format!("import {out} --out {out}-again"), b"");
+        let again =
+            run(&format!("translate --model {out}-again --beam 4 --quiet"), input.as_bytes());
+        if options.is_empty() {
+            assert_eq!(again, own, "{format}");
+        }
+    }
+    let said =
+        refuse(folder.path(), &format!("export {student} --format marian --out marian"), b"");
+    assert!(said.contains("Marian's from a vector of zeros"), "{said}");
+    assert!(!folder.path().join("marian").exists());
+    let said = refuse(
+        folder.path(),
+        &format!("export {student} --format marian --quantize int8 --out a"),
+        b"",
+    );
+    assert!(said.contains("--quantize is for --format ctranslate2"), "{said}");
+    let said =
+        refuse(folder.path(), &format!("export {student} --format marian --out {student}"), b"");
+    assert!(said.contains("is a model of wdistill"), "{said}");
+    let said = refuse(folder.path(), &format!("import {student} --out b"), b"");
+    assert!(said.contains("nothing to import"), "{said}");
+    let said = refuse(folder.path(), "translate --model foreign", b"");
+    assert!(said.contains("`wdistill import`"), "{said}");
 }
