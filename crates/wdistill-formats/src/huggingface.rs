@@ -174,6 +174,12 @@ impl Settings<'_> {
         }
     }
 
+    fn token(&mut self, key: &str) -> Option<u32> {
+        let number = self.number(key)?;
+        self.findings
+            .some(u32::try_from(number).map_err(|error| format!("{CONFIG_FILE}: {key}: {error}")))
+    }
+
     /// A flag that has a default in `MarianConfig`.
     fn flag(&mut self, key: &str, default: bool) -> bool {
         match self.settings.get(key) {
@@ -265,8 +271,8 @@ impl Settings<'_> {
             None | Some(Value::Null) => source,
             Some(_) => self.number("decoder_vocab_size"),
         };
-        let (start, padding) = (self.number("decoder_start_token_id"), self.number("pad_token_id"));
-        let end = self.number("eos_token_id");
+        let (start, padding) = (self.token("decoder_start_token_id"), self.token("pad_token_id"));
+        let end = self.token("eos_token_id");
         let (source, target) = source.zip(target)?;
         for (file, side, rows) in
             [(WORDS_FILE, &words.source, source), (TARGET_WORDS_FILE, &words.target, target)]
@@ -283,9 +289,9 @@ impl Settings<'_> {
             source_end: words.source.end,
             source_ending: SourceEnding::EndToken,
             target,
-            target_end: end? as u32,
-            decoder_start: DecoderStart::Word(start? as u32),
-            padding: Some(padding? as u32),
+            target_end: end?,
+            decoder_start: DecoderStart::Word(start?),
+            padding: Some(padding?),
         })
     }
 }

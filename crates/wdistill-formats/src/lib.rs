@@ -1,6 +1,8 @@
 //! Model files: what wdistill writes to disk and reads back.
 //!
 //! * [`native`]: wdistill's own model folder, `config.toml` and `model.safetensors`.
+//! * [`import`] and [`export`]: models of Hugging Face MarianMT, CTranslate2, Marian and fairseq, with their
+//!   vocabularies.
 //! * [`write_tensors`] and [`read_tensors`]: named float32 tensors in one safetensors file, for whatever
 //!   else has tensors to keep (checkpoints, optimiser state).
 //! * [`atomic_write`]: a text or JSON file that is never seen half written.

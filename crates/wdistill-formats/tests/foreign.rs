@@ -324,6 +324,11 @@ fn words(count: usize) -> Vocabulary {
     Vocabulary::from_words(TokenList { tokens, end: 0, unknown: 1, controls: Vec::new() }).unwrap()
 }
 
+fn subwords() -> Vocabulary {
+    let settings = VocabularySettings::new(SubwordModel::Unigram, 275);
+    Vocabulary::train(["a dog runs", "two dogs run", "a cat sleeps"], &settings).unwrap().vocabulary
+}
+
 prop_compose! {
     /// Any model that CTranslate2 can express, and a seed of its weights.
     fn any_model()(
@@ -380,6 +385,46 @@ proptest! {
         config.architecture.dropout = again.model.config.architecture.dropout;
         prop_assert_eq!(&again.model.config, &config);
         assert_same_weights(&again.model, &own.model, "");
+    }
+
+    #[test]
+    fn any_model_of_one_width_survives_marians_and_hugging_faces_format((config, seed) in any_model()) {
+        let vocabulary = subwords();
+        let mut architecture = config.architecture;
+        architecture.decoder.heads = architecture.encoder.heads;
+        architecture.decoder.width = architecture.encoder.width;
+        architecture.embedding_scale = EmbeddingScale::SquareRootOfWidth;
+        architecture.positions = PositionTable::Tensor2tensor;
+        architecture.output_bias = OutputBias::Present;
+        if architecture.activation == Activation::Gelu {
+            architecture.activation = Activation::Swish;
+        }
+        let size = vocabulary.size();
+        let vocabularies =
+            Vocabularies { decoder_start: DecoderStart::ZeroVector, ..Vocabularies::shared(size) };
+        let config = Config::new(architecture, vocabularies).unwrap();
+        let model = Model::initialise(config, seed);
+        let (source, target) = (vocabulary.clone(), vocabulary);
+        let mut own = Imported { format: Format::Wdistill, model, source, target, notes: Vec::new() };
+        let again = around(&own, ExportFormat::Marian, &ImportOptions::default());
+        let mut expected = own.model.config.clone();
+        // Marian has an epsilon of its own, and does not say what was dropped in training.
+        expected.architecture.norm_epsilon = 1e-6;
+        expected.architecture.dropout = again.model.config.architecture.dropout;
+        prop_assert_eq!(&again.model.config, &expected);
+        assert_same_weights(&again.model, &own.model, "");
+
+        let architecture = &mut own.model.config.architecture;
+        architecture.positions = PositionTable::Marian;
+        let is_post = architecture.norm == NormPlacement::Post;
+        if is_post && architecture.final_norm == FinalNorm::Absent {
+            let again = around(&own, ExportFormat::HuggingFace, &ImportOptions::default());
+            // The same, with a row of zeros for padding.
+            let (found, all) = (again.model.weights.slices(), own.model.weights.slices());
+            for ((slot, found), (_, expected)) in found.into_iter().zip(all) {
+                prop_assert!(found.starts_with(expected), "{}", slot.path());
+            }
+        }
     }
 
     #[test]

@@ -9,6 +9,9 @@ use crate::tree::Axis;
 /// Larger sizes are no model's, and would take all memory before anything is read.
 const LARGEST_SIZE: usize = 1 << 20;
 
+/// More layers are no model's, and would make a list of weights longer than any file's.
+const MOST_LAYERS: usize = 1 << 10;
+
 /// Size of one stack of layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -225,9 +228,9 @@ impl Architecture {
                 if size == 0 {
                     problems.push(format!("{name}.{field} is 0, expected at least 1"));
                 }
-                if size > LARGEST_SIZE {
-                    problems
-                        .push(format!("{name}.{field} is {size}, expected at most {LARGEST_SIZE}"));
+                let most = if field == "layers" { MOST_LAYERS } else { LARGEST_SIZE };
+                if size > most {
+                    problems.push(format!("{name}.{field} is {size}, expected at most {most}"));
                 }
             }
             if shape.heads > 0 && !shape.width.is_multiple_of(shape.heads) {

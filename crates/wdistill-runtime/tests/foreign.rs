@@ -51,7 +51,7 @@ fn fixtures() -> PathBuf {
 
 impl Expected {
     /// What Marian's own formulas give.
-    fn as_marian(mut self) -> Expected {
+    fn of_marian(mut self) -> Expected {
         for line in &mut self.text {
             let AsMarian { greedy, beam4, beam4_score } = line.as_marian.take().unwrap();
             (line.greedy, line.beam4, line.beam4_score) = (greedy, beam4, beam4_score);
@@ -84,7 +84,7 @@ fn check_imported(imported: &Imported, name: &str, expected: &str, text: Text) {
     let json = std::fs::read(fixtures().join(format!("{expected}.expected.json"))).unwrap();
     let mut expected_lines: Expected = serde_json::from_slice(&json).unwrap();
     if imported.format == Format::Marian {
-        expected_lines = expected_lines.as_marian();
+        expected_lines = expected_lines.of_marian();
     }
     check_logits(imported, name, expected, &expected_lines.logits);
     for beam in [1, 4] {

@@ -188,3 +188,69 @@ fn put_length(file: &mut Vec<u8>, length: usize, what: &str) -> Result<(), Strin
     file.extend(length.to_le_bytes());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        put_string(&mut bytes, text).unwrap();
+        bytes
+    }
+
+    fn number(number: u32) -> Vec<u8> {
+        number.to_le_bytes().to_vec()
+    }
+
+    /// A file of version 6 with one variable `a`, of these axes, type and bytes, and an alias.
+    fn file(axes: &[u32], kind: u8, bytes: &[u8], alias: [&str; 2]) -> Vec<u8> {
+        let mut file = [number(6), text("S"), number(7), number(1), text("a")].concat();
+        file.push(axes.len() as u8);
+        axes.iter().for_each(|axis| file.extend(number(*axis)));
+        file.push(kind);
+        file.extend(number(bytes.len() as u32));
+        file.extend(bytes);
+        file.extend([number(1), text(alias[0]), text(alias[1])].concat());
+        file
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let good = file(&[2, 3], 1, &[1, 2, 3, 4, 5, 255], ["b", "a"]);
+        let binary = parse(&good).unwrap();
+        assert_eq!((binary.specification.as_str(), binary.revision), ("S", 7));
+        assert_eq!(binary.variables["a"].numbers(), [1.0, 2.0, 3.0, 4.0, 5.0, -1.0]);
+        assert_eq!(binary.aliases["b"], "a");
+        let again = write("S", 7, &binary.variables, &binary.aliases).unwrap();
+        assert_eq!(again, good);
+    }
+
+    #[test]
+    fn damaged_files_are_errors() {
+        let good = file(&[2], 1, &[1, 2], ["b", "a"]);
+        for length in 0..good.len() {
+            assert!(parse(&good[..length]).unwrap_err().contains("left"), "{length}");
+        }
+        let mut unended = good.clone();
+        unended[7] = b'x';
+        for (bytes, problem) in [
+            ([number(1), good[4..].to_vec()].concat(), "its version is 1, expected 2 to 6"),
+            ([number(7), good[4..].to_vec()].concat(), "its version is 7"),
+            ([good.clone(), vec![0]].concat(), "1 bytes follow after its end"),
+            (unended, "does not end in NUL"),
+            (file(&[3], 1, &[1, 2], ["b", "a"]), "a is [3] of Int8, but has 2 bytes"),
+            (file(&[u32::MAX; 4], 0, &[0; 4], ["b", "a"]), "but has 4 bytes"),
+            (file(&[2], 6, &[1, 2], ["b", "a"]), "a has type 6, expected at most 5"),
+            (file(&[2], 1, &[1, 2], ["b", "c"]), "alias b stands for c, which is not there"),
+            (file(&[2], 1, &[1, 2], ["a", "a"]), "a is an alias, and there already"),
+            (
+                [number(6), text("S"), number(7), number(u32::MAX)].concat(),
+                "the length of the name",
+            ),
+        ] {
+            let error = parse(&bytes).unwrap_err();
+            assert!(error.contains(problem), "{problem}: {error}");
+        }
+    }
+}

@@ -258,3 +258,99 @@ fn tensor_of(pickle: &Pickle, id: Id) -> Result<Tensor, String> {
         _ => Err("has no proper shape, strides or offset".to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a tensor says of itself.
+    struct Described {
+        kind: &'static str,
+        storage: &'static str,
+        offset: u8,
+        shape: Vec<u8>,
+        strides: Vec<u8>,
+    }
+
+    fn described() -> Described {
+        let (shape, strides) = (vec![2, 1], vec![1, 2]);
+        Described { kind: "FloatStorage", storage: "s", offset: 1, shape, strides }
+    }
+
+    fn short_text(text: &str) -> Vec<u8> {
+        [&[b'X'], &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat()
+    }
+
+    fn numbers(numbers: &[u8]) -> Vec<u8> {
+        let items = numbers.iter().flat_map(|number| [b'K', *number]);
+        [b'('].into_iter().chain(items).chain([b't']).collect()
+    }
+
+    /// The pickle of a tensor, as `torch.save` writes it.
+    fn tensor(described: &Described) -> Vec<u8> {
+        let Described { kind, storage, offset, shape, strides } = described;
+        [
+            b"ctorch._utils\n_rebuild_tensor_v2\n((".to_vec(),
+            short_text("storage"),
+            format!("ctorch\n{kind}\n").into_bytes(),
+            short_text(storage),
+            short_text("cpu"),
+            b"K\x04tQ".to_vec(),
+            vec![b'K', *offset],
+            numbers(shape),
+            numbers(strides),
+            b"\x89}tR".to_vec(),
+        ]
+        .concat()
+    }
+
+    /// A file of the old form: the tensors, and a storage `s` of the numbers 0, 1, 2, 3.
+    fn file(tensors: &[Vec<u8>]) -> Vec<u8> {
+        let mut file = [b"\x8a\x0a".as_slice(), &MAGIC, b".M\xe9\x03.}.}("].concat();
+        for (number, tensor) in tensors.iter().enumerate() {
+            file.extend([short_text(&format!("w{number}")), tensor.clone()].concat());
+        }
+        file.extend([b"u.](".to_vec(), short_text("s"), b"e.".to_vec()].concat());
+        file.extend(4u64.to_le_bytes());
+        file.extend([0f32, 1.0, 2.0, 3.0].iter().flat_map(|number| number.to_le_bytes()));
+        file
+    }
+
+    fn read(bytes: &[u8]) -> Result<Arrays<'_>, String> {
+        let mut file = TorchFile::open(bytes)?;
+        file.arrays(file.pickle.root())
+    }
+
+    #[test]
+    fn tensors_are_views_of_storages() {
+        let bytes = file(&[tensor(&described())]);
+        assert_eq!(read(&bytes).unwrap()["w0"].numbers(), [1.0, 2.0]);
+    }
+
+    #[test]
+    fn tensors_outside_their_storages_are_errors() {
+        let with = |change: fn(&mut Described)| {
+            let mut described = described();
+            change(&mut described);
+            file(&[tensor(&described)])
+        };
+        let good = with(|_| {});
+        for (bytes, problem) in [
+            (with(|d| d.offset = 5), "w0 starts at number 5 of a storage of 16 bytes"),
+            (with(|d| d.offset = 3), "w0 is [2, 1] with strides [1, 2], but its storage has 1"),
+            (with(|d| d.shape = vec![200, 200]), "but its storage has 3 numbers"),
+            (with(|d| d.strides = vec![1]), "w0 has no proper shape"),
+            (with(|d| d.storage = "t"), "storage s is of no known type"),
+            (with(|d| d.kind = "ComplexStorage"), "storage s is of no known type"),
+            (good[..good.len() - 1].to_vec(), "a storage of 16 bytes was expected"),
+            ([good.clone(), vec![0]].concat(), "1 bytes follow after its end"),
+            (file(&[b"K\x07".to_vec()]), "storage s is of no known type"),
+            (good[1..].to_vec(), "is not known"),
+            ([b"K\x01.", &good[12..]].concat(), "does not start as a file of torch.save"),
+            (b"PK\x03\x04".to_vec(), ""),
+        ] {
+            let error = read(&bytes).map(|_| ()).unwrap_err();
+            assert!(error.contains(problem), "{problem}: {error}");
+        }
+    }
+}
