@@ -46,6 +46,7 @@ pub struct Float32Rows<'x> {
 }
 
 impl PackedWeight for Float32Matrix {
+    type Scratch = ();
     type Input<'x> = Float32Rows<'x>;
 
     fn outputs(&self) -> usize {
@@ -60,7 +61,7 @@ impl PackedWeight for Float32Matrix {
         size_of_val(self.lines.as_slice())
     }
 
-    fn input(x: &[f32], inputs: usize) -> Float32Rows<'_> {
+    fn input<'x>(x: &'x [f32], inputs: usize, (): &'x mut ()) -> Float32Rows<'x> {
         crate::parallel::count_rows("packed product", x.len(), inputs);
         Float32Rows { x, inputs }
     }
@@ -240,7 +241,8 @@ mod tests {
                     let epilogue =
                         Epilogue { bias: Some(&bias), activation: crate::Activation::Relu };
                     let mut y = vec![f32::NAN; rows * outputs];
-                    let input = Float32Matrix::input(&x, inputs);
+                    let mut scratch = ();
+                    let input = Float32Matrix::input(&x, inputs, &mut scratch);
                     matrix.product(&mut y, &input, 0..outputs, &epilogue);
                     for row in 0..rows {
                         for output in 0..outputs {
@@ -292,7 +294,8 @@ mod tests {
         let weight = numbers(outputs * inputs, 1);
         let matrix = Float32Matrix::pack(&weight, outputs, inputs);
         let x = numbers(2 * inputs, 2);
-        let input = Float32Matrix::input(&x, inputs);
+        let mut scratch = ();
+        let input = Float32Matrix::input(&x, inputs, &mut scratch);
         let mut all = vec![0.0; 2 * outputs];
         matrix.product(&mut all, &input, 0..outputs, &Epilogue::NONE);
         let mut some = vec![0.0; 2 * 18];

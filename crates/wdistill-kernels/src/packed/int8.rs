@@ -115,23 +115,38 @@ impl Path {
     }
 }
 
-/// Quantised activations, `[rows, groups][GROUP]`, and a scale for each row.
-#[derive(Clone, Debug)]
-pub struct QuantisedRows {
+/// Memory for quantised activations.
+#[derive(Clone, Debug, Default)]
+pub struct QuantisedScratch {
     data: Vec<[u8; GROUP]>,
     scales: Vec<f32>,
+}
+
+/// Quantised activations, `[rows, groups][GROUP]`, and a scale for each row.
+#[derive(Clone, Copy, Debug)]
+pub struct QuantisedRows<'x> {
+    data: &'x [[u8; GROUP]],
+    scales: &'x [f32],
     inputs: usize,
     path: Path,
 }
 
-impl QuantisedRows {
-    fn quantise(x: &[f32], inputs: usize, path: Path) -> QuantisedRows {
+impl<'x> QuantisedRows<'x> {
+    fn quantise(
+        x: &[f32],
+        inputs: usize,
+        path: Path,
+        scratch: &'x mut QuantisedScratch,
+    ) -> QuantisedRows<'x> {
         let rows = crate::parallel::count_rows("quantising", x.len(), inputs);
         let groups = inputs.div_ceil(GROUP);
-        let mut data = vec![[path.offset(); GROUP]; rows * groups];
-        let mut scales = vec![0.0; rows];
+        let QuantisedScratch { data, scales } = scratch;
+        // What is left over from other rows stays where a row ends within a group: its weights are zero.
+        data.resize(data.len().max(rows * groups), [0; GROUP]);
+        scales.resize(rows, 0.0);
+        let data = &mut data[..rows * groups];
         let rows = x.chunks_exact(inputs.max(1)).zip(data.chunks_exact_mut(groups.max(1)));
-        for ((x, data), scale) in rows.zip(&mut scales) {
+        for ((x, data), scale) in rows.zip(&mut *scales) {
             *scale = quantise_row(&mut data.as_flattened_mut()[..inputs], x, path.offset());
         }
         QuantisedRows { data, scales, inputs, path }
@@ -210,7 +225,7 @@ impl Int8Matrix {
     }
 
     /// `y = activation(x Wᵀ + b)` for a block.
-    fn multiply(&self, results: &mut Results<'_>, x: &QuantisedRows, block: Block) {
+    fn multiply(&self, results: &mut Results<'_>, x: &QuantisedRows<'_>, block: Block) {
         let groups = self.groups();
         let data = &x.data[block.first_row * groups..][..block.rows * groups];
         let lines = &self.lines[block.first_tile * groups..][..block.tiles * groups];
@@ -238,7 +253,8 @@ impl Int8Matrix {
 }
 
 impl PackedWeight for Int8Matrix {
-    type Input<'x> = QuantisedRows;
+    type Scratch = QuantisedScratch;
+    type Input<'x> = QuantisedRows<'x>;
 
     fn outputs(&self) -> usize {
         self.outputs
@@ -254,14 +270,18 @@ impl PackedWeight for Int8Matrix {
             + size_of_val(self.offsets.as_slice())
     }
 
-    fn input(x: &[f32], inputs: usize) -> QuantisedRows {
-        QuantisedRows::quantise(x, inputs, Path::best())
+    fn input<'x>(
+        x: &'x [f32],
+        inputs: usize,
+        scratch: &'x mut QuantisedScratch,
+    ) -> QuantisedRows<'x> {
+        QuantisedRows::quantise(x, inputs, Path::best(), scratch)
     }
 
     fn product(
         &self,
         y: &mut [f32],
-        x: &QuantisedRows,
+        x: &QuantisedRows<'_>,
         outputs: Range<usize>,
         epilogue: &Epilogue<'_>,
     ) {
@@ -542,7 +562,8 @@ mod tests {
                 for rows in [0, 1, 5, 6, 7] {
                     let (q, x) = whole(rows, inputs);
                     for path in Path::all() {
-                        let input = QuantisedRows::quantise(&x, inputs, path);
+                        let mut scratch = QuantisedScratch::default();
+                        let input = QuantisedRows::quantise(&x, inputs, path, &mut scratch);
                         let mut y = vec![f32::NAN; rows * outputs];
                         matrix.product(&mut y, &input, 0..outputs, &Epilogue::NONE);
                         for (row, y) in y.chunks_exact(outputs.max(1)).enumerate() {
@@ -568,7 +589,8 @@ mod tests {
             let x = vec![127.0 * x_sign; inputs];
             for path in Path::all() {
                 let mut y = vec![0.0; outputs];
-                let input = QuantisedRows::quantise(&x, inputs, path);
+                let mut scratch = QuantisedScratch::default();
+                let input = QuantisedRows::quantise(&x, inputs, path, &mut scratch);
                 matrix.product(&mut y, &input, 0..outputs, &Epilogue::NONE);
                 let sum = 127.0 * 127.0 * inputs as f32 * x_sign * f32::from(w_sign);
                 assert!(y.iter().all(|y| *y == sum), "{path:?}: {y:?}");
@@ -592,7 +614,8 @@ mod tests {
             let results: Vec<Vec<u32>> = Path::all()
                 .map(|path| {
                     let mut y = vec![f32::NAN; rows * outputs];
-                    let input = QuantisedRows::quantise(&x, inputs, path);
+                    let mut scratch = QuantisedScratch::default();
+                    let input = QuantisedRows::quantise(&x, inputs, path, &mut scratch);
                     matrix.product(&mut y, &input, 0..outputs, &epilogue);
                     y.iter().map(|y| y.to_bits()).collect()
                 })
