@@ -372,7 +372,21 @@ unsafe fn multiply_vnni<const M: usize, const N: usize>(
 ) {
     use std::arch::x86_64::*;
     let (x, lines) = (x.as_ptr(), lines.as_ptr().cast::<__m512i>());
+    let Results { y, width, columns, row_scales, scales, offsets, first, epilogue } = results;
+    let bias = epilogue.bias.map(|bias| &bias[*first..]);
+    assert!(y.len() >= (M - 1) * *width + *columns && row_scales.len() == M, "rows of a block");
+    assert!(scales.len() >= *columns && offsets.len() >= *columns, "scales of a block");
+    assert!(bias.is_none_or(|bias| bias.len() >= *columns), "bias of a block");
+    let mask = |tile: usize| ((1u32 << TILE.min(*columns - tile * TILE)) - 1) as __mmask16;
+    // What the activations' offset adds is taken off before.
     let mut registers = [[_mm512_setzero_si512(); N]; M];
+    for tile in 0..N {
+        // SAFETY: the asserts above, and the mask, keep the read inside the slice.
+        let offset =
+            unsafe { _mm512_maskz_loadu_epi32(mask(tile), offsets.as_ptr().add(tile * TILE)) };
+        let start = _mm512_sub_epi32(_mm512_setzero_si512(), offset);
+        registers.iter_mut().for_each(|registers| registers[tile] = start);
+    }
     for group in 0..groups {
         let mut weights = [_mm512_setzero_si512(); N];
         for (tile, weight) in weights.iter_mut().enumerate() {
@@ -387,22 +401,14 @@ unsafe fn multiply_vnni<const M: usize, const N: usize>(
             }
         }
     }
-    let Results { y, width, columns, row_scales, scales, offsets, first, epilogue } = results;
-    let bias = epilogue.bias.map(|bias| &bias[*first..]);
-    assert!(y.len() >= (M - 1) * *width + *columns && row_scales.len() == M, "rows of a block");
-    assert!(scales.len() >= *columns && offsets.len() >= *columns, "scales of a block");
-    assert!(bias.is_none_or(|bias| bias.len() >= *columns), "bias of a block");
     for tile in 0..N {
-        let start = tile * TILE;
-        let present = TILE.min(*columns - start);
-        let mask = ((1u32 << present) - 1) as __mmask16;
+        let (start, mask) = (tile * TILE, mask(tile));
         // SAFETY: the asserts above, and the mask, keep all reads and writes inside the slices.
         unsafe {
             let own = _mm512_maskz_loadu_ps(mask, scales.as_ptr().add(start));
-            let offset = _mm512_maskz_loadu_epi32(mask, offsets.as_ptr().add(start));
             let bias = bias.map(|bias| _mm512_maskz_loadu_ps(mask, bias.as_ptr().add(start)));
             for (row, registers) in registers.iter().enumerate() {
-                let sum = _mm512_cvtepi32_ps(_mm512_sub_epi32(registers[tile], offset));
+                let sum = _mm512_cvtepi32_ps(registers[tile]);
                 let scale = _mm512_mul_ps(_mm512_set1_ps(row_scales[row]), own);
                 let mut value = _mm512_mul_ps(sum, scale);
                 if let Some(bias) = bias {
