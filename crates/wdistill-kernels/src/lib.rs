@@ -27,6 +27,7 @@ mod generate;
 mod linear;
 mod norm;
 mod packed;
+mod pages;
 mod parallel;
 mod product;
 mod real;

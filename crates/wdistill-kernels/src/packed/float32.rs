@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::sized;
 use super::{Block, COLUMNS, Epilogue, PackedWeight, ROWS, TILE, blocks, check};
 use crate::dispatch::multiversion;
+use crate::pages::filled;
 
 /// The weights of a tile's outputs for one input: a cache line.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +28,7 @@ impl Float32Matrix {
     /// Lays out `weight [outputs, inputs]`.
     pub fn pack(weight: &[f32], outputs: usize, inputs: usize) -> Float32Matrix {
         assert_eq!(weight.len(), outputs * inputs, "packing {outputs} x {inputs} weights");
-        let mut lines = vec![Line([0.0; TILE]); outputs.div_ceil(TILE) * inputs];
+        let mut lines = filled(Line([0.0; TILE]), outputs.div_ceil(TILE) * inputs);
         for (output, row) in weight.chunks_exact(inputs.max(1)).enumerate() {
             let tile = &mut lines[output / TILE * inputs..][..inputs];
             for (line, value) in tile.iter_mut().zip(row) {

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use super::{Block, COLUMNS, Epilogue, PackedWeight, ROWS, TILE, blocks, check, sized};
 use crate::dispatch::multiversion;
+use crate::pages::filled;
 
 /// Inputs whose weights lie side by side.
 const GROUP: usize = 4;
@@ -204,7 +205,7 @@ impl Int8Matrix {
         assert_eq!(weight.len(), outputs * inputs, "packing {outputs} x {inputs} weights");
         assert!(!weight.contains(&i8::MIN), "an int8 weight of -128");
         let groups = inputs.div_ceil(GROUP);
-        let mut lines = vec![Line([[0; GROUP]; TILE]); outputs.div_ceil(TILE) * groups];
+        let mut lines = filled(Line([[0; GROUP]; TILE]), outputs.div_ceil(TILE) * groups);
         let mut offsets = vec![0; outputs];
         for (output, row) in weight.chunks_exact(inputs.max(1)).enumerate() {
             let tile = &mut lines[output / TILE * groups..][..groups];
