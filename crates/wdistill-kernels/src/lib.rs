@@ -63,8 +63,8 @@ pub use norm::{
     layer_norm_forward, residual, residual_norm_backward, residual_norm_forward,
 };
 pub use packed::{
-    Epilogue, Float32Matrix, Int8Matrix, PackedWeight, QuantisedRows, QuantisedScratch, TILE,
-    quantise_weights,
+    Epilogue, Float32Matrix, Int8Matrix, MOST_INT8_INPUTS, PackedWeight, QuantisedRows,
+    QuantisedScratch, TILE, quantise_weights,
 };
 pub use product::{Accumulate, Layout, MatrixRef, product};
 pub use real::Real;

@@ -12,7 +12,7 @@ mod float32;
 mod int8;
 
 pub use float32::Float32Matrix;
-pub use int8::{Int8Matrix, QuantisedRows, QuantisedScratch, quantise_weights};
+pub use int8::{Int8Matrix, MOST_INT8_INPUTS, QuantisedRows, QuantisedScratch, quantise_weights};
 
 use std::ops::Range;
 
@@ -159,3 +159,7 @@ macro_rules! sized {
     };
 }
 use sized;
+
+/// Numbers of inputs, outputs and rows that tests try.
+#[cfg(test)]
+const AWKWARD: [usize; 8] = [0, 1, 15, 16, 17, 63, 64, 65];

@@ -224,6 +224,7 @@ fn multiply_plainly(sums: &mut Sums, x: &[f32], lines: &[Line], inputs: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packed::AWKWARD;
 
     /// Small whole numbers: every order of additions gives the same sum.
     fn numbers(count: usize, seed: usize) -> Vec<f32> {
@@ -232,11 +233,15 @@ mod tests {
 
     #[test]
     fn all_paths_and_all_sizes_agree_with_the_definition() {
-        for inputs in [1, 2, 15, 16, 17, 64] {
-            for outputs in [1, 15, 16, 17, 63, 64, 65, 130] {
+        for inputs in AWKWARD {
+            for outputs in AWKWARD.into_iter().chain([130]) {
                 let weight = numbers(outputs * inputs, 1);
                 let matrix = Float32Matrix::pack(&weight, outputs, inputs);
-                for rows in [0, 1, 5, 6, 7, 13] {
+                for rows in AWKWARD.into_iter().chain([5, 6, 7, 13]) {
+                    if inputs == 0 && rows > 0 {
+                        // How many rows there are could not be known.
+                        continue;
+                    }
                     let x = numbers(rows * inputs, 2);
                     let bias = numbers(outputs, 3);
                     let epilogue =

@@ -13,6 +13,12 @@ use crate::pages::filled;
 /// Inputs whose weights lie side by side.
 const GROUP: usize = 4;
 
+/// Most inputs of a matrix in int8: sums of more products of two numbers up to 127 may not fit into an int32,
+/// nor may [`OFFSET`] times the sum of so many weights.
+pub const MOST_INT8_INPUTS: usize = 1 << 17;
+
+const _: () = assert!(MOST_INT8_INPUTS * 128 * 127 <= i32::MAX as usize);
+
 /// Largest quantised number; -128 is left out, so that products of four fit where they must.
 const LARGEST: f32 = 127.0;
 
@@ -187,8 +193,17 @@ multiversion! {
     }
 }
 
+fn check_inputs(inputs: usize) {
+    let most = MOST_INT8_INPUTS;
+    assert!(inputs <= most, "{inputs} inputs in int8: sums are exact up to {most} inputs");
+}
+
 /// Quantises `weight [outputs, inputs]` row by row: `qw` and a scale for each row, see above.
+///
+/// # Panics
+/// If there are more than [`MOST_INT8_INPUTS`].
 pub fn quantise_weights(weight: &[f32], inputs: usize) -> (Vec<i8>, Vec<f32>) {
+    check_inputs(inputs);
     let mut quantised = vec![0; weight.len()];
     let rows = quantised.chunks_exact_mut(inputs.max(1)).zip(weight.chunks_exact(inputs.max(1)));
     let scales = rows.map(|(q, row)| quantise_row(q, row, 0)).collect();
@@ -199,9 +214,11 @@ impl Int8Matrix {
     /// Lays out quantised weights, `weight [outputs, inputs]` and a scale for each output.
     ///
     /// # Panics
-    /// If a weight is -128, which [`quantise_weights`] never gives, or the lengths do not fit.
+    /// If a weight is -128, which [`quantise_weights`] never gives, if there are more than
+    /// [`MOST_INT8_INPUTS`], or the lengths do not fit.
     pub fn pack(weight: &[i8], scales: Vec<f32>, inputs: usize) -> Int8Matrix {
         let outputs = scales.len();
+        check_inputs(inputs);
         assert_eq!(weight.len(), outputs * inputs, "packing {outputs} x {inputs} weights");
         assert!(!weight.contains(&i8::MIN), "an int8 weight of -128");
         let groups = inputs.div_ceil(GROUP);
@@ -541,6 +558,7 @@ fn multiply_plainly(x: &[[u8; GROUP]], lines: &[Line], groups: usize) -> Sums {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packed::AWKWARD;
 
     /// All values from -127 to 127, in no order.
     fn bytes(count: usize, seed: usize) -> Vec<i8> {
@@ -554,19 +572,24 @@ mod tests {
 
     /// Rows whose largest magnitude is 127, so that they are quantised to themselves.
     fn whole(rows: usize, inputs: usize) -> (Vec<i8>, Vec<f32>) {
+        check_inputs(inputs);
         let mut q = bytes(rows * inputs, 5);
-        q.chunks_exact_mut(inputs).for_each(|row| row[0] = -127);
+        q.chunks_exact_mut(inputs.max(1)).for_each(|row| row[0] = -127);
         let x = q.iter().map(|q| f32::from(*q)).collect();
         (q, x)
     }
 
     #[test]
     fn all_paths_give_the_exact_sums_at_all_sizes() {
-        for inputs in [1, 15, 16, 17, 63, 64, 65] {
-            for outputs in [0, 1, 15, 16, 17, 63, 64, 65] {
+        for inputs in AWKWARD {
+            for outputs in AWKWARD {
                 let weight = bytes(outputs * inputs, 1);
                 let matrix = Int8Matrix::pack(&weight, vec![1.0; outputs], inputs);
-                for rows in [0, 1, 5, 6, 7] {
+                for rows in AWKWARD.into_iter().chain([5, 6, 7]) {
+                    if inputs == 0 && rows > 0 {
+                        // How many rows there are could not be known.
+                        continue;
+                    }
                     let (q, x) = whole(rows, inputs);
                     for path in Path::all() {
                         let mut scratch = QuantisedScratch::default();
@@ -603,6 +626,33 @@ mod tests {
                 assert!(y.iter().all(|y| *y == sum), "{path:?}: {y:?}");
             }
         }
+    }
+
+    /// The largest sums of all.
+    #[test]
+    fn the_widest_matrix_is_exact_and_a_wider_one_is_refused() {
+        let inputs = MOST_INT8_INPUTS;
+        for sign in [1, -1] {
+            let matrix = Int8Matrix::pack(&vec![127 * sign; inputs], vec![1.0], inputs);
+            let x = vec![-127.0; inputs];
+            for path in Path::all() {
+                let mut y = [0.0];
+                let mut scratch = QuantisedScratch::default();
+                let input = QuantisedRows::quantise(&x, inputs, path, &mut scratch);
+                matrix.product(&mut y, &input, 0..1, &Epilogue::NONE);
+                assert_eq!(y[0], (-127 * 127 * i32::from(sign) * inputs as i32) as f32, "{path:?}");
+            }
+        }
+        let inputs = inputs + 1;
+        let refused = |work: &dyn Fn()| {
+            let work = std::panic::AssertUnwindSafe(work);
+            let message = std::panic::catch_unwind(|| work()).unwrap_err();
+            message
+                .downcast_ref::<String>()
+                .is_some_and(|message| message.contains("131073 inputs"))
+        };
+        assert!(refused(&|| drop(quantise_weights(&vec![1.0; inputs], inputs))));
+        assert!(refused(&|| drop(Int8Matrix::pack(&vec![1; inputs], vec![1.0], inputs))));
     }
 
     /// Real activations, scales, bias and every activation: the bits are the same on every path.
