@@ -4,9 +4,7 @@ use std::cell::{Ref, RefCell};
 use std::rc::Rc;
 
 use wdistill_kernels as kernels;
-use wdistill_kernels::{
-    Dropout, Epilogue, PackedWeight, RecallScratch, TopWords, layer_norm_forward,
-};
+use wdistill_kernels::{Dropout, Epilogue, PackedWeight, TopWords, layer_norm_forward};
 use wdistill_model::tree::{LayerNorm, Linear};
 use wdistill_model::{
     Activation, EmbeddingRule, Engine, Mask, NO_WORD, PositionTable, Spans, Tokens,
@@ -15,7 +13,7 @@ use wdistill_search::{Candidate, Scores};
 
 use crate::activations::{Activations, Pool};
 use crate::decoder::DecodingEngine;
-use crate::memory::KeyValues;
+use crate::memory::{AttendScratch, KeyValues};
 use crate::packed::Packed;
 
 /// Decodes with weights packed as `W`, in one thread; activations are float32. It never drops.
@@ -24,7 +22,8 @@ use crate::packed::Packed;
 pub struct Cpu<W: PackedWeight> {
     positions: RefCell<Vec<PositionRows>>,
     inputs: RefCell<W::Scratch>,
-    recalled: RefCell<RecallScratch<f32>>,
+    attended: RefCell<AttendScratch>,
+    top: RefCell<TopWords>,
     pool: Rc<Pool>,
 }
 
@@ -33,7 +32,8 @@ impl<W: PackedWeight> Default for Cpu<W> {
         Cpu {
             positions: RefCell::default(),
             inputs: RefCell::default(),
-            recalled: RefCell::default(),
+            attended: RefCell::default(),
+            top: RefCell::default(),
             pool: Rc::default(),
         }
     }
@@ -223,7 +223,7 @@ impl<W: PackedWeight> Engine for Cpu<W> {
         mask: Mask,
     ) -> Activations {
         let mut y = self.take(queries.rows(), queries.columns());
-        memory.attend(&mut y, queries, (spans, heads, mask), &mut self.recalled.borrow_mut());
+        memory.attend(&mut y, queries, (spans, heads, mask), &mut self.attended.borrow_mut());
         y
     }
 
@@ -252,7 +252,8 @@ impl<W: PackedWeight> DecodingEngine for Cpu<W> {
         let input = W::input(states.data(), states.columns(), &mut scratch);
         let activation = kernels::Activation::Identity;
         let epilogue = Epilogue { bias: bias.map(Vec::as_slice), activation };
-        let mut top = TopWords::new(rows, candidates);
+        let mut top = self.top.borrow_mut();
+        top.start(rows, candidates);
         let mut ends = vec![0.0; rows];
         let mut logits = self.take(rows, BLOCK.min(words));
         let logits = logits.data_mut();
