@@ -644,15 +644,14 @@ mod tests {
             }
         }
         let inputs = inputs + 1;
-        let refused = |work: &dyn Fn()| {
-            let work = std::panic::AssertUnwindSafe(work);
-            let message = std::panic::catch_unwind(|| work()).unwrap_err();
+        fn refused(work: impl FnOnce() + std::panic::UnwindSafe) -> bool {
+            let message = std::panic::catch_unwind(work).unwrap_err();
             message
                 .downcast_ref::<String>()
                 .is_some_and(|message| message.contains("131073 inputs"))
-        };
-        assert!(refused(&|| drop(quantise_weights(&vec![1.0; inputs], inputs))));
-        assert!(refused(&|| drop(Int8Matrix::pack(&vec![1; inputs], vec![1.0], inputs))));
+        }
+        assert!(refused(|| drop(quantise_weights(&vec![1.0; inputs], inputs))));
+        assert!(refused(|| drop(Int8Matrix::pack(&vec![1; inputs], vec![1.0], inputs))));
     }
 
     /// Real activations, scales, bias and every activation: the bits are the same on every path.
