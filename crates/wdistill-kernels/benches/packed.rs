@@ -32,8 +32,9 @@ fn time<W: PackedWeight>(bencher: Bencher<'_, '_>, matrix: W, rows: usize) {
     let (inputs, outputs) = (matrix.inputs(), matrix.outputs());
     let x = numbers(rows * inputs);
     let mut y = vec![0.0; rows * outputs];
+    let mut scratch = W::Scratch::default();
     bencher.counter(ItemsCount::new(2 * rows * inputs * outputs)).bench_local(|| {
-        let input = W::input(&x, inputs);
+        let input = W::input(&x, inputs, &mut scratch);
         matrix.product(&mut y, &input, 0..outputs, &Epilogue::NONE);
     });
 }

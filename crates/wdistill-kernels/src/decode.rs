@@ -8,7 +8,7 @@ use crate::elementwise::{add_lanes, row_max, row_sum};
 /// columns: no row of logits has to be whole at any time.
 ///
 /// What a row gives depends on its logits and on the blocks' columns only, not on the other rows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct TopWords {
     /// `[rows, k]`, largest first.
     best: Vec<f32>,
@@ -26,15 +26,23 @@ pub struct TopWords {
 impl TopWords {
     /// Nothing yet, of `rows` rows of which the `k` best are wanted.
     pub fn new(rows: usize, k: usize) -> TopWords {
+        let mut top = TopWords::default();
+        top.start(rows, k);
+        top
+    }
+
+    /// The same in memory that has been used before.
+    pub fn start(&mut self, rows: usize, k: usize) {
         assert!(k > 0, "top words: none wanted");
-        TopWords {
-            best: vec![f32::NEG_INFINITY; rows * k],
-            columns: vec![0; rows * k],
-            largest: vec![f32::NEG_INFINITY; rows],
-            sums: vec![0.0; rows],
-            k,
-            seen: 0,
+        fn refill<T: Copy>(list: &mut Vec<T>, value: T, count: usize) {
+            list.clear();
+            list.resize(count, value);
         }
+        refill(&mut self.best, f32::NEG_INFINITY, rows * k);
+        refill(&mut self.columns, 0, rows * k);
+        refill(&mut self.largest, f32::NEG_INFINITY, rows);
+        refill(&mut self.sums, 0.0, rows);
+        (self.k, self.seen) = (k, 0);
     }
 
     /// The next `width` columns of all rows, `logits [rows, width]`.

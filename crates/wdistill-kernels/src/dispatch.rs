@@ -40,22 +40,67 @@ pub(crate) type Baseline = Fused;
 #[cfg(not(target_arch = "aarch64"))]
 pub(crate) type Baseline = Separate;
 
-/// Whether the processor and the operating system support what the AVX-512 versions are compiled for.
+/// Instruction sets for which kernels are compiled, each with all of those before it.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    /// What every processor of the target has.
+    Plain,
+    /// AVX2 with fused multiply-add.
+    Avx2,
+    /// AVX-512: F, VL, BW and DQ.
+    Avx512,
+}
+
+/// Name of the environment variable that keeps kernels from the best instructions: `plain` or `avx2`. Tests
+/// set it, so that every version of a kernel runs on a processor that would only run the best.
+#[cfg(target_arch = "x86_64")]
+const LIMIT: &str = "WDISTILL_INSTRUCTIONS";
+
+#[cfg(target_arch = "x86_64")]
+impl Level {
+    /// The best that the processor, the operating system and the environment allow.
+    #[inline]
+    fn best() -> Level {
+        static BEST: std::sync::OnceLock<Level> = std::sync::OnceLock::new();
+        *BEST.get_or_init(|| Level::detected().min(Level::limit()))
+    }
+
+    fn detected() -> Level {
+        let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        let has_avx512 = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq");
+        match (has_avx2, has_avx512) {
+            (true, true) => Level::Avx512,
+            (true, false) => Level::Avx2,
+            (false, _) => Level::Plain,
+        }
+    }
+
+    fn limit() -> Level {
+        match std::env::var(LIMIT).as_deref() {
+            Err(_) => Level::Avx512,
+            Ok("avx2") => Level::Avx2,
+            Ok("plain") => Level::Plain,
+            Ok(other) => panic!("{LIMIT} is {other:?}, expected \"avx2\" or \"plain\""),
+        }
+    }
+}
+
+/// Whether the AVX-512 versions may run.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 pub(crate) fn has_avx512() -> bool {
-    is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512dq")
-        && has_avx2()
+    Level::best() >= Level::Avx512
 }
 
-/// Whether the processor and the operating system support what the AVX2 versions are compiled for.
+/// Whether the AVX2 versions may run.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 pub(crate) fn has_avx2() -> bool {
-    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+    Level::best() >= Level::Avx2
 }
 
 /// Compiles each function once per instruction set; inside the body, `I` names the
@@ -103,3 +148,34 @@ macro_rules! multiversion {
     )+ };
 }
 pub(crate) use multiversion;
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+
+    /// The unit tests of this crate, once for every instruction set; `tests/kernels/instructions.rs` does the
+    /// same for the others.
+    #[test]
+    fn all_tests_pass_with_fewer_instructions() {
+        if std::env::var(LIMIT).is_ok() {
+            return;
+        }
+        for limit in ["avx2", "plain"] {
+            let mut tests = std::process::Command::new(std::env::current_exe().unwrap());
+            let tests = tests.env(LIMIT, limit).output().unwrap();
+            let output = String::from_utf8_lossy(&tests.stdout);
+            assert!(tests.status.success(), "with {limit} only:\n{output}");
+            assert!(output.contains("the_limit_is_kept ... ok"), "{output}");
+        }
+    }
+
+    #[test]
+    fn the_limit_is_kept() {
+        let expected = match std::env::var(LIMIT).as_deref() {
+            Ok("plain") => Level::Plain,
+            Ok("avx2") => Level::Avx2,
+            _ => Level::Avx512,
+        };
+        assert_eq!(Level::best(), expected.min(Level::detected()));
+    }
+}

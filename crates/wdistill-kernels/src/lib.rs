@@ -14,6 +14,7 @@
 //! - the instruction set (AVX-512, AVX2 with FMA, or the target's baseline) is chosen at run time.
 
 mod adam;
+mod aligned;
 mod attention;
 mod buffers;
 mod cross_entropy;
@@ -26,6 +27,7 @@ mod generate;
 mod linear;
 mod norm;
 mod packed;
+mod pages;
 mod parallel;
 mod product;
 mod real;
@@ -33,6 +35,7 @@ mod recall;
 mod workers;
 
 pub use adam::{AdamSettings, adam_step};
+pub use aligned::AlignedNumbers;
 pub use attention::{
     AttentionGradients, AttentionInputs, AttentionShape, Mask, attention_backward,
     attention_forward,
@@ -60,7 +63,8 @@ pub use norm::{
     layer_norm_forward, residual, residual_norm_backward, residual_norm_forward,
 };
 pub use packed::{
-    Epilogue, Float32Matrix, Int8Matrix, PackedWeight, QuantisedRows, TILE, quantise_weights,
+    Epilogue, Float32Matrix, Int8Matrix, MOST_INT8_INPUTS, PackedWeight, QuantisedRows,
+    QuantisedScratch, TILE, quantise_weights,
 };
 pub use product::{Accumulate, Layout, MatrixRef, product};
 pub use real::Real;

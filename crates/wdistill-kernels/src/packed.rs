@@ -12,7 +12,7 @@ mod float32;
 mod int8;
 
 pub use float32::Float32Matrix;
-pub use int8::{Int8Matrix, QuantisedRows, quantise_weights};
+pub use int8::{Int8Matrix, MOST_INT8_INPUTS, QuantisedRows, QuantisedScratch, quantise_weights};
 
 use std::ops::Range;
 
@@ -59,6 +59,9 @@ impl Epilogue<'_> {
 
 /// A weight matrix `W [outputs, inputs]`, laid out for products `x Wᵀ`.
 pub trait PackedWeight: Send + Sync + Sized {
+    /// Memory for activations made ready, which can be used again.
+    type Scratch: Default;
+
     /// Activations as the product reads them.
     type Input<'x>;
 
@@ -72,7 +75,7 @@ pub trait PackedWeight: Send + Sync + Sized {
     fn bytes(&self) -> usize;
 
     /// Prepares `x [rows, inputs]` for any number of products.
-    fn input(x: &[f32], inputs: usize) -> Self::Input<'_>;
+    fn input<'x>(x: &'x [f32], inputs: usize, scratch: &'x mut Self::Scratch) -> Self::Input<'x>;
 
     /// `y = activation(x Wᵀ + b)` for some outputs, `y [rows, outputs.len()]`. The first output must be a
     /// multiple of [`TILE`].
@@ -156,3 +159,7 @@ macro_rules! sized {
     };
 }
 use sized;
+
+/// Numbers of inputs, outputs and rows that tests try.
+#[cfg(test)]
+const AWKWARD: [usize; 8] = [0, 1, 15, 16, 17, 63, 64, 65];

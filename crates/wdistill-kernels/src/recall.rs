@@ -40,8 +40,8 @@ pub fn recall<R: Real>(
 /// Partial sums of short reductions, and numbers that are worked on at a time: a vector of AVX-512.
 const LANES: usize = 16;
 
-/// Columns of a head whose sums over all rows are kept in registers at a time.
-const COLUMNS: usize = 64;
+/// Rows of values that are added at a time.
+const ROWS: usize = 4;
 
 /// The inner product of two rows of some tens of numbers.
 #[inline(always)]
@@ -82,24 +82,29 @@ fn short_softmax<I: Instructions, R: Real>(scores: &mut [[R; LANES]]) {
     }
 }
 
-/// `y [N] = sum of weights[i] * values[rows[i]]`, from a column of the values on.
+/// `y += sum of weights[i] * values[i]` over some rows of a head's columns, in their order.
 #[inline(always)]
-fn weighted_rows<I: Instructions, R: Real, const N: usize>(
+fn add_weighted<I: Instructions, R: Real, const N: usize>(
     y: &mut [R],
-    weights: &[R],
-    values: &[R],
-    rows: &[u32],
-    (width, column): (usize, usize),
+    weights: [R; N],
+    values: [&[R]; N],
 ) {
-    let mut sums = [R::ZERO; N];
-    for (weight, row) in weights.iter().zip(rows) {
-        let start = *row as usize * width + column;
-        let values: &[R; N] = values[start..].first_chunk().expect("a head's columns");
-        for lane in 0..N {
-            sums[lane] = I::multiply_add(*weight, values[lane], sums[lane]);
+    let (y, y_rest) = y.as_chunks_mut::<LANES>();
+    let values = values.map(|values| values.as_chunks::<LANES>());
+    for (vector, y) in y.iter_mut().enumerate() {
+        let mut sums = *y;
+        for (weight, (values, _)) in weights.iter().zip(&values) {
+            for lane in 0..LANES {
+                sums[lane] = I::multiply_add(*weight, values[vector][lane], sums[lane]);
+            }
+        }
+        *y = sums;
+    }
+    for (weight, (_, values)) in weights.iter().zip(&values) {
+        for (y, value) in y_rest.iter_mut().zip(*values) {
+            *y = I::multiply_add(*weight, *value, *y);
         }
     }
-    y.copy_from_slice(&sums);
 }
 
 multiversion! {
@@ -119,35 +124,42 @@ multiversion! {
         let size = width / heads;
         let vectors = rows.len().div_ceil(LANES);
         let scale = R::from_f64(1.0 / (size as f64).sqrt());
-        let heads = weights.chunks_exact_mut(vectors).zip(y.chunks_exact_mut(size)).enumerate();
-        for (head, (weights, y)) in heads {
-            let first = head * size;
-            let query = &query[first..][..size];
+        for weights in weights.chunks_exact_mut(vectors) {
             weights[vectors - 1] = [R::NEG_INFINITY; LANES];
-            for (weight, row) in weights.as_flattened_mut().iter_mut().zip(rows) {
-                let key = &keys[*row as usize * width + first..][..size];
+        }
+        let stride = vectors * LANES;
+        for (index, row) in rows.iter().enumerate() {
+            let key = &keys[*row as usize * width..][..width];
+            let weights = weights.as_flattened_mut()[index..].iter_mut().step_by(stride);
+            let heads = query.chunks_exact(size).zip(key.chunks_exact(size));
+            for (weight, (query, key)) in weights.zip(heads) {
                 *weight = short_dot::<I, R>(query, key) * scale;
             }
+        }
+        for weights in weights.chunks_exact_mut(vectors) {
             short_softmax::<I, R>(weights);
-            let weights = &weights.as_flattened()[..rows.len()];
-            let mut column = 0;
-            while column + COLUMNS <= size {
-                let place = (width, first + column);
-                let y = &mut y[column..column + COLUMNS];
-                weighted_rows::<I, R, COLUMNS>(y, weights, values, rows, place);
-                column += COLUMNS;
+        }
+        let weights = weights.as_flattened();
+        y.fill(R::ZERO);
+        let (groups, rest) = rows.as_chunks::<ROWS>();
+        let mut index = 0;
+        for group in groups {
+            let values = group.map(|row| &values[row as usize * width..][..width]);
+            for (head, y) in y.chunks_exact_mut(size).enumerate() {
+                let own = weights[head * stride + index..].first_chunk::<ROWS>();
+                let own = *own.expect("weights of a group of rows");
+                let values = values.map(|values| &values[head * size..][..size]);
+                add_weighted::<I, R, ROWS>(y, own, values);
             }
-            while column + LANES <= size {
-                let place = (width, first + column);
-                let y = &mut y[column..column + LANES];
-                weighted_rows::<I, R, LANES>(y, weights, values, rows, place);
-                column += LANES;
+            index += ROWS;
+        }
+        for row in rest {
+            let values = &values[*row as usize * width..][..width];
+            for (head, y) in y.chunks_exact_mut(size).enumerate() {
+                let own = weights[head * stride + index];
+                add_weighted::<I, R, 1>(y, [own], [&values[head * size..][..size]]);
             }
-            while column < size {
-                let y = &mut y[column..column + 1];
-                weighted_rows::<I, R, 1>(y, weights, values, rows, (width, first + column));
-                column += 1;
-            }
+            index += 1;
         }
     }
 }

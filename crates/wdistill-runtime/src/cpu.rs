@@ -1,44 +1,40 @@
 //! The engine that decodes.
 
 use std::cell::{Ref, RefCell};
-use std::marker::PhantomData;
 use std::rc::Rc;
 
 use wdistill_kernels as kernels;
-use wdistill_kernels::{
-    Buffers, Dropout, Epilogue, PackedWeight, RecallScratch, TopWords, layer_norm_forward,
-};
+use wdistill_kernels::{Dropout, Epilogue, PackedWeight, TopWords, layer_norm_forward};
 use wdistill_model::tree::{LayerNorm, Linear};
 use wdistill_model::{
     Activation, EmbeddingRule, Engine, Mask, NO_WORD, PositionTable, Spans, Tokens,
 };
 use wdistill_search::{Candidate, Scores};
 
-use crate::activations::Activations;
+use crate::activations::{Activations, Pool};
 use crate::decoder::DecodingEngine;
-use crate::memory::KeyValues;
+use crate::memory::{AttendScratch, KeyValues};
 use crate::packed::Packed;
 
 /// Decodes with weights packed as `W`, in one thread; activations are float32. It never drops.
 ///
 /// An engine keeps the rows of the position tables it has needed so far; make one for each thread.
-#[derive(Debug)]
-pub struct Cpu<W> {
+pub struct Cpu<W: PackedWeight> {
     positions: RefCell<Vec<PositionRows>>,
-    scratch: RefCell<RecallScratch<f32>>,
-    logits: RefCell<Vec<f32>>,
-    buffers: Rc<Buffers<f32>>,
-    weights: PhantomData<W>,
+    inputs: RefCell<W::Scratch>,
+    attended: RefCell<AttendScratch>,
+    top: RefCell<TopWords>,
+    pool: Rc<Pool>,
 }
 
-impl<W> Default for Cpu<W> {
+impl<W: PackedWeight> Default for Cpu<W> {
     fn default() -> Self {
         Cpu {
             positions: RefCell::default(),
-            scratch: RefCell::default(),
-            logits: RefCell::default(),
-            buffers: Rc::default(),
-            weights: PhantomData,
+            inputs: RefCell::default(),
+            attended: RefCell::default(),
+            top: RefCell::default(),
+            pool: Rc::default(),
         }
     }
 }
@@ -65,7 +61,7 @@ impl PositionRows {
     }
 }
 
-impl<W> Cpu<W> {
+impl<W: PackedWeight> Cpu<W> {
     /// At least the first `count` rows of a table.
     fn positions(&self, table: PositionTable, width: usize, count: usize) -> Ref<'_, [f32]> {
         let mut all = self.positions.borrow_mut();
@@ -92,7 +88,7 @@ fn norm_of<W>(norm: &LayerNorm<Packed<W>>, epsilon: f64) -> kernels::LayerNorm<'
 impl<W: PackedWeight> Cpu<W> {
     /// Room for results.
     fn take(&self, rows: usize, columns: usize) -> Activations {
-        Activations::take(&self.buffers, rows, columns)
+        Activations::take(&self.pool, rows, columns)
     }
 
     /// `f(x Wᵀ + b)`, `[rows, columns of W] -> [rows, rows of W]`, of activations made ready.
@@ -151,7 +147,8 @@ impl<W: PackedWeight> Engine for Cpu<W> {
             Activation::Swish => kernels::Activation::Swish,
             Activation::Gelu => kernels::Activation::Gelu,
         };
-        let input = W::input(x.data(), x.columns());
+        let mut scratch = self.inputs.borrow_mut();
+        let input = W::input(x.data(), x.columns(), &mut scratch);
         self.product((&input, x.rows()), &linear.weight, Some(&linear.bias), activation)
     }
 
@@ -161,7 +158,8 @@ impl<W: PackedWeight> Engine for Cpu<W> {
         x: &Activations,
         linears: [&Linear<Packed<W>>; N],
     ) -> [Activations; N] {
-        let input = W::input(x.data(), x.columns());
+        let mut scratch = self.inputs.borrow_mut();
+        let input = W::input(x.data(), x.columns(), &mut scratch);
         let identity = kernels::Activation::Identity;
         linears.map(|linear| {
             self.product((&input, x.rows()), &linear.weight, Some(&linear.bias), identity)
@@ -225,12 +223,13 @@ impl<W: PackedWeight> Engine for Cpu<W> {
         mask: Mask,
     ) -> Activations {
         let mut y = self.take(queries.rows(), queries.columns());
-        memory.attend(&mut y, queries, (spans, heads, mask), &mut self.scratch.borrow_mut());
+        memory.attend(&mut y, queries, (spans, heads, mask), &mut self.attended.borrow_mut());
         y
     }
 
     fn logits(&self, x: &Activations, table: &W, bias: Option<&Vec<f32>>) -> Activations {
-        let input = W::input(x.data(), x.columns());
+        let mut scratch = self.inputs.borrow_mut();
+        let input = W::input(x.data(), x.columns(), &mut scratch);
         self.product((&input, x.rows()), table, bias, kernels::Activation::Identity)
     }
 }
@@ -249,13 +248,15 @@ impl<W: PackedWeight> DecodingEngine for Cpu<W> {
         end: u32,
     ) -> Scores {
         let (rows, words, end) = (states.rows(), table.outputs(), end as usize);
-        let input = W::input(states.data(), states.columns());
+        let mut scratch = self.inputs.borrow_mut();
+        let input = W::input(states.data(), states.columns(), &mut scratch);
         let activation = kernels::Activation::Identity;
         let epilogue = Epilogue { bias: bias.map(Vec::as_slice), activation };
-        let mut top = TopWords::new(rows, candidates);
+        let mut top = self.top.borrow_mut();
+        top.start(rows, candidates);
         let mut ends = vec![0.0; rows];
-        let mut logits = self.logits.borrow_mut();
-        logits.resize(rows * BLOCK.min(words), 0.0);
+        let mut logits = self.take(rows, BLOCK.min(words));
+        let logits = logits.data_mut();
         for first in (0..words).step_by(BLOCK) {
             let block = first..(first + BLOCK).min(words);
             let logits = &mut logits[..rows * block.len()];

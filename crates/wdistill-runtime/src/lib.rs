@@ -37,7 +37,7 @@ pub use activations::Activations;
 pub use cpu::Cpu;
 pub use decoder::{BatchDecoder, DecodingEngine};
 pub use memory::KeyValues;
-pub use packed::{Packed, pack_float32, pack_int8, quantise};
+pub use packed::{Packed, TooWide, pack_float32, pack_int8, quantise};
 pub use translator::{
     LongSource, Precision, Report, SourceProblem, TranslateError, Translations, Translator,
     TranslatorError, TranslatorOptions,

@@ -28,7 +28,57 @@ enum Owners {
     /// Each sentence's rows lie side by side.
     Packed(Spans),
     /// Each hypothesis' rows, in the order of its tokens.
-    Listed(Vec<Vec<u32>>),
+    Listed(Lists),
+}
+
+/// Lists of row numbers, and what a step needs to reorder them, so that it takes no memory of its own.
+#[derive(Clone, Debug, Default)]
+struct Lists {
+    all: Vec<Vec<u32>>,
+    /// Empty.
+    next: Vec<Vec<u32>>,
+    /// Lists of hypotheses that fell out of the beam.
+    old: Vec<Vec<u32>>,
+    /// How many hypotheses go on with each list.
+    children: Vec<usize>,
+}
+
+impl Lists {
+    /// List `i` becomes what list `parents[i]` was.
+    fn select(&mut self, parents: &[usize]) {
+        let Lists { all, next, old, children } = self;
+        let unchanged = parents.len() == all.len();
+        if unchanged && parents.iter().enumerate().all(|(index, parent)| index == *parent) {
+            return;
+        }
+        children.clear();
+        children.resize(all.len(), 0);
+        parents.iter().for_each(|parent| children[*parent] += 1);
+        let orphans = all.iter_mut().zip(&*children).filter(|(_, children)| **children == 0);
+        old.extend(orphans.map(|(list, _)| std::mem::take(list)));
+        for parent in parents {
+            children[*parent] -= 1;
+            // A list goes to its last child without a copy.
+            next.push(match children[*parent] {
+                0 => std::mem::take(&mut all[*parent]),
+                _ => {
+                    let mut copy = old.pop().unwrap_or_default();
+                    copy.clear();
+                    copy.extend_from_slice(&all[*parent]);
+                    copy
+                }
+            });
+        }
+        all.clear();
+        std::mem::swap(all, next);
+    }
+}
+
+/// What calls of [`KeyValues::attend`] share.
+#[derive(Debug, Default)]
+pub(crate) struct AttendScratch {
+    recall: RecallScratch<f32>,
+    rows: Vec<u32>,
 }
 
 impl KeyValues {
@@ -45,7 +95,7 @@ impl KeyValues {
         assert_eq!(keys.rows(), values.rows(), "keys and values");
         self.keys.append(keys);
         self.values.append(values);
-        let lists = self.lists();
+        let lists = &mut self.lists().all;
         assert_eq!(lists.len(), spans.sentences(), "one span of new rows for each hypothesis");
         for (hypothesis, rows) in lists.iter_mut().enumerate() {
             let new = spans.range(hypothesis);
@@ -55,29 +105,15 @@ impl KeyValues {
 
     /// Hypothesis `i` becomes what hypothesis `parents[i]` was.
     pub(crate) fn select(&mut self, parents: &[usize]) {
-        let lists = self.lists();
-        let unchanged = parents.len() == lists.len();
-        if unchanged && parents.iter().enumerate().all(|(index, parent)| index == *parent) {
-            return;
-        }
-        // A list goes to its last child without a copy.
-        let mut children = vec![0; lists.len()];
-        parents.iter().for_each(|parent| children[*parent] += 1);
-        let selected = parents.iter().map(|parent| {
-            children[*parent] -= 1;
-            match children[*parent] {
-                0 => std::mem::take(&mut lists[*parent]),
-                _ => lists[*parent].clone(),
-            }
-        });
-        *lists = selected.collect();
+        self.lists().select(parents);
     }
 
-    fn lists(&mut self) -> &mut Vec<Vec<u32>> {
+    fn lists(&mut self) -> &mut Lists {
         if let Owners::Packed(spans) = &self.owners {
             let sentences = 0..spans.sentences();
             let list = |sentence| spans.range(sentence).map(|row| row as u32).collect();
-            self.owners = Owners::Listed(sentences.map(list).collect());
+            let all = sentences.map(list).collect();
+            self.owners = Owners::Listed(Lists { all, ..Lists::default() });
         }
         match &mut self.owners {
             Owners::Listed(lists) => lists,
@@ -91,12 +127,12 @@ impl KeyValues {
         output: &mut Activations,
         queries: &Activations,
         (spans, heads, mask): (&Spans, usize, Mask),
-        scratch: &mut RecallScratch<f32>,
+        scratch: &mut AttendScratch,
     ) {
         let width = self.keys.columns();
         assert_eq!(queries.columns(), width, "width of queries and keys");
         assert_eq!(queries.rows(), spans.rows(), "queries of all sentences");
-        let mut all_rows = Vec::new();
+        let AttendScratch { recall: scratch, rows: all_rows } = scratch;
         for sentence in 0..spans.sentences() {
             let queried = spans.range(sentence);
             let place = queried.start * width..queried.end * width;
@@ -109,9 +145,9 @@ impl KeyValues {
                 Owners::Packed(keys) => {
                     all_rows.clear();
                     all_rows.extend(keys.range(sentence).map(|row| row as u32));
-                    &all_rows
+                    &*all_rows
                 }
-                Owners::Listed(lists) => &lists[sentence],
+                Owners::Listed(lists) => &lists.all[sentence],
             };
             let past = rows.len().saturating_sub(queried.len());
             let each = output.chunks_exact_mut(width).zip(queries.chunks_exact(width));

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::marker::PhantomData;
 
-use wdistill_kernels::{Float32Matrix, Int8Matrix, PackedWeight};
+use wdistill_kernels::{Float32Matrix, Int8Matrix, MOST_INT8_INPUTS, PackedWeight};
 use wdistill_model::tree::{Leaf, LeafRef, Map};
 use wdistill_model::{Dense, Int8, Int8Rows, Matrix, Model, Slot};
 
@@ -46,9 +46,41 @@ pub fn pack_float32(model: &Model<Dense<f32>>) -> Model<Packed<Float32Matrix>> {
 }
 
 /// Lays out quantised weights for decoding in int8.
+///
+/// # Panics
+/// If a matrix has more than [`MOST_INT8_INPUTS`]; a [`Translator`](crate::Translator) refuses such a model.
 pub fn pack_int8(model: &Model<Int8>) -> Model<Packed<Int8Matrix>> {
     let Ok(weights) = model.weights.map(&mut Pack);
     Model { config: model.config.clone(), weights }
+}
+
+/// A matrix that is too wide for sums in int32.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{weight} has {inputs} inputs, and sums in int8 are exact up to {MOST_INT8_INPUTS}; hint: float32 has no \
+     such limit"
+)]
+pub struct TooWide {
+    /// Path of the matrix.
+    pub weight: String,
+    /// Its inputs.
+    pub inputs: usize,
+}
+
+/// Whether all matrices can be computed with in int8; `inputs` tells a matrix' inputs.
+pub(crate) fn check_widths<L: Leaf>(
+    model: &Model<L>,
+    inputs: impl Fn(&L::Matrix) -> usize,
+) -> Result<(), TooWide> {
+    let leaves = model.weights.leaves().into_iter();
+    let mut matrices = leaves.filter_map(|(slot, leaf)| match leaf {
+        LeafRef::Matrix(matrix) => Some((slot, inputs(matrix))),
+        LeafRef::Vector(_) => None,
+    });
+    match matrices.find(|(_, inputs)| *inputs > MOST_INT8_INPUTS) {
+        Some((slot, inputs)) => Err(TooWide { weight: slot.path(), inputs }),
+        None => Ok(()),
+    }
 }
 
 /// Bytes that a model's weights take.
@@ -77,6 +109,9 @@ impl Map<Dense<f32>, Int8> for Quantise {
 }
 
 /// A model's weights in int8: each row of a matrix, embeddings too, with a scale of its own.
+///
+/// # Panics
+/// If a matrix has more than [`MOST_INT8_INPUTS`].
 pub fn quantise(model: &Model<Dense<f32>>) -> Model<Int8> {
     let Ok(weights) = model.weights.map(&mut Quantise);
     Model { config: model.config.clone(), weights }

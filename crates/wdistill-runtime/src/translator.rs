@@ -5,12 +5,14 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use wdistill_kernels::{Float32Matrix, Int8Matrix, PackedWeight, Workers};
-use wdistill_model::{Config, Dense, Int8, Model, Tokens, Vocabularies};
+use wdistill_model::{Config, Dense, Int8, Matrix, Model, Tokens, Vocabularies};
 use wdistill_search::{Ending, Hypothesis, SearchError, SearchOptions, SearchSettings, search};
 
 use crate::cpu::Cpu;
 use crate::decoder::BatchDecoder;
-use crate::packed::{Packed, pack_float32, pack_int8, quantise, weight_bytes};
+use crate::packed::{
+    Packed, TooWide, check_widths, pack_float32, pack_int8, quantise, weight_bytes,
+};
 
 /// What to do with a source that is longer than allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,6 +73,9 @@ pub enum TranslatorError {
     /// Every problem found.
     #[error("these translator options do not hold together:\n  {}", .0.join("\n  "))]
     Options(Vec<String>),
+    /// The model cannot be computed with in int8.
+    #[error(transparent)]
+    TooWide(#[from] TooWide),
     /// The system gave no thread.
     #[error("cannot start {threads} threads: {reason}")]
     Threads {
@@ -246,12 +251,16 @@ impl Translator {
     /// Checks the options, lays out the weights and starts the threads.
     ///
     /// # Errors
-    /// [`TranslatorError::Options`] with every problem found, or [`TranslatorError::Threads`].
+    /// [`TranslatorError::Options`] with every problem found, [`TranslatorError::TooWide`] in int8, or
+    /// [`TranslatorError::Threads`].
     pub fn new(
         model: &Model<Dense<f32>>,
         options: TranslatorOptions,
     ) -> Result<Translator, TranslatorError> {
         let options = without_padding(options, &model.config);
+        if options.precision == Precision::Int8 {
+            check_widths(model, Matrix::columns)?;
+        }
         Translator::start(options, |precision| match precision {
             Precision::Float32 => Weights::Float32(pack_float32(model)),
             Precision::Int8 => Weights::Int8(pack_int8(&quantise(model))),
@@ -268,6 +277,7 @@ impl Translator {
     ) -> Result<Translator, TranslatorError> {
         let options = TranslatorOptions { precision: Precision::Int8, ..options };
         let options = without_padding(options, &model.config);
+        check_widths(model, |rows| rows.columns)?;
         Translator::start(options, |_| Weights::Int8(pack_int8(model)))
     }
 

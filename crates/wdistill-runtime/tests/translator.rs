@@ -213,3 +213,20 @@ fn all_problems_of_the_options_are_reported_together() {
     };
     assert_eq!(problems.len(), 4, "{problems:#?}");
 }
+
+#[test]
+fn a_model_too_wide_for_exact_sums_is_refused_in_int8() {
+    let mut architecture = Architecture::preset("transformer-nano").unwrap();
+    architecture.decoder.feed_forward = (1 << 17) + 1;
+    architecture.decoder.width = 4;
+    architecture.decoder.heads = 1;
+    architecture.decoder.layers = 1;
+    let model = common::model(architecture, 5);
+    let int8 = TranslatorOptions { precision: Precision::Int8, ..Default::default() };
+    let Err(error @ TranslatorError::TooWide(_)) = Translator::new(&model, int8) else {
+        panic!("accepted")
+    };
+    let start = "decoder.layers.0.feed_forward.down.weight has 131073 inputs";
+    assert!(error.to_string().starts_with(start), "{error}");
+    assert!(Translator::new(&model, TranslatorOptions::default()).is_ok());
+}

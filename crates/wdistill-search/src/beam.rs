@@ -94,11 +94,13 @@ pub fn search<M: StepModel>(
         .map(|(row, words)| Sentence::new(settings.maximum_length(*words), row, vocabulary.start));
     let mut sentences: Vec<Sentence> = new.collect();
     let candidates = settings.candidates(vocabulary.size);
+    let (mut rows_of_sentence, mut tokens, mut parents) = (Vec::new(), Vec::new(), Vec::new());
+    let mut reused = Reused::default();
     for words in 0.. {
-        let rows_of_sentence: Vec<usize> = sentences.iter().map(|s| s.live.len()).collect();
         let live = || sentences.iter().flat_map(|sentence| &sentence.live);
-        let tokens: Vec<u32> = live().map(|hypothesis| hypothesis.last).collect();
-        let parents: Vec<usize> = live().map(|hypothesis| hypothesis.parent).collect();
+        refill(&mut rows_of_sentence, sentences.iter().map(|sentence| sentence.live.len()));
+        refill(&mut tokens, live().map(|hypothesis| hypothesis.last));
+        refill(&mut parents, live().map(|hypothesis| hypothesis.parent));
         if tokens.is_empty() {
             break;
         }
@@ -117,11 +119,16 @@ pub fn search<M: StepModel>(
             let rows = first..first + sentence.live.len();
             first = rows.end;
             if !rows.is_empty() {
-                round.advance(index, sentence, rows)?;
+                round.advance(index, sentence, rows, &mut reused)?;
             }
         }
     }
     Ok(sentences.into_iter().map(|sentence| sentence.best(settings.options().n_best)).collect())
+}
+
+fn refill<T>(list: &mut Vec<T>, values: impl Iterator<Item = T>) {
+    list.clear();
+    list.extend(values);
 }
 
 fn check_forbidden(settings: &SearchSettings, vocabulary: &Vocabulary) -> Result<(), SearchError> {
@@ -136,6 +143,7 @@ fn check_forbidden(settings: &SearchSettings, vocabulary: &Vocabulary) -> Result
 }
 
 /// A hypothesis that may go on.
+#[derive(Default)]
 struct Live {
     tokens: Vec<u32>,
     /// Last of `tokens`, or the start token.
@@ -143,6 +151,16 @@ struct Live {
     log_probability: f64,
     /// Row of the step before that it extends.
     parent: usize,
+}
+
+/// Memory that sentences and steps share, so that a step takes hardly any of its own.
+#[derive(Default)]
+struct Reused {
+    ranked: Vec<Continuation>,
+    /// Empty.
+    next: Vec<Live>,
+    /// Hypotheses that have been extended or left.
+    old: Vec<Live>,
 }
 
 /// What became of one source sentence so far.
@@ -202,6 +220,7 @@ impl Round<'_> {
         index: usize,
         sentence: &mut Sentence,
         rows: Range<usize>,
+        reused: &mut Reused,
     ) -> Result<(), SearchError> {
         self.check_numbers(index, rows.clone())?;
         if self.words == sentence.maximum {
@@ -209,20 +228,24 @@ impl Round<'_> {
             return Ok(());
         }
         let beam = self.settings.options().beam;
-        let mut live = Vec::with_capacity(beam);
-        for (rank, next) in self.ranked(sentence, rows.clone()).into_iter().enumerate() {
+        let Reused { ranked, next: live, old } = reused;
+        self.rank(ranked, sentence, rows.clone());
+        for (rank, next) in ranked.iter().enumerate() {
             if next.token == self.end && rank < beam {
-                self.finish(sentence, &next, Ending::EndToken);
+                self.finish(sentence, next, Ending::EndToken);
             } else if next.token != self.end && live.len() < beam {
-                live.push(extend(&sentence.live[next.hypothesis], &next, rows.start));
+                let mut extended = old.pop().unwrap_or_default();
+                extend(&mut extended, &sentence.live[next.hypothesis], next, rows.start);
+                live.push(extended);
             }
         }
         if live.is_empty() && sentence.finished.is_empty() {
             return Err(SearchError::DeadEnd { sentence: index, position: self.words });
         }
-        sentence.live = live;
+        std::mem::swap(&mut sentence.live, live);
+        old.append(live);
         if self.is_done(sentence) {
-            sentence.live.clear();
+            old.append(&mut sentence.live);
         }
         Ok(())
     }
@@ -246,7 +269,7 @@ impl Round<'_> {
     }
 
     /// Everything that is allowed to follow, best first.
-    fn ranked(&self, sentence: &Sentence, rows: Range<usize>) -> Vec<Continuation> {
+    fn rank(&self, ranked: &mut Vec<Continuation>, sentence: &Sentence, rows: Range<usize>) {
         let end_allowed = self.words >= self.settings.options().minimum_length;
         let allowed = |candidate: &&crate::Candidate| {
             candidate.log_probability > f64::NEG_INFINITY
@@ -261,9 +284,8 @@ impl Round<'_> {
                 log_probability: before + candidate.log_probability,
             })
         };
-        let mut ranked: Vec<_> = rows.enumerate().flat_map(of_row).collect();
+        refill(ranked, rows.enumerate().flat_map(of_row));
         ranked.sort_by(Continuation::rank);
-        ranked
     }
 
     /// Ends every hypothesis at the maximum length.
@@ -322,14 +344,9 @@ impl Round<'_> {
     }
 }
 
-fn extend(hypothesis: &Live, next: &Continuation, first_row: usize) -> Live {
-    let mut tokens = Vec::with_capacity(hypothesis.tokens.len() + 1);
-    tokens.extend_from_slice(&hypothesis.tokens);
-    tokens.push(next.token);
-    Live {
-        tokens,
-        last: next.token,
-        log_probability: next.log_probability,
-        parent: first_row + next.hypothesis,
-    }
+fn extend(extended: &mut Live, hypothesis: &Live, next: &Continuation, first_row: usize) {
+    refill(&mut extended.tokens, hypothesis.tokens.iter().copied().chain([next.token]));
+    extended.last = next.token;
+    extended.log_probability = next.log_probability;
+    extended.parent = first_row + next.hypothesis;
 }

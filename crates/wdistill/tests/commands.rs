@@ -95,6 +95,10 @@ fn a_teacher_is_trained_distilled_and_translates() {
     assert_eq!(String::from_utf8(split.stdout).unwrap().lines().count(), 3);
     let said = String::from_utf8(split.stderr).unwrap();
     assert!(said.contains("line 2: source split into "), "{said}");
+    check_summary(said.lines().last().unwrap(), 3);
+    let none = wdistill(folder.path(), &translate, b"");
+    let said = String::from_utf8(none.stderr).unwrap();
+    assert!(said.starts_with("0 sentences, 0 source tokens, 0 target tokens, "), "{said}");
     let endless = format!("fine\n{}\nfine\n", "x".repeat(500));
     let output = run(&format!("{translate} --long split --quiet"), endless.as_bytes());
     assert_eq!(output.lines().count(), 3);
@@ -277,6 +281,31 @@ fn a_learned_vocabulary_is_used_for_training() {
     let used =
         fs::read(Path::new(&folder.path().join(model.trim())).join("source.vocabulary.json"));
     assert!(used.unwrap() == fs::read(folder.path().join("joint.json")).unwrap());
+}
+
+/// The last thing that `translate` says: its numbers are there, and agree with each other.
+fn check_summary(summary: &str, sentences: usize) {
+    let (counts, times) = summary.split_once(" tokens/s, ").expect(summary);
+    let numbers = |text: &str| -> Vec<f64> {
+        let is_part = |c: char| c.is_ascii_digit() || c == '.';
+        let words = text.split(|c| !is_part(c)).filter(|word| !word.is_empty());
+        words.map(|word| word.parse().expect(summary)).collect()
+    };
+    let expected = format!("{sentences} sentences, ");
+    assert!(counts.starts_with(&expected), "{summary}");
+    let [_, source, target, speed] = numbers(counts)[..] else { panic!("{summary}") };
+    // Every sentence has a word and an end on both sides, or at least the end.
+    assert!(source >= 2.0 * sentences as f64 && target >= sentences as f64, "{summary}");
+    let (seconds, rest) = times.split_once(" s and ").expect(summary);
+    let seconds: f64 = seconds.parse().expect(summary);
+    // Seconds are rounded to hundredths.
+    assert!(target / (seconds + 0.006) <= speed + 1.0, "{summary}");
+    assert!(target >= (seconds - 0.006) * (speed - 1.0), "{summary}");
+    assert!(rest.contains(" s to start"), "{summary}");
+    if cfg!(target_os = "linux") {
+        let (_, memory) = rest.split_once(", peak memory ").expect(summary);
+        assert!(numbers(memory)[0] >= 1.0 && memory.ends_with(" MB"), "{summary}");
+    }
 }
 
 /// A trained model, and a process that translates with it as lines come.

@@ -8,9 +8,16 @@ use std::ops::Range;
 
 use super::{Block, COLUMNS, Epilogue, PackedWeight, ROWS, TILE, blocks, check, sized};
 use crate::dispatch::multiversion;
+use crate::pages::filled;
 
 /// Inputs whose weights lie side by side.
 const GROUP: usize = 4;
+
+/// Most inputs of a matrix in int8: sums of more products of two numbers up to 127 may not fit into an int32,
+/// nor may [`OFFSET`] times the sum of so many weights.
+pub const MOST_INT8_INPUTS: usize = 1 << 17;
+
+const _: () = assert!(MOST_INT8_INPUTS * 128 * 127 <= i32::MAX as usize);
 
 /// Largest quantised number; -128 is left out, so that products of four fit where they must.
 const LARGEST: f32 = 127.0;
@@ -115,23 +122,38 @@ impl Path {
     }
 }
 
-/// Quantised activations, `[rows, groups][GROUP]`, and a scale for each row.
-#[derive(Clone, Debug)]
-pub struct QuantisedRows {
+/// Memory for quantised activations.
+#[derive(Clone, Debug, Default)]
+pub struct QuantisedScratch {
     data: Vec<[u8; GROUP]>,
     scales: Vec<f32>,
+}
+
+/// Quantised activations, `[rows, groups][GROUP]`, and a scale for each row.
+#[derive(Clone, Copy, Debug)]
+pub struct QuantisedRows<'x> {
+    data: &'x [[u8; GROUP]],
+    scales: &'x [f32],
     inputs: usize,
     path: Path,
 }
 
-impl QuantisedRows {
-    fn quantise(x: &[f32], inputs: usize, path: Path) -> QuantisedRows {
+impl<'x> QuantisedRows<'x> {
+    fn quantise(
+        x: &[f32],
+        inputs: usize,
+        path: Path,
+        scratch: &'x mut QuantisedScratch,
+    ) -> QuantisedRows<'x> {
         let rows = crate::parallel::count_rows("quantising", x.len(), inputs);
         let groups = inputs.div_ceil(GROUP);
-        let mut data = vec![[path.offset(); GROUP]; rows * groups];
-        let mut scales = vec![0.0; rows];
+        let QuantisedScratch { data, scales } = scratch;
+        // What is left over from other rows stays where a row ends within a group: its weights are zero.
+        data.resize(data.len().max(rows * groups), [0; GROUP]);
+        scales.resize(rows, 0.0);
+        let data = &mut data[..rows * groups];
         let rows = x.chunks_exact(inputs.max(1)).zip(data.chunks_exact_mut(groups.max(1)));
-        for ((x, data), scale) in rows.zip(&mut scales) {
+        for ((x, data), scale) in rows.zip(&mut *scales) {
             *scale = quantise_row(&mut data.as_flattened_mut()[..inputs], x, path.offset());
         }
         QuantisedRows { data, scales, inputs, path }
@@ -171,8 +193,17 @@ multiversion! {
     }
 }
 
+fn check_inputs(inputs: usize) {
+    let most = MOST_INT8_INPUTS;
+    assert!(inputs <= most, "{inputs} inputs in int8: sums are exact up to {most} inputs");
+}
+
 /// Quantises `weight [outputs, inputs]` row by row: `qw` and a scale for each row, see above.
+///
+/// # Panics
+/// If there are more than [`MOST_INT8_INPUTS`].
 pub fn quantise_weights(weight: &[f32], inputs: usize) -> (Vec<i8>, Vec<f32>) {
+    check_inputs(inputs);
     let mut quantised = vec![0; weight.len()];
     let rows = quantised.chunks_exact_mut(inputs.max(1)).zip(weight.chunks_exact(inputs.max(1)));
     let scales = rows.map(|(q, row)| quantise_row(q, row, 0)).collect();
@@ -183,13 +214,15 @@ impl Int8Matrix {
     /// Lays out quantised weights, `weight [outputs, inputs]` and a scale for each output.
     ///
     /// # Panics
-    /// If a weight is -128, which [`quantise_weights`] never gives, or the lengths do not fit.
+    /// If a weight is -128, which [`quantise_weights`] never gives, if there are more than
+    /// [`MOST_INT8_INPUTS`], or the lengths do not fit.
     pub fn pack(weight: &[i8], scales: Vec<f32>, inputs: usize) -> Int8Matrix {
         let outputs = scales.len();
+        check_inputs(inputs);
         assert_eq!(weight.len(), outputs * inputs, "packing {outputs} x {inputs} weights");
         assert!(!weight.contains(&i8::MIN), "an int8 weight of -128");
         let groups = inputs.div_ceil(GROUP);
-        let mut lines = vec![Line([[0; GROUP]; TILE]); outputs.div_ceil(TILE) * groups];
+        let mut lines = filled(Line([[0; GROUP]; TILE]), outputs.div_ceil(TILE) * groups);
         let mut offsets = vec![0; outputs];
         for (output, row) in weight.chunks_exact(inputs.max(1)).enumerate() {
             let tile = &mut lines[output / TILE * groups..][..groups];
@@ -210,7 +243,7 @@ impl Int8Matrix {
     }
 
     /// `y = activation(x Wᵀ + b)` for a block.
-    fn multiply(&self, results: &mut Results<'_>, x: &QuantisedRows, block: Block) {
+    fn multiply(&self, results: &mut Results<'_>, x: &QuantisedRows<'_>, block: Block) {
         let groups = self.groups();
         let data = &x.data[block.first_row * groups..][..block.rows * groups];
         let lines = &self.lines[block.first_tile * groups..][..block.tiles * groups];
@@ -238,7 +271,8 @@ impl Int8Matrix {
 }
 
 impl PackedWeight for Int8Matrix {
-    type Input<'x> = QuantisedRows;
+    type Scratch = QuantisedScratch;
+    type Input<'x> = QuantisedRows<'x>;
 
     fn outputs(&self) -> usize {
         self.outputs
@@ -254,14 +288,18 @@ impl PackedWeight for Int8Matrix {
             + size_of_val(self.offsets.as_slice())
     }
 
-    fn input(x: &[f32], inputs: usize) -> QuantisedRows {
-        QuantisedRows::quantise(x, inputs, Path::best())
+    fn input<'x>(
+        x: &'x [f32],
+        inputs: usize,
+        scratch: &'x mut QuantisedScratch,
+    ) -> QuantisedRows<'x> {
+        QuantisedRows::quantise(x, inputs, Path::best(), scratch)
     }
 
     fn product(
         &self,
         y: &mut [f32],
-        x: &QuantisedRows,
+        x: &QuantisedRows<'_>,
         outputs: Range<usize>,
         epilogue: &Epilogue<'_>,
     ) {
@@ -352,7 +390,21 @@ unsafe fn multiply_vnni<const M: usize, const N: usize>(
 ) {
     use std::arch::x86_64::*;
     let (x, lines) = (x.as_ptr(), lines.as_ptr().cast::<__m512i>());
+    let Results { y, width, columns, row_scales, scales, offsets, first, epilogue } = results;
+    let bias = epilogue.bias.map(|bias| &bias[*first..]);
+    assert!(y.len() >= (M - 1) * *width + *columns && row_scales.len() == M, "rows of a block");
+    assert!(scales.len() >= *columns && offsets.len() >= *columns, "scales of a block");
+    assert!(bias.is_none_or(|bias| bias.len() >= *columns), "bias of a block");
+    let mask = |tile: usize| ((1u32 << TILE.min(*columns - tile * TILE)) - 1) as __mmask16;
+    // What the activations' offset adds is taken off before.
     let mut registers = [[_mm512_setzero_si512(); N]; M];
+    for tile in 0..N {
+        // SAFETY: the asserts above, and the mask, keep the read inside the slice.
+        let offset =
+            unsafe { _mm512_maskz_loadu_epi32(mask(tile), offsets.as_ptr().add(tile * TILE)) };
+        let start = _mm512_sub_epi32(_mm512_setzero_si512(), offset);
+        registers.iter_mut().for_each(|registers| registers[tile] = start);
+    }
     for group in 0..groups {
         let mut weights = [_mm512_setzero_si512(); N];
         for (tile, weight) in weights.iter_mut().enumerate() {
@@ -367,22 +419,14 @@ unsafe fn multiply_vnni<const M: usize, const N: usize>(
             }
         }
     }
-    let Results { y, width, columns, row_scales, scales, offsets, first, epilogue } = results;
-    let bias = epilogue.bias.map(|bias| &bias[*first..]);
-    assert!(y.len() >= (M - 1) * *width + *columns && row_scales.len() == M, "rows of a block");
-    assert!(scales.len() >= *columns && offsets.len() >= *columns, "scales of a block");
-    assert!(bias.is_none_or(|bias| bias.len() >= *columns), "bias of a block");
     for tile in 0..N {
-        let start = tile * TILE;
-        let present = TILE.min(*columns - start);
-        let mask = ((1u32 << present) - 1) as __mmask16;
+        let (start, mask) = (tile * TILE, mask(tile));
         // SAFETY: the asserts above, and the mask, keep all reads and writes inside the slices.
         unsafe {
             let own = _mm512_maskz_loadu_ps(mask, scales.as_ptr().add(start));
-            let offset = _mm512_maskz_loadu_epi32(mask, offsets.as_ptr().add(start));
             let bias = bias.map(|bias| _mm512_maskz_loadu_ps(mask, bias.as_ptr().add(start)));
             for (row, registers) in registers.iter().enumerate() {
-                let sum = _mm512_cvtepi32_ps(_mm512_sub_epi32(registers[tile], offset));
+                let sum = _mm512_cvtepi32_ps(registers[tile]);
                 let scale = _mm512_mul_ps(_mm512_set1_ps(row_scales[row]), own);
                 let mut value = _mm512_mul_ps(sum, scale);
                 if let Some(bias) = bias {
@@ -514,6 +558,7 @@ fn multiply_plainly(x: &[[u8; GROUP]], lines: &[Line], groups: usize) -> Sums {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packed::AWKWARD;
 
     /// All values from -127 to 127, in no order.
     fn bytes(count: usize, seed: usize) -> Vec<i8> {
@@ -527,22 +572,28 @@ mod tests {
 
     /// Rows whose largest magnitude is 127, so that they are quantised to themselves.
     fn whole(rows: usize, inputs: usize) -> (Vec<i8>, Vec<f32>) {
+        check_inputs(inputs);
         let mut q = bytes(rows * inputs, 5);
-        q.chunks_exact_mut(inputs).for_each(|row| row[0] = -127);
+        q.chunks_exact_mut(inputs.max(1)).for_each(|row| row[0] = -127);
         let x = q.iter().map(|q| f32::from(*q)).collect();
         (q, x)
     }
 
     #[test]
     fn all_paths_give_the_exact_sums_at_all_sizes() {
-        for inputs in [1, 15, 16, 17, 63, 64, 65] {
-            for outputs in [0, 1, 15, 16, 17, 63, 64, 65] {
+        for inputs in AWKWARD {
+            for outputs in AWKWARD {
                 let weight = bytes(outputs * inputs, 1);
                 let matrix = Int8Matrix::pack(&weight, vec![1.0; outputs], inputs);
-                for rows in [0, 1, 5, 6, 7] {
+                for rows in AWKWARD.into_iter().chain([5, 6, 7]) {
+                    if inputs == 0 && rows > 0 {
+                        // How many rows there are could not be known.
+                        continue;
+                    }
                     let (q, x) = whole(rows, inputs);
                     for path in Path::all() {
-                        let input = QuantisedRows::quantise(&x, inputs, path);
+                        let mut scratch = QuantisedScratch::default();
+                        let input = QuantisedRows::quantise(&x, inputs, path, &mut scratch);
                         let mut y = vec![f32::NAN; rows * outputs];
                         matrix.product(&mut y, &input, 0..outputs, &Epilogue::NONE);
                         for (row, y) in y.chunks_exact(outputs.max(1)).enumerate() {
@@ -568,12 +619,39 @@ mod tests {
             let x = vec![127.0 * x_sign; inputs];
             for path in Path::all() {
                 let mut y = vec![0.0; outputs];
-                let input = QuantisedRows::quantise(&x, inputs, path);
+                let mut scratch = QuantisedScratch::default();
+                let input = QuantisedRows::quantise(&x, inputs, path, &mut scratch);
                 matrix.product(&mut y, &input, 0..outputs, &Epilogue::NONE);
                 let sum = 127.0 * 127.0 * inputs as f32 * x_sign * f32::from(w_sign);
                 assert!(y.iter().all(|y| *y == sum), "{path:?}: {y:?}");
             }
         }
+    }
+
+    /// The largest sums of all.
+    #[test]
+    fn the_widest_matrix_is_exact_and_a_wider_one_is_refused() {
+        let inputs = MOST_INT8_INPUTS;
+        for sign in [1, -1] {
+            let matrix = Int8Matrix::pack(&vec![127 * sign; inputs], vec![1.0], inputs);
+            let x = vec![-127.0; inputs];
+            for path in Path::all() {
+                let mut y = [0.0];
+                let mut scratch = QuantisedScratch::default();
+                let input = QuantisedRows::quantise(&x, inputs, path, &mut scratch);
+                matrix.product(&mut y, &input, 0..1, &Epilogue::NONE);
+                assert_eq!(y[0], (-127 * 127 * i32::from(sign) * inputs as i32) as f32, "{path:?}");
+            }
+        }
+        let inputs = inputs + 1;
+        fn refused(work: impl FnOnce() + std::panic::UnwindSafe) -> bool {
+            let message = std::panic::catch_unwind(work).unwrap_err();
+            message
+                .downcast_ref::<String>()
+                .is_some_and(|message| message.contains("131073 inputs"))
+        }
+        assert!(refused(|| drop(quantise_weights(&vec![1.0; inputs], inputs))));
+        assert!(refused(|| drop(Int8Matrix::pack(&vec![1; inputs], vec![1.0], inputs))));
     }
 
     /// Real activations, scales, bias and every activation: the bits are the same on every path.
@@ -592,7 +670,8 @@ mod tests {
             let results: Vec<Vec<u32>> = Path::all()
                 .map(|path| {
                     let mut y = vec![f32::NAN; rows * outputs];
-                    let input = QuantisedRows::quantise(&x, inputs, path);
+                    let mut scratch = QuantisedScratch::default();
+                    let input = QuantisedRows::quantise(&x, inputs, path, &mut scratch);
                     matrix.product(&mut y, &input, 0..outputs, &epilogue);
                     y.iter().map(|y| y.to_bits()).collect()
                 })

@@ -10,6 +10,8 @@ mod elementary;
 mod elementwise;
 mod embed;
 mod generate;
+#[cfg(target_arch = "x86_64")]
+mod instructions;
 mod norm;
 mod product;
 mod support;

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use wdistill_runtime::{LongSource, Translator};
 use wdistill_search::Hypothesis;
 use wdistill_text::Vocabulary;
-use wdistill_train::{VocabularyPair, one_line};
+use wdistill_train::{VocabularyPair, one_line, peak_memory};
 
 use crate::settings::{Common, Search, open_translator};
 
@@ -54,6 +54,36 @@ pub struct Translate {
     common: Common,
 }
 
+/// What has been translated so far.
+#[derive(Default)]
+struct Done {
+    lines: usize,
+    /// With end tokens, as the target's.
+    source_tokens: usize,
+    target_tokens: usize,
+    /// Spent on it, without waiting for input.
+    time: Duration,
+}
+
+impl Done {
+    /// What there is to say at the end; `started` is how long it took to make the model ready.
+    fn summary(&self, started: Duration) -> String {
+        let Done { lines, source_tokens, target_tokens, time } = self;
+        let (seconds, started) = (time.as_secs_f64(), started.as_secs_f64());
+        let speed = match seconds > 0.0 {
+            true => *target_tokens as f64 / seconds,
+            false => 0.0,
+        };
+        let peak = peak_memory();
+        let memory = peak.map(|peak| format!(", peak memory {:.0} MB", peak as f64 / 1e6));
+        format!(
+            "{lines} sentences, {source_tokens} source tokens, {target_tokens} target tokens, {speed:.0} \
+             tokens/s, {seconds:.2} s and {started:.2} s to start{}",
+            memory.unwrap_or_default()
+        )
+    }
+}
+
 /// A line of the input, or why it could not be read.
 type Line = std::io::Result<String>;
 
@@ -71,6 +101,7 @@ impl Translate {
             self.n_best == 1 || !matches!(self.long, Long::Split),
             "--long split joins the best translations of the parts; there is no --n-best of them"
         );
+        let start = Instant::now();
         let translator = open_translator(&self.model, options)?;
         let vocabularies = VocabularyPair::load(&self.model)?;
         let (sender, input) = sync_channel(self.buffer as usize);
@@ -78,15 +109,18 @@ impl Translate {
             // The receiver has gone when the translation ended with an error.
             stdin().lock().lines().map_while(|line| sender.send(line).ok()).for_each(drop);
         });
-        let mut done = 0;
+        let started = start.elapsed();
+        let mut done = Done::default();
         loop {
             let (lines, failed) = self.next_lines(&input);
             let end = lines.is_empty() && failed.is_none();
-            done = self.translate_all(&translator, &vocabularies, &lines, done)?;
+            self.translate_all(&translator, &vocabularies, &lines, &mut done)?;
             if let Some(error) = failed {
-                return Err(error).with_context(|| format!("standard input, line {}", done + 1));
+                let line = done.lines + 1;
+                return Err(error).with_context(|| format!("standard input, line {line}"));
             }
             if end {
+                self.common.say(&done.summary(started));
                 return Ok(());
             }
         }
@@ -110,15 +144,15 @@ impl Translate {
         }
     }
 
-    /// Translates lines after `done` others and returns how many that makes. Lines before one that is
-    /// refused are translated all the same.
+    /// Translates lines after others. Lines before one that is refused are translated all the same.
     fn translate_all(
         &self,
         translator: &Translator,
         vocabularies: &VocabularyPair,
         lines: &[String],
-        done: usize,
-    ) -> anyhow::Result<usize> {
+        done: &mut Done,
+    ) -> anyhow::Result<()> {
+        let start = Instant::now();
         let sources: Vec<Vec<Vec<u32>>> =
             lines.iter().map(|line| self.parts(line, &vocabularies.source)).collect();
         let is_long = |parts: &Vec<Vec<u32>>| parts.iter().any(|part| self.is_long(part));
@@ -129,9 +163,10 @@ impl Translate {
         let (good, rest) = sources.split_at(good.unwrap_or(sources.len()));
         self.translate(translator, vocabularies, good, done)?;
         if !rest.is_empty() {
-            self.translate(translator, vocabularies, rest, done + good.len())?;
+            self.translate(translator, vocabularies, rest, done)?;
         }
-        Ok(done + lines.len())
+        done.time += start.elapsed();
+        Ok(())
     }
 
     fn is_long(&self, source: &[u32]) -> bool {
@@ -162,8 +197,9 @@ impl Translate {
         translator: &Translator,
         vocabularies: &VocabularyPair,
         lines: &[Vec<Vec<u32>>],
-        done: usize,
+        all: &mut Done,
     ) -> anyhow::Result<()> {
+        let done = all.lines;
         let sources: Vec<Vec<u32>> = lines.concat();
         // The number of the line, from 1, that each source is a part of.
         let line_of: Vec<usize> = (done + 1..)
@@ -179,6 +215,9 @@ impl Translate {
                 false => error.into(),
             }
         })?;
+        all.lines += lines.len();
+        all.source_tokens += translations.report.source_tokens;
+        all.target_tokens += translations.report.target_tokens;
         for (line, parts) in (done + 1..).zip(lines).filter(|(_, parts)| parts.len() > 1) {
             self.common.say(&format!("line {line}: source split into {} parts", parts.len()));
         }
