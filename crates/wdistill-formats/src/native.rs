@@ -304,9 +304,13 @@ fn most_similar<'a>(name: &str, candidates: impl Iterator<Item = &'a String>) ->
 }
 
 pub(crate) fn not_finite(name: &str, data: &[f32]) -> Option<TensorProblem> {
+    // Almost always there are none, which this says in a fraction of the time that counting takes.
+    let magnitude = |number: &f32| number.abs().to_bits() as i32;
+    if data.iter().map(magnitude).fold(0, i32::max) < f32::INFINITY.to_bits() as i32 {
+        return None;
+    }
     let count = data.iter().filter(|number| !number.is_finite()).count();
-    let name = name.to_string();
-    (count > 0).then_some(TensorProblem::NotFinite { name, count, of: data.len() })
+    Some(TensorProblem::NotFinite { name: name.to_string(), count, of: data.len() })
 }
 
 /// Moves tensors, which fit, to their places in the tree.

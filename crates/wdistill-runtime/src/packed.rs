@@ -30,11 +30,12 @@ impl Map<Dense<f32>, Packed<Float32Matrix>> for Pack {
 }
 
 impl Map<Int8, Packed<Int8Matrix>> for Pack {
-    type Error = Infallible;
-    fn matrix(&mut self, _: &Slot, from: &Int8Rows) -> Result<Int8Matrix, Infallible> {
+    type Error = TooWide;
+    fn matrix(&mut self, slot: &Slot, from: &Int8Rows) -> Result<Int8Matrix, TooWide> {
+        check_width(slot, from.columns)?;
         Ok(Int8Matrix::pack(&from.data, from.scales.clone(), from.columns))
     }
-    fn vector(&mut self, _: &Slot, from: &Vec<f32>) -> Result<Vec<f32>, Infallible> {
+    fn vector(&mut self, _: &Slot, from: &Vec<f32>) -> Result<Vec<f32>, TooWide> {
         Ok(from.clone())
     }
 }
@@ -47,11 +48,10 @@ pub fn pack_float32(model: &Model<Dense<f32>>) -> Model<Packed<Float32Matrix>> {
 
 /// Lays out quantised weights for decoding in int8.
 ///
-/// # Panics
-/// If a matrix has more than [`MOST_INT8_INPUTS`]; a [`Translator`](crate::Translator) refuses such a model.
-pub fn pack_int8(model: &Model<Int8>) -> Model<Packed<Int8Matrix>> {
-    let Ok(weights) = model.weights.map(&mut Pack);
-    Model { config: model.config.clone(), weights }
+/// # Errors
+/// [`TooWide`] if a matrix has more than [`MOST_INT8_INPUTS`].
+pub fn pack_int8(model: &Model<Int8>) -> Result<Model<Packed<Int8Matrix>>, TooWide> {
+    Ok(Model { config: model.config.clone(), weights: model.weights.map(&mut Pack)? })
 }
 
 /// A matrix that is too wide for sums in int32.
@@ -67,19 +67,12 @@ pub struct TooWide {
     pub inputs: usize,
 }
 
-/// Whether all matrices can be computed with in int8; `inputs` tells a matrix' inputs.
-pub(crate) fn check_widths<L: Leaf>(
-    model: &Model<L>,
-    inputs: impl Fn(&L::Matrix) -> usize,
-) -> Result<(), TooWide> {
-    let leaves = model.weights.leaves().into_iter();
-    let mut matrices = leaves.filter_map(|(slot, leaf)| match leaf {
-        LeafRef::Matrix(matrix) => Some((slot, inputs(matrix))),
-        LeafRef::Vector(_) => None,
-    });
-    match matrices.find(|(_, inputs)| *inputs > MOST_INT8_INPUTS) {
-        Some((slot, inputs)) => Err(TooWide { weight: slot.path(), inputs }),
-        None => Ok(()),
+/// # Errors
+/// [`TooWide`] with the matrix at this slot.
+fn check_width(slot: &Slot, inputs: usize) -> Result<(), TooWide> {
+    match inputs <= MOST_INT8_INPUTS {
+        true => Ok(()),
+        false => Err(TooWide { weight: slot.path(), inputs }),
     }
 }
 
@@ -98,21 +91,21 @@ pub(crate) fn weight_bytes<W: PackedWeight>(model: &Model<Packed<W>>) -> usize {
 struct Quantise;
 
 impl Map<Dense<f32>, Int8> for Quantise {
-    type Error = Infallible;
-    fn matrix(&mut self, _: &Slot, from: &Matrix<f32>) -> Result<Int8Rows, Infallible> {
+    type Error = TooWide;
+    fn matrix(&mut self, slot: &Slot, from: &Matrix<f32>) -> Result<Int8Rows, TooWide> {
+        check_width(slot, from.columns())?;
         let (data, scales) = wdistill_kernels::quantise_weights(from.data(), from.columns());
         Ok(Int8Rows { columns: from.columns(), data, scales })
     }
-    fn vector(&mut self, _: &Slot, from: &Vec<f32>) -> Result<Vec<f32>, Infallible> {
+    fn vector(&mut self, _: &Slot, from: &Vec<f32>) -> Result<Vec<f32>, TooWide> {
         Ok(from.clone())
     }
 }
 
 /// A model's weights in int8: each row of a matrix, embeddings too, with a scale of its own.
 ///
-/// # Panics
-/// If a matrix has more than [`MOST_INT8_INPUTS`].
-pub fn quantise(model: &Model<Dense<f32>>) -> Model<Int8> {
-    let Ok(weights) = model.weights.map(&mut Quantise);
-    Model { config: model.config.clone(), weights }
+/// # Errors
+/// [`TooWide`] if a matrix has more than [`MOST_INT8_INPUTS`].
+pub fn quantise(model: &Model<Dense<f32>>) -> Result<Model<Int8>, TooWide> {
+    Ok(Model { config: model.config.clone(), weights: model.weights.map(&mut Quantise)? })
 }

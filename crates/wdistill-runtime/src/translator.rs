@@ -5,14 +5,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use wdistill_kernels::{Float32Matrix, Int8Matrix, PackedWeight, Workers};
-use wdistill_model::{Config, Dense, Int8, Matrix, Model, Tokens, Vocabularies};
+use wdistill_model::{Config, Dense, Int8, Model, Tokens, Vocabularies};
 use wdistill_search::{Ending, Hypothesis, SearchError, SearchOptions, SearchSettings, search};
 
 use crate::cpu::Cpu;
 use crate::decoder::BatchDecoder;
-use crate::packed::{
-    Packed, TooWide, check_widths, pack_float32, pack_int8, quantise, weight_bytes,
-};
+use crate::packed::{Packed, TooWide, pack_float32, pack_int8, quantise, weight_bytes};
 
 /// What to do with a source that is longer than allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -258,12 +256,11 @@ impl Translator {
         options: TranslatorOptions,
     ) -> Result<Translator, TranslatorError> {
         let options = without_padding(options, &model.config);
-        if options.precision == Precision::Int8 {
-            check_widths(model, Matrix::columns)?;
-        }
-        Translator::start(options, |precision| match precision {
-            Precision::Float32 => Weights::Float32(pack_float32(model)),
-            Precision::Int8 => Weights::Int8(pack_int8(&quantise(model))),
+        Translator::start(options, |precision| {
+            Ok(match precision {
+                Precision::Float32 => Weights::Float32(pack_float32(model)),
+                Precision::Int8 => Weights::Int8(pack_int8(&quantise(model)?)?),
+            })
         })
     }
 
@@ -277,13 +274,12 @@ impl Translator {
     ) -> Result<Translator, TranslatorError> {
         let options = TranslatorOptions { precision: Precision::Int8, ..options };
         let options = without_padding(options, &model.config);
-        check_widths(model, |rows| rows.columns)?;
-        Translator::start(options, |_| Weights::Int8(pack_int8(model)))
+        Translator::start(options, |_| Ok(Weights::Int8(pack_int8(model)?)))
     }
 
     fn start(
         options: TranslatorOptions,
-        weights: impl FnOnce(Precision) -> Weights,
+        weights: impl FnOnce(Precision) -> Result<Weights, TooWide>,
     ) -> Result<Translator, TranslatorError> {
         let mut problems = Vec::new();
         let sizes = [
@@ -301,7 +297,7 @@ impl Translator {
         let threads = options.threads;
         let workers = Workers::start(threads, threads)
             .map_err(|error| TranslatorError::Threads { threads, reason: error.to_string() })?;
-        Ok(Translator { weights: weights(options.precision), options, settings, workers })
+        Ok(Translator { weights: weights(options.precision)?, options, settings, workers })
     }
 
     /// What the model is that translates.

@@ -126,8 +126,11 @@ fn read_int8(
     let problems = tensors.iter().filter_map(|(name, numbers)| match numbers {
         Numbers::Float32(numbers) => not_finite(name, numbers),
         Numbers::Int8(numbers) => {
+            if numbers.iter().copied().fold(i8::MAX, i8::min) > i8::MIN {
+                return None;
+            }
             let count = numbers.iter().filter(|number| **number == i8::MIN).count();
-            (count > 0).then(|| TensorProblem::OutOfRange { name: name.clone(), count })
+            Some(TensorProblem::OutOfRange { name: name.clone(), count })
         }
     });
     refuse(path, problems.collect())?;

@@ -29,7 +29,7 @@ impl Quantize {
         );
         let model = native::load(&self.model)?;
         let vocabularies = VocabularyPair::load(&self.model)?;
-        native::save_int8(&quantise(&model), &self.out)?;
+        native::save_int8(&quantise(&model)?, &self.out)?;
         vocabularies.save(&self.out)?;
         let size = |folder: &PathBuf| -> std::io::Result<f64> {
             Ok(folder.join(native::WEIGHTS_FILE).metadata()?.len() as f64 / 1e6)
