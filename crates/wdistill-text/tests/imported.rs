@@ -152,8 +152,8 @@ struct MarianLine {
     ids: Vec<u32>,
 }
 
-/// Lines that start like one with a language token, which the lists of the fixture lack.
-const UNLISTED_LANGUAGES: [&str; 3] = [">>xyz<< a dog", ">> fra<< a", ">><< a"];
+/// Lines that start almost like one with a language token.
+const ODD_LANGUAGES: [&str; 2] = [">> fra<< a", ">><< a"];
 
 #[test]
 fn marian_tokenizer_gives_the_same_ids() {
@@ -169,7 +169,7 @@ fn marian_tokenizer_gives_the_same_ids() {
         for MarianLine { line, ids } in lines {
             let mut found = vocabulary.encode(&line);
             found.push(end);
-            if UNLISTED_LANGUAGES.contains(&line.as_str()) {
+            if ODD_LANGUAGES.contains(&line.as_str()) {
                 // MarianTokenizer takes any start up to `<<` for a language, here an unknown one.
                 assert_eq!(ids[0], unknown, "{name}: {line:?}");
                 let spelled = model.encode_pieces(&line);
