@@ -76,8 +76,8 @@ impl Vocabulary {
     ///
     /// Words are separated by spaces and cut as `subword-nmt apply-bpe` cuts them, without glossaries;
     /// a subword that the list lacks gives the unknown id and is not cut further. Tokens that end
-    /// with `@@` are joined to what follows. A line's leading token such as `>>fra<<` is treated as by
-    /// [`Self::from_sentence_piece_tokens`].
+    /// with `@@` are joined to what follows. A line's leading token such as `>>fra<<` is one if the list
+    /// holds it.
     ///
     /// # Errors
     /// [`TextError::Unusable`] as for [`Self::from_words`].
@@ -259,7 +259,7 @@ impl Imported {
         match self {
             Self::SentencePiece { model } => model.for_each_piece(line, |id, _| ids.push(id)),
             Self::SentencePieceTokens { model, numbers } => {
-                let rest = language_first(line, vocabulary, &mut ids);
+                let rest = language_first(line, vocabulary, UnlistedLanguage::Unknown, &mut ids);
                 model.for_each_piece(rest, |piece, text| {
                     let token = numbers.tokens_of_pieces[piece as usize];
                     let is_known = piece != model.unknown_id();
@@ -271,7 +271,7 @@ impl Imported {
                 });
             }
             Self::SubwordNmt { codes } => {
-                let rest = language_first(line, vocabulary, &mut ids);
+                let rest = language_first(line, vocabulary, UnlistedLanguage::Text, &mut ids);
                 codes.for_each_subword(rest, |subword| ids.push(listed(subword)));
             }
             Self::Words => ids.extend(line.split_whitespace().map(listed)),
@@ -302,11 +302,20 @@ impl Imported {
     }
 }
 
-/// Gives the language token of a line, if it has one, and what is left of the line. A vocabulary that knows
-/// language tokens takes a foreign one for the unknown token, as MarianTokenizer does; another takes it for text.
+/// What becomes of a language token that the list lacks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum UnlistedLanguage {
+    /// It is the unknown token if the list has others, as for MarianTokenizer.
+    Unknown,
+    /// It is text like any other.
+    Text,
+}
+
+/// Gives the language token of a line, if it has one, and what is left of the line.
 fn language_first<'line>(
     line: &'line str,
     vocabulary: &Vocabulary,
+    unlisted: UnlistedLanguage,
     ids: &mut Vec<u32>,
 ) -> &'line str {
     let Some(token) = language_token(line) else { return line };
@@ -316,7 +325,7 @@ fn language_first<'line>(
     let speaks = || vocabulary.tokens.iter().any(|token| language_token(token) == Some(token));
     match vocabulary.id(token).filter(known) {
         Some(id) => ids.push(id),
-        None if speaks() => ids.push(vocabulary.unknown),
+        None if unlisted == UnlistedLanguage::Unknown && speaks() => ids.push(vocabulary.unknown),
         None => return line,
     }
     &line[token.len()..]
