@@ -276,10 +276,13 @@ impl SentencePieceModel {
         let mut problems = Problems::default();
         check_pieces(&parts, &mut problems);
         let byte_ids = check_bytes(&parts, &ids, &mut problems);
-        let user_defined =
-            parts.pieces.iter().zip(0..).filter(|(piece, _)| {
-                piece.kind == PieceKind::UserDefined && !piece.text.is_empty()
-            });
+        // Pieces that occur twice are a problem already, and would be one for the trie.
+        let is_last_or_only = |piece: &SentencePiece, id: u32| ids.get(&piece.text) == Some(&id);
+        let user_defined = parts.pieces.iter().zip(0..).filter(|(piece, id)| {
+            piece.kind == PieceKind::UserDefined
+                && !piece.text.is_empty()
+                && is_last_or_only(piece, *id)
+        });
         let user_defined = Trie::new(user_defined.map(|(piece, id)| (piece.text.as_str(), id)));
         let normalizer = Normalizer::new(&parts.normalizer, user_defined);
         if let Err(problem) = &normalizer {

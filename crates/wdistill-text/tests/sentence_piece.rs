@@ -228,6 +228,16 @@ fn models_without_what_they_need_are_refused() {
     parts.pieces.extend((0..1000).map(|_| parts.pieces[3].clone()).collect::<Vec<_>>());
     let found = problems(parts);
     assert_eq!((found.len(), found[20].as_str()), (21, "and 980 more"));
+    // Twins that are searched for in every text.
+    let mut parts = small(SentencePieceAlgorithm::Unigram);
+    let symbol = SentencePiece {
+        text: "<sep>".to_owned(),
+        kind: PieceKind::UserDefined,
+        ..parts.pieces[1].clone()
+    };
+    let first = parts.pieces.len();
+    parts.pieces.extend([symbol.clone(), symbol]);
+    assert_eq!(problems(parts), [format!("pieces {first} and {} are both \"<sep>\"", first + 1)]);
 }
 
 /// A message field that holds bytes.
