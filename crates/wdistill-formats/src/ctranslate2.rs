@@ -87,14 +87,18 @@ fn norm_leaf(leaf: &str) -> &'static str {
     }
 }
 
+/// Specifications of Transformers with an encoder and a decoder, and the newest revision.
+const SPECIFICATIONS: [&str; 3] = ["TransformerSpec", "TransformerBase", "TransformerBig"];
+const NEWEST_REVISION: u32 = 7;
+
 /// What `config.json` says, or older models in variables of their own.
 #[derive(Debug, Deserialize)]
 struct Conventions {
     #[serde(default)]
-    add_source_bos: bool,
+    add_source_bos: Option<bool>,
     /// Whether the program adds the end token; if not, its caller may do so.
     #[serde(default)]
-    add_source_eos: bool,
+    add_source_eos: Option<bool>,
     #[serde(default)]
     decoder_start_token: Option<String>,
     #[serde(default = "end")]
@@ -122,8 +126,8 @@ fn older_conventions(variables: &mut Variables<'_>) -> Conventions {
         false => eos_token.clone(),
     };
     Conventions {
-        add_source_bos: variables.flag("with_source_bos", false),
-        add_source_eos: variables.flag("with_source_eos", false),
+        add_source_bos: Some(variables.flag("with_source_bos", false)),
+        add_source_eos: Some(variables.flag("with_source_eos", false)),
         decoder_start_token: Some(start),
         eos_token,
         unk_token: variables.text("unk_token").unwrap_or_else(unknown),
@@ -146,7 +150,7 @@ impl<'f> Variables<'f> {
             let divisors = arrays.remove(&name).expect("a name that was listed").numbers();
             let weight = name.trim_end_matches("_scale");
             match arrays.get_mut(weight) {
-                Some(array) if fits(array, &divisors) => array.divisors = divisors,
+                Some(array) if fits(array, &divisors) => array.divisors = divisors.into(),
                 Some(array) => findings.problem(format!(
                     "{name} has {} factors, some of which may be 0 or undefined, but {weight} is {:?}",
                     divisors.len(),
@@ -250,6 +254,14 @@ pub(crate) fn read(folder: &Path, options: &ImportOptions) -> Result<Foreign, Fo
     let binary = binary::parse(&bytes).map_err(|reason| malformed(&path, reason))?;
     let mut findings = Findings::default();
     let specification = binary.specification.clone();
+    if !SPECIFICATIONS.contains(&specification.as_str()) || binary.revision > NEWEST_REVISION {
+        findings.problem(format!(
+            "its specification is {:?} revision {}, expected {} up to revision {NEWEST_REVISION}",
+            specification,
+            binary.revision,
+            SPECIFICATIONS.join(" or ")
+        ));
+    }
     findings.note(format!(
         "{specification} revision {}, binary version {}",
         binary.revision, binary.version
@@ -260,17 +272,25 @@ pub(crate) fn read(folder: &Path, options: &ImportOptions) -> Result<Foreign, Fo
     let conventions = match read_optional(&config_path)? {
         Some(bytes) => serde_json::from_slice(&bytes)
             .map_err(|error| malformed(&config_path, error.to_string()))?,
-        None => older,
+        None => {
+            findings.note(format!("there is no {CONFIG_FILE}: conventions are those without it"));
+            older
+        }
     };
-    let words = words(folder, &variables, &conventions)?;
+    let words = findings.some(words(folder, &variables, &conventions));
     let architecture = architecture(&mut variables, &specification, &conventions, &mut findings);
-    let vocabularies = vocabularies(&mut variables, &conventions, &words, options, &mut findings);
+    let words_found = words.as_ref();
+    let vocabularies = words_found.and_then(|words| {
+        vocabularies(&mut variables, &conventions, words, options, &mut findings)
+    });
+    findings
+        .note("it does not say what was dropped in training; 0.1 after each sub-layer is taken");
     let config = architecture
         .zip(vocabularies)
         .map(|(architecture, vocabularies)| Config::new(architecture, vocabularies));
     set_aside(&mut variables.arrays, &mut findings);
     let (model, notes) = findings.finish(&path, config, &place, variables.arrays)?;
-    Ok(Foreign { model, words, notes })
+    Ok(Foreign { model, words: words.expect("a configuration was made of them"), notes })
 }
 
 fn malformed(path: &Path, reason: String) -> FormatError {
@@ -316,7 +336,7 @@ fn words(
 }
 
 fn word_list(folder: &Path, side: &str) -> Result<(PathBuf, Vec<String>), FormatError> {
-    for name in [side, "shared"] {
+    for name in ["shared", side] {
         for (extension, read) in [("json", words::json as WordReader), ("txt", words::lines)] {
             let path = folder.join(format!("{name}_vocabulary.{extension}"));
             if let Some(bytes) = read_optional(&path)? {
@@ -498,12 +518,12 @@ fn vocabularies(
     options: &ImportOptions,
     findings: &mut Findings,
 ) -> Option<Vocabularies> {
-    if conventions.add_source_bos {
+    if conventions.add_source_bos == Some(true) {
         findings.problem("it puts a start token before the source, which cannot be expressed");
     }
     let source_ending = match (conventions.add_source_eos, options.source_ending) {
-        (true, _) => Some(SourceEnding::EndToken),
-        (false, given) => given,
+        (Some(true), _) => Some(SourceEnding::EndToken),
+        (_, given) => given,
     };
     if source_ending.is_none() {
         findings.problem(

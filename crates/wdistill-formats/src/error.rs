@@ -165,8 +165,16 @@ fn describe(path: &Path, problems: &[TensorProblem]) -> String {
     format!("{}: {} {noun} with its tensors:{}", path.display(), problems.len(), lines(problems))
 }
 
+/// Problems listed by an error message; the others are counted. A model of another shape has some hundreds.
+const LISTED: usize = 500;
+
 fn lines<P: fmt::Display>(problems: &[P]) -> String {
-    problems.iter().map(|problem| format!("\n  {problem}")).collect()
+    let listed = problems.iter().take(LISTED).map(|problem| format!("\n  {problem}"));
+    let mut text: String = listed.collect();
+    if problems.len() > LISTED {
+        text += &format!("\n  and {} more", problems.len() - LISTED);
+    }
+    text
 }
 
 /// What stands in the way of reading another toolkit's model.

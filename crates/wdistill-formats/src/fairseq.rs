@@ -29,12 +29,29 @@ const OLD_OUTPUT: &str = "decoder.embed_out";
 /// Number of `<pad>` in every dictionary.
 const PADDING: u32 = 1;
 
-/// How parameters are named.
-#[derive(Clone, Copy, PartialEq)]
-enum Names {
-    /// Query, key and value in one matrix; the encoder's norms are numbered.
-    Old,
-    New,
+/// How parameters are named: fairseq changed the norms' names first, then the attentions' (0.7 and 0.9).
+#[derive(Clone, Copy)]
+struct Names {
+    norms: Norms,
+    attention: AttentionInputs,
+}
+
+/// Norms of the encoder.
+#[derive(Clone, Copy)]
+enum Norms {
+    /// `layer_norms.0` and `layer_norms.1`.
+    Numbered,
+    /// By what they follow, as in the decoder.
+    Named,
+}
+
+/// Query, key and value of an attention.
+#[derive(Clone, Copy)]
+enum AttentionInputs {
+    /// One below the other, `in_proj_weight`.
+    Joint,
+    /// `q_proj`, `k_proj`, `v_proj`.
+    Apart,
 }
 
 /// The table between slots and tensors.
@@ -47,9 +64,9 @@ fn place(path: &[&str], names: Names) -> Place {
         ["embeddings", "output_bias"] => unreachable!("fairseq has no output bias"),
         [stack, "final_norm", leaf] => same(format!("{stack}.layer_norm.{}", norm_leaf(leaf))),
         [stack, "layers", layer, norm, leaf] => {
-            let norm = match (*norm, *stack, names) {
-                ("self_attention_norm", "encoder", Names::Old) => "layer_norms.0",
-                ("feed_forward_norm", "encoder", Names::Old) => "layer_norms.1",
+            let norm = match (*norm, *stack, names.norms) {
+                ("self_attention_norm", "encoder", Norms::Numbered) => "layer_norms.0",
+                ("feed_forward_norm", "encoder", Norms::Numbered) => "layer_norms.1",
                 ("self_attention_norm", ..) => "self_attn_layer_norm",
                 ("cross_attention_norm", ..) => "encoder_attn_layer_norm",
                 ("feed_forward_norm", ..) => "final_layer_norm",
@@ -68,8 +85,8 @@ fn place(path: &[&str], names: Names) -> Place {
             };
             let prefix = format!("{stack}.layers.{layer}.{attention}");
             let index = ["query", "key", "value"].iter().position(|input| input == role);
-            match (names, index) {
-                (Names::Old, Some(index)) => {
+            match (names.attention, index) {
+                (AttentionInputs::Joint, Some(index)) => {
                     same(format!("{prefix}.in_proj_{leaf}")).part(index, 3)
                 }
                 _ => same(format!("{prefix}.{}_proj.{leaf}", projection(role))),
@@ -133,9 +150,13 @@ pub(crate) fn languages(path: &Path) -> Result<Languages, FormatError> {
 }
 
 fn names(arrays: &Arrays<'_>) -> Names {
-    match arrays.keys().any(|name| name.contains(".in_proj_")) {
-        true => Names::Old,
-        false => Names::New,
+    let any = |part: &str| arrays.keys().any(|name| name.contains(part));
+    Names {
+        norms: if any(".layer_norms.") { Norms::Numbered } else { Norms::Named },
+        attention: match any(".in_proj_") {
+            true => AttentionInputs::Joint,
+            false => AttentionInputs::Apart,
+        },
     }
 }
 
@@ -187,6 +208,9 @@ const UNKNOWN_FLAGS: &[&str] = &[
     "scale_fc",
     "scale_heads",
     "scale_resids",
+    "no_decoder_final_norm",
+    "encoder_layers_to_keep",
+    "decoder_layers_to_keep",
 ];
 
 impl Settings<'_> {
@@ -198,8 +222,10 @@ impl Settings<'_> {
         match self.value(name) {
             Some(Value::Int(number)) if *number >= 0 => usize::try_from(*number).ok(),
             other => {
-                let found = other.map_or("missing".to_string(), |value| format!("{value:?}"));
-                self.findings.problem(format!("setting {name} is {found}, expected a number"));
+                let found = if other.is_some() { "no number" } else { "missing" };
+                let problem =
+                    format!("setting {name} is {found}, expected a whole number from 0 on");
+                self.findings.problem(problem);
                 None
             }
         }
@@ -262,8 +288,12 @@ impl Settings<'_> {
             Some(Value::Text(text)) if text == "gelu" => Some(Activation::Gelu),
             Some(Value::Text(text)) if text == "swish" => Some(Activation::Swish),
             Some(other) => {
+                let found = match other {
+                    Value::Text(text) => format!("{text:.60?}"),
+                    _ => "no text".to_string(),
+                };
                 let problem =
-                    format!("setting activation_fn is {other:?}, expected relu, gelu or swish");
+                    format!("setting activation_fn is {found}, expected relu, gelu or swish");
                 self.findings.problem(problem);
                 None
             }
@@ -360,5 +390,33 @@ fn vocabularies(words: &Words, arrays: &mut Arrays<'_>, findings: &mut Findings)
         target_end: words.target.end,
         decoder_start: DecoderStart::Word(words.target.end),
         padding: Some(PADDING),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Versions 0.7 and 0.8 had the old attentions with the new norms.
+    #[test]
+    fn norms_and_attentions_were_renamed_apart() {
+        let named = |norms, attention| {
+            let names = Names { norms, attention };
+            let norm = ["encoder", "layers", "0", "self_attention_norm", "gain"];
+            let key = ["encoder", "layers", "0", "self_attention", "key", "bias"];
+            [place(&norm, names), place(&key, names)]
+        };
+        let [norm, key] = named(Norms::Named, AttentionInputs::Joint);
+        assert_eq!(norm.name, "encoder.layers.0.self_attn_layer_norm.weight");
+        assert_eq!(
+            (key.name.as_str(), key.part),
+            ("encoder.layers.0.self_attn.in_proj_bias", (1, 3))
+        );
+        let [norm, key] = named(Norms::Numbered, AttentionInputs::Apart);
+        assert_eq!(norm.name, "encoder.layers.0.layer_norms.0.weight");
+        assert_eq!(
+            (key.name.as_str(), key.part),
+            ("encoder.layers.0.self_attn.k_proj.bias", (0, 1))
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! What the readers and writers of other toolkits' models share.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
@@ -83,6 +84,9 @@ impl Findings {
         table: &Table<'_>,
         arrays: Arrays<'_>,
     ) -> Result<(Model<Dense<f32>>, Vec<String>), FormatError> {
+        let kinds: BTreeSet<NumberType> = arrays.values().map(|array| array.kind).collect();
+        let kinds: Vec<&str> = kinds.into_iter().map(NumberType::name).collect();
+        self.note(format!("weights are stored in {}", kinds.join(", ")));
         let config = config.and_then(|config| self.some(config));
         if let Some(config) = &config {
             self.tensors(slots::problems(config, table, &arrays));
@@ -111,16 +115,27 @@ pub(crate) struct Foreign {
     pub(crate) notes: Vec<String>,
 }
 
+/// What stands in place of a large file where only git has been, without its extension for these.
+const LARGE_FILE_POINTER: &[u8] = b"version https://git-lfs";
+
 /// A file's bytes.
 ///
 /// # Errors
-/// [`FormatError::Io`].
+/// [`FormatError::Io`]; [`FormatError::Malformed`] if the file was never fetched.
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, FormatError> {
-    std::fs::read(path).map_err(|error| FormatError::Io {
+    let bytes = std::fs::read(path).map_err(|error| FormatError::Io {
         action: "read",
         path: path.to_path_buf(),
         error,
-    })
+    })?;
+    match bytes.starts_with(LARGE_FILE_POINTER) {
+        false => Ok(bytes),
+        true => Err(FormatError::Malformed {
+            path: path.to_path_buf(),
+            format: "the file itself",
+            reason: "a pointer of Git LFS stands in its place; hint: git lfs pull".to_string(),
+        }),
+    }
 }
 
 /// A file's bytes, if it is there.

@@ -120,13 +120,13 @@ pub(crate) fn read(folder: &Path) -> Result<Foreign, FormatError> {
     };
     let mut arrays = arrays.map_err(|reason| malformed(&path, reason))?;
     let mut embeddings = Embeddings::AllTied;
-    let config = architecture.zip(words.as_ref()).and_then(|(mut architecture, words)| {
+    let vocabularies = words.as_ref().and_then(|words| settings.vocabularies(words));
+    let config = architecture.zip(vocabularies).map(|(mut architecture, vocabularies)| {
         architecture.embeddings = tie(&mut arrays, &mut settings);
         embeddings = architecture.embeddings;
         check_positions(&mut arrays, settings.findings);
         architecture.output_bias = output_bias(&mut arrays);
-        let vocabularies = settings.vocabularies(words)?;
-        Some(Config::new(architecture, vocabularies))
+        Config::new(architecture, vocabularies)
     });
     let (model, notes) = findings.finish(&path, config, &|path| place(path, embeddings), arrays)?;
     let words = words.expect("a configuration was made of them");
@@ -163,15 +163,15 @@ struct Settings<'a> {
 
 impl Settings<'_> {
     fn number(&mut self, key: &str) -> Option<usize> {
-        match self.settings.get(key) {
-            Some(value) if value.is_u64() => value.as_u64()?.try_into().ok(),
-            other => {
-                let found = other.map_or("missing".to_string(), Value::to_string);
-                self.findings
-                    .problem(format!("{CONFIG_FILE}: {key} is {found}, expected a number"));
-                None
-            }
+        let number = self.settings.get(key).and_then(Value::as_u64);
+        let number = number.and_then(|number| usize::try_from(number).ok());
+        if number.is_none() {
+            let found = self.shown(key);
+            let problem =
+                format!("{CONFIG_FILE}: {key} is {found}, expected a whole number from 0 on");
+            self.findings.problem(problem);
         }
+        number
     }
 
     fn token(&mut self, key: &str) -> Option<u32> {
@@ -193,8 +193,21 @@ impl Settings<'_> {
         }
     }
 
-    fn rate(&self, key: &str) -> f64 {
-        self.settings.get(key).and_then(Value::as_f64).unwrap_or(0.0)
+    /// A probability of dropout, with the default of `MarianConfig`.
+    fn rate(&mut self, key: &str, default: f64) -> f64 {
+        match self.settings.get(key) {
+            None => default,
+            Some(value) => value.as_f64().unwrap_or_else(|| {
+                self.findings
+                    .problem(format!("{CONFIG_FILE}: {key} is {value}, expected a number"));
+                default
+            }),
+        }
+    }
+
+    /// A setting as it stands in the file.
+    fn shown(&self, key: &str) -> String {
+        self.settings.get(key).map_or("missing".to_string(), Value::to_string)
     }
 
     fn stack(&mut self, stack: &str, width: Option<usize>) -> Option<Shape> {
@@ -208,9 +221,11 @@ impl Settings<'_> {
     fn architecture(&mut self) -> Option<Architecture> {
         match self.settings.get("model_type").and_then(Value::as_str) {
             Some("marian") => {}
-            other => self
-                .findings
-                .problem(format!("{CONFIG_FILE}: model_type is {other:?}, expected \"marian\"")),
+            _ => {
+                let found = self.shown("model_type");
+                self.findings
+                    .problem(format!("{CONFIG_FILE}: model_type is {found}, expected \"marian\""));
+            }
         }
         // Properties that old files name, and that MarianMT does not have.
         for (key, expected) in [
@@ -229,9 +244,10 @@ impl Settings<'_> {
             Some("relu") => Some(Activation::Relu),
             Some("swish" | "silu") => Some(Activation::Swish),
             Some("gelu") => Some(Activation::Gelu),
-            other => {
+            _ => {
+                let found = self.shown("activation_function");
                 self.findings.problem(format!(
-                    "{CONFIG_FILE}: activation_function is {other:?}, expected \"relu\", \"swish\" or \"gelu\""
+                    "{CONFIG_FILE}: activation_function is {found}, expected \"relu\", \"swish\" or \"gelu\""
                 ));
                 None
             }
@@ -254,9 +270,9 @@ impl Settings<'_> {
             encoder: encoder?,
             decoder: decoder?,
             dropout: DropoutRates {
-                residual: self.rate("dropout"),
-                attention: self.rate("attention_dropout"),
-                activation: self.rate("activation_dropout"),
+                residual: self.rate("dropout", 0.1),
+                attention: self.rate("attention_dropout", 0.0),
+                activation: self.rate("activation_dropout", 0.0),
             },
         })
     }
@@ -274,15 +290,27 @@ impl Settings<'_> {
         let (start, padding) = (self.token("decoder_start_token_id"), self.token("pad_token_id"));
         let end = self.token("eos_token_id");
         let (source, target) = source.zip(target)?;
-        for (file, side, rows) in
-            [(WORDS_FILE, &words.source, source), (TARGET_WORDS_FILE, &words.target, target)]
+        for (side, words, rows) in
+            [("source", &words.source, source), ("target", &words.target, target)]
         {
-            if side.tokens.len() != rows {
+            let found = words.tokens.len();
+            if found != rows {
                 self.findings.problem(format!(
-                    "{CONFIG_FILE} has {rows} words, but {file} {}",
-                    side.tokens.len()
+                    "{CONFIG_FILE} has {rows} words of the {side}, but its vocabulary {found}"
                 ));
             }
+        }
+        let is_padding =
+            |id: u32| words.target.tokens.get(id as usize).is_some_and(|t| t == "<pad>");
+        if let Some(id) = padding.filter(|id| !is_padding(*id)) {
+            self.findings
+                .problem(format!("{CONFIG_FILE}: pad_token_id is {id}, which is not <pad>"));
+        }
+        if let Some(id) = end.filter(|id| *id != words.target.end) {
+            let expected = words.target.end;
+            let problem =
+                format!("{CONFIG_FILE}: eos_token_id is {id}, but </s> has number {expected}");
+            self.findings.problem(problem);
         }
         Some(Vocabularies {
             source,
@@ -296,19 +324,22 @@ impl Settings<'_> {
     }
 }
 
+/// The words of both sides; a folder of a model with one matrix for both has one list.
 fn words(folder: &Path, settings: &mut Settings<'_>) -> Result<Option<Words>, FormatError> {
-    let mut side = |file: &str| {
-        let path = folder.join(file);
-        let Some(bytes) = read_optional(&path)? else { return Ok(None) };
-        let tokens = words::json(&bytes).map_err(|reason| malformed(&path, reason))?;
-        Ok::<_, FormatError>(settings.findings.some(Side::new(tokens, "</s>", "<unk>")))
+    let is_shared = settings.shares_embeddings();
+    let side = |file: &str| {
+        let side = read_optional(&folder.join(file))?
+            .map(|bytes| words::json(&bytes).and_then(|tokens| Side::new(tokens, "</s>", "<unk>")));
+        Ok::<_, FormatError>(side.map(|side| side.map_err(|problem| format!("{file}: {problem}"))))
     };
-    let source = side(WORDS_FILE)?;
-    let target = side(TARGET_WORDS_FILE)?;
-    if source.is_none() {
-        settings.findings.problem(format!("there is no {WORDS_FILE}"));
-    }
-    Ok(source.map(|source| Words { target: target.unwrap_or_else(|| source.clone()), source }))
+    let source = side(WORDS_FILE)?.unwrap_or_else(|| Err(format!("there is no {WORDS_FILE}")));
+    let target = if is_shared { None } else { side(TARGET_WORDS_FILE)? };
+    let source = settings.findings.some(source);
+    let target = match target {
+        None => source.clone(),
+        Some(target) => settings.findings.some(target),
+    };
+    Ok(source.zip(target).map(|(source, target)| Words { source, target }))
 }
 
 /// Leaves each matrix once, under the name that the table gives it.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use wdistill_model::{Dense, Model, Vocabularies};
-use wdistill_text::{SentencePieceModel, SubwordNmtCodes, TokenList, Vocabulary};
+use wdistill_text::{SentencePieceModel, SubwordNmtCodes, TextError, TokenList, Vocabulary};
 
 use crate::error::{FormatError, ImportProblem};
 use crate::foreign::words::{self, Side, WordReader, Words};
@@ -98,10 +98,22 @@ pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, FormatEr
             return Err(FormatError::Import { path: path.to_path_buf(), problems });
         }
     };
-    let Foreign { model, words, notes } = foreign;
+    let Foreign { model, words, mut notes } = foreign;
+    if matches!(source, Divider::SubwordNmt(_)) {
+        notes.push(
+            "its subwords are subword-nmt's: a text has to be tokenised before, as it was for the training"
+                .to_string(),
+        );
+    }
     let vocabularies = model.config.vocabularies;
-    let source = vocabulary(words.source, source, None)?;
-    let target = vocabulary(words.target, target, Some(&vocabularies))?;
+    let named = |side: &str, result: Result<Vocabulary, TextError>| {
+        result.map_err(|error| FormatError::Import {
+            path: path.to_path_buf(),
+            problems: vec![ImportProblem::Property(format!("vocabulary of the {side}: {error}"))],
+        })
+    };
+    let source = named("source", vocabulary(words.source, source, None))?;
+    let target = named("target", vocabulary(words.target, target, Some(&vocabularies)))?;
     Ok(Imported { format, model, source, target, notes })
 }
 
@@ -110,13 +122,15 @@ fn find(path: &Path) -> Result<(Format, PathBuf), FormatError> {
     let none = |reason: String| FormatError::NoModel { path: path.to_path_buf(), reason };
     let extension = |path: &Path| path.extension().and_then(|e| e.to_str()).map(str::to_string);
     if path.is_file() {
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
+            _ => PathBuf::from("."),
+        };
         return match (extension(path).as_deref(), path.file_name().and_then(|name| name.to_str())) {
             (Some("npz"), _) => Ok((Format::Marian, path.to_path_buf())),
             (Some("pt"), _) => Ok((Format::Fairseq, path.to_path_buf())),
-            (_, Some(ctranslate2::MODEL_FILE)) => {
-                let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
-                Ok((Format::CTranslate2, folder))
-            }
+            (_, Some(ctranslate2::MODEL_FILE)) => Ok((Format::CTranslate2, folder)),
+            (_, Some(huggingface::SAFETENSORS_FILE | huggingface::TORCH_FILE)) => find(&folder),
             _ => Err(none("a file should be Marian's .npz or a checkpoint .pt of fairseq".into())),
         };
     }
@@ -232,12 +246,15 @@ fn find_divider(folder: &Path, side: &str) -> Result<Option<PathBuf>, FormatErro
     })
 }
 
-/// SentencePiece models start with their first piece, a field of number 1; codes are text.
+/// Models of SentencePiece have names of their own; codes are told from one of another name by its first byte,
+/// the field of the first piece.
 fn load_divider(path: &Path) -> Result<Divider, FormatError> {
-    let first = read_file(path)?.first().copied();
-    Ok(match first {
-        Some(0x0a) => Divider::SentencePiece(Box::new(SentencePieceModel::load(path)?)),
-        _ => Divider::SubwordNmt(SubwordNmtCodes::load(path)?),
+    let bytes = read_file(path)?;
+    let is_named =
+        path.extension().is_some_and(|extension| extension == "spm" || extension == "model");
+    Ok(match is_named || bytes.first() == Some(&0x0a) {
+        true => Divider::SentencePiece(Box::new(SentencePieceModel::load(path)?)),
+        false => Divider::SubwordNmt(SubwordNmtCodes::load(path)?),
     })
 }
 
@@ -248,7 +265,7 @@ fn vocabulary(
     side: Side,
     divider: Divider,
     model: Option<&Vocabularies>,
-) -> Result<Vocabulary, FormatError> {
+) -> Result<Vocabulary, TextError> {
     let Side { tokens, end, unknown } = side;
     let named = |(_, token): &(u32, &String)| CONTROLS.contains(&token.as_str());
     let mut controls: Vec<u32> = (0..).zip(&tokens).filter(named).map(|(id, _)| id).collect();
@@ -256,12 +273,12 @@ fn vocabulary(
     controls.sort_unstable();
     controls.dedup();
     let list = TokenList { tokens, end, unknown, controls };
-    Ok(match divider {
-        Divider::SentencePieceAsIs(model) => Vocabulary::from_sentence_piece(*model)?,
-        Divider::SentencePiece(model) => Vocabulary::from_sentence_piece_tokens(*model, list)?,
-        Divider::SubwordNmt(codes) => Vocabulary::from_subword_nmt(codes, list)?,
-        Divider::Whitespace => Vocabulary::from_words(list)?,
-    })
+    match divider {
+        Divider::SentencePieceAsIs(model) => Vocabulary::from_sentence_piece(*model),
+        Divider::SentencePiece(model) => Vocabulary::from_sentence_piece_tokens(*model, list),
+        Divider::SubwordNmt(codes) => Vocabulary::from_subword_nmt(codes, list),
+        Divider::Whitespace => Vocabulary::from_words(list),
+    }
 }
 
 type Lists = (Words, [Option<SentencePieceModel>; 2]);

@@ -119,7 +119,43 @@ const REQUIRED: &[(&str, &[&str])] = &[
     ("factors-combine", &["sum"]),
     ("bert-train-type-embeddings", &["false", "true"]),
     ("ulr", &["false"]),
+    ("right-left", &["false"]),
     ("input-types", &[""]),
+];
+
+/// Settings that are read elsewhere, or that do not change what a Transformer computes.
+const UNDERSTOOD: &[&str] = &[
+    "bert-type-vocab-size",
+    "dec-cell",
+    "dec-cell-base-depth",
+    "dec-cell-high-depth",
+    "dec-depth",
+    "dim-emb",
+    "dim-rnn",
+    "dim-vocabs",
+    "enc-cell",
+    "enc-cell-depth",
+    "enc-depth",
+    "enc-type",
+    "factors-dim-emb",
+    "output-omit-bias",
+    "skip",
+    "tied-embeddings",
+    "tied-embeddings-all",
+    "tied-embeddings-src",
+    "transformer-aan-activation",
+    "transformer-aan-depth",
+    "transformer-aan-nogate",
+    "transformer-decoder-dim-ffn",
+    "transformer-depth-scaling",
+    "transformer-dim-aan",
+    "transformer-dim-ffn",
+    "transformer-ffn-activation",
+    "transformer-guided-alignment-layer",
+    "transformer-heads",
+    "ulr-dim-emb",
+    "ulr-trainable-transformation",
+    "version",
 ];
 
 /// Reads a file whose words are known.
@@ -139,9 +175,11 @@ pub(crate) fn read(path: &Path, words: Words) -> Result<Foreign, FormatError> {
     let mut findings = Findings::default();
     let mut settings = Settings { entries: entries.map_err(malformed)?, findings: &mut findings };
     let architecture = settings.architecture(&mut arrays);
+    let vocabularies = settings.vocabularies(&words);
     let config = architecture
         .clone()
-        .and_then(|architecture| Some(Config::new(architecture, settings.vocabularies(&words)?)));
+        .zip(vocabularies)
+        .map(|(architecture, vocabularies)| Config::new(architecture, vocabularies));
     // A table needs an architecture; without one there is nothing to look up either.
     let table = |path: &[&str]| {
         place(path, architecture.as_ref().expect("a configuration has an architecture"))
@@ -195,6 +233,13 @@ impl Settings<'_> {
     }
 
     fn check_required(&mut self) {
+        let is_known = |name: &str| {
+            UNDERSTOOD.contains(&name) || REQUIRED.iter().any(|(required, _)| *required == name)
+        };
+        for (name, _) in self.entries.iter().filter(|(name, _)| !is_known(name)) {
+            self.findings
+                .note(format!("setting {name:.60?} is not known here, and is passed over"));
+        }
         for (name, allowed) in REQUIRED {
             let Some(found) = self.text(name) else { continue };
             if allowed.contains(&found.as_str()) {
@@ -214,6 +259,9 @@ impl Settings<'_> {
 
     fn architecture(&mut self, arrays: &mut Arrays<'_>) -> Option<Architecture> {
         self.check_required();
+        self.findings.note(
+            "it does not say what was dropped in training; 0.1 after each sub-layer is taken",
+        );
         let has = |text: Option<String>| text.is_some_and(|text| text.contains('n'));
         let is_pre = has(self.text("transformer-preprocess"));
         let is_post = has(self.text("transformer-postprocess").or(Some("dan".to_string())));
@@ -249,9 +297,9 @@ impl Settings<'_> {
             embeddings: self.tie(arrays),
             embedding_scale: EmbeddingScale::SquareRootOfWidth,
             positions: PositionTable::Tensor2tensor,
-            output_bias: match arrays.contains_key(OUTPUT_BIAS) {
-                true => OutputBias::Present,
-                false => OutputBias::Absent,
+            output_bias: match self.flag("output-omit-bias") {
+                true => OutputBias::Absent,
+                false => OutputBias::Present,
             },
             encoder: encoder?,
             decoder: decoder?,
@@ -308,7 +356,9 @@ impl Settings<'_> {
             _ => Vec::new(),
         };
         let [source, target] = sizes[..] else {
-            self.findings.problem("dim-vocabs is missing, expected the sizes of two vocabularies");
+            let found = self.text("dim-vocabs").unwrap_or("missing".to_string());
+            let problem = format!("dim-vocabs is {found}, expected the sizes of two vocabularies");
+            self.findings.problem(problem);
             return None;
         };
         for (side, words, rows) in

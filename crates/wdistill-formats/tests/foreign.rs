@@ -61,6 +61,8 @@ fn all_problems_of_a_folder_are_reported_together() {
     let folder = copy("huggingface/swish-shared");
     edit(&folder, "config.json", |text| {
         text.replace("\"swish\"", "\"tanh\"")
+            .replace("\"eos_token_id\": 0", "\"eos_token_id\": 5")
+            .replace("\"pad_token_id\": 83", "\"pad_token_id\": 4")
             .replace("\"encoder_ffn_dim\": 48", "\"encoder_ffn_dim\": \"48\"")
             .replace(
                 "\"scale_embedding\": true",
@@ -72,8 +74,10 @@ fn all_problems_of_a_folder_are_reported_together() {
     assert_mentions(
         &refusal(folder.path(), &ImportOptions::default()),
         &[
-            "activation_function is Some(\"tanh\")",
-            "encoder_ffn_dim is \"48\", expected a number",
+            "activation_function is \"tanh\"",
+            "encoder_ffn_dim is \"48\", expected a whole number",
+            "eos_token_id is 5, but </s> has number 0",
+            "pad_token_id is 4, which is not <pad>",
             "scale_embedding is 7",
             "normalize_before is true",
             "--subwords FILE",
@@ -446,4 +450,94 @@ fn a_model_of_wdistill_is_not_imported() {
     native::save(&Model::initialise(config.unwrap(), 1), folder.path()).unwrap();
     let result = import(folder.path(), &ImportOptions::default());
     assert!(matches!(result, Err(FormatError::NothingToImport { .. })));
+}
+
+#[test]
+fn what_git_left_in_place_of_a_file_is_named() {
+    for file in ["model.safetensors", "source.spm"] {
+        let folder = copy("huggingface/swish-shared");
+        let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n";
+        fs::write(folder.path().join(file), pointer).unwrap();
+        assert_mentions(
+            &refusal(folder.path(), &ImportOptions::default()),
+            &[file, "git lfs pull"],
+        );
+    }
+    let folder = copy("huggingface/swish-shared");
+    fs::write(folder.path().join("source.spm"), "a b\nc d\n").unwrap();
+    assert!(import(folder.path(), &ImportOptions::default()).is_err());
+}
+
+#[test]
+fn a_model_is_found_by_its_weights_file_too() {
+    let file = fixture("huggingface/separate").join("model.safetensors");
+    assert_eq!(Format::detect(&file).unwrap(), Format::HuggingFace);
+    assert!(import(&file, &ImportOptions::default()).is_ok());
+}
+
+/// Rewrites a setting of the same length inside a model of Marian, whose archive then has another sum.
+fn with_setting(from: &str, to: &str) -> TempDir {
+    assert_eq!(from.len(), to.len());
+    let folder = copy("marian/joint-yaml");
+    let path = folder.path().join("model.npz");
+    let bytes = fs::read(&path).unwrap();
+    let mut reader = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for index in 0..reader.len() {
+        let mut entry = reader.by_index(index).unwrap();
+        let name = entry.name().unwrap().to_string();
+        let mut content = Vec::new();
+        std::io::Read::read_to_end(&mut entry, &mut content).unwrap();
+        if name == "special:model.yml.npy" {
+            let place = content.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
+            content[place..place + to.len()].copy_from_slice(to.as_bytes());
+        }
+        if name != "decoder_ff_logit_out_b.npy" || from.starts_with("right-left") {
+            writer.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+            std::io::Write::write_all(&mut writer, &content).unwrap();
+        }
+    }
+    fs::write(&path, writer.finish().unwrap().into_inner()).unwrap();
+    folder
+}
+
+#[test]
+fn settings_of_marian_that_would_change_a_translation_are_not_passed_over() {
+    let folder = with_setting("right-left: false", "right-left: true\n");
+    let text = refusal(folder.path(), &ImportOptions::default());
+    assert_mentions(&text, &["right-left is \"true\", expected \"false\""]);
+    // The settings promise an output bias, which is not there.
+    let folder = with_setting("skip: false", "skip: false");
+    let text = refusal(folder.path(), &ImportOptions::default());
+    assert_mentions(&text, &["decoder_ff_logit_out_b", "is missing"]);
+    let folder = with_setting("right-left: ", "right-lefx: ");
+    let imported = import(folder.path(), &ImportOptions::default()).unwrap();
+    assert!(imported.notes.iter().any(|note| note.contains("right-lefx")), "{:?}", imported.notes);
+}
+
+#[test]
+fn many_names_of_one_quantised_matrix_take_no_memory() {
+    // 40,000 aliases of a matrix of 50,000 rows: 8 GB if each had its own factors.
+    let rows = 50_000u32;
+    let text =
+        |text: &str| [&(text.len() as u16 + 1).to_le_bytes()[..], text.as_bytes(), &[0]].concat();
+    let mut file = [6u32.to_le_bytes().to_vec(), text("TransformerSpec")].concat();
+    file.extend([7u32.to_le_bytes(), 2u32.to_le_bytes()].concat());
+    for (name, kind, size) in [("m/weight", 1u8, 1), ("m/weight_scale", 0, 4)] {
+        file.extend(text(name));
+        file.push(1);
+        file.extend(rows.to_le_bytes());
+        file.push(kind);
+        file.extend((rows * size).to_le_bytes());
+        let number = if kind == 1 { vec![3] } else { 2f32.to_le_bytes().to_vec() };
+        file.extend(number.repeat(rows as usize));
+    }
+    file.extend(40_000u32.to_le_bytes());
+    for alias in 0..40_000 {
+        file.extend([text(&format!("a{alias}")), text("m/weight")].concat());
+    }
+    let folder = copy("ctranslate2/prenorm");
+    fs::write(folder.path().join("model.bin"), file).unwrap();
+    let error = import(folder.path(), &words_as_they_stand()).map(|_| ()).unwrap_err();
+    assert!(matches!(error, FormatError::Import { .. }), "{error}");
 }

@@ -284,7 +284,8 @@ fn parse(
             _ => problems.push(|| {
                 format!(
                     "{origin}:{number}: {}, expected two parts with one space between. hint: the \
-                     file is made by learn_bpe, not by apply_bpe or get_vocab",
+                     file is made by learn_bpe, not by apply_bpe or get_vocab; codes of fastBPE become \
+                     such with `#version: 0.2` in front and without their third part",
                     shown(line)
                 )
             }),

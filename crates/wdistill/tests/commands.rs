@@ -438,7 +438,13 @@ fn a_teacher_of_hugging_face_is_distilled_and_its_student_exported() {
     assert!(said.contains("--quantize is for --format ctranslate2"), "{said}");
     let said =
         refuse(folder.path(), &format!("export {student} --format marian --out {student}"), b"");
-    assert!(said.contains("is a model of wdistill"), "{said}");
+    assert!(said.contains("holds a model of wdistill"), "{said}");
+    // No model is lost to a slip in --out.
+    let said = refuse(folder.path(), "import foreign --out foreign", b"");
+    assert!(said.contains("holds a model of Hugging Face MarianMT"), "{said}");
+    let said =
+        refuse(folder.path(), &format!("export {student} --format huggingface --out foreign"), b"");
+    assert!(said.contains("holds a model of Hugging Face MarianMT"), "{said}");
     let said = refuse(folder.path(), &format!("import {student} --out b"), b"");
     assert!(said.contains("nothing to import"), "{said}");
     let said = refuse(folder.path(), "translate --model foreign", b"");

@@ -22,6 +22,9 @@ pub(crate) const OLDEST: u32 = 2;
 /// The version that is written.
 pub(crate) const NEWEST: u32 = 6;
 
+/// Most axes of a variable: no Transformer's has more than four.
+const MOST_AXES: u8 = 8;
+
 /// What a file holds.
 #[derive(Debug)]
 pub(crate) struct Binary<'f> {
@@ -43,7 +46,10 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Binary<'_>, String> {
     let mut reader = Reader::new(bytes);
     let version = reader.u32("the version")?;
     if !(OLDEST..=NEWEST).contains(&version) {
-        return Err(format!("its version is {version}, expected {OLDEST} to {NEWEST}"));
+        return Err(format!(
+            "its version is {version}, expected {OLDEST} to {NEWEST} (a model.bin of Marian starts alike; hint: \
+             its .npz can be read)"
+        ));
     }
     let specification = string(&mut reader, "the name of the specification")?.to_string();
     let revision = reader.u32("the revision")?;
@@ -75,6 +81,9 @@ fn string<'f>(reader: &mut Reader<'f>, what: &str) -> Result<&'f str, String> {
 fn variable<'f>(reader: &mut Reader<'f>, version: u32) -> Result<(String, Array<'f>), String> {
     let name = string(reader, "the name of a variable")?.to_string();
     let rank = reader.u8("a rank")?;
+    if rank > MOST_AXES {
+        return Err(format!("{name} has {rank} axes, expected at most {MOST_AXES}"));
+    }
     let axes = (0..rank).map(|_| reader.u32("the length of an axis").map(|axis| axis as usize));
     let shape: Vec<usize> = axes.collect::<Result<_, _>>()?;
     let (kind, bytes) = match version {
@@ -241,6 +250,7 @@ mod tests {
             (unended, "does not end in NUL"),
             (file(&[3], 1, &[1, 2], ["b", "a"]), "a is [3] of Int8, but has 2 bytes"),
             (file(&[u32::MAX; 4], 0, &[0; 4], ["b", "a"]), "but has 4 bytes"),
+            (file(&[1; 9], 1, &[1], ["b", "a"]), "a has 9 axes"),
             (file(&[2], 6, &[1, 2], ["b", "a"]), "a has type 6, expected at most 5"),
             (file(&[2], 1, &[1, 2], ["b", "c"]), "alias b stands for c, which is not there"),
             (file(&[2], 1, &[1, 2], ["a", "a"]), "a is an alias, and there already"),

@@ -44,6 +44,14 @@ pub(crate) fn obstacles(complete: &Complete<'_>) -> Obstacles {
             obstacles.notes.push(format!("there is no {name}: {error}"));
         }
     }
+    for (stack, shape) in [
+        ("encoder", &model.config.architecture.encoder),
+        ("decoder", &model.config.architecture.decoder),
+    ] {
+        obstacles.need(i16::try_from(shape.heads).is_ok(), || {
+            format!("the {stack} has {} heads, the format holds {}", shape.heads, i16::MAX)
+        });
+    }
     obstacles
 }
 
@@ -194,7 +202,7 @@ impl Variables {
     fn stack(&mut self, stack: &str, shape: &Shape, config: &Config) {
         let architecture = &config.architecture;
         let name = |property: &str| format!("{stack}/{property}");
-        let heads = i16::try_from(shape.heads).unwrap_or(i16::MAX);
+        let heads = i16::try_from(shape.heads).expect("more heads are an obstacle");
         self.scalar(&name("num_heads"), NumberType::Int16, &heads.to_le_bytes());
         self.flag(&name("pre_norm"), architecture.norm == NormPlacement::Pre);
         let activation = match architecture.activation {

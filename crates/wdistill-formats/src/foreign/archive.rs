@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Read};
 
-use zip::ZipArchive;
+use zip::{CompressionMethod, ZipArchive};
 
 /// An entry may be as large as this without regard to the file's size.
 const SLACK: u64 = 1 << 20;
@@ -35,6 +35,20 @@ impl<'f> Archive<'f> {
     pub(crate) fn names(&self) -> Result<Vec<String>, String> {
         let names = self.zip.file_names();
         names.map(|name| name.map(String::from).map_err(|error| error.to_string())).collect()
+    }
+
+    /// An entry that has to lie there uncompressed, as PyTorch's pickles do: unpacked values take more room than
+    /// their bytes already.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub(crate) fn read_stored(&mut self, name: &str) -> Result<Vec<u8>, String> {
+        let entry = self.zip.by_name(name).map_err(|error| format!("{name}: {error}"))?;
+        if entry.compression() != CompressionMethod::Stored {
+            return Err(format!("{name} is compressed, expected plain bytes"));
+        }
+        drop(entry);
+        self.read(name)
     }
 
     /// Unpacks an entry and checks its sum.

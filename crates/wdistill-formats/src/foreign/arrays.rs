@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use half::{bf16, f16};
 
 /// What each number of an array is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum NumberType {
     Float64,
     Float32,
@@ -20,6 +21,21 @@ pub(crate) enum NumberType {
 }
 
 impl NumberType {
+    /// The name as PyTorch and NumPy write it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            NumberType::Float64 => "float64",
+            NumberType::Float32 => "float32",
+            NumberType::Float16 => "float16",
+            NumberType::BFloat16 => "bfloat16",
+            NumberType::Int64 => "int64",
+            NumberType::Int32 => "int32",
+            NumberType::Int16 => "int16",
+            NumberType::Int8 => "int8",
+            NumberType::UInt8 => "uint8",
+        }
+    }
+
     /// Bytes of a number.
     pub(crate) fn size(self) -> usize {
         match self {
@@ -63,8 +79,9 @@ pub(crate) struct Array<'f> {
     pub(crate) bytes: Cow<'f, [u8]>,
     /// Numbers between neighbours along each axis, where these are not simply one row after the other.
     pub(crate) strides: Option<Vec<usize>>,
-    /// Quantised numbers are divided by one factor for each row, or by one for all.
-    pub(crate) divisors: Vec<f32>,
+    /// Quantised numbers are divided by one factor for each row, or by one for all. An array of several names
+    /// has them once.
+    pub(crate) divisors: Rc<[f32]>,
 }
 
 /// Numbers of an array of this shape; `None` if nobody could have as many.
@@ -88,7 +105,7 @@ impl<'f> Array<'f> {
         if needed != Some(bytes.len()) {
             return Err(format!("is {shape:?} of {kind:?}, but has {} bytes", bytes.len()));
         }
-        Ok(Array { shape, kind, bytes, strides: None, divisors: Vec::new() })
+        Ok(Array { shape, kind, bytes, strides: None, divisors: Rc::default() })
     }
 
     /// An array of which a number lies at the sum of `index * stride`.
@@ -118,7 +135,7 @@ impl<'f> Array<'f> {
         let rows = row_strides(&shape);
         let in_order = strides == rows && count(&shape) == Some(numbers);
         let strides = (!in_order).then_some(strides);
-        Ok(Array { shape, kind, bytes, strides, divisors: Vec::new() })
+        Ok(Array { shape, kind, bytes, strides, divisors: Rc::default() })
     }
 
     /// All numbers as float32, the last axis running fastest.
@@ -134,7 +151,7 @@ impl<'f> Array<'f> {
         };
         if !self.divisors.is_empty() {
             let row = (numbers.len() / self.divisors.len()).max(1);
-            for (row, divisor) in numbers.chunks_mut(row).zip(&self.divisors) {
+            for (row, divisor) in numbers.chunks_mut(row).zip(self.divisors.iter()) {
                 row.iter_mut().for_each(|number| *number /= divisor);
             }
         }
@@ -231,9 +248,9 @@ mod tests {
     #[test]
     fn quantised_rows_are_divided_by_their_factors() {
         let mut array = Array::new(vec![2, 2], NumberType::Int8, vec![2, 4, 3, 6].into()).unwrap();
-        array.divisors = vec![2.0, 3.0];
+        array.divisors = [2.0, 3.0].into();
         assert_eq!(array.numbers(), [1.0, 2.0, 1.0, 2.0]);
-        array.divisors = vec![0.5];
+        array.divisors = [0.5].into();
         assert_eq!(array.numbers(), [4.0, 8.0, 6.0, 12.0]);
     }
 }

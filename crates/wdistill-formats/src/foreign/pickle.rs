@@ -26,8 +26,11 @@ pub(crate) enum Value {
     /// A list, tuple or set.
     List(Vec<Id>),
     Dict(Vec<(Id, Id)>),
-    /// A class or function, as `module.name`.
-    Name(String),
+    /// A class or function: the texts of its module and name.
+    Name {
+        module: Id,
+        name: Id,
+    },
     /// What a class or function would make of its arguments, with the state and items it would be given.
     Made {
         by: Id,
@@ -75,6 +78,9 @@ const BUILTINS: &[&str] = &[
     "unicode",
 ];
 
+/// More values than any model's pickle has; each takes up to a hundred bytes.
+const MOST_VALUES: usize = 1 << 21;
+
 /// All values of a pickle.
 #[derive(Debug)]
 pub(crate) struct Pickle {
@@ -95,6 +101,9 @@ impl Pickle {
             if operation == b'.' {
                 let root = machine.pop()?;
                 return Ok(Pickle { values: machine.values, root });
+            }
+            if machine.values.len() > MOST_VALUES {
+                return Err(format!("the pickle has more than {MOST_VALUES} values"));
             }
             machine.run(operation, reader).map_err(|problem| {
                 format!("the pickle's operation at byte {position}: {problem}")
@@ -167,13 +176,18 @@ impl Pickle {
         }
     }
 
-    /// The name and arguments of what makes a value.
-    pub(crate) fn made(&self, id: Id) -> Option<(&str, &[Id])> {
+    /// Module and name of a class or function.
+    pub(crate) fn name(&self, id: Id) -> Option<[&str; 2]> {
         match self.value(id) {
-            Value::Made { by, arguments, .. } => match self.value(*by) {
-                Value::Name(name) => Some((name, self.list(*arguments)?)),
-                _ => None,
-            },
+            Value::Name { module, name } => Some([self.text(*module)?, self.text(*name)?]),
+            _ => None,
+        }
+    }
+
+    /// Module and name of what makes a value, and its arguments.
+    pub(crate) fn made(&self, id: Id) -> Option<([&str; 2], &[Id])> {
+        match self.value(id) {
+            Value::Made { by, arguments, .. } => Some((self.name(*by)?, self.list(*arguments)?)),
             _ => None,
         }
     }
@@ -257,22 +271,29 @@ impl Machine {
         Ok(())
     }
 
-    fn name(&mut self, module: &str, name: &str) -> Result<(), String> {
-        let root = module.split('.').next().unwrap_or(module);
-        let builtin = matches!(root, "builtins" | "__builtin__") && BUILTINS.contains(&name);
+    /// A class or function, whose module and name are texts.
+    fn name(&mut self, module: Id, name: Id) -> Result<(), String> {
+        let (module_text, name_text) = match (&self.values[module], &self.values[name]) {
+            (Value::Text(module), Value::Text(name)) => (module.as_str(), name.as_str()),
+            (module, name) => return Err(format!("{} names {}", kind(module), kind(name))),
+        };
+        let root = module_text.split('.').next().unwrap_or(module_text);
+        let builtin = matches!(root, "builtins" | "__builtin__") && BUILTINS.contains(&name_text);
         if !builtin && !MODULES.contains(&root) {
             return Err(format!(
-                "it refers to {module}.{name}, which is no plain data; nothing is executed here, and such a \
-                 file is not read"
+                "it refers to {}.{}, which is no plain data; nothing is executed here, and such a file is not \
+                 read",
+                shown(module_text),
+                shown(name_text)
             ));
         }
-        self.push(Value::Name(format!("{module}.{name}")));
+        self.push(Value::Name { module, name });
         Ok(())
     }
 
     fn make(&mut self, by: Id, arguments: Id) -> Result<(), String> {
         match (&self.values[by], &self.values[arguments]) {
-            (Value::Name(_), Value::List(_)) => {}
+            (Value::Name { .. }, Value::List(_)) => {}
             (by, arguments) => {
                 return Err(format!("{} is called with {}", kind(by), kind(arguments)));
             }
@@ -364,13 +385,7 @@ impl Machine {
             b'c' | b'i' => self.global(operation, reader)?,
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
-                match (&self.values[module], &self.values[name]) {
-                    (Value::Text(module), Value::Text(name)) => {
-                        let (module, name) = (module.clone(), name.clone());
-                        self.name(&module, &name)?;
-                    }
-                    (module, name) => return Err(format!("{} names {}", kind(module), kind(name))),
-                }
+                self.name(module, name)?;
             }
             b'R' | 0x81 => {
                 let (arguments, by) = (self.pop()?, self.pop()?);
@@ -404,19 +419,29 @@ impl Machine {
         Ok(())
     }
 
+    /// `module` and `name` in two lines; with the values since a mark as arguments, an object.
     fn global(&mut self, operation: u8, reader: &mut Reader<'_>) -> Result<(), String> {
-        let module = text(reader.line("a module")?, "a module")?;
-        let name = text(reader.line("a name")?, "a name")?;
-        if operation == b'c' {
-            return self.name(module, name);
+        let arguments = match operation {
+            b'i' => Some(self.since_mark()?),
+            _ => None,
+        };
+        for what in ["a module", "a name"] {
+            let line = text(reader.line(what)?, what)?.to_string();
+            self.push(Value::Text(line));
         }
-        let arguments = self.since_mark()?;
+        let (name, module) = (self.pop()?, self.pop()?);
         self.name(module, name)?;
+        let Some(arguments) = arguments else { return Ok(()) };
         let by = self.pop()?;
         self.push(Value::List(arguments));
         let arguments = self.pop()?;
         self.make(by, arguments)
     }
+}
+
+/// The start of a text from a file, without anything that a terminal would obey.
+fn shown(text: &str) -> String {
+    text.chars().take(60).flat_map(char::escape_debug).collect()
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -429,7 +454,7 @@ fn kind(value: &Value) -> &'static str {
         Value::Bytes(_) => "bytes",
         Value::List(_) => "a list",
         Value::Dict(_) => "a dictionary",
-        Value::Name(_) => "a class",
+        Value::Name { .. } => "a class",
         Value::Made { .. } => "an object",
         Value::Outside(_) => "something outside",
     }
@@ -608,5 +633,18 @@ mod tests {
         }
         bytes.push(b'.');
         assert_eq!(read(&bytes).unwrap().values.len(), 61);
+        // A long name that many classes share is there once.
+        let mut bytes = [b"X", &5000u32.to_le_bytes()[..], b"torch.", &[b'a'; 4994]].concat();
+        bytes.extend(b"q\x00X\x01\x00\x00\x00bq\x01");
+        for _ in 0..1000 {
+            bytes.extend(b"h\x00h\x01\x93");
+        }
+        bytes.push(b'.');
+        let pickle = read(&bytes).unwrap();
+        let texts = pickle.values.iter().filter(|value| matches!(value, Value::Text(_)));
+        assert_eq!((texts.count(), pickle.values.len()), (2, 1002));
+        // Values take more room than the bytes that make them: there is an end to it.
+        let many = vec![b')'; MOST_VALUES + 2];
+        assert!(read(&many).unwrap_err().contains("more than 2097152 values"));
     }
 }

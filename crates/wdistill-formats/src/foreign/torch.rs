@@ -62,7 +62,7 @@ impl<'f> TorchFile<'f> {
         if names.contains(&order) && archive.read(&order)? != b"little" {
             return Err("its numbers are not little-endian".to_string());
         }
-        let pickle = archive.read(&format!("{prefix}data.pkl"))?;
+        let pickle = archive.read_stored(&format!("{prefix}data.pkl"))?;
         let pickle = Pickle::read(&mut Reader::new(&pickle))?;
         Ok(TorchFile { pickle, storages: Storages::Archive { archive, prefix }, size: bytes.len() })
     }
@@ -90,8 +90,9 @@ impl<'f> TorchFile<'f> {
         for key in list {
             let key = keys.text(*key).ok_or("the key of a storage is no text")?.to_string();
             let numbers = reader.u64("the length of a storage")?;
-            let kind =
-                sizes.get(&key).ok_or_else(|| format!("storage {key} is of no known type"))?;
+            let kind = sizes
+                .get(key.as_str())
+                .ok_or_else(|| format!("storage {key} is of no known type"))?;
             let length = usize::try_from(numbers).ok().and_then(|n| n.checked_mul(kind.size()));
             let length = length.ok_or_else(|| format!("storage {key} has {numbers} numbers"))?;
             storages.insert(key, (numbers, reader.take(length, "a storage")?));
@@ -122,7 +123,9 @@ impl<'f> TorchFile<'f> {
             if copied > MOST_COPIES * self.size {
                 return Err("its tensors share storages far beyond the file's size".to_string());
             }
-            arrays.insert(name, array);
+            if let Some(name) = arrays.insert(name.clone(), array).map(|_| name) {
+                return Err(format!("{name} comes twice"));
+            }
         }
         Ok(arrays)
     }
@@ -191,13 +194,19 @@ struct Tensor {
     strides: Vec<usize>,
 }
 
+/// Most axes of a tensor: no model's has more than four.
+const MOST_AXES: usize = 8;
+
+/// Longest key of a storage: they are numbers.
+const LONGEST_KEY: usize = 100;
+
 /// Types of all storages that the pickle speaks of.
-fn storage_types(pickle: &Pickle) -> HashMap<String, NumberType> {
+fn storage_types(pickle: &Pickle) -> HashMap<&str, NumberType> {
     pickle.ids().filter_map(|id| storage_of(pickle, id).ok()).collect()
 }
 
 /// `('storage', type, key, location, numbers)`, kept outside.
-fn storage_of(pickle: &Pickle, id: Id) -> Result<(String, NumberType), String> {
+fn storage_of(pickle: &Pickle, id: Id) -> Result<(&str, NumberType), String> {
     let Value::Outside(description) = pickle.value(id) else {
         return Err("has no storage".to_string());
     };
@@ -208,15 +217,13 @@ fn storage_of(pickle: &Pickle, id: Id) -> Result<(String, NumberType), String> {
     if pickle.text(*what) != Some("storage") {
         return Err("has a storage that is none".to_string());
     }
-    let Value::Name(kind) = pickle.value(*kind) else {
-        return Err("has a storage without a type".to_string());
-    };
-    let key = pickle.text(*key).ok_or("has a storage without a key")?;
-    Ok((key.to_string(), number_type(kind)?))
+    let [_, kind] = pickle.name(*kind).ok_or("has a storage without a type")?;
+    let key = pickle.text(*key).filter(|key| key.len() <= LONGEST_KEY);
+    Ok((key.ok_or("has a storage without a proper key")?, number_type(kind)?))
 }
 
 fn number_type(storage: &str) -> Result<NumberType, String> {
-    match storage.rsplit('.').next() {
+    match Some(storage) {
         Some("DoubleStorage") => Ok(NumberType::Float64),
         Some("FloatStorage") => Ok(NumberType::Float32),
         Some("HalfStorage") => Ok(NumberType::Float16),
@@ -226,26 +233,23 @@ fn number_type(storage: &str) -> Result<NumberType, String> {
         Some("ShortStorage") => Ok(NumberType::Int16),
         Some("CharStorage") => Ok(NumberType::Int8),
         Some("ByteStorage" | "BoolStorage") => Ok(NumberType::UInt8),
-        _ => Err(format!("holds {storage}, which is not known")),
+        _ => Err("holds numbers of a type that is not known".to_string()),
     }
 }
 
 /// `_rebuild_tensor_v2(storage, offset, shape, strides, ...)`, perhaps inside `_rebuild_parameter(tensor, ...)`.
 fn tensor_of(pickle: &Pickle, id: Id) -> Result<Tensor, String> {
     let (mut by, mut arguments) = pickle.made(id).ok_or("is no tensor")?;
-    if let ("torch._utils._rebuild_parameter", [tensor, ..]) = (by, arguments) {
+    if let (["torch._utils", "_rebuild_parameter"], [tensor, ..]) = (by, arguments) {
         (by, arguments) = pickle.made(*tensor).ok_or("is no tensor")?;
     }
-    let (
-        "torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor",
-        [storage, offset, shape, strides, ..],
-    ) = (by, arguments)
-    else {
-        return Err(format!("is made by {by}, expected a tensor"));
+    let is_tensor = matches!(by, ["torch._utils", "_rebuild_tensor_v2" | "_rebuild_tensor"]);
+    let (true, [storage, offset, shape, strides, ..]) = (is_tensor, arguments) else {
+        return Err(format!("is made by {}, expected a tensor", by.join(".")));
     };
     let (key, kind) = storage_of(pickle, *storage)?;
     let sizes = |id: Id| {
-        let sizes = pickle.list(id)?.iter();
+        let sizes = pickle.list(id).filter(|sizes| sizes.len() <= MOST_AXES)?.iter();
         sizes.map(|size| pickle.integer(*size).and_then(|size| size.try_into().ok())).collect()
     };
     let offset = pickle.integer(*offset).and_then(|offset| offset.try_into().ok());
@@ -253,7 +257,7 @@ fn tensor_of(pickle: &Pickle, id: Id) -> Result<Tensor, String> {
     let strides: Option<Vec<usize>> = sizes(*strides);
     match (offset, shape, strides) {
         (Some(offset), Some(shape), Some(strides)) if shape.len() == strides.len() => {
-            Ok(Tensor { kind, key, offset, shape, strides })
+            Ok(Tensor { kind, key: key.to_string(), offset, shape, strides })
         }
         _ => Err("has no proper shape, strides or offset".to_string()),
     }
@@ -278,7 +282,7 @@ mod tests {
     }
 
     fn short_text(text: &str) -> Vec<u8> {
-        [&[b'X'], &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat()
+        [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat()
     }
 
     fn numbers(numbers: &[u8]) -> Vec<u8> {
@@ -340,6 +344,7 @@ mod tests {
             (with(|d| d.offset = 3), "w0 is [2, 1] with strides [1, 2], but its storage has 1"),
             (with(|d| d.shape = vec![200, 200]), "but its storage has 3 numbers"),
             (with(|d| d.strides = vec![1]), "w0 has no proper shape"),
+            (with(|d| (d.shape, d.strides) = (vec![1; 9], vec![1; 9])), "w0 has no proper shape"),
             (with(|d| d.storage = "t"), "storage s is of no known type"),
             (with(|d| d.kind = "ComplexStorage"), "storage s is of no known type"),
             (good[..good.len() - 1].to_vec(), "a storage of 16 bytes was expected"),

@@ -37,7 +37,7 @@ pub struct Distill {
     #[command(flatten)]
     corpus: Corpus,
     /// Preset architecture of the student [default: the teacher's encoder, and one decoder layer at half
-    /// the teacher's width]
+    /// the teacher's width, or at the whole width if all its embeddings are one matrix]
     #[arg(long, value_name = "NAME", value_parser = presets())]
     preset: Option<String>,
     /// Change of a setting: architecture.KEY; training.KEY of both phases, generator.KEY of phase 1,

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use wdistill_formats::{Complete, ExportFormat, Numbers, export, native};
 use wdistill_train::VocabularyPair;
 
+use crate::commands::import::refuse_models;
 use crate::commands::print;
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -52,12 +53,7 @@ impl Export {
             (Format::Marian, None) => ExportFormat::Marian,
             (_, Some(_)) => bail!("--quantize is for --format ctranslate2 only"),
         };
-        if native::is_folder_of(&self.out) {
-            bail!(
-                "--out {} is a model of wdistill; hint: name another folder, which may be new",
-                self.out.display()
-            );
-        }
+        refuse_models(&self.out)?;
         let model = native::load(&self.model)?;
         let VocabularyPair { source, target } = VocabularyPair::load(&self.model)?;
         let complete = Complete { model: &model, source: &source, target: &target };

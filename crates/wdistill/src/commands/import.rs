@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
 use clap::{Args, ValueEnum};
-use wdistill_formats::{ImportOptions, Imported, Subwords, import, native};
+use wdistill_formats::{Format, ImportOptions, Imported, Subwords, import, native};
 use wdistill_model::SourceEnding;
 use wdistill_train::VocabularyPair;
 
@@ -16,6 +17,18 @@ enum Ending {
     EndToken,
     /// Models of OpenNMT
     Nothing,
+}
+
+/// Refuses a folder for results that holds a model, of wdistill or another toolkit: it would be lost.
+pub fn refuse_models(out: &Path) -> anyhow::Result<()> {
+    match Format::detect(out) {
+        Ok(format) if out.exists() => bail!(
+            "--out {} holds a model of {}; hint: name another folder, which may be new",
+            out.display(),
+            format.name()
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// What a model of another toolkit may leave open.
@@ -85,6 +98,7 @@ pub struct Import {
 
 impl Import {
     pub fn run(self) -> anyhow::Result<()> {
+        refuse_models(&self.out)?;
         self.open.import_into(&self.model, &self.out)?;
         print(&self.out.display().to_string())
     }

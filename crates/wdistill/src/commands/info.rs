@@ -36,11 +36,19 @@ impl Info {
                 Stored::Float32(model) => {
                     let vocabularies = VocabularyPair::load(&self.model).ok();
                     let sides = vocabularies.as_ref().map(|pair| [&pair.source, &pair.target]);
+                    lines.push(line("weights", "float32"));
                     lines.extend(float32(&model, sides));
                     model.config
                 }
                 Stored::Int8(model) => {
                     lines.push(line("weights", "int8"));
+                    let vocabularies = VocabularyPair::load(&self.model).ok();
+                    let sides = vocabularies.as_ref().map(|pair| [&pair.source, &pair.target]);
+                    lines.extend(sides.into_iter().flat_map(words));
+                    lines.push(line(
+                        "cannot become",
+                        "any other format; the model that it was made from may",
+                    ));
                     model.config
                 }
             },
@@ -75,19 +83,19 @@ fn shape(config: &Config) -> Vec<String> {
     vec![line("shape", &config.architecture.summary()), line("parameters", &parameters.to_string())]
 }
 
+fn words([source, target]: [&Vocabulary; 2]) -> [String; 2] {
+    [("source words", source), ("target words", target)].map(|(side, vocabulary)| {
+        line(side, &format!("{}, {}", vocabulary.size(), vocabulary.kind().name()))
+    })
+}
+
 /// Weights, vocabularies, and what the model can be written as.
 fn float32(model: &Model<Dense<f32>>, vocabularies: Option<[&Vocabulary; 2]>) -> Vec<String> {
     let Saturation { outside, all } = Saturation::of(&model.weights);
     let share = 100.0 * outside as f64 / all as f64;
-    let mut lines = vec![
-        line("weights", "float32"),
-        line("outside [-1, 1]", &format!("{outside} ({share:.3}%)")),
-    ];
+    let mut lines = vec![line("outside [-1, 1]", &format!("{outside} ({share:.3}%)"))];
     let Some([source, target]) = vocabularies else { return lines };
-    for (side, vocabulary) in [("source words", source), ("target words", target)] {
-        let kind = vocabulary.kind().name();
-        lines.push(line(side, &format!("{}, {kind}", vocabulary.size())));
-    }
+    lines.extend(words([source, target]));
     let complete = Complete { model, source, target };
     for format in [
         ExportFormat::HuggingFace,
