@@ -8,7 +8,7 @@ use std::process;
 
 use crate::error::FormatError;
 
-fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FormatError {
+pub(crate) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FormatError {
     let path = path.to_path_buf();
     move |error| FormatError::Io { action, path, error }
 }
@@ -54,7 +54,8 @@ impl Drop for Pending {
     }
 }
 
-fn folder_of(path: &Path) -> &Path {
+/// The folder that a file lies in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

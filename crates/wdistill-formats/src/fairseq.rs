@@ -96,15 +96,20 @@ fn place(path: &[&str], names: Names) -> Place {
     }
 }
 
-/// Reads a checkpoint whose words are known.
+/// Reads a checkpoint; `find_words` gives the dictionaries of its languages.
 ///
 /// # Errors
-/// [`FormatError::Malformed`], or [`FormatError::Import`] with everything that stands in the way.
-pub(crate) fn read(path: &Path, words: Words) -> Result<Foreign, FormatError> {
+/// [`FormatError::Malformed`], what `find_words` brings, or [`FormatError::Import`] with everything that stands
+/// in the way.
+pub(crate) fn read(
+    path: &Path,
+    find_words: impl FnOnce(Languages) -> Result<Words, FormatError>,
+) -> Result<Foreign, FormatError> {
     let malformed =
         |reason| FormatError::Malformed { path: path.to_path_buf(), format: FORMAT, reason };
     let bytes = read_file(path)?;
     let mut file = TorchFile::open(&bytes).map_err(malformed)?;
+    let words = find_words(languages(&file.pickle))?;
     let weights = file.pickle.get(file.pickle.root(), "model");
     let weights = weights.ok_or_else(|| malformed("it has no entry \"model\"".to_string()))?;
     let mut arrays = file.arrays(weights).map_err(malformed)?;
@@ -121,24 +126,13 @@ pub(crate) fn read(path: &Path, words: Words) -> Result<Foreign, FormatError> {
     Ok(Foreign { model, words, notes })
 }
 
-/// What a checkpoint says of its dictionaries and subwords, where it says it.
+/// What a checkpoint says of its languages, where it says it.
 pub(crate) struct Languages {
     pub(crate) source: Option<String>,
     pub(crate) target: Option<String>,
 }
 
-/// Reads the languages of a checkpoint.
-///
-/// # Errors
-/// [`FormatError::Malformed`].
-pub(crate) fn languages(path: &Path) -> Result<Languages, FormatError> {
-    let bytes = read_file(path)?;
-    let file = TorchFile::open(&bytes).map_err(|reason| FormatError::Malformed {
-        path: path.to_path_buf(),
-        format: FORMAT,
-        reason,
-    })?;
-    let pickle = &file.pickle;
+fn languages(pickle: &Pickle) -> Languages {
     let find = |name: &str| {
         let places = ["args", "cfg"].iter().filter_map(|entry| field(pickle, pickle.root(), entry));
         let tasks =
@@ -146,7 +140,7 @@ pub(crate) fn languages(path: &Path) -> Result<Languages, FormatError> {
         let mut texts = tasks.flatten().filter_map(|id| field(pickle, id, name));
         texts.find_map(|id| pickle.text(plain(pickle, id)).map(str::to_string))
     };
-    Ok(Languages { source: find("source_lang"), target: find("target_lang") })
+    Languages { source: find("source_lang"), target: find("target_lang") }
 }
 
 fn names(arrays: &Arrays<'_>) -> Names {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use wdistill_model::{Config, ConfigError, Dense, Model, PositionTable, SourceEnding};
 
+use crate::atomic::io_error;
 use crate::error::{FormatError, ImportProblem, TensorProblem};
 
 pub(crate) mod archive;
@@ -123,11 +124,7 @@ const LARGE_FILE_POINTER: &[u8] = b"version https://git-lfs";
 /// # Errors
 /// [`FormatError::Io`]; [`FormatError::Malformed`] if the file was never fetched.
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, FormatError> {
-    let bytes = std::fs::read(path).map_err(|error| FormatError::Io {
-        action: "read",
-        path: path.to_path_buf(),
-        error,
-    })?;
+    let bytes = std::fs::read(path).map_err(io_error("read", path))?;
     match bytes.starts_with(LARGE_FILE_POINTER) {
         false => Ok(bytes),
         true => Err(FormatError::Malformed {

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use wdistill_model::{Dense, Model, Vocabularies};
 use wdistill_text::{SentencePieceModel, SubwordNmtCodes, TextError, TokenList, Vocabulary};
 
+use crate::atomic::{folder_of, io_error};
 use crate::error::{FormatError, ImportProblem};
+use crate::fairseq::Languages;
 use crate::foreign::words::{self, Side, WordReader, Words};
 use crate::foreign::{Foreign, ImportOptions, Subwords, read_file, read_optional, yaml};
 use crate::{ctranslate2, fairseq, huggingface, marian, native};
@@ -70,19 +72,23 @@ pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, FormatEr
     let (format, file) = find(path)?;
     let folder = match file.is_dir() {
         true => file.as_path(),
-        false => file.parent().unwrap_or(Path::new("")),
+        false => folder_of(&file),
     };
-    let lists = match format {
+    // Vocabularies of Marian may be SentencePiece models, which then divide the text too.
+    let (marian_words, own_models) = match format {
         Format::Wdistill => return Err(FormatError::NothingToImport { path: path.to_path_buf() }),
-        Format::HuggingFace | Format::CTranslate2 => None,
-        Format::Fairseq => Some(fairseq_words(&file, folder, options)?),
-        Format::Marian => Some(marian_words(&file, folder, options)?),
+        Format::Marian => {
+            let (words, models) = marian_words(&file, folder, options)?;
+            (Some(words), models)
+        }
+        Format::HuggingFace | Format::CTranslate2 | Format::Fairseq => (None, [None, None]),
     };
-    let (words, own_models) = lists.map_or((None, [None, None]), |lists| (Some(lists.0), lists.1));
     let subwords = subwords(format, folder, options, own_models)?;
-    let foreign = match (format, words) {
-        (Format::Fairseq, Some(words)) => fairseq::read(&file, words),
-        (Format::Marian, Some(words)) => marian::read(&file, words),
+    let foreign = match (format, marian_words) {
+        (_, Some(words)) => marian::read(&file, words),
+        (Format::Fairseq, _) => {
+            fairseq::read(&file, |languages| fairseq_words(languages, folder, options))
+        }
         (Format::HuggingFace, _) => huggingface::read(folder),
         _ => ctranslate2::read(folder, options),
     };
@@ -122,15 +128,12 @@ fn find(path: &Path) -> Result<(Format, PathBuf), FormatError> {
     let none = |reason: String| FormatError::NoModel { path: path.to_path_buf(), reason };
     let extension = |path: &Path| path.extension().and_then(|e| e.to_str()).map(str::to_string);
     if path.is_file() {
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
-            _ => PathBuf::from("."),
-        };
+        let folder = folder_of(path);
         return match (extension(path).as_deref(), path.file_name().and_then(|name| name.to_str())) {
             (Some("npz"), _) => Ok((Format::Marian, path.to_path_buf())),
             (Some("pt"), _) => Ok((Format::Fairseq, path.to_path_buf())),
-            (_, Some(ctranslate2::MODEL_FILE)) => Ok((Format::CTranslate2, folder)),
-            (_, Some(huggingface::SAFETENSORS_FILE | huggingface::TORCH_FILE)) => find(&folder),
+            (_, Some(ctranslate2::MODEL_FILE)) => Ok((Format::CTranslate2, folder.to_path_buf())),
+            (_, Some(huggingface::SAFETENSORS_FILE | huggingface::TORCH_FILE)) => find(folder),
             _ => Err(none("a file should be Marian's .npz or a checkpoint .pt of fairseq".into())),
         };
     }
@@ -172,7 +175,7 @@ fn find(path: &Path) -> Result<(Format, PathBuf), FormatError> {
 }
 
 fn files_in(folder: &Path) -> Result<Vec<PathBuf>, FormatError> {
-    let failed = |error| FormatError::Io { action: "read", path: folder.to_path_buf(), error };
+    let failed = |error| io_error("read", folder)(error);
     let entries = std::fs::read_dir(folder).map_err(failed)?;
     let mut files = entries
         .map(|entry| entry.map(|entry| entry.path()).map_err(failed))
@@ -281,15 +284,12 @@ fn vocabulary(
     }
 }
 
-type Lists = (Words, [Option<SentencePieceModel>; 2]);
-
 /// A dictionary for each language of a checkpoint.
 fn fairseq_words(
-    file: &Path,
+    languages: Languages,
     folder: &Path,
     options: &ImportOptions,
-) -> Result<Lists, FormatError> {
-    let languages = fairseq::languages(file)?;
+) -> Result<Words, FormatError> {
     let path =
         |given: Option<&PathBuf>, language: Option<String>, side: &str| match (given, language) {
             (Some(path), _) => Ok(path.clone()),
@@ -306,11 +306,15 @@ fn fairseq_words(
         let tokens = read_words(&path, words::fairseq)?;
         Side::new(tokens, "</s>", "<unk>").map_err(|reason| not_words(&path, reason))
     };
-    Ok((Words { source: side(source)?, target: side(target)? }, [None, None]))
+    Ok(Words { source: side(source)?, target: side(target)? })
 }
 
 /// The vocabularies that were given, that `decoder.yml` names, or that the folder holds.
-fn marian_words(file: &Path, folder: &Path, options: &ImportOptions) -> Result<Lists, FormatError> {
+fn marian_words(
+    file: &Path,
+    folder: &Path,
+    options: &ImportOptions,
+) -> Result<(Words, [Option<SentencePieceModel>; 2]), FormatError> {
     let [source, target] = match (&options.vocabulary, &options.target_vocabulary) {
         (Some(source), None) => [source.clone(), source.clone()],
         (Some(source), Some(target)) => [source.clone(), target.clone()],

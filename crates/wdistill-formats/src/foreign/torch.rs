@@ -33,8 +33,8 @@ enum Storages<'f> {
         archive: Archive<'f>,
         prefix: String,
     },
-    /// By their keys, with the numbers that each announces.
-    Behind(HashMap<String, (u64, &'f [u8])>),
+    /// By their keys.
+    Behind(HashMap<String, &'f [u8]>),
 }
 
 impl<'f> TorchFile<'f> {
@@ -95,7 +95,7 @@ impl<'f> TorchFile<'f> {
                 .ok_or_else(|| format!("storage {key} is of no known type"))?;
             let length = usize::try_from(numbers).ok().and_then(|n| n.checked_mul(kind.size()));
             let length = length.ok_or_else(|| format!("storage {key} has {numbers} numbers"))?;
-            storages.insert(key, (numbers, reader.take(length, "a storage")?));
+            storages.insert(key, reader.take(length, "a storage")?);
         }
         match reader.left() {
             0 => Ok(TorchFile { pickle, storages: Storages::Behind(storages), size: bytes.len() }),
@@ -178,7 +178,7 @@ impl<'f> Storages<'f> {
                 archive.read(&format!("{prefix}data/{key}")).map(Cow::Owned)
             }
             Storages::Behind(storages) => match storages.get(key) {
-                Some((_, bytes)) => Ok(Cow::Borrowed(bytes)),
+                Some(bytes) => Ok(Cow::Borrowed(bytes)),
                 None => Err(format!("lies in storage {key}, which is not there")),
             },
         }

@@ -32,26 +32,27 @@ impl Info {
         let format = Format::detect(&self.model)?;
         let mut lines = vec![line("format", format.name())];
         let config = match format {
-            Format::Wdistill => match native::load_any(&self.model)? {
-                Stored::Float32(model) => {
-                    let vocabularies = VocabularyPair::load(&self.model).ok();
-                    let sides = vocabularies.as_ref().map(|pair| [&pair.source, &pair.target]);
-                    lines.push(line("weights", "float32"));
-                    lines.extend(float32(&model, sides));
-                    model.config
+            Format::Wdistill => {
+                let stored = native::load_any(&self.model)?;
+                let vocabularies = VocabularyPair::load(&self.model).ok();
+                let sides = vocabularies.as_ref().map(|pair| [&pair.source, &pair.target]);
+                match stored {
+                    Stored::Float32(model) => {
+                        lines.push(line("weights", "float32"));
+                        lines.extend(float32(&model, sides));
+                        model.config
+                    }
+                    Stored::Int8(model) => {
+                        lines.push(line("weights", "int8"));
+                        lines.extend(sides.into_iter().flat_map(words));
+                        lines.push(line(
+                            "cannot become",
+                            "any other format; the model that it was made from may",
+                        ));
+                        model.config
+                    }
                 }
-                Stored::Int8(model) => {
-                    lines.push(line("weights", "int8"));
-                    let vocabularies = VocabularyPair::load(&self.model).ok();
-                    let sides = vocabularies.as_ref().map(|pair| [&pair.source, &pair.target]);
-                    lines.extend(sides.into_iter().flat_map(words));
-                    lines.push(line(
-                        "cannot become",
-                        "any other format; the model that it was made from may",
-                    ));
-                    model.config
-                }
-            },
+            }
             _ => {
                 let Imported { model, source, target, notes, .. } =
                     self.open.import(&self.model)?;
