@@ -283,8 +283,7 @@ pub(crate) fn read(folder: &Path, options: &ImportOptions) -> Result<Foreign, Fo
     let vocabularies = words_found.and_then(|words| {
         vocabularies(&mut variables, &conventions, words, options, &mut findings)
     });
-    findings
-        .note("it does not say what was dropped in training; 0.1 after each sub-layer is taken");
+    findings.note_default_dropout();
     let config = architecture
         .zip(vocabularies)
         .map(|(architecture, vocabularies)| Config::new(architecture, vocabularies));

@@ -60,6 +60,13 @@ impl Findings {
         self.notes.push(note.into());
     }
 
+    /// Says that [`DropoutRates::default`](wdistill_model::DropoutRates) was taken, for want of others.
+    pub(crate) fn note_default_dropout(&mut self) {
+        self.note(
+            "it does not say what was dropped in training; 0.1 after each sub-layer is taken",
+        );
+    }
+
     /// A property that stands in the way.
     pub(crate) fn problem(&mut self, problem: impl Into<String>) {
         self.problems.push(ImportProblem::Property(problem.into()));

@@ -259,9 +259,7 @@ impl Settings<'_> {
 
     fn architecture(&mut self, arrays: &mut Arrays<'_>) -> Option<Architecture> {
         self.check_required();
-        self.findings.note(
-            "it does not say what was dropped in training; 0.1 after each sub-layer is taken",
-        );
+        self.findings.note_default_dropout();
         let has = |text: Option<String>| text.is_some_and(|text| text.contains('n'));
         let is_pre = has(self.text("transformer-preprocess"));
         let is_post = has(self.text("transformer-postprocess").or(Some("dan".to_string())));
