@@ -30,6 +30,7 @@ mod lines;
 mod random;
 mod sentence_piece;
 mod subword_nmt;
+mod trie;
 mod vocabulary;
 
 pub use batches::{BatchOrder, BatchSettings, PairLength, Position, sorted_batches};

@@ -11,19 +11,18 @@ mod charsmap;
 mod decode;
 mod normalize;
 mod proto;
-mod trie;
 mod unigram;
 mod wire;
 
 pub(crate) use decode::{Joiner, LeadingMarker, Surface};
 
 use crate::error::{Problems, TextError, file_error, shown};
+use crate::trie::Trie;
 use normalize::Normalizer;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
-use trie::Trie;
 
 /// What a piece is for. The files' names are in capitals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

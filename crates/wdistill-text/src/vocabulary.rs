@@ -6,6 +6,7 @@ mod file;
 mod imported;
 mod native;
 mod train;
+mod unigram;
 mod words;
 
 pub use imported::TokenList;

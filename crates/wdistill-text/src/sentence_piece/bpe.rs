@@ -1,7 +1,7 @@
 //! Segmentation by merging the best pair of neighbours again and again (Sennrich et al. 2016).
 
-use super::trie::Trie;
 use super::{PieceKind, SentencePiece};
+use crate::trie::Trie;
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
 

@@ -1,8 +1,8 @@
 //! From a line to the string that is cut into pieces.
 
 use super::charsmap::Charsmap;
-use super::trie::Trie;
 use super::{DummySpace, ExtraSpaces, NormalizerParts, SpaceEscape};
+use crate::trie::Trie;
 
 /// Stands for a space in pieces.
 pub(super) const MARKER: &str = "\u{2581}";

@@ -1,7 +1,7 @@
 //! The best segmentation by a unigram language model (Kudo 2018).
 
-use super::trie::Trie;
 use super::{PieceKind, SentencePiece};
+use crate::trie::Trie;
 
 /// How much worse than the worst piece an unknown character is, in nats.
 const UNKNOWN_PENALTY: f32 = 10.0;

@@ -1,13 +1,12 @@
 //! Learning subwords from lines, the same for the same lines on every run.
 
+use super::unigram;
 use super::words::{Segment, WordSplitter, choose_alphabet, may_join_alphabet};
 use super::{BASE_SIZE, Vocabulary};
 use crate::error::TextError;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use tokenizers::Result as TrainerResult;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
-use tokenizers::models::unigram::{Unigram, UnigramTrainer};
 
 /// Log probabilities are kept in units of one over this.
 pub(super) const SCORE_UNITS: f64 = 1e6;
@@ -15,13 +14,7 @@ pub(super) const SCORE_UNITS: f64 = 1e6;
 /// A merge seen less often than this would only memorise one word.
 const MINIMUM_PAIR_COUNT: u64 = 2;
 
-/// Longest unigram piece in characters, as in SentencePiece.
-const LONGEST_UNIGRAM_PIECE: usize = 16;
-
-/// The step by which the unigram trainer separates the scores of characters it had dropped.
-const DROPPED_CHARACTER_STEP: f64 = 0.0001;
-
-/// The trainers count in 32 bits.
+/// Words are counted in 32 bits.
 const MOST_CHARACTERS: u64 = i32::MAX as u64;
 
 /// Which subwords to learn.
@@ -31,10 +24,6 @@ pub enum SubwordModel {
     /// Byte pair encoding (Sennrich et al. 2016).
     Bpe,
     /// Unigram language model (Kudo 2018).
-    ///
-    /// Weaker than SentencePiece's: the trainer proposes only strings with at least two different
-    /// continuations among the distinct words, so that a frequent word that begins no other word
-    /// is cut (`▁sin d`), and text takes more tokens than with [`Self::Bpe`].
     Unigram,
 }
 
@@ -186,7 +175,10 @@ fn train_bpe(counts: WordCounts, pieces: usize) -> Result<Vocabulary, String> {
     let words = counts.words.into_iter().map(|(word, count)| (word.into(), u64::from(count)));
     let words = words.collect();
     let mut model = BPE::default();
-    on_one_thread(|| trainer.do_train(&words, &mut model))?;
+    // The trainer has no setting for its number of threads that is not global.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    let pool = pool.map_err(|error| error.to_string())?;
+    pool.install(|| trainer.do_train(&words, &mut model)).map_err(|error| error.to_string())?;
     let mut numbered: Vec<(String, u32)> = model.get_vocab().into_iter().collect();
     numbered.sort_unstable_by_key(|&(_, number)| number);
     Vocabulary::from_merges(numbered.into_iter().map(|(piece, _)| piece).collect(), merges(&model)?)
@@ -199,66 +191,10 @@ fn merges(model: &BPE) -> Result<Vec<(String, String)>, String> {
 }
 
 fn train_unigram(counts: WordCounts, pieces: usize) -> Result<Vocabulary, String> {
-    // The trainer misses its size when that leaves no room beside the alphabet; what it gives too
-    // much is taken away below.
-    let size = pieces.max(counts.alphabet.len() + 1);
-    let trainer = UnigramTrainer::builder()
-        .show_progress(false)
-        .vocab_size(u32::try_from(size).map_err(|error| error.to_string())?)
-        .max_piece_length(LONGEST_UNIGRAM_PIECE)
-        .initial_alphabet(counts.alphabet.into_iter().collect())
-        .build()
-        .map_err(|error| error.to_string())?;
-    let mut model = Unigram::default();
-    // Sums of floating-point counts depend on how words are spread over threads.
-    on_one_thread(|| trainer.do_train(counts.words, &mut model))?;
-    let mut scored: Vec<(String, f64)> = model.iter().cloned().collect();
-    if let Some((piece, score)) = scored.iter().find(|(_, score)| !score.is_finite()) {
-        return Err(format!("piece {piece:?} got the score {score}: too little text"));
-    }
-    settle_dropped_characters(&mut scored);
-    let mut kept = keep_best(scored, pieces);
-    kept.sort_by(|(a, x), (b, y)| y.cmp(x).then_with(|| a.cmp(b)));
-    let (names, scores) = kept.into_iter().unzip();
-    Vocabulary::from_scores(names, scores)
-}
-
-/// Characters that lost all their probability are put back by the trainer with the smallest scores,
-/// in a hash map's order. Handing out the same scores in code point order makes them repeatable.
-fn settle_dropped_characters(scored: &mut [(String, f64)]) {
-    let is_character = |piece: &str| piece.chars().nth(1).is_none();
-    let lowest = scored.iter().map(|&(_, score)| score).fold(f64::INFINITY, f64::min);
-    let characters = scored.iter().filter(|(piece, _)| is_character(piece)).count();
-    let highest = lowest + characters as f64 * DROPPED_CHARACTER_STEP;
-    let mut dropped: Vec<&mut (String, f64)> = scored
-        .iter_mut()
-        .filter(|(piece, score)| is_character(piece) && *score <= highest)
-        .collect();
-    let mut scores: Vec<f64> = dropped.iter().map(|entry| entry.1).collect();
-    scores.sort_by(f64::total_cmp);
-    dropped.sort_by(|a, b| a.0.cmp(&b.0));
-    for (entry, score) in dropped.into_iter().zip(scores) {
-        entry.1 = score;
-    }
-}
-
-/// Rounds scores to their unit and keeps all characters and the best other pieces, `pieces` in all.
-fn keep_best(scored: Vec<(String, f64)>, pieces: usize) -> Vec<(String, i64)> {
-    let mut rounded: Vec<(String, i64)> = scored
+    let learnt = unigram::train(&counts.words, &counts.alphabet, pieces);
+    let (names, scores) = learnt
         .into_iter()
         .map(|(piece, score)| (piece, (score * SCORE_UNITS).round() as i64))
-        .collect();
-    let is_longer = |piece: &str| piece.chars().nth(1).is_some();
-    rounded.sort_by(|(a, x), (b, y)| {
-        is_longer(a).cmp(&is_longer(b)).then(y.cmp(x)).then_with(|| a.cmp(b))
-    });
-    rounded.truncate(pieces);
-    rounded
-}
-
-/// Runs a trainer in a pool of one thread: it has no setting for it that is not global.
-fn on_one_thread<T: Send>(train: impl FnOnce() -> TrainerResult<T> + Send) -> Result<T, String> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
-    let pool = pool.map_err(|error| error.to_string())?;
-    pool.install(train).map_err(|error| error.to_string())
+        .unzip();
+    Vocabulary::from_scores(names, scores)
 }

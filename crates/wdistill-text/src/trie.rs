@@ -8,7 +8,7 @@ const NO_VALUE: u32 = u32::MAX;
 
 /// A trie over the bytes of strings. The children of a node lie side by side, sorted by label.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Trie {
+pub(crate) struct Trie {
     nodes: Vec<Node>,
     labels: Vec<u8>,
 }
@@ -24,7 +24,7 @@ impl Trie {
     /// A trie that gives each string its number; the strings must differ and not be empty.
     ///
     /// Its memory is a few times that of the strings.
-    pub(super) fn new<'text>(strings: impl IntoIterator<Item = (&'text str, u32)>) -> Self {
+    pub(crate) fn new<'text>(strings: impl IntoIterator<Item = (&'text str, u32)>) -> Self {
         let mut sorted: Vec<(&[u8], u32)> =
             strings.into_iter().map(|(text, value)| (text.as_bytes(), value)).collect();
         sorted.sort_unstable();
@@ -71,7 +71,7 @@ impl Trie {
     }
 
     /// Visits the strings that `text` starts with, from the shortest: their length and number.
-    pub(super) fn for_each_prefix(&self, text: &[u8], mut visit: impl FnMut(usize, u32)) {
+    pub(crate) fn for_each_prefix(&self, text: &[u8], mut visit: impl FnMut(usize, u32)) {
         let Some(mut node) = self.nodes.first() else { return };
         for (index, byte) in text.iter().enumerate() {
             let first = node.first_child as usize;
@@ -85,7 +85,7 @@ impl Trie {
     }
 
     /// The length of the longest string that `text` starts with.
-    pub(super) fn longest_prefix(&self, text: &[u8]) -> Option<usize> {
+    pub(crate) fn longest_prefix(&self, text: &[u8]) -> Option<usize> {
         let mut longest = None;
         self.for_each_prefix(text, |length, _| longest = Some(length));
         longest
