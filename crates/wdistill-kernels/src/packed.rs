@@ -17,6 +17,7 @@ pub use int8::{Int8Matrix, MOST_INT8_INPUTS, QuantisedRows, QuantisedScratch, qu
 use std::ops::Range;
 
 use crate::linear::activate;
+use crate::pages::filled;
 use crate::{Activation, Separate};
 
 /// Outputs in a tile.
@@ -30,6 +31,29 @@ const ROWS: usize = 6;
 
 /// Outputs that are computed at a time.
 const COLUMNS: usize = PANEL * TILE;
+
+/// The weights of a tile's outputs for the same input, or group of inputs: a cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Line<T>([T; TILE]);
+
+/// The lines of some outputs, tile by tile, each of `depth` lines; the last tile is filled up with zeros.
+fn select_lines<T: Copy + Default>(
+    lines: &[Line<T>],
+    depth: usize,
+    outputs: &[u32],
+) -> Vec<Line<T>> {
+    let mut selected = filled(Line([T::default(); TILE]), outputs.len().div_ceil(TILE) * depth);
+    for (place, output) in outputs.iter().enumerate() {
+        let output = *output as usize;
+        let from = &lines[output / TILE * depth..][..depth];
+        let to = &mut selected[place / TILE * depth..][..depth];
+        for (to, from) in to.iter_mut().zip(from) {
+            to.0[place % TILE] = from.0[output % TILE];
+        }
+    }
+    selected
+}
 
 /// What follows a product, element by element.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +113,12 @@ pub trait PackedWeight: Send + Sync + Sized {
 
     /// Row `output` of `W`, `[inputs]`: a word's embedding.
     fn row(&self, row: &mut [f32], output: usize);
+
+    /// Some rows of `W`, in the order given, as a matrix of their own, whose products have the same bits.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    fn select(&self, outputs: &[u32]) -> Self;
 }
 
 /// One job of a product: some rows, some outputs, at most [`ROWS`] and [`COLUMNS`].
@@ -132,6 +162,12 @@ fn check(
     outputs.start / TILE..outputs.end.div_ceil(TILE)
 }
 
+/// Checks which outputs are selected.
+fn check_outputs(outputs: &[u32], all: usize) {
+    let outside = outputs.iter().find(|output| **output as usize >= all);
+    assert!(outside.is_none(), "row {outside:?} of {all} is selected");
+}
+
 /// Calls `$function::<M, N>` for the rows and tiles of a block.
 macro_rules! sized {
     ($block:expr, $function:ident, $arguments:tt) => {
@@ -163,3 +199,52 @@ use sized;
 /// Numbers of inputs, outputs and rows that tests try.
 #[cfg(test)]
 const AWKWARD: [usize; 8] = [0, 1, 15, 16, 17, 63, 64, 65];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Compares products of selected rows with those rows of the whole product, to the bit.
+    fn check_selection<W: PackedWeight>(matrix: &W) {
+        let (rows, inputs, outputs) = (7, matrix.inputs(), matrix.outputs());
+        let x: Vec<f32> = (0..rows * inputs).map(|i| (i as f32 * 0.37).sin()).collect();
+        let mut scratch = W::Scratch::default();
+        let input = W::input(&x, inputs, &mut scratch);
+        let mut whole = vec![f32::NAN; rows * outputs];
+        matrix.product(&mut whole, &input, 0..outputs, &Epilogue::NONE);
+        for count in AWKWARD {
+            let selection: Vec<u32> = (0..count).map(|i| (i * 29 % outputs) as u32).collect();
+            let selected = matrix.select(&selection);
+            assert_eq!((selected.outputs(), selected.inputs()), (count, inputs));
+            let mut part = vec![f32::NAN; rows * count];
+            selected.product(&mut part, &input, 0..count, &Epilogue::NONE);
+            for (row, whole) in whole.chunks_exact(outputs).enumerate() {
+                let expected: Vec<f32> = selection.iter().map(|o| whole[*o as usize]).collect();
+                assert_eq!(part[row * count..][..count], expected);
+            }
+            let (mut one, mut other) = (vec![0.0; inputs], vec![0.0; inputs]);
+            for (place, output) in selection.iter().enumerate() {
+                selected.row(&mut one, place);
+                matrix.row(&mut other, *output as usize);
+                assert_eq!(one, other);
+            }
+        }
+    }
+
+    #[test]
+    fn products_of_selected_outputs_are_those_of_all() {
+        for inputs in [1, 15, 16, 65] {
+            let outputs = 130;
+            let weight: Vec<f32> = (0..outputs * inputs).map(|i| (i as f32 * 0.61).cos()).collect();
+            check_selection(&Float32Matrix::pack(&weight, outputs, inputs));
+            let (quantised, scales) = quantise_weights(&weight, inputs);
+            check_selection(&Int8Matrix::pack(&quantised, scales, inputs));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "of 16 is selected")]
+    fn a_row_that_is_not_there_cannot_be_selected() {
+        Float32Matrix::pack(&[0.0; 32], 16, 2).select(&[3, 16]);
+    }
+}

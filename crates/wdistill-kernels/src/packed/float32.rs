@@ -4,19 +4,17 @@ use std::ops::Range;
 
 #[cfg(target_arch = "x86_64")]
 use super::sized;
-use super::{Block, COLUMNS, Epilogue, PackedWeight, ROWS, TILE, blocks, check};
+use super::{
+    Block, COLUMNS, Epilogue, Line, PackedWeight, ROWS, TILE, blocks, check, check_outputs,
+    select_lines,
+};
 use crate::dispatch::multiversion;
 use crate::pages::filled;
-
-/// The weights of a tile's outputs for one input: a cache line.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-struct Line([f32; TILE]);
 
 /// A weight matrix in float32, `[tiles][inputs][TILE]`; the last tile is filled up with zeros.
 #[derive(Clone, Debug)]
 pub struct Float32Matrix {
-    lines: Vec<Line>,
+    lines: Vec<Line<f32>>,
     outputs: usize,
     inputs: usize,
 }
@@ -97,6 +95,12 @@ impl PackedWeight for Float32Matrix {
             *value = line.0[output % TILE];
         }
     }
+
+    fn select(&self, outputs: &[u32]) -> Float32Matrix {
+        check_outputs(outputs, self.outputs);
+        let lines = select_lines(&self.lines, self.inputs, outputs);
+        Float32Matrix { lines, outputs: outputs.len(), inputs: self.inputs }
+    }
 }
 
 impl Float32Matrix {
@@ -137,7 +141,7 @@ multiversion! {
 unsafe fn multiply_avx512<const M: usize, const N: usize>(
     sums: &mut Sums,
     x: &[f32],
-    lines: &[Line],
+    lines: &[Line<f32>],
     inputs: usize,
 ) {
     use std::arch::x86_64::*;
@@ -175,7 +179,7 @@ unsafe fn multiply_avx512<const M: usize, const N: usize>(
 unsafe fn multiply_avx2<const M: usize, const N: usize>(
     sums: &mut Sums,
     x: &[f32],
-    lines: &[Line],
+    lines: &[Line<f32>],
     inputs: usize,
 ) {
     use std::arch::x86_64::*;
@@ -208,7 +212,7 @@ unsafe fn multiply_avx2<const M: usize, const N: usize>(
 }
 
 /// The same without special instructions, for any numbers of rows and tiles.
-fn multiply_plainly(sums: &mut Sums, x: &[f32], lines: &[Line], inputs: usize) {
+fn multiply_plainly(sums: &mut Sums, x: &[f32], lines: &[Line<f32>], inputs: usize) {
     for (sums, x) in sums.iter_mut().zip(x.chunks_exact(inputs.max(1))) {
         let tiles = sums.as_chunks_mut::<TILE>().0.iter_mut();
         for (sums, lines) in tiles.zip(lines.chunks_exact(inputs.max(1))) {

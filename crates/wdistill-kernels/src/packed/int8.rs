@@ -6,7 +6,10 @@
 
 use std::ops::Range;
 
-use super::{Block, COLUMNS, Epilogue, PackedWeight, ROWS, TILE, blocks, check, sized};
+use super::{
+    Block, COLUMNS, Epilogue, PackedWeight, ROWS, TILE, blocks, check, check_outputs, select_lines,
+    sized,
+};
 use crate::dispatch::multiversion;
 use crate::pages::filled;
 
@@ -25,10 +28,8 @@ const LARGEST: f32 = 127.0;
 /// Quantised activations are stored with this added, as unsigned bytes, where the instructions want it so.
 const OFFSET: u8 = 128;
 
-/// The weights of a tile's outputs for a group of inputs: a cache line.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-struct Line([[i8; GROUP]; TILE]);
+/// The weights of a tile's outputs for a group of inputs.
+type Line = super::Line<[i8; GROUP]>;
 
 /// A weight matrix in int8, `[tiles][groups][TILE][GROUP]`; filled up with zeros.
 #[derive(Clone, Debug)]
@@ -222,7 +223,7 @@ impl Int8Matrix {
         assert_eq!(weight.len(), outputs * inputs, "packing {outputs} x {inputs} weights");
         assert!(!weight.contains(&i8::MIN), "an int8 weight of -128");
         let groups = inputs.div_ceil(GROUP);
-        let mut lines = filled(Line([[0; GROUP]; TILE]), outputs.div_ceil(TILE) * groups);
+        let mut lines = filled(super::Line([[0; GROUP]; TILE]), outputs.div_ceil(TILE) * groups);
         let mut offsets = vec![0; outputs];
         for (output, row) in weight.chunks_exact(inputs.max(1)).enumerate() {
             let tile = &mut lines[output / TILE * groups..][..groups];
@@ -331,6 +332,18 @@ impl PackedWeight for Int8Matrix {
             for (value, weight) in values.iter_mut().zip(line.0[output % TILE]) {
                 *value = f32::from(weight) * self.scales[output];
             }
+        }
+    }
+
+    fn select(&self, outputs: &[u32]) -> Int8Matrix {
+        check_outputs(outputs, self.outputs);
+        let places = || outputs.iter().map(|output| *output as usize);
+        Int8Matrix {
+            lines: select_lines(&self.lines, self.groups(), outputs),
+            scales: places().map(|output| self.scales[output]).collect(),
+            offsets: places().map(|output| self.offsets[output]).collect(),
+            outputs: outputs.len(),
+            inputs: self.inputs,
         }
     }
 }
