@@ -12,7 +12,7 @@ use wdistill_model::{
 use wdistill_search::{Candidate, Scores};
 
 use crate::activations::{Activations, Pool};
-use crate::decoder::DecodingEngine;
+use crate::decoder::{DecodingEngine, OutputPart};
 use crate::memory::{AttendScratch, KeyValues};
 use crate::packed::Packed;
 
@@ -247,14 +247,76 @@ impl<W: PackedWeight> DecodingEngine for Cpu<W> {
         candidates: usize,
         end: u32,
     ) -> Scores {
-        let (rows, words, end) = (states.rows(), table.outputs(), end as usize);
+        let mut scores = Scores::default();
+        let output = Output { table, bias: bias.map(Vec::as_slice), end: end as usize };
+        self.add_best(&mut scores, (states.data(), states.rows()), &output, candidates, |word| {
+            word
+        });
+        scores
+    }
+
+    fn output_part(
+        &self,
+        table: &W,
+        bias: Option<&Vec<f32>>,
+        words: Vec<u32>,
+    ) -> OutputPart<Packed<W>> {
+        let bias = bias.map(|bias| words.iter().map(|word| bias[*word as usize]).collect());
+        OutputPart { table: table.select(&words), bias, words }
+    }
+
+    fn next_words_among(
+        &self,
+        states: &Activations,
+        spans: &Spans,
+        parts: &[OutputPart<Packed<W>>],
+        candidates: usize,
+        end: u32,
+    ) -> Scores {
+        let mut scores = Scores::default();
+        for (sentence, OutputPart { words, table, bias }) in parts.iter().enumerate() {
+            let range = spans.range(sentence);
+            if range.is_empty() {
+                continue;
+            }
+            let width = states.columns();
+            let rows = (&states.data()[range.start * width..range.end * width], range.len());
+            let end = words.binary_search(&end).expect("the end token is among a sentence's words");
+            let output = Output { table, bias: bias.as_deref(), end };
+            self.add_best(&mut scores, rows, &output, candidates, |place| words[place as usize]);
+        }
+        scores
+    }
+}
+
+/// An output layer, of all words or of some.
+struct Output<'a, W> {
+    table: &'a W,
+    bias: Option<&'a [f32]>,
+    /// Row of the end token.
+    end: usize,
+}
+
+impl<W: PackedWeight> Cpu<W> {
+    /// Adds the best words after each of some rows of states, `[rows, width]`; `word` gives the word of a row
+    /// of the table.
+    fn add_best(
+        &self,
+        scores: &mut Scores,
+        (states, rows): (&[f32], usize),
+        output: &Output<'_, W>,
+        candidates: usize,
+        word: impl Fn(u32) -> u32,
+    ) {
+        let &Output { table, bias, end } = output;
+        let words = table.outputs();
         let mut scratch = self.inputs.borrow_mut();
-        let input = W::input(states.data(), states.columns(), &mut scratch);
-        let activation = kernels::Activation::Identity;
-        let epilogue = Epilogue { bias: bias.map(Vec::as_slice), activation };
+        let input = W::input(states, table.inputs(), &mut scratch);
+        let epilogue = Epilogue { bias, activation: kernels::Activation::Identity };
         let mut top = self.top.borrow_mut();
         top.start(rows, candidates);
-        let mut ends = vec![0.0; rows];
+        let mut ends = self.take(rows, 1);
+        let ends = ends.data_mut();
         let mut logits = self.take(rows, BLOCK.min(words));
         let logits = logits.data_mut();
         for first in (0..words).step_by(BLOCK) {
@@ -268,10 +330,12 @@ impl<W: PackedWeight> DecodingEngine for Cpu<W> {
                 }
             }
         }
-        let candidate = |(token, log_probability)| Candidate { token, log_probability };
-        Scores {
-            best: (0..rows).flat_map(|row| top.row(row)).map(candidate).collect(),
-            end: ends.iter().enumerate().map(|(row, end)| top.log_probability(row, *end)).collect(),
-        }
+        scores.best.reserve(rows * candidates);
+        let best = (0..rows).flat_map(|row| top.row(row));
+        scores.best.extend(
+            best.map(|(row, log_probability)| Candidate { token: word(row), log_probability }),
+        );
+        let ends = ends.iter().enumerate();
+        scores.end.extend(ends.map(|(row, end)| top.log_probability(row, *end)));
     }
 }

@@ -4,6 +4,8 @@ use wdistill_model::tree::Leaf;
 use wdistill_model::{DecoderState, Encoded, Engine, Model, Spans, Tokens};
 use wdistill_search::{Scores, Step, StepModel, Vocabulary};
 
+use crate::shortlist::Shortlist;
+
 /// What a beam search needs from an engine besides the forward pass.
 pub trait DecodingEngine: Engine {
     /// Hypothesis `i` goes on with what hypothesis `parents[i]` remembers.
@@ -20,6 +22,35 @@ pub trait DecodingEngine: Engine {
         candidates: usize,
         end: u32,
     ) -> Scores;
+
+    /// The output layer of some words, in rising order.
+    fn output_part(
+        &self,
+        table: &<Self::Leaf as Leaf>::Matrix,
+        bias: Option<&<Self::Leaf as Leaf>::Vector>,
+        words: Vec<u32>,
+    ) -> OutputPart<Self::Leaf>;
+
+    /// As [`Self::next_words`], the rows of each sentence among the words of its part only: `parts[i]` has the
+    /// rows of span `i`, at least `candidates` words, and the end token.
+    fn next_words_among(
+        &self,
+        states: &Self::Activations,
+        spans: &Spans,
+        parts: &[OutputPart<Self::Leaf>],
+        candidates: usize,
+        end: u32,
+    ) -> Scores;
+}
+
+/// The output layer of some words.
+pub struct OutputPart<L: Leaf> {
+    /// The words, rising.
+    pub words: Vec<u32>,
+    /// `[words, width]`.
+    pub table: L::Matrix,
+    /// `[words]`, if the model has a bias.
+    pub bias: Option<L::Vector>,
 }
 
 /// A model and an engine at work on one batch of source sentences.
@@ -31,6 +62,8 @@ pub struct BatchDecoder<'a, E: DecodingEngine> {
     engine: &'a E,
     encoded: Encoded<E>,
     state: DecoderState<E>,
+    /// Of each sentence, if a shortlist says so.
+    parts: Option<Vec<OutputPart<E::Leaf>>>,
 }
 
 impl<'a, E: DecodingEngine> BatchDecoder<'a, E> {
@@ -41,7 +74,22 @@ impl<'a, E: DecodingEngine> BatchDecoder<'a, E> {
             engine,
             encoded: model.encode(engine, sources),
             state: DecoderState::new(&model.config),
+            parts: None,
         }
+    }
+
+    /// Of each sentence's output layer only the words of a shortlist, and at least `least` words.
+    pub fn restricted(mut self, sources: &Tokens, shortlist: &Shortlist, least: usize) -> Self {
+        let embeddings = &self.model.weights.embeddings;
+        let end = self.model.config.vocabularies.target_end;
+        let part = |sentence| {
+            let source = &sources.ids()[sources.spans().range(sentence)];
+            let words = shortlist.words(source, end, least);
+            let bias = embeddings.output_bias.as_ref();
+            self.engine.output_part(embeddings.output_table(), bias, words)
+        };
+        self.parts = Some((0..sources.spans().sentences()).map(part).collect());
+        self
     }
 }
 
@@ -63,13 +111,12 @@ impl<E: DecodingEngine> StepModel for BatchDecoder<'_, E> {
         let by_source = Spans::from_lengths(step.rows_of_sentence.iter().copied());
         let states =
             self.model.decode(self.engine, &tokens, &by_source, &self.encoded, &mut self.state);
+        let (candidates, end) = (step.candidates, self.model.config.vocabularies.target_end);
+        if let Some(parts) = &self.parts {
+            return self.engine.next_words_among(&states, &by_source, parts, candidates, end);
+        }
         let embeddings = &self.model.weights.embeddings;
-        self.engine.next_words(
-            &states,
-            embeddings.output_table(),
-            embeddings.output_bias.as_ref(),
-            step.candidates,
-            self.model.config.vocabularies.target_end,
-        )
+        let (table, bias) = (embeddings.output_table(), embeddings.output_bias.as_ref());
+        self.engine.next_words(&states, table, bias, candidates, end)
     }
 }

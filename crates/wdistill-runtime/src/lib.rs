@@ -6,6 +6,7 @@
 //! * [`BatchDecoder`] joins a model and a [`DecodingEngine`] to the
 //!   [`StepModel`](wdistill_search::StepModel) that a search asks for next words.
 //! * [`Translator`] takes sentences of token ids and returns one result for each, in their order.
+//! * [`Shortlist`] leaves the output layer the words that a source's words may be translated with.
 //!
 //! A sentence's translation and the bits of its score do not depend on its neighbours, the batch size or
 //! the number of threads: batches are packed without padding, every operation works row by row or sentence
@@ -31,13 +32,15 @@ mod cpu;
 mod decoder;
 mod memory;
 mod packed;
+mod shortlist;
 mod translator;
 
 pub use activations::Activations;
 pub use cpu::Cpu;
-pub use decoder::{BatchDecoder, DecodingEngine};
+pub use decoder::{BatchDecoder, DecodingEngine, OutputPart};
 pub use memory::KeyValues;
 pub use packed::{Packed, TooWide, pack_float32, pack_int8, quantise};
+pub use shortlist::Shortlist;
 pub use translator::{
     LongSource, Precision, Report, SourceProblem, TranslateError, Translations, Translator,
     TranslatorError, TranslatorOptions,

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use wdistill_kernels::{Float32Matrix, Int8Matrix, PackedWeight, Workers};
@@ -11,6 +12,7 @@ use wdistill_search::{Ending, Hypothesis, SearchError, SearchOptions, SearchSett
 use crate::cpu::Cpu;
 use crate::decoder::BatchDecoder;
 use crate::packed::{Packed, TooWide, pack_float32, pack_int8, quantise, weight_bytes};
+use crate::shortlist::Shortlist;
 
 /// What to do with a source that is longer than allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +40,8 @@ pub struct TranslatorOptions {
     pub precision: Precision,
     /// How to search.
     pub search: SearchOptions,
+    /// Which words each translation may use; all if none.
+    pub shortlist: Option<Arc<Shortlist>>,
 }
 
 /// What the weights' products are computed in.
@@ -61,6 +65,7 @@ impl Default for TranslatorOptions {
             long_source: LongSource::default(),
             precision: Precision::default(),
             search: SearchOptions::default(),
+            shortlist: None,
         }
     }
 }
@@ -255,8 +260,7 @@ impl Translator {
         model: &Model<Dense<f32>>,
         options: TranslatorOptions,
     ) -> Result<Translator, TranslatorError> {
-        let options = without_padding(options, &model.config);
-        Translator::start(options, |precision| {
+        Translator::start(options, &model.config, |precision| {
             Ok(match precision {
                 Precision::Float32 => Weights::Float32(pack_float32(model)),
                 Precision::Int8 => Weights::Int8(pack_int8(&quantise(model)?)?),
@@ -273,15 +277,18 @@ impl Translator {
         options: TranslatorOptions,
     ) -> Result<Translator, TranslatorError> {
         let options = TranslatorOptions { precision: Precision::Int8, ..options };
-        let options = without_padding(options, &model.config);
-        Translator::start(options, |_| Ok(Weights::Int8(pack_int8(model)?)))
+        Translator::start(options, &model.config, |_| Ok(Weights::Int8(pack_int8(model)?)))
     }
 
     fn start(
         options: TranslatorOptions,
+        config: &Config,
         weights: impl FnOnce(Precision) -> Result<Weights, TooWide>,
     ) -> Result<Translator, TranslatorError> {
-        let mut problems = Vec::new();
+        let options = without_padding(options, config);
+        let shortlist = options.shortlist.iter();
+        let mut problems: Vec<String> =
+            shortlist.flat_map(|shortlist| shortlist.problems(&config.vocabularies)).collect();
         let sizes = [
             ("threads", options.threads),
             ("batch_tokens", options.batch_tokens),
@@ -356,8 +363,9 @@ impl Translator {
         model: &Model<Packed<W>>,
         batches: &[Vec<Source<'_>>],
     ) -> Vec<Result<Vec<Vec<Hypothesis>>, TranslateError>> {
+        let shortlist = self.options.shortlist.as_deref();
         self.workers.map(batches, Cpu::default, |engine, batch| {
-            translate_batch(model, engine, batch, &self.settings)
+            translate_batch(model, engine, batch, &self.settings, shortlist)
         })
     }
 
@@ -449,12 +457,17 @@ fn translate_batch<W: PackedWeight>(
     engine: &Cpu<W>,
     batch: &[Source<'_>],
     settings: &SearchSettings,
+    shortlist: Option<&Shortlist>,
 ) -> Result<Vec<Vec<Hypothesis>>, TranslateError> {
     let vocabularies = &model.config.vocabularies;
     let sources = batch.iter().map(|source| vocabularies.encoder_input(&source.ids));
     let tokens = Tokens::from_sentences(sources);
     let words: Vec<usize> = batch.iter().map(|source| source.ids.len() - 1).collect();
     let mut decoder = BatchDecoder::new(model, engine, &tokens);
+    if let Some(shortlist) = shortlist {
+        let least = settings.candidates(vocabularies.target);
+        decoder = decoder.restricted(&tokens, shortlist, least);
+    }
     search(&mut decoder, &words, settings).map_err(|reason| TranslateError::Search {
         lines: batch.iter().map(|source| source.index + 1).collect(),
         reason,

@@ -6,7 +6,7 @@ use common::{END, START, models, sentences};
 use wdistill_kernels::Float32Matrix;
 use wdistill_model::reference::{Reference, log_softmax};
 use wdistill_model::{DecoderState, Dense, Engine, Matrix, Model, Spans, Tokens};
-use wdistill_runtime::{Activations, BatchDecoder, Cpu, DecodingEngine, pack_float32};
+use wdistill_runtime::{Activations, BatchDecoder, Cpu, DecodingEngine, Shortlist, pack_float32};
 
 type Engine32 = Cpu<Float32Matrix>;
 use wdistill_search::{
@@ -63,19 +63,25 @@ struct Rereader {
     model: Model<Dense<f64>>,
     sources: Vec<Vec<u32>>,
     prefixes: Vec<Vec<u32>>,
+    /// Words that each source may be translated with.
+    allowed: Vec<Vec<u32>>,
 }
 
 impl Rereader {
     fn new(model: &Model<Dense<f32>>, sources: &[Vec<u32>]) -> Rereader {
         let prefixes = vec![Vec::new(); sources.len()];
-        Rereader { model: model.convert(), sources: sources.to_vec(), prefixes }
+        let allowed = vec![(0..common::WORDS as u32).collect(); sources.len()];
+        Rereader { model: model.convert(), sources: sources.to_vec(), prefixes, allowed }
     }
 
+    /// Of the allowed words.
     fn log_probabilities(&self, sentence: usize, prefix: &[u32]) -> Vec<f64> {
         let source = Tokens::from_sentences([self.sources[sentence].as_slice()]);
         let target = Tokens::from_sentences([prefix]);
         let [_, _, logits] = states_and_logits(&Reference, &self.model, &source, &target);
-        log_softmax(logits.row(prefix.len() - 1))
+        let row = logits.row(prefix.len() - 1);
+        let allowed = self.allowed[sentence].iter().map(|word| row[*word as usize]);
+        log_softmax(&allowed.collect::<Vec<_>>())
     }
 }
 
@@ -93,11 +99,15 @@ impl StepModel for Rereader {
         let owners = sentences.flat_map(|(sentence, rows)| vec![sentence; *rows]);
         let mut scores = Scores::default();
         for (prefix, sentence) in self.prefixes.iter().zip(owners) {
-            let all = self.log_probabilities(sentence, prefix);
-            scores.end.push(all[END as usize]);
-            let candidates =
-                (0..).zip(all).map(|(token, log_probability)| Candidate { token, log_probability });
-            let mut row: Vec<Candidate> = candidates.collect();
+            let log_probabilities = self.log_probabilities(sentence, prefix);
+            let candidates = self.allowed[sentence].iter().zip(log_probabilities);
+            let candidate = |(token, log_probability): (&u32, f64)| Candidate {
+                token: *token,
+                log_probability,
+            };
+            let mut row: Vec<Candidate> = candidates.map(candidate).collect();
+            let end = row.iter().find(|candidate| candidate.token == END);
+            scores.end.push(end.unwrap().log_probability);
             row.sort_by(|a, b| b.log_probability.total_cmp(&a.log_probability));
             scores.best.extend(&row[..step.candidates]);
         }
@@ -126,6 +136,39 @@ fn a_search_finds_what_it_finds_over_the_reference() {
         }
     }
     assert!(lengths.len() > 5, "translations of like lengths only show little: {lengths:?}");
+}
+
+#[test]
+fn with_a_shortlist_only_its_words_share_the_probability() {
+    let sources = sentences(6, 9);
+    let words: Vec<usize> = sources.iter().map(|source| source.len() - 1).collect();
+    // Every source word may become itself or the next but one; 3 and 5 may always be written.
+    let count = common::WORDS as u32;
+    let of_source = (0..count).map(|word| vec![(word + 2) % count, word]).collect();
+    let shortlist = Shortlist::new(vec![5, 3], of_source);
+    let allowed = |source: &Vec<u32>| -> Vec<u32> {
+        let may = |word: &u32| {
+            [END, 3, 5].contains(word)
+                || source.iter().any(|s| s == word || (s + 2) % count == *word)
+        };
+        (0..count).filter(may).collect()
+    };
+    for model in models() {
+        let options = SearchOptions { beam: 3, n_best: 3, ..SearchOptions::default() };
+        let settings = SearchSettings::new(options).unwrap();
+        let (engine, packed) = (Engine32::default(), pack_float32(&model));
+        let tokens = pack(&sources);
+        let decoder = BatchDecoder::new(&packed, &engine, &tokens);
+        let mut decoder = decoder.restricted(&tokens, &shortlist, 0);
+        let found = search(&mut decoder, &words, &settings).unwrap();
+        let mut rereader = Rereader::new(&model, &sources);
+        rereader.allowed = sources.iter().map(allowed).collect();
+        let expected = search(&mut rereader, &words, &settings).unwrap();
+        for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
+            assert_eq!((&found.tokens, found.ending), (&expected.tokens, expected.ending));
+            assert!((found.score - expected.score).abs() < TOLERANCE);
+        }
+    }
 }
 
 #[test]

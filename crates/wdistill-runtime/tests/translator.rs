@@ -2,10 +2,12 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::{END, START, WORDS, model, models, sentences};
 use wdistill_model::{Architecture, DecoderStart, Dense, Model, SourceEnding};
 use wdistill_runtime::{
-    LongSource, Precision, SourceProblem, TranslateError, Translations, Translator,
+    LongSource, Precision, Shortlist, SourceProblem, TranslateError, Translations, Translator,
     TranslatorError, TranslatorOptions,
 };
 use wdistill_search::{Ending, MaximumLength, SearchOptions};
@@ -53,6 +55,68 @@ fn a_translation_depends_on_neither_neighbours_nor_batch_size_nor_threads() {
             );
         }
     }
+}
+
+/// A list of its own for each source word, some of them long.
+fn shortlist() -> Shortlist {
+    let words = WORDS as u32;
+    let of_source =
+        (0..words).map(|word| (0..word % 7).map(|i| (word * 5 + i * 3) % words).collect());
+    Shortlist::new(vec![4, 9], of_source.collect())
+}
+
+#[test]
+fn with_a_shortlist_too_a_translation_does_not_depend_on_others() {
+    let sources = sentences(40, 15);
+    let (model, shortlist) = (nano(), Arc::new(shortlist()));
+    for precision in [Precision::Float32, Precision::Int8] {
+        let run = |threads, batch_tokens| {
+            let search = SearchOptions { beam: 3, n_best: 2, ..SearchOptions::default() };
+            let shortlist = Some(shortlist.clone());
+            let options = TranslatorOptions {
+                threads,
+                batch_tokens,
+                precision,
+                search,
+                shortlist,
+                ..TranslatorOptions::default()
+            };
+            translate(&model, options, &sources).unwrap().hypotheses
+        };
+        let alone = run(1, 1);
+        assert!(run(2, 300) == alone && run(1, 100_000) == alone, "{precision:?}");
+    }
+}
+
+#[test]
+fn a_shortlist_of_all_words_changes_no_bit() {
+    let sources = sentences(10, 12);
+    let all = Arc::new(Shortlist::new((0..WORDS as u32).collect(), vec![Vec::new(); WORDS]));
+    for model in models() {
+        for precision in [Precision::Float32, Precision::Int8] {
+            let [without, with] = [None, Some(all.clone())].map(|shortlist| {
+                let options = TranslatorOptions { precision, shortlist, ..Default::default() };
+                translate(&model, options, &sources).unwrap()
+            });
+            assert!(with == without, "{precision:?}");
+        }
+    }
+}
+
+#[test]
+fn a_shortlist_of_another_model_is_refused() {
+    let refused = |shortlist| {
+        let options =
+            TranslatorOptions { shortlist: Some(Arc::new(shortlist)), ..Default::default() };
+        let Err(error) = Translator::new(&nano(), options) else { panic!("it was taken") };
+        error.to_string()
+    };
+    let message = refused(Shortlist::new(vec![], vec![vec![]; 3]));
+    let expected = format!("the shortlist is for 3 source words, the model has {WORDS}");
+    assert!(message.contains(&expected), "{message}");
+    let message = refused(Shortlist::new(vec![], vec![vec![WORDS as u32]; WORDS]));
+    let expected = format!("the shortlist has target word {WORDS}, but the model has {WORDS}");
+    assert!(message.contains(&expected), "{message}");
 }
 
 #[test]

@@ -118,7 +118,7 @@ impl SearchSettings {
 
     /// Next words that each hypothesis must name so that none is missed: `beam` words that go on, the
     /// end token, and as many as are thrown away.
-    pub(crate) fn candidates(&self, vocabulary: usize) -> usize {
+    pub fn candidates(&self, vocabulary: usize) -> usize {
         (self.options.beam + 1 + self.options.forbidden.len()).min(vocabulary)
     }
 }
