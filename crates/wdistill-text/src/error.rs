@@ -28,6 +28,16 @@ pub enum TextError {
         /// Offset of the first bad byte in the file, from 0.
         byte_in_file: usize,
     },
+    /// A file of word translations cannot be used.
+    #[error("{}:{line}: {problem}", path.display())]
+    LexicalTable {
+        /// The file.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+        /// What is wrong.
+        problem: String,
+    },
     /// The two sides of a parallel corpus have different numbers of lines.
     #[error(
         "{} has {source_lines} lines but {} has {target_lines}. hint: line N of one file must \

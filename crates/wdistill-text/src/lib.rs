@@ -26,6 +26,7 @@ mod corpus;
 mod encoded;
 mod error;
 mod hash;
+mod lexical;
 mod lines;
 mod random;
 mod sentence_piece;
@@ -41,6 +42,7 @@ pub use corpus::{
 pub use encoded::{CorpusStatistics, EncodedCorpus, SideStatistics};
 pub use error::TextError;
 pub use hash::{hash_bytes, hash_file};
+pub use lexical::LexicalTable;
 pub use lines::{Occurrences, TextLines, read_lines};
 pub use sentence_piece::{
     ByteFallback, DummySpace, EncodedPiece, ExtraSpaces, NormalizerParts, PieceKind, SentencePiece,

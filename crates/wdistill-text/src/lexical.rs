@@ -1,0 +1,218 @@
+//! Which target words translate which source words, learnt from parallel text.
+
+use crate::error::{TextError, file_error};
+use crate::lines::read_lines;
+use crate::vocabulary::Vocabulary;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+/// How the null word, which stands for words that translate nothing in particular, is spelled in files.
+const NULL: &str = "NULL";
+
+/// Pairs of words that are gathered before the repeated ones are thrown out.
+const MOST_GATHERED: usize = 1 << 24;
+
+/// Probabilities `t(target | source)` of word translations, as IBM model 1 has them (Brown et al. 1993).
+#[derive(Clone, Debug, PartialEq)]
+pub struct LexicalTable {
+    null: Row,
+    of_source: Vec<Row>,
+}
+
+/// Target words and the probability of each.
+type Row = Vec<(u32, f64)>;
+
+impl LexicalTable {
+    /// Learns from sentence pairs, without end tokens, by expectation-maximisation: each target word comes from
+    /// one of its sentence's source words or from the null word,
+    ///
+    /// ```text
+    /// p(target | source) ∝ Π_j Σ_{i=0..n} t(target_j | source_i)
+    /// ```
+    ///
+    /// from equal probabilities on. `source_words` is the size of the source vocabulary.
+    ///
+    /// # Panics
+    /// If a source word is outside of the vocabulary.
+    pub fn learn<'ids, P>(pairs: P, source_words: usize, iterations: usize) -> Self
+    where
+        P: Iterator<Item = (&'ids [u32], &'ids [u32])> + Clone,
+    {
+        // Row 0 is the null word's.
+        let mut targets: Vec<Vec<u32>> = vec![Vec::new(); source_words + 1];
+        for (row, target) in co_occurrences(pairs.clone()) {
+            targets[row].push(target);
+        }
+        // Only ratios matter to the first iteration.
+        let equal = |row: &Vec<u32>| vec![1.0; row.len()];
+        let mut probabilities: Vec<Vec<f64>> = targets.iter().map(equal).collect();
+        for _ in 0..iterations {
+            probabilities = expected_shares(pairs.clone(), &targets, &probabilities);
+        }
+        let rows = targets.into_iter().zip(probabilities);
+        let mut rows = rows.map(|(targets, shares)| targets.into_iter().zip(shares).collect());
+        Self { null: rows.next().unwrap_or_default(), of_source: rows.collect() }
+    }
+
+    /// The best `of_each` words of each source word, those of at least `least` probability, and the best
+    /// `of_null` of the null word; of equal ones those with the lower number.
+    pub fn best(&self, of_each: usize, least: f64, of_null: usize) -> Self {
+        let best = |row: &Row, count: usize, least: f64| {
+            let mut row: Row = row.iter().copied().filter(|(_, share)| *share >= least).collect();
+            row.sort_by(|(a, x), (b, y)| y.total_cmp(x).then(a.cmp(b)));
+            row.truncate(count);
+            row
+        };
+        Self {
+            null: best(&self.null, of_null, 0.0),
+            of_source: self.of_source.iter().map(|row| best(row, of_each, least)).collect(),
+        }
+    }
+
+    /// Words and probabilities of the null word.
+    pub fn of_null(&self) -> &[(u32, f64)] {
+        &self.null
+    }
+
+    /// Words and probabilities of each source word, by its number.
+    pub fn of_source(&self) -> &[Vec<(u32, f64)>] {
+        &self.of_source
+    }
+
+    /// Writes lines of `target source probability`, which Marian reads as well (`--shortlist`); `NULL` is the
+    /// null word. A source word that is spelled so is left out.
+    ///
+    /// # Errors
+    /// [`TextError::File`].
+    pub fn write(
+        &self,
+        path: &Path,
+        source: &Vocabulary,
+        target: &Vocabulary,
+    ) -> Result<(), TextError> {
+        let write = || {
+            let mut file = BufWriter::new(std::fs::File::create(path)?);
+            let words = source.tokens().iter().map(String::as_str).zip(&self.of_source);
+            let words = words.filter(|(word, _)| *word != NULL);
+            for (word, row) in std::iter::once((NULL, &self.null)).chain(words) {
+                for (id, share) in row {
+                    writeln!(file, "{} {word} {share:.7}", target.tokens()[*id as usize])?;
+                }
+            }
+            file.into_inner().map_err(|error| error.into_error())?.sync_all()
+        };
+        write().map_err(file_error("write", path))
+    }
+
+    /// Reads what [`Self::write`] or Marian's tools wrote, for a model with these vocabularies.
+    ///
+    /// # Errors
+    /// [`TextError::File`], [`TextError::InvalidUtf8`], or [`TextError::LexicalTable`] with the first line that
+    /// is no translation or has a word that is not in its vocabulary, or if the null word has no line.
+    pub fn read(path: &Path, source: &Vocabulary, target: &Vocabulary) -> Result<Self, TextError> {
+        let mut table = Self { null: Vec::new(), of_source: vec![Vec::new(); source.size()] };
+        let failed =
+            |line, problem| TextError::LexicalTable { path: path.to_path_buf(), line, problem };
+        let lines = read_lines(path)?.lines;
+        for (number, line) in (1..).zip(&lines) {
+            let (row, entry) =
+                read_line(line, source, target).map_err(|problem| failed(number, problem))?;
+            match row {
+                None => table.null.push(entry),
+                Some(word) => table.of_source[word as usize].push(entry),
+            }
+        }
+        match table.null.is_empty() {
+            true => Err(failed(
+                lines.len(),
+                "the file ends without a line of the source word NULL, whose translations are words for \
+                 any sentence"
+                    .to_owned(),
+            )),
+            false => Ok(table),
+        }
+    }
+}
+
+/// A source word, if it is not the null word, and its translation with its probability.
+fn read_line(
+    line: &str,
+    source: &Vocabulary,
+    target: &Vocabulary,
+) -> Result<(Option<u32>, (u32, f64)), String> {
+    let words: Vec<&str> = line.split([' ', '\t']).collect();
+    let &[target_word, source_word, share] = &words[..] else {
+        return Err(format!("{} words, expected TARGET SOURCE PROBABILITY", words.len()));
+    };
+    let known = |vocabulary: &Vocabulary, word: &str, side| {
+        let unknown = || {
+            format!(
+                "{word:?} is not in the {side} vocabulary; hint: the file must be made with this model's \
+                 vocabularies"
+            )
+        };
+        vocabulary.id(word).ok_or_else(unknown)
+    };
+    let row = match source_word {
+        NULL => None,
+        word => Some(known(source, word, "source")?),
+    };
+    let probability = share.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    let probability: f64 = probability
+        .ok_or_else(|| format!("probability {share:?}, expected a number from 0 to 1"))?;
+    Ok((row, (known(target, target_word, "target")?, probability)))
+}
+
+/// All rows and target words that occur in one pair, rising, each once.
+fn co_occurrences<'ids>(
+    pairs: impl Iterator<Item = (&'ids [u32], &'ids [u32])>,
+) -> impl Iterator<Item = (usize, u32)> {
+    let mut gathered: Vec<(u32, u32)> = Vec::new();
+    let mut limit = MOST_GATHERED;
+    for (source, target) in pairs {
+        for row in rows(source) {
+            gathered.extend(target.iter().map(|target| (row as u32, *target)));
+        }
+        if gathered.len() >= limit {
+            gathered.sort_unstable();
+            gathered.dedup();
+            limit = 2 * gathered.len().max(MOST_GATHERED / 2);
+        }
+    }
+    gathered.sort_unstable();
+    gathered.dedup();
+    gathered.into_iter().map(|(row, target)| (row as usize, target))
+}
+
+/// The rows of the null word and of a source's words.
+fn rows(source: &[u32]) -> impl Iterator<Item = usize> {
+    std::iter::once(0).chain(source.iter().map(|word| *word as usize + 1))
+}
+
+/// How often each row is expected to give each of its targets, as shares of all that the row gives.
+fn expected_shares<'ids>(
+    pairs: impl Iterator<Item = (&'ids [u32], &'ids [u32])>,
+    targets: &[Vec<u32>],
+    probabilities: &[Vec<f64>],
+) -> Vec<Vec<f64>> {
+    let mut counts: Vec<Vec<f64>> = targets.iter().map(|row| vec![0.0; row.len()]).collect();
+    let mut places: Vec<(usize, usize)> = Vec::new();
+    for (source, target) in pairs {
+        for word in target {
+            places.clear();
+            for row in rows(source) {
+                let place = targets[row].binary_search(word).expect("the pair was gathered");
+                places.push((row, place));
+            }
+            let total: f64 = places.iter().map(|&(row, place)| probabilities[row][place]).sum();
+            for &(row, place) in &places {
+                counts[row][place] += probabilities[row][place] / total;
+            }
+        }
+    }
+    for row in &mut counts {
+        let total: f64 = row.iter().sum();
+        row.iter_mut().for_each(|count| *count /= total);
+    }
+    counts
+}
