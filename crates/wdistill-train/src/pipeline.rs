@@ -192,6 +192,7 @@ impl DecodingRecipe {
             long_source: LongSource::Refuse,
             precision: self.precision,
             search: self.search(),
+            shortlist: None,
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod info;
 pub mod quantize;
 pub mod run;
 pub mod score;
+pub mod shortlist;
 pub mod train;
 pub mod translate;
 pub mod vocab;

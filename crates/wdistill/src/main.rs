@@ -39,6 +39,8 @@ enum Command {
     Export(commands::export::Export),
     /// Show what a model is, of wdistill or another toolkit.
     Info(commands::info::Info),
+    /// Learn from text which words each word may be translated with, to decode faster.
+    Shortlist(commands::shortlist::Shortlist),
     /// Learn subwords from text.
     Vocab(commands::vocab::Vocab),
 }
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Info(command) => command.run(),
+        Command::Shortlist(command) => command.run(),
         Command::Vocab(command) => command.run(),
     };
     match result {

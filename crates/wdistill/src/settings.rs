@@ -1,6 +1,7 @@
 //! Settings that several commands share.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 use clap::builder::PossibleValuesParser;
@@ -8,11 +9,12 @@ use clap::{Args, ValueEnum};
 use toml::{Table, Value};
 use wdistill_formats::native::{self, Stored};
 use wdistill_model::PRESETS;
-use wdistill_runtime::{Precision, Translator, TranslatorOptions};
-use wdistill_text::SubwordModel;
+use wdistill_runtime::{Precision, Shortlist, Translator, TranslatorOptions};
+use wdistill_text::{LexicalTable, SubwordModel};
 use wdistill_train::{
     BenchmarkRecipe, DataRecipe, DecodingRecipe, Display, ModelRecipe, Recipe, RunOptions, Sharing,
-    SystemRecipe, TeacherRecipe, TextPair, TrainError, VocabularyRecipe, with_changes,
+    SystemRecipe, TeacherRecipe, TextPair, TrainError, VocabularyPair, VocabularyRecipe,
+    with_changes,
 };
 
 /// Threads, and how much is said.
@@ -88,6 +90,10 @@ pub struct Search {
     /// Quantise the weights to this type; a folder that `wdistill quantize` wrote has them so already
     #[arg(long, value_enum, value_name = "TYPE")]
     quantize: Option<Quantization>,
+    /// Compute the output layer only for the words that a sentence's words may be translated with: a file
+    /// that `wdistill shortlist` wrote with the model's vocabularies, or one made for Marian
+    #[arg(long, value_name = "FILE")]
+    pub shortlist: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -115,12 +121,29 @@ impl Search {
     }
 }
 
-/// A translator from a model folder, quantised or not.
-pub fn open_translator(folder: &Path, options: TranslatorOptions) -> anyhow::Result<Translator> {
-    Ok(match native::load_any(folder)? {
+/// A translator from a model folder, quantised or not, and the model's vocabularies.
+pub fn open_translator(
+    folder: &Path,
+    mut options: TranslatorOptions,
+    shortlist: Option<&Path>,
+) -> anyhow::Result<(Translator, VocabularyPair)> {
+    let stored = native::load_any(folder)?;
+    let vocabularies = VocabularyPair::load(folder)?;
+    if let Some(path) = shortlist {
+        options.shortlist = Some(Arc::new(read_shortlist(path, &vocabularies)?));
+    }
+    let translator = match stored {
         Stored::Float32(model) => Translator::new(&model, options)?,
         Stored::Int8(model) => Translator::quantised(&model, options)?,
-    })
+    };
+    Ok((translator, vocabularies))
+}
+
+fn read_shortlist(path: &Path, vocabularies: &VocabularyPair) -> anyhow::Result<Shortlist> {
+    let table = LexicalTable::read(path, &vocabularies.source, &vocabularies.target)?;
+    let words = |row: &[(u32, f64)]| row.iter().map(|(word, _)| *word).collect();
+    let of_source = table.of_source().iter().map(|row| words(row)).collect();
+    Ok(Shortlist::new(words(table.of_null()), of_source))
 }
 
 /// Parallel text.

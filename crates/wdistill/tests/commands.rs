@@ -142,6 +142,33 @@ fn a_teacher_is_trained_distilled_and_translates() {
         lines[2].contains("1.00x") && lines[3].ends_with(student) && lines[4].contains("peak"),
         "{speeds}"
     );
+    // With a shortlist: as many lines, other speeds; not with another model's words.
+    let learn = format!("shortlist --model {student} --source train.en --target train.de --quiet");
+    let said = run(&format!("{learn} --always 30 --out lex.txt"), b"");
+    assert!(
+        said.starts_with("lex.txt: ") && said.ends_with("30 words for any sentence\n"),
+        "{said}"
+    );
+    let output =
+        run(&format!("translate --model {student} --shortlist lex.txt --quiet"), input.as_bytes());
+    assert_eq!(output.lines().count(), 3);
+    let speeds =
+        run(&format!("bench {student} --input validation.en --rounds 1 --shortlist lex.txt"), b"");
+    let lines: Vec<&str> = speeds.lines().collect();
+    assert!(
+        lines[2].ends_with(student) && lines[3].ends_with("with lex.txt") && lines.len() == 5,
+        "{speeds}"
+    );
+    std::fs::write(folder.path().join("other.txt"), ". NULL 0.5\nHaus house 0.5\n").unwrap();
+    let said = refuse(
+        folder.path(),
+        &format!("translate --model {student} --shortlist other.txt"),
+        input.as_bytes(),
+    );
+    assert!(said.contains("other.txt:2: \"house\" is not in the source vocabulary"), "{said}");
+    let said = refuse(folder.path(), &format!("{learn} --always 0 --out lex.txt"), b"");
+    assert!(said.contains("--always is 0, expected at least 1"), "{said}");
+
     let said =
         refuse(folder.path(), &format!("bench {student} --input validation.en --sentences 0"), b"");
     assert!(said.contains("no sentences to time"), "{said}");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::ensure;
 use clap::Args;
 use wdistill_text::read_lines;
-use wdistill_train::{Progress, Speed, VocabularyPair, benchmark, peak_memory};
+use wdistill_train::{Progress, Speed, benchmark, peak_memory};
 
 use crate::commands::print;
 use crate::settings::{Common, Search, open_translator};
@@ -37,17 +37,23 @@ impl Bench {
         lines.truncate(self.sentences.unwrap_or(usize::MAX));
         ensure!(!lines.is_empty(), "{}: no sentences to time", self.input.display());
         let options = self.search.translator_options(&self.common);
-        let mut translators = Vec::new();
-        let mut sources = Vec::new();
+        let (mut names, mut translators, mut sources) = (Vec::new(), Vec::new(), Vec::new());
         for folder in &self.models {
-            let vocabulary = VocabularyPair::load(folder)?.source;
+            let (translator, vocabularies) = open_translator(folder, options.clone(), None)?;
+            let vocabulary = &vocabularies.source;
             let end = vocabulary.end_id();
             let source = |line: &String| [vocabulary.encode(line), vec![end]].concat();
-            sources.push(lines.iter().map(source).collect::<Vec<_>>());
-            translators.push(open_translator(folder, options.clone())?);
+            let own: Vec<Vec<u32>> = lines.iter().map(source).collect();
+            names.push(folder.display().to_string());
+            translators.push(translator);
+            sources.push(own.clone());
+            if let Some(path) = self.search.shortlist.as_deref() {
+                names.push(format!("{} with {}", folder.display(), path.display()));
+                translators.push(open_translator(folder, options.clone(), Some(path))?.0);
+                sources.push(own);
+            }
         }
-        let names = self.models.iter().map(|folder| folder.display().to_string());
-        let models: Vec<_> = names.zip(&translators).collect();
+        let models: Vec<_> = names.into_iter().zip(&translators).collect();
         let rounds = self.rounds as usize;
         let progress = Progress::new(self.common.display(), "bench", rounds as u64);
         let speeds = benchmark(&models, &sources, rounds, &mut |round| {

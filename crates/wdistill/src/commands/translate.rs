@@ -102,8 +102,8 @@ impl Translate {
             "--long split joins the best translations of the parts; there is no --n-best of them"
         );
         let start = Instant::now();
-        let translator = open_translator(&self.model, options)?;
-        let vocabularies = VocabularyPair::load(&self.model)?;
+        let shortlist = self.search.shortlist.as_deref();
+        let (translator, vocabularies) = open_translator(&self.model, options, shortlist)?;
         let (sender, input) = sync_channel(self.buffer as usize);
         std::thread::spawn(move || {
             // The receiver has gone when the translation ended with an error.
