@@ -1,6 +1,5 @@
 //! Subword vocabularies: training, importing, encoding, decoding and their file.
 
-mod base64;
 mod export;
 mod file;
 mod imported;

@@ -280,7 +280,7 @@ fn files_are_checked_as_strictly_as_constructors() {
         (good.replace("\"version\":2", "\"version\":3"), "version 3, expected"),
         (good.replace("\"identity\"", "7"), "invalid type"),
         (good.replace("\"charsmap\":\"\"", "\"charsmap\":\"AAAA\""), "precompiled_charsmap"),
-        (good.replace("\"charsmap\":\"\"", "\"charsmap\":\"A\""), "base 64"),
+        (good.replace("\"charsmap\":\"\"", "\"charsmap\":\"A\""), "charsmap: "),
         (good.replace("\"▁dog\"", "\"</s>\""), "are both \"</s>\""),
         (good.replace("\"sentence-piece\"", "\"words\""), "tokens for words"),
         (good.replace("\"unknown\"]", "\"control\"]"), "0 unknown pieces"),

@@ -25,7 +25,7 @@ pub(crate) struct TorchFile<'f> {
     size: usize,
 }
 
-/// Tied weights are copied once for each name; no model ties more than this.
+/// Tied weights are there once for each name; no model ties more than this.
 const MOST_COPIES: usize = 8;
 
 enum Storages<'f> {
@@ -112,15 +112,15 @@ impl<'f> TorchFile<'f> {
             self.pickle.items(dictionary).ok_or("the weights are no dictionary")?.to_vec();
         let mut read: HashMap<String, Cow<'f, [u8]>> = HashMap::new();
         let mut arrays = BTreeMap::new();
-        let mut copied = 0;
+        let mut described = 0;
         for (name, tensor) in entries {
             let name = self.pickle.text(name).ok_or("the name of a weight is no text")?.to_string();
             let tensor =
                 tensor_of(&self.pickle, tensor).map_err(|problem| format!("{name} {problem}"))?;
             let array =
                 self.array(tensor, &mut read).map_err(|problem| format!("{name} {problem}"))?;
-            copied += array.bytes.len();
-            if copied > MOST_COPIES * self.size {
+            described += array.bytes.len();
+            if described > MOST_COPIES * self.size {
                 return Err("its tensors share storages far beyond the file's size".to_string());
             }
             if let Some(name) = arrays.insert(name.clone(), array).map(|_| name) {
@@ -148,16 +148,15 @@ impl<'f> TorchFile<'f> {
         })?;
         let whole = start == 0
             && count(&shape).and_then(|n| n.checked_mul(kind.size())) == Some(storage.len());
+        // What is not there is an error below, which says how much there is.
+        let end = extent(&shape, &strides)
+            .and_then(|numbers| numbers.checked_mul(kind.size())?.checked_add(start))
+            .map_or(storage.len(), |end| end.min(storage.len()));
         let bytes = match (whole, storage) {
             // A storage of one tensor, the usual case, is not copied.
             (true, Cow::Owned(_)) => read.remove(&key).expect("a storage that was read"),
-            (_, Cow::Borrowed(bytes)) => Cow::Borrowed(&bytes[start..]),
-            (_, Cow::Owned(bytes)) => {
-                let end = extent(&shape, &strides)
-                    .and_then(|numbers| numbers.checked_mul(kind.size())?.checked_add(start))
-                    .filter(|end| *end <= bytes.len());
-                Cow::Owned(bytes[start..end.unwrap_or(start)].to_vec())
-            }
+            (_, Cow::Borrowed(bytes)) => Cow::Borrowed(&bytes[start..end]),
+            (_, Cow::Owned(bytes)) => Cow::Owned(bytes[start..end].to_vec()),
         };
         Array::strided(shape, strides, kind, bytes)
     }
@@ -329,6 +328,26 @@ mod tests {
     fn tensors_are_views_of_storages() {
         let bytes = file(&[tensor(&described())]);
         assert_eq!(read(&bytes).unwrap()["w0"].numbers(), [1.0, 2.0]);
+    }
+
+    #[test]
+    fn any_number_of_tensors_may_share_a_storage_but_not_each_all_of_it() {
+        let view = |offset: u8, count: u8| {
+            let (shape, strides) = (vec![count], vec![1]);
+            tensor(&Described { offset, shape, strides, ..described() })
+        };
+        // Each a number at the start of a storage of 255, or all of it.
+        let wide = |views: usize, count: u8| {
+            let mut bytes = file(&vec![view(0, count); views]);
+            bytes.truncate(bytes.len() - 4 * 4 - 8);
+            bytes.extend(255u64.to_le_bytes());
+            bytes.extend([0; 4 * 255]);
+            bytes
+        };
+        assert_eq!(read(&wide(200, 1)).unwrap().len(), 200);
+        assert_eq!(read(&wide(2, 255)).unwrap().len(), 2);
+        let error = read(&wide(200, 255)).map(|_| ()).unwrap_err();
+        assert!(error.contains("share storages far beyond the file's size"), "{error}");
     }
 
     #[test]

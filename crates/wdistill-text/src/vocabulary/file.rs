@@ -1,7 +1,6 @@
 //! The vocabulary's file: one JSON object, written in one step. Learnt vocabularies have version 1,
 //! imported ones version 2.
 
-use super::base64;
 use super::imported::Imported;
 use super::native::{Native, NativeModel};
 use super::{BASE_SIZE, Segmenter, SubwordModel, TokenList, Vocabulary};
@@ -318,7 +317,7 @@ fn to_codes(file: CodesFile) -> Result<SubwordNmtCodes, String> {
 fn to_model(file: SentencePieceFile) -> Result<SentencePieceModel, String> {
     let NormalizerFile { name, dummy_space, extra_spaces, space_escape, charsmap } =
         file.normalizer;
-    let charsmap = base64::decode(&charsmap)?;
+    let charsmap = base64::decode(&charsmap).map_err(|error| format!("charsmap: {error}"))?;
     let piece = |(text, score, kind)| SentencePiece { text, score, kind };
     let parts = SentencePieceParts {
         algorithm: file.algorithm,
