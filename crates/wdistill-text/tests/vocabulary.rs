@@ -186,6 +186,16 @@ fn frequent_words_become_one_piece() {
 }
 
 #[test]
+fn a_vocabulary_has_the_size_that_the_text_supports() {
+    // There are enough repeated pieces for these.
+    for size in [300, 310, 320] {
+        for model in BOTH {
+            assert_eq!(train(model, size).size(), size, "{model:?}");
+        }
+    }
+}
+
+#[test]
 fn the_same_lines_give_the_same_bytes_on_any_threads() {
     for (model, first) in BOTH.into_iter().zip(TRAINED.iter()) {
         for threads in [1, 2, 5] {

@@ -8,10 +8,14 @@
 //! ```
 //!
 //! From a large set of substrings, expectation-maximisation fits p to the words, and the pieces
-//! whose loss would cost the least likelihood are taken away, in turn until few enough are left.
-//! Everything happens in a fixed order on one thread: the same words give the same bits.
+//! whose loss would cost the least likelihood are taken away, in turn until few enough are left. The
+//! maximisation is that of the likelihood, as in the paper; SentencePiece lowers the counts of rare
+//! pieces besides.
+//! Sums run in an order that does not depend on the number of threads: the same words give the same
+//! bits.
 
 use crate::trie::Trie;
+use rayon::prelude::*;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Longest piece in characters, as in SentencePiece.
@@ -29,9 +33,16 @@ const STEPS_PER_ROUND: usize = 2;
 /// Share of the pieces that a removal leaves, as in SentencePiece.
 const KEPT_SHARE: f64 = 0.75;
 
-/// Expected occurrences below which a piece counts as unused. A character, which always stays, is
-/// taken to have occurred this often.
+/// Expected occurrences below which a piece counts as unused (SentencePiece's bound). No piece is given
+/// less of the probability than this many, since a character always stays.
 const FEWEST_OCCURRENCES: f64 = 0.5;
+
+/// Parts of the words whose counts are summed apart, on any number of threads.
+const PARTS: usize = 8;
+
+/// How many times the pieces wanted are fitted last, so that enough of them turn out to be used; as in
+/// SentencePiece.
+const SPARE: f64 = 1.1;
 
 /// Pieces with their log probabilities in nats, the most probable first: every character of
 /// `alphabet` and the best longer pieces, at most `size` in all, which must have room for the
@@ -44,6 +55,7 @@ pub(super) fn train(
     size: usize,
 ) -> Vec<(String, f64)> {
     let mut model = PieceModel::new(seeds(words, alphabet));
+    let spare = (size as f64 * SPARE) as usize;
     loop {
         let mut counts = Vec::new();
         for _ in 0..STEPS_PER_ROUND {
@@ -51,11 +63,11 @@ pub(super) fn train(
             model.maximise(&counts);
         }
         let used = (0..model.pieces.len()).filter(|&id| model.is_used(id, &counts)).count();
-        if used <= size {
-            return model.into_used(&counts);
+        if used <= spare {
+            return model.pruned(&counts, used.min(size)).by_probability();
         }
         let share = (model.pieces.len() as f64 * KEPT_SHARE) as usize;
-        model = model.pruned(&counts, used.min(share).max(size));
+        model = model.pruned(&counts, used.min(share).max(spare));
     }
 }
 
@@ -78,41 +90,66 @@ fn seeds(words: &[(String, u32)], alphabet: &HashSet<char>) -> Vec<(String, f64)
         .collect()
 }
 
+/// A substring of words.
+struct Substring {
+    count: u64,
+    /// Whether no longer one was found that is seen just as often.
+    is_maximal: bool,
+}
+
+/// Where a substring stands: in which word, and from which byte to before which.
+struct Place {
+    word: usize,
+    start: usize,
+    end: usize,
+}
+
 /// Repeated substrings of at least two characters that are no part of a longer one seen just as
 /// often, each with the number of characters it covers.
+///
+/// Longer and longer ones are counted, each only where the shorter one was seen often enough.
 fn maximal_substrings(words: &[(String, u32)]) -> Vec<(&str, u64)> {
-    struct Substring {
-        count: u64,
-        is_maximal: bool,
-    }
-    let mut found: HashMap<&str, Substring> = HashMap::new();
-    for (word, count) in words {
-        let bounds: Vec<usize> =
-            word.char_indices().map(|(place, _)| place).chain([word.len()]).collect();
-        for (first, &start) in bounds.iter().enumerate() {
-            for &end in bounds.iter().skip(first + 2).take(LONGEST_PIECE - 1) {
-                let entry = Substring { count: 0, is_maximal: true };
-                found.entry(&word[start..end]).or_insert(entry).count += u64::from(*count);
+    let starts = |(word, (text, _)): (usize, &'_ (String, u32))| {
+        let place = move |(start, character): (usize, char)| Place {
+            word,
+            start,
+            end: start + character.len_utf8(),
+        };
+        text.char_indices().map(place).collect::<Vec<_>>()
+    };
+    let mut places: Vec<Place> = words.iter().enumerate().flat_map(starts).collect();
+    let mut maximal = Vec::new();
+    let mut shorter: HashMap<&str, Substring> = HashMap::new();
+    for length in 2..=LONGEST_PIECE + 1 {
+        places.retain_mut(|place| match words[place.word].0[place.end..].chars().next() {
+            Some(next) if length <= LONGEST_PIECE => {
+                place.end += next.len_utf8();
+                true
+            }
+            _ => false,
+        });
+        let mut found: HashMap<&str, Substring> = HashMap::new();
+        for Place { word, start, end } in &places {
+            let (text, count) = &words[*word];
+            let new = Substring { count: 0, is_maximal: true };
+            found.entry(&text[*start..*end]).or_insert(new).count += u64::from(*count);
+        }
+        found.retain(|_, substring| substring.count >= MINIMUM_COUNT);
+        for (text, Substring { count, .. }) in &found {
+            for part in without_an_end(text) {
+                if let Some(part) = shorter.get_mut(part)
+                    && part.count == *count
+                {
+                    part.is_maximal = false;
+                }
             }
         }
+        places.retain(|place| found.contains_key(&words[place.word].0[place.start..place.end]));
+        let finished = std::mem::replace(&mut shorter, found).into_iter();
+        let finished = finished.filter(|(_, substring)| substring.is_maximal);
+        maximal.extend(finished.map(|(text, found)| (text, found.count * (length as u64 - 1))));
     }
-    found.retain(|_, substring| substring.count >= MINIMUM_COUNT);
-    let all: Vec<(&str, u64)> = found.iter().map(|(&text, found)| (text, found.count)).collect();
-    for (text, count) in all {
-        for part in without_an_end(text) {
-            if let Some(part) = found.get_mut(part)
-                && part.count == count
-            {
-                part.is_maximal = false;
-            }
-        }
-    }
-    let weight = |text: &str, count| count * text.chars().count() as u64;
-    found
-        .into_iter()
-        .filter(|(_, substring)| substring.is_maximal)
-        .map(|(text, substring)| (text, weight(text, substring.count)))
-        .collect()
+    maximal
 }
 
 /// The text without its first and without its last character.
@@ -176,6 +213,12 @@ impl PieceModel {
     /// How often each piece is expected in the words, over all segmentations of each by their
     /// probability: Σ_w count(w) ∂ log p(w) / ∂ log p(piece).
     fn expected_counts(&self, words: &[(String, u32)]) -> Vec<f64> {
+        let parts = words.par_chunks(words.len().div_ceil(PARTS).max(1));
+        let parts: Vec<Vec<f64>> = parts.map(|words| self.counts_of_part(words)).collect();
+        (0..self.pieces.len()).map(|id| parts.iter().map(|part| part[id]).sum()).collect()
+    }
+
+    fn counts_of_part(&self, words: &[(String, u32)]) -> Vec<f64> {
         let mut counts = vec![0.0; self.pieces.len()];
         for (word, count) in words {
             let edges = self.edges(word);
@@ -226,17 +269,17 @@ impl PieceModel {
     /// Keeps all characters, and of the longer pieces those that are worth the most: the
     /// log-likelihood that is lost if their best spelling by other pieces takes their place.
     fn pruned(self, counts: &[f64], size: usize) -> Self {
-        let worth = |id| match self.is_character(id) {
-            true => f64::INFINITY,
-            false => counts[id] * (self.scores[id] - self.best_without(id)),
+        let worth = |id| match (self.is_character(id), self.is_used(id, counts)) {
+            (true, _) => f64::INFINITY,
+            (false, true) => counts[id] * (self.scores[id] - self.best_without(id)),
+            (false, false) => f64::NEG_INFINITY,
         };
         let mut ranked: Vec<(f64, usize)> =
-            (0..self.pieces.len()).map(|id| (worth(id), id)).collect();
+            (0..self.pieces.len()).into_par_iter().map(|id| (worth(id), id)).collect();
         ranked.sort_by(|(x, a), (y, b)| {
             y.total_cmp(x).then_with(|| self.pieces[*a].cmp(&self.pieces[*b]))
         });
-        let characters = ranked.iter().take_while(|(worth, _)| worth.is_infinite()).count();
-        ranked.truncate(size.max(characters));
+        ranked.truncate(size);
         Self::new(
             ranked
                 .into_iter()
@@ -245,13 +288,10 @@ impl PieceModel {
         )
     }
 
-    fn into_used(self, counts: &[f64]) -> Vec<(String, f64)> {
-        let used: Vec<bool> = (0..self.pieces.len()).map(|id| self.is_used(id, counts)).collect();
-        let scored = self.pieces.into_iter().zip(self.scores).zip(used);
-        let mut kept: Vec<(String, f64)> =
-            scored.filter_map(|(scored, used)| used.then_some(scored)).collect();
-        kept.sort_by(|(a, x), (b, y)| y.total_cmp(x).then_with(|| a.cmp(b)));
-        kept
+    fn by_probability(self) -> Vec<(String, f64)> {
+        let mut scored: Vec<(String, f64)> = self.pieces.into_iter().zip(self.scores).collect();
+        scored.sort_by(|(a, x), (b, y)| y.total_cmp(x).then_with(|| a.cmp(b)));
+        scored
     }
 }
 
