@@ -78,7 +78,8 @@ impl<'a, E: DecodingEngine> BatchDecoder<'a, E> {
         }
     }
 
-    /// Of each sentence's output layer only the words of a shortlist, and at least `least` words.
+    /// Of each sentence's output layer only the words of a shortlist, and at least `least` words. Every
+    /// sentence keeps a copy of these rows.
     pub fn restricted(mut self, sources: &Tokens, shortlist: &Shortlist, least: usize) -> Self {
         let embeddings = &self.model.weights.embeddings;
         let end = self.model.config.vocabularies.target_end;

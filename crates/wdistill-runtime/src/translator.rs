@@ -410,12 +410,13 @@ impl Translator {
         let total: usize = sources.iter().map(cost).sum();
         let share = total.div_ceil(self.options.threads);
         let limit = self.options.batch_tokens.min(share);
+        let most = if self.options.shortlist.is_some() { MOST_WITH_SHORTLIST } else { usize::MAX };
         let mut batches: Vec<Vec<Source<'a>>> = Vec::new();
         let mut filled = usize::MAX;
         for source in sources {
             let cost = cost(&source);
             match batches.last_mut() {
-                Some(batch) if filled.saturating_add(cost) <= limit => {
+                Some(batch) if batch.len() < most && filled.saturating_add(cost) <= limit => {
                     filled += cost;
                     batch.push(source);
                 }
@@ -434,6 +435,9 @@ fn without_padding(mut options: TranslatorOptions, config: &Config) -> Translato
     options.search.forbidden.extend(config.vocabularies.padding);
     options
 }
+
+/// Most sentences of a batch in which each has an output layer of its own.
+const MOST_WITH_SHORTLIST: usize = 64;
 
 /// Source tokens that a short sentence counts for in a batch: its translation may have as many, and keys and
 /// values are kept for every one of them.

@@ -28,6 +28,15 @@ pub enum TextError {
         /// Offset of the first bad byte in the file, from 0.
         byte_in_file: usize,
     },
+    /// A file of word translations has no words for any sentence.
+    #[error(
+        "{}: no line has the source word NULL, whose translations are words for any sentence. hint: \
+         `wdistill shortlist` writes such lines", path.display()
+    )]
+    NoNullWord {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file of word translations cannot be used.
     #[error("{}:{line}: {problem}", path.display())]
     LexicalTable {

@@ -1,13 +1,17 @@
 //! Which target words translate which source words, learnt from parallel text.
 
-use crate::error::{TextError, file_error};
+use crate::error::TextError;
 use crate::lines::read_lines;
-use crate::vocabulary::Vocabulary;
-use std::io::{BufWriter, Write};
+use crate::vocabulary::{TokenRole, Vocabulary};
+use crate::write::write_whole;
+use std::fmt::Write;
 use std::path::Path;
 
 /// How the null word, which stands for words that translate nothing in particular, is spelled in files.
 const NULL: &str = "NULL";
+
+/// What words of a file stand apart by.
+const BLANKS: [char; 2] = [' ', '\t'];
 
 /// Pairs of words that are gathered before the repeated ones are thrown out.
 const MOST_GATHERED: usize = 1 << 24;
@@ -30,24 +34,29 @@ impl LexicalTable {
     /// p(target | source) ∝ Π_j Σ_{i=0..n} t(target_j | source_i)
     /// ```
     ///
-    /// from equal probabilities on. `source_words` is the size of the source vocabulary.
+    /// from equal probabilities on. `source_words` is the size of the source vocabulary; `said` is told how
+    /// many iterations are done. Memory is about 40 bytes for each two words that occur in a pair. The same
+    /// pairs give the same bits on any number of threads.
     ///
     /// # Panics
     /// If a source word is outside of the vocabulary.
-    pub fn learn<'ids, P>(pairs: P, source_words: usize, iterations: usize) -> Self
-    where
-        P: Iterator<Item = (&'ids [u32], &'ids [u32])> + Clone,
-    {
+    pub fn learn(
+        pairs: &[(Vec<u32>, Vec<u32>)],
+        source_words: usize,
+        iterations: usize,
+        said: &mut dyn FnMut(usize),
+    ) -> Self {
         // Row 0 is the null word's.
         let mut targets: Vec<Vec<u32>> = vec![Vec::new(); source_words + 1];
-        for (row, target) in co_occurrences(pairs.clone()) {
+        for (row, target) in co_occurrences(pairs) {
             targets[row].push(target);
         }
         // Only ratios matter to the first iteration.
         let equal = |row: &Vec<u32>| vec![1.0; row.len()];
         let mut probabilities: Vec<Vec<f64>> = targets.iter().map(equal).collect();
-        for _ in 0..iterations {
-            probabilities = expected_shares(pairs.clone(), &targets, &probabilities);
+        for iteration in 1..=iterations {
+            probabilities = expected_shares(pairs, &targets, &probabilities);
+            said(iteration);
         }
         let rows = targets.into_iter().zip(probabilities);
         let mut rows = rows.map(|(targets, shares)| targets.into_iter().zip(shares).collect());
@@ -79,56 +88,73 @@ impl LexicalTable {
         &self.of_source
     }
 
-    /// Writes lines of `target source probability`, which Marian reads as well (`--shortlist`); `NULL` is the
-    /// null word. A source word that is spelled so is left out.
+    /// The words that may translate each source word: those of its row, and the word itself where the target
+    /// vocabulary has it, since names and numbers are copied.
+    pub fn translations(&self, source: &Vocabulary, target: &Vocabulary) -> Vec<Vec<u32>> {
+        let rows = (0..).zip(source.tokens()).zip(&self.of_source);
+        let translations = rows.map(|((id, word), row)| {
+            let is_text = matches!(source.role(id), Some(TokenRole::Text | TokenRole::Byte(_)));
+            let itself = target.id(word).filter(|_| is_text);
+            row.iter().map(|(word, _)| *word).chain(itself).collect()
+        });
+        translations.collect()
+    }
+
+    /// Writes lines of `target source probability`; `NULL` is the null word. Marian reads such files too
+    /// (`--shortlist`), but passes over the null word. Gives the words that such lines cannot hold, which are
+    /// left out: source words spelled `NULL`, and words with blanks.
     ///
     /// # Errors
     /// [`TextError::File`].
-    pub fn write(
+    pub fn write<'v>(
         &self,
         path: &Path,
-        source: &Vocabulary,
-        target: &Vocabulary,
-    ) -> Result<(), TextError> {
-        let write = || {
-            let mut file = BufWriter::new(std::fs::File::create(path)?);
-            let words = source.tokens().iter().map(String::as_str).zip(&self.of_source);
-            let words = words.filter(|(word, _)| *word != NULL);
-            for (word, row) in std::iter::once((NULL, &self.null)).chain(words) {
-                for (id, share) in row {
-                    writeln!(file, "{} {word} {share:.7}", target.tokens()[*id as usize])?;
+        source: &'v Vocabulary,
+        target: &'v Vocabulary,
+    ) -> Result<Vec<&'v str>, TextError> {
+        let mut text = String::new();
+        let mut left_out = Vec::new();
+        let words = source.tokens().iter().map(String::as_str).zip(&self.of_source);
+        for (word, row) in std::iter::once((NULL, &self.null)).chain(words) {
+            let is_null = std::ptr::eq(row, &self.null);
+            if !row.is_empty() && (word.contains(BLANKS) || (word == NULL && !is_null)) {
+                left_out.push(word);
+                continue;
+            }
+            for (id, share) in row {
+                let translation = target.tokens()[*id as usize].as_str();
+                match translation.contains(BLANKS) {
+                    true => left_out.push(translation),
+                    false => {
+                        writeln!(text, "{translation} {word} {share:.7}").expect("strings grow");
+                    }
                 }
             }
-            file.into_inner().map_err(|error| error.into_error())?.sync_all()
-        };
-        write().map_err(file_error("write", path))
+        }
+        write_whole(path, text.as_bytes())?;
+        left_out.sort_unstable();
+        left_out.dedup();
+        Ok(left_out)
     }
 
-    /// Reads what [`Self::write`] or Marian's tools wrote, for a model with these vocabularies.
+    /// Reads what [`Self::write`] wrote, for a model with these vocabularies.
     ///
     /// # Errors
-    /// [`TextError::File`], [`TextError::InvalidUtf8`], or [`TextError::LexicalTable`] with the first line that
-    /// is no translation or has a word that is not in its vocabulary, or if the null word has no line.
+    /// [`TextError::File`], [`TextError::InvalidUtf8`], [`TextError::LexicalTable`] with the first line that is
+    /// no translation or has a word that is not in its vocabulary, or [`TextError::NoNullWord`].
     pub fn read(path: &Path, source: &Vocabulary, target: &Vocabulary) -> Result<Self, TextError> {
         let mut table = Self { null: Vec::new(), of_source: vec![Vec::new(); source.size()] };
-        let failed =
-            |line, problem| TextError::LexicalTable { path: path.to_path_buf(), line, problem };
-        let lines = read_lines(path)?.lines;
-        for (number, line) in (1..).zip(&lines) {
-            let (row, entry) =
-                read_line(line, source, target).map_err(|problem| failed(number, problem))?;
+        for (line, text) in (1..).zip(&read_lines(path)?.lines) {
+            let (row, entry) = read_line(text, source, target).map_err(|problem| {
+                TextError::LexicalTable { path: path.to_path_buf(), line, problem }
+            })?;
             match row {
                 None => table.null.push(entry),
                 Some(word) => table.of_source[word as usize].push(entry),
             }
         }
         match table.null.is_empty() {
-            true => Err(failed(
-                lines.len(),
-                "the file ends without a line of the source word NULL, whose translations are words for \
-                 any sentence"
-                    .to_owned(),
-            )),
+            true => Err(TextError::NoNullWord { path: path.to_path_buf() }),
             false => Ok(table),
         }
     }
@@ -140,9 +166,9 @@ fn read_line(
     source: &Vocabulary,
     target: &Vocabulary,
 ) -> Result<(Option<u32>, (u32, f64)), String> {
-    let words: Vec<&str> = line.split([' ', '\t']).collect();
+    let words: Vec<&str> = line.split(BLANKS).collect();
     let &[target_word, source_word, share] = &words[..] else {
-        return Err(format!("{} words, expected TARGET SOURCE PROBABILITY", words.len()));
+        return Err(format!("{line:?}, expected TARGET SOURCE PROBABILITY"));
     };
     let known = |vocabulary: &Vocabulary, word: &str, side| {
         let unknown = || {
@@ -164,9 +190,7 @@ fn read_line(
 }
 
 /// All rows and target words that occur in one pair, rising, each once.
-fn co_occurrences<'ids>(
-    pairs: impl Iterator<Item = (&'ids [u32], &'ids [u32])>,
-) -> impl Iterator<Item = (usize, u32)> {
+fn co_occurrences(pairs: &[(Vec<u32>, Vec<u32>)]) -> impl Iterator<Item = (usize, u32)> {
     let mut gathered: Vec<(u32, u32)> = Vec::new();
     let mut limit = MOST_GATHERED;
     for (source, target) in pairs {
@@ -190,8 +214,29 @@ fn rows(source: &[u32]) -> impl Iterator<Item = usize> {
 }
 
 /// How often each row is expected to give each of its targets, as shares of all that the row gives.
-fn expected_shares<'ids>(
-    pairs: impl Iterator<Item = (&'ids [u32], &'ids [u32])>,
+fn expected_shares(
+    pairs: &[(Vec<u32>, Vec<u32>)],
+    targets: &[Vec<u32>],
+    probabilities: &[Vec<f64>],
+) -> Vec<Vec<f64>> {
+    // Two halves, whatever the number of threads, so that sums have one order.
+    let (first, second) = pairs.split_at(pairs.len() / 2);
+    let (mut counts, others) = rayon::join(
+        || expected_counts(first, targets, probabilities),
+        || expected_counts(second, targets, probabilities),
+    );
+    for (row, others) in counts.iter_mut().zip(&others) {
+        row.iter_mut().zip(others).for_each(|(count, other)| *count += other);
+        let total: f64 = row.iter().sum();
+        if total > 0.0 {
+            row.iter_mut().for_each(|count| *count /= total);
+        }
+    }
+    counts
+}
+
+fn expected_counts(
+    pairs: &[(Vec<u32>, Vec<u32>)],
     targets: &[Vec<u32>],
     probabilities: &[Vec<f64>],
 ) -> Vec<Vec<f64>> {
@@ -205,14 +250,12 @@ fn expected_shares<'ids>(
                 places.push((row, place));
             }
             let total: f64 = places.iter().map(|&(row, place)| probabilities[row][place]).sum();
-            for &(row, place) in &places {
-                counts[row][place] += probabilities[row][place] / total;
+            if total > 0.0 {
+                for &(row, place) in &places {
+                    counts[row][place] += probabilities[row][place] / total;
+                }
             }
         }
-    }
-    for row in &mut counts {
-        let total: f64 = row.iter().sum();
-        row.iter_mut().for_each(|count| *count /= total);
     }
     counts
 }

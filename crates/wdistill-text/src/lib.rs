@@ -33,6 +33,7 @@ mod sentence_piece;
 mod subword_nmt;
 mod trie;
 mod vocabulary;
+mod write;
 
 pub use batches::{BatchOrder, BatchSettings, PairLength, Position, sorted_batches};
 pub use corpus::{

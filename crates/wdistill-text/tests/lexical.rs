@@ -13,8 +13,11 @@ struct Fixture {
 }
 
 fn learnt(fixture: &Fixture) -> LexicalTable {
-    let pairs = fixture.pairs.iter().map(|(source, target)| (&source[..], &target[..]));
-    LexicalTable::learn(pairs, fixture.source_words, fixture.iterations)
+    let mut iterations = Vec::new();
+    let said = &mut |done| iterations.push(done);
+    let table = LexicalTable::learn(&fixture.pairs, fixture.source_words, fixture.iterations, said);
+    assert_eq!(iterations, [1, 2, 3, 4]);
+    table
 }
 
 fn fixture() -> Fixture {
@@ -62,10 +65,11 @@ fn vocabulary() -> Vocabulary {
 fn a_table_is_written_and_read() {
     let folder = tempfile::tempdir().unwrap();
     let (path, vocabulary) = (folder.path().join("lex.txt"), vocabulary());
-    let lines = ["a dog", "dogs run a lot"].map(|line| vocabulary.encode(line));
-    let pairs = [(&lines[0][..], &lines[1][..]), (&lines[1][..], &lines[0][..])];
-    let table = LexicalTable::learn(pairs.into_iter(), vocabulary.size(), 3).best(4, 0.01, 5);
-    table.write(&path, &vocabulary, &vocabulary).unwrap();
+    let [first, second] = ["a dog", "dogs run a lot"].map(|line| vocabulary.encode(line));
+    let pairs = [(first.clone(), second.clone()), (second, first)];
+    let table = LexicalTable::learn(&pairs, vocabulary.size(), 3, &mut |_| {}).best(4, 0.01, 5);
+    assert!(table.write(&path, &vocabulary, &vocabulary).unwrap().is_empty());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     let found = LexicalTable::read(&path, &vocabulary, &vocabulary).unwrap();
     let words = |row: &[(u32, f64)]| row.iter().map(|(word, _)| *word).collect::<Vec<_>>();
     assert_eq!(words(found.of_null()), words(table.of_null()));
@@ -82,17 +86,48 @@ fn broken_files_are_refused_with_the_line() {
     let folder = tempfile::tempdir().unwrap();
     let (path, vocabulary) = (folder.path().join("lex.txt"), vocabulary());
     let cases = [
-        ("▁a NULL 0.5\n▁a ▁a\n", "lex.txt:2: 2 words, expected TARGET SOURCE PROBABILITY"),
+        ("▁a NULL 0.5\n▁a ▁a\n", "lex.txt:2: \"▁a ▁a\", expected TARGET SOURCE PROBABILITY"),
         ("▁a ▁a much\n", "lex.txt:1: probability \"much\", expected a number from 0 to 1"),
         ("▁a ▁a 1.5\n", "lex.txt:1: probability \"1.5\", expected a number from 0 to 1"),
         ("cat ▁a 0.5\n", "lex.txt:1: \"cat\" is not in the target vocabulary; hint"),
         ("▁a cat 0.5\n", "lex.txt:1: \"cat\" is not in the source vocabulary; hint"),
-        ("▁a ▁a 0.5\n", "lex.txt:1: the file ends without a line of the source word NULL"),
-        ("", "lex.txt:0: the file ends without"),
+        ("▁a NULL 0.5\n\n", "lex.txt:2: \"\", expected TARGET SOURCE PROBABILITY"),
+        ("▁a ▁a 0.5\n", "lex.txt: no line has the source word NULL"),
+        ("", "lex.txt: no line has the source word NULL"),
     ];
     for (text, expected) in cases {
         std::fs::write(&path, text).unwrap();
         let error = LexicalTable::read(&path, &vocabulary, &vocabulary).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
+}
+
+#[test]
+fn a_word_may_stay_as_it_is() {
+    let vocabulary = vocabulary();
+    let id = |piece| vocabulary.id(piece).unwrap();
+    let pairs = [(vec![id("▁a")], vec![id("s")])];
+    let table = LexicalTable::learn(&pairs, vocabulary.size(), 1, &mut |_| {});
+    let translations = table.translations(&vocabulary, &vocabulary);
+    assert_eq!(translations[id("▁a") as usize], [id("s"), id("▁a")]);
+    assert_eq!(translations[id("<0x41>") as usize], [id("<0x41>")]);
+    assert!(translations[id("</s>") as usize].is_empty());
+    assert!(translations[id("<unk>") as usize].is_empty());
+}
+
+#[test]
+fn words_that_a_line_cannot_hold_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("words.json");
+    let json = r#"{"format": "wdistill-vocabulary", "version": 1, "model": "unigram",
+        "pieces": ["▁", "N", "U", "L", "NULL"],
+        "scores_in_millionths": [-1, -1, -1, -1, -1]}"#;
+    std::fs::write(&path, json).unwrap();
+    let vocabulary = Vocabulary::load(&path).unwrap();
+    let null = vocabulary.id("NULL").unwrap();
+    let pairs = [(vec![null], vec![null])];
+    let table = LexicalTable::learn(&pairs, vocabulary.size(), 1, &mut |_| {});
+    let path = folder.path().join("lex.txt");
+    assert_eq!(table.write(&path, &vocabulary, &vocabulary).unwrap(), ["NULL"]);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "NULL NULL 1.0000000\n");
 }

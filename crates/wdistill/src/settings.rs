@@ -91,7 +91,7 @@ pub struct Search {
     #[arg(long, value_enum, value_name = "TYPE")]
     quantize: Option<Quantization>,
     /// Compute the output layer only for the words that a sentence's words may be translated with: a file
-    /// that `wdistill shortlist` wrote with the model's vocabularies, or one made for Marian
+    /// that `wdistill shortlist` wrote with the model's vocabularies
     #[arg(long, value_name = "FILE")]
     pub shortlist: Option<PathBuf>,
 }
@@ -141,9 +141,8 @@ pub fn open_translator(
 
 fn read_shortlist(path: &Path, vocabularies: &VocabularyPair) -> anyhow::Result<Shortlist> {
     let table = LexicalTable::read(path, &vocabularies.source, &vocabularies.target)?;
-    let words = |row: &[(u32, f64)]| row.iter().map(|(word, _)| *word).collect();
-    let of_source = table.of_source().iter().map(|row| words(row)).collect();
-    Ok(Shortlist::new(words(table.of_null()), of_source))
+    let always = table.of_null().iter().map(|(word, _)| *word).collect();
+    Ok(Shortlist::new(always, table.translations(&vocabularies.source, &vocabularies.target)))
 }
 
 /// Parallel text.

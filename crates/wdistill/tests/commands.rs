@@ -167,7 +167,11 @@ fn a_teacher_is_trained_distilled_and_translates() {
     );
     assert!(said.contains("other.txt:2: \"house\" is not in the source vocabulary"), "{said}");
     let said = refuse(folder.path(), &format!("{learn} --always 0 --out lex.txt"), b"");
-    assert!(said.contains("--always is 0, expected at least 1"), "{said}");
+    assert!(said.contains("invalid value '0' for '--always"), "{said}");
+    let said = refuse(folder.path(), &format!("{learn} --out train.de"), b"");
+    assert!(said.contains("--out is train.de, which is read"), "{said}");
+    let said = refuse(folder.path(), &format!("{learn} --sentences 0 --out lex.txt"), b"");
+    assert!(said.contains("train.en: no pair has words on both sides"), "{said}");
 
     let said =
         refuse(folder.path(), &format!("bench {student} --input validation.en --sentences 0"), b"");

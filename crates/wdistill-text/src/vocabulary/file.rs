@@ -11,8 +11,8 @@ use crate::sentence_piece::{
     SentencePieceAlgorithm, SentencePieceModel, SentencePieceParts, SpaceEscape, SpecialNames,
 };
 use crate::subword_nmt::{CodesVersion, SubwordNmtCodes};
+use crate::write::write_whole;
 use serde::{Deserialize, Serialize};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 const FORMAT: &str = "wdistill-vocabulary";
@@ -134,14 +134,7 @@ impl Vocabulary {
     /// # Errors
     /// [`TextError::File`] with the path; what was there before stays.
     pub fn save(&self, path: &Path) -> Result<(), TextError> {
-        let partial = partial_path(path);
-        write_and_sync(&partial, self.to_json().as_bytes())
-            .and_then(|()| std::fs::rename(&partial, path))
-            .map_err(|error| {
-                // The write's error matters more than what becomes of the partial file.
-                let _ = std::fs::remove_file(&partial);
-                file_error("write", path)(error)
-            })
+        write_whole(path, self.to_json().as_bytes())
     }
 
     /// Reads a vocabulary that [`Self::save`] wrote.
@@ -328,16 +321,4 @@ fn to_model(file: SentencePieceFile) -> Result<SentencePieceModel, String> {
         normalizer: NormalizerParts { name, charsmap, dummy_space, extra_spaces, space_escape },
     };
     SentencePieceModel::new(parts).map_err(|error| error.to_string())
-}
-
-fn partial_path(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // Named as all temporary files are, so that what a kill leaves is found: .NAME.PROCESS-ATTEMPT.partial.
-    path.with_file_name(format!(".{name}.{}-0.partial", std::process::id()))
-}
-
-fn write_and_sync(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = std::fs::File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }

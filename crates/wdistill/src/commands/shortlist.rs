@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::ensure;
 use clap::Args;
 use wdistill_text::{LexicalTable, ParallelText};
-use wdistill_train::VocabularyPair;
+use wdistill_train::{Progress, VocabularyPair};
 
 use crate::commands::print;
 use crate::settings::Common;
@@ -33,38 +33,65 @@ pub struct Shortlist {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Most translations of each source word
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    best: usize,
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    best: u32,
     /// Words that any sentence may have: those that translate no word in particular
-    #[arg(long, value_name = "N", default_value_t = 200)]
-    always: usize,
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    always: u32,
+    /// Sentence pairs, from the start of the text [default: all]
+    #[arg(long, value_name = "N")]
+    sentences: Option<usize>,
     #[command(flatten)]
     common: Common,
 }
 
 impl Shortlist {
     pub fn run(self) -> anyhow::Result<()> {
-        ensure!(self.always > 0, "--always is 0, expected at least 1");
+        let same = |a: &PathBuf, b: &PathBuf| a.canonicalize().ok() == b.canonicalize().ok();
+        for text in [&self.source, &self.target] {
+            let is_input = self.out.exists() && same(text, &self.out);
+            ensure!(!is_input, "--out is {}, which is read", text.display());
+        }
         let vocabularies = VocabularyPair::load(&self.model)?;
         let text = ParallelText::read(&self.source, &self.target)?;
-        ensure!(!text.is_empty(), "{}: no sentences to learn from", self.source.display());
-        self.common.say(&format!("learning from {} pairs", text.len()));
-        let (sources, targets) = self.common.install(|| {
-            let sources = vocabularies.source.encode_batch(&text.source.lines);
-            Ok((sources, vocabularies.target.encode_batch(&text.target.lines)))
+        let pairs = self.common.install(|| Ok(self.pairs(&text, &vocabularies)))?;
+        let progress = Progress::new(self.common.display(), "shortlist", ITERATIONS as u64);
+        let table = self.common.install(|| {
+            let said = &mut |iteration| progress.update(iteration as u64, String::new);
+            Ok(LexicalTable::learn(&pairs, vocabularies.source.size(), ITERATIONS, said))
         })?;
-        let pairs = sources.iter().map(Vec::as_slice).zip(targets.iter().map(Vec::as_slice));
-        let table = LexicalTable::learn(pairs, vocabularies.source.size(), ITERATIONS);
-        let table = table.best(self.best, LEAST_PROBABILITY, self.always);
-        table.write(&self.out, &vocabularies.source, &vocabularies.target)?;
+        progress.finish();
+        let table = table.best(self.best as usize, LEAST_PROBABILITY, self.always as usize);
+        ensure!(
+            !table.of_null().is_empty(),
+            "{}: no pair has words on both sides to learn from",
+            self.source.display()
+        );
+        let left_out = table.write(&self.out, &vocabularies.source, &vocabularies.target)?;
+        if !left_out.is_empty() {
+            self.common.say(&format!("left out, since the file cannot hold them: {left_out:?}"));
+        }
         let sizes = || table.of_source().iter().map(Vec::len).filter(|size| *size > 0);
         let (words, translations): (usize, usize) = (sizes().count(), sizes().sum());
         print(&format!(
-            "{}: {words} of {} source words with {:.1} translations each, and {} words for any sentence",
+            "{}: from {} pairs, {words} of {} source words with {:.1} translations each, and {} words for any \
+             sentence",
             self.out.display(),
+            pairs.len(),
             vocabularies.source.size(),
             translations as f64 / words.max(1) as f64,
             table.of_null().len(),
         ))
+    }
+
+    fn pairs(
+        &self,
+        text: &ParallelText,
+        vocabularies: &VocabularyPair,
+    ) -> Vec<(Vec<u32>, Vec<u32>)> {
+        let count = self.sentences.unwrap_or(usize::MAX).min(text.len());
+        let sources = vocabularies.source.encode_batch(&text.source.lines[..count]);
+        let targets = vocabularies.target.encode_batch(&text.target.lines[..count]);
+        sources.into_iter().zip(targets).collect()
     }
 }
