@@ -1,5 +1,6 @@
 //! Word translations: probabilities as NLTK has them, files, and what is refused.
 
+use proptest::prelude::*;
 use serde::Deserialize;
 use wdistill_text::{LexicalTable, SubwordModel, Vocabulary, VocabularySettings};
 
@@ -130,4 +131,27 @@ fn words_that_a_line_cannot_hold_are_named() {
     let path = folder.path().join("lex.txt");
     assert_eq!(table.write(&path, &vocabulary, &vocabulary).unwrap(), ["NULL"]);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "NULL NULL 1.0000000\n");
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused(
+        lines in prop::collection::vec("(▁a|s|NULL|\\PC{0,3})[ \t](▁a|NULL|\\PC{0,3}) (0\\.5|1|nan|\\PC{0,3})\r?", 0..4)
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, vocabulary) = (folder.path().join("lex.txt"), vocabulary());
+        std::fs::write(&path, lines.join("\n")).unwrap();
+        match LexicalTable::read(&path, &vocabulary, &vocabulary) {
+            Ok(table) => {
+                let rows = [table.of_null()].into_iter().chain(table.of_source().iter().map(Vec::as_slice));
+                let entries: Vec<&(u32, f64)> = rows.flatten().collect();
+                prop_assert_eq!(entries.len(), lines.len());
+                let is_good = |(word, share): &&(u32, f64)| {
+                    (*word as usize) < vocabulary.size() && (0.0..=1.0).contains(share)
+                };
+                prop_assert!(entries.iter().all(is_good));
+            }
+            Err(error) => prop_assert!(error.to_string().contains("lex.txt:"), "{}", error),
+        }
+    }
 }
