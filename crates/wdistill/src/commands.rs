@@ -15,10 +15,29 @@ pub mod translate;
 pub mod vocab;
 
 use std::io::{Write, stdout};
+use std::path::{Path, PathBuf};
+
+use anyhow::ensure;
 
 /// A line of results on standard output; a reader that has gone is an error that ends the program quietly.
 pub fn print(text: &str) -> anyhow::Result<()> {
     let mut output = stdout().lock();
     writeln!(output, "{text}")?;
     Ok(output.flush()?)
+}
+
+/// Whether two paths lead to one file or folder.
+pub fn is_same(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Refuses to write over a file that is read.
+pub fn refuse_input<'p>(
+    out: &Path,
+    inputs: impl IntoIterator<Item = &'p PathBuf>,
+) -> anyhow::Result<()> {
+    for input in inputs {
+        ensure!(!is_same(input, out), "--out is {}, which is read", input.display());
+    }
+    Ok(())
 }

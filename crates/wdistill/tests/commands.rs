@@ -220,6 +220,11 @@ fn a_vocabulary_is_learned_and_says_how_large_it_became() {
     assert_eq!(said.trim_end(), "joint.json: 400 tokens of 400 wanted");
     let said = refuse(folder.path(), "vocab train.en --size 10 --out small.json", b"");
     assert!(said.contains("vocabulary size 10 is too small"), "{said}");
+    // No text is lost to a slip in --out.
+    let before = fs::read(folder.path().join("train.en")).unwrap();
+    let said = refuse(folder.path(), "vocab train.de train.en --size 400 --out ./train.en", b"");
+    assert!(said.contains("--out is train.en, which is read"), "{said}");
+    assert_eq!(fs::read(folder.path().join("train.en")).unwrap(), before);
 }
 
 #[test]

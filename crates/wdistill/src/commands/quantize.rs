@@ -8,7 +8,7 @@ use wdistill_formats::native;
 use wdistill_runtime::quantise;
 use wdistill_train::VocabularyPair;
 
-use crate::commands::print;
+use crate::commands::{is_same, print};
 
 /// Arguments of `wdistill quantize`.
 #[derive(Args)]
@@ -22,9 +22,8 @@ pub struct Quantize {
 
 impl Quantize {
     pub fn run(self) -> anyhow::Result<()> {
-        let same = |a: &PathBuf, b: &PathBuf| a.canonicalize().ok() == b.canonicalize().ok();
         ensure!(
-            !(self.out.exists() && same(&self.model, &self.out)),
+            !is_same(&self.model, &self.out),
             "--out is the model's own folder; hint: another folder keeps the float32 weights"
         );
         let model = native::load(&self.model)?;

@@ -7,7 +7,7 @@ use clap::Args;
 use wdistill_text::{LexicalTable, ParallelText};
 use wdistill_train::{Progress, VocabularyPair};
 
-use crate::commands::print;
+use crate::commands::{print, refuse_input};
 use crate::settings::Common;
 
 /// Iterations of expectation-maximisation; more change little.
@@ -47,11 +47,7 @@ pub struct Shortlist {
 
 impl Shortlist {
     pub fn run(self) -> anyhow::Result<()> {
-        let same = |a: &PathBuf, b: &PathBuf| a.canonicalize().ok() == b.canonicalize().ok();
-        for text in [&self.source, &self.target] {
-            let is_input = self.out.exists() && same(text, &self.out);
-            ensure!(!is_input, "--out is {}, which is read", text.display());
-        }
+        refuse_input(&self.out, [&self.source, &self.target])?;
         let vocabularies = VocabularyPair::load(&self.model)?;
         let text = ParallelText::read(&self.source, &self.target)?;
         let pairs = self.common.install(|| Ok(self.pairs(&text, &vocabularies)))?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use wdistill_text::{Vocabulary, VocabularySettings, read_lines};
 
-use crate::commands::print;
+use crate::commands::{print, refuse_input};
 use crate::settings::Kind;
 
 /// Arguments of `wdistill vocab`.
@@ -27,6 +27,7 @@ pub struct Vocab {
 
 impl Vocab {
     pub fn run(self) -> anyhow::Result<()> {
+        refuse_input(&self.out, &self.text)?;
         let mut lines = Vec::new();
         for path in &self.text {
             lines.extend(read_lines(path)?.lines);
