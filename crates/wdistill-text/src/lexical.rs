@@ -114,19 +114,17 @@ impl LexicalTable {
     ) -> Result<Vec<&'v str>, TextError> {
         let mut text = String::new();
         let mut left_out = Vec::new();
-        let words = source.tokens().iter().map(String::as_str).zip(&self.of_source);
-        for (word, row) in std::iter::once((NULL, &self.null)).chain(words) {
-            let is_null = std::ptr::eq(row, &self.null);
-            if !row.is_empty() && (word.contains(BLANKS) || (word == NULL && !is_null)) {
-                left_out.push(word);
-                continue;
-            }
+        let words = source.tokens().iter().map(|word| Some(word.as_str())).zip(&self.of_source);
+        for (word, row) in std::iter::once((None, &self.null)).chain(words) {
+            let spelled = word.unwrap_or(NULL);
+            let is_good = word != Some(NULL) && !spelled.contains(BLANKS);
             for (id, share) in row {
                 let translation = target.tokens()[*id as usize].as_str();
-                match translation.contains(BLANKS) {
-                    true => left_out.push(translation),
-                    false => {
-                        writeln!(text, "{translation} {word} {share:.7}").expect("strings grow");
+                match (is_good, translation.contains(BLANKS)) {
+                    (false, _) => left_out.push(spelled),
+                    (true, true) => left_out.push(translation),
+                    (true, false) => {
+                        writeln!(text, "{translation} {spelled} {share:.7}").expect("strings grow");
                     }
                 }
             }

@@ -10,9 +10,8 @@
 //! From a large set of substrings, expectation-maximisation fits p to the words, and the pieces
 //! whose loss would cost the least likelihood are taken away, in turn until few enough are left. The
 //! maximisation is that of the likelihood, as in the paper; SentencePiece lowers the counts of rare
-//! pieces besides.
-//! Sums run in an order that does not depend on the number of threads: the same words give the same
-//! bits.
+//! pieces besides. Sums run in an order that does not depend on the number of threads: the same words
+//! give the same bits.
 
 use crate::trie::Trie;
 use rayon::prelude::*;
@@ -109,24 +108,22 @@ struct Place {
 ///
 /// Longer and longer ones are counted, each only where the shorter one was seen often enough.
 fn maximal_substrings(words: &[(String, u32)]) -> Vec<(&str, u64)> {
-    let starts = |(word, (text, _)): (usize, &'_ (String, u32))| {
-        let place = move |(start, character): (usize, char)| Place {
+    let mut places = Vec::new();
+    for (word, (text, _)) in words.iter().enumerate() {
+        let characters = text.char_indices();
+        places.extend(characters.map(|(start, c)| Place {
             word,
             start,
-            end: start + character.len_utf8(),
-        };
-        text.char_indices().map(place).collect::<Vec<_>>()
-    };
-    let mut places: Vec<Place> = words.iter().enumerate().flat_map(starts).collect();
+            end: start + c.len_utf8(),
+        }));
+    }
     let mut maximal = Vec::new();
     let mut shorter: HashMap<&str, Substring> = HashMap::new();
-    for length in 2..=LONGEST_PIECE + 1 {
-        places.retain_mut(|place| match words[place.word].0[place.end..].chars().next() {
-            Some(next) if length <= LONGEST_PIECE => {
-                place.end += next.len_utf8();
-                true
-            }
-            _ => false,
+    for _ in 2..=LONGEST_PIECE {
+        places.retain_mut(|place| {
+            let next = words[place.word].0[place.end..].chars().next();
+            place.end += next.map_or(0, char::len_utf8);
+            next.is_some()
         });
         let mut found: HashMap<&str, Substring> = HashMap::new();
         for Place { word, start, end } in &places {
@@ -145,11 +142,17 @@ fn maximal_substrings(words: &[(String, u32)]) -> Vec<(&str, u64)> {
             }
         }
         places.retain(|place| found.contains_key(&words[place.word].0[place.start..place.end]));
-        let finished = std::mem::replace(&mut shorter, found).into_iter();
-        let finished = finished.filter(|(_, substring)| substring.is_maximal);
-        maximal.extend(finished.map(|(text, found)| (text, found.count * (length as u64 - 1))));
+        maximal.extend(covered_by_maximal(std::mem::replace(&mut shorter, found)));
     }
+    maximal.extend(covered_by_maximal(shorter));
     maximal
+}
+
+fn covered_by_maximal<'w>(
+    found: HashMap<&'w str, Substring>,
+) -> impl Iterator<Item = (&'w str, u64)> {
+    let maximal = found.into_iter().filter(|(_, substring)| substring.is_maximal);
+    maximal.map(|(text, substring)| (text, substring.count * text.chars().count() as u64))
 }
 
 /// The text without its first and without its last character.
