@@ -148,9 +148,7 @@ fn maximal_substrings(words: &[(String, u32)]) -> Vec<(&str, u64)> {
     maximal
 }
 
-fn covered_by_maximal<'w>(
-    found: HashMap<&'w str, Substring>,
-) -> impl Iterator<Item = (&'w str, u64)> {
+fn covered_by_maximal(found: HashMap<&str, Substring>) -> impl Iterator<Item = (&str, u64)> {
     let maximal = found.into_iter().filter(|(_, substring)| substring.is_maximal);
     maximal.map(|(text, substring)| (text, substring.count * text.chars().count() as u64))
 }
