@@ -29,9 +29,9 @@ pub use machine::{describe as describe_machine, peak_memory};
 pub use pipeline::{Evaluation, Finished, Pipeline, Prepared, RunOptions, Trained, TrainingResult};
 pub use pseudo::{PseudoReport, translate_corpus};
 pub use recipe::{
-    BenchmarkRecipe, DataRecipe, DecodingRecipe, Duplicates, Method, ModelRecipe, Pairs, Recipe,
-    Resolved, ResolvedSystem, ResolvedTeacher, Sharing, SystemRecipe, TEACHER, TeacherRecipe,
-    TextPair, VocabularyOrigin, VocabularyRecipe, with_changes,
+    BenchmarkRecipe, DataRecipe, DecodingRecipe, Duplicates, IMPORTED_TEACHER, Method, ModelRecipe,
+    Pairs, Recipe, Resolved, ResolvedSystem, ResolvedTeacher, Sharing, SystemRecipe, TEACHER,
+    TeacherRecipe, TextPair, VocabularyOrigin, VocabularyRecipe, with_changes,
 };
 pub use settings::{Criterion, Selection, TrainingSettings};
 pub use stage::{Fingerprint, Stages};

@@ -148,7 +148,8 @@ pub struct ModelRecipe {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TeacherRecipe {
-    /// Folder of a model to use as it is; relative to the recipe.
+    /// Folder of a model to use as it is, relative to the recipe; the command `wdistill run` imports one of
+    /// another toolkit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<PathBuf>,
     /// Name of a preset architecture.
@@ -374,9 +375,13 @@ impl Recipe {
 /// Name of the teacher in tables; no student may have it.
 pub const TEACHER: &str = "teacher";
 
+/// Folder of a run for a given teacher that came from another toolkit.
+pub const IMPORTED_TEACHER: &str = "imported-teacher";
+
 /// Files and folders of a run that are no system's; no student may have their names, in capitals or not.
 pub const RESERVED_NAMES: &[&str] = &[
     TEACHER,
+    IMPORTED_TEACHER,
     "data",
     "data.txt",
     "vocabulary",

@@ -423,6 +423,28 @@ fn other_toolkits_model(folder: &Path, fixture: &str) {
     }
 }
 
+const FOREIGN_TEACHER: &str = r#"
+title = "A teacher from elsewhere"
+seed = 1
+[data]
+train = { source = "train.en", target = "train.de" }
+validation = { source = "validation.en", target = "validation.de" }
+test = { source = "validation.en", target = "validation.de" }
+[teacher]
+model = "foreign"
+[student]
+preset = "transformer-nano"
+architecture = { decoder = { layers = 1 }, activation = "swish", embeddings = "all-tied", output_bias = "present" }
+training = { updates = 10, max_tokens = 400, validate_every = 10, average_last = 1 }
+[benchmark]
+rounds = 1
+[[systems]]
+method = "cut"
+[[systems]]
+method = "wd"
+generator = { updates = 5 }
+"#;
+
 #[test]
 fn a_teacher_of_hugging_face_is_distilled_and_its_student_exported() {
     let folder = tempfile::tempdir().unwrap();
@@ -448,6 +470,18 @@ fn a_teacher_of_hugging_face_is_distilled_and_its_student_exported() {
     let input = ">>fra<< bako tano néra.\n\nselo timu\n";
     let own = run(&format!("translate --model {student} --beam 4 --quiet"), input.as_bytes());
     assert_eq!(own.lines().count(), 3);
+
+    // As the teacher of a recipe, with a rival.
+    fs::write(folder.path().join("foreign.toml"), FOREIGN_TEACHER).unwrap();
+    let table = run("run foreign.toml --out compared --quiet", b"");
+    for part in ["teacher", "cut", "wd", "report: compared/report.html"] {
+        assert!(table.contains(part), "{table}");
+    }
+    assert!(folder.path().join("compared/imported-teacher/config.toml").exists());
+    let nowhere = FOREIGN_TEACHER.replace("\"foreign\"", "\"nowhere\"");
+    fs::write(folder.path().join("nowhere.toml"), nowhere).unwrap();
+    let said = refuse(folder.path(), "run nowhere.toml --out other", b"");
+    assert!(said.contains("teacher.model: ") && said.contains("nowhere"), "{said}");
 
     // Around through the formats that can hold it: the same translations.
     for (format, options) in

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{anyhow, ensure};
 use clap::{Args, ValueEnum};
 use toml::Table;
-use wdistill_formats::{Format, native};
+use wdistill_formats::native;
 use wdistill_generator::Start;
 use wdistill_model::Architecture;
 use wdistill_train::{
@@ -62,7 +62,7 @@ pub struct Distill {
 
 impl Distill {
     pub fn run(mut self) -> anyhow::Result<()> {
-        self.teacher = self.native_teacher()?;
+        self.teacher = self.open.native_teacher(&self.teacher, &self.out, &self.common)?;
         let mut changes = changes(&self.changes)?;
         let student = ModelRecipe {
             preset: None,
@@ -110,17 +110,6 @@ impl Distill {
             Ok(pipeline.student(&prepared, &teacher, &pseudo, &pipeline.systems()[0])?)
         })?;
         print(&student.model.display().to_string())
-    }
-
-    /// The teacher's folder. A model of another toolkit is read into the run's folder first; it gives the same
-    /// bytes each time, so that a run that was killed goes on.
-    fn native_teacher(&self) -> anyhow::Result<PathBuf> {
-        if Format::detect(&self.teacher)? == Format::Wdistill {
-            return Ok(self.teacher.clone());
-        }
-        let folder = self.out.join("imported-teacher");
-        self.open.import_into(&self.teacher, &folder)?;
-        Ok(folder)
     }
 
     /// The student's architecture, whole.

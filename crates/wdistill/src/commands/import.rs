@@ -6,9 +6,10 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use wdistill_formats::{Format, ImportOptions, Imported, Subwords, import, native};
 use wdistill_model::SourceEnding;
-use wdistill_train::VocabularyPair;
+use wdistill_train::{IMPORTED_TEACHER, VocabularyPair};
 
 use crate::commands::print;
+use crate::settings::Common;
 
 /// Whether the encoder reads the end token.
 #[derive(Clone, Copy, ValueEnum)]
@@ -73,14 +74,31 @@ impl Open {
         Ok(import(path, &options)?)
     }
 
-    /// Reads a model of another toolkit and writes it as one of wdistill; notes go to standard error.
-    pub fn import_into(&self, path: &Path, folder: &Path) -> anyhow::Result<()> {
+    /// Reads a model of another toolkit and writes it as one of wdistill; `said` is told what its user should
+    /// know.
+    fn import_into(&self, path: &Path, folder: &Path, said: impl Fn(&str)) -> anyhow::Result<()> {
         let Imported { format, model, source, target, notes } = self.import(path)?;
         for note in notes {
-            eprintln!("{}: {note}", format.name());
+            said(&format!("{}: {note}", format.name()));
         }
         native::save(&model, folder)?;
         Ok(VocabularyPair { source, target }.save(folder)?)
+    }
+
+    /// A teacher's folder. A model of another toolkit is read into the folder of the run first; it gives the
+    /// same bytes each time, so that a run that was killed goes on.
+    pub fn native_teacher(
+        &self,
+        teacher: &Path,
+        run: &Path,
+        common: &Common,
+    ) -> anyhow::Result<PathBuf> {
+        if Format::detect(teacher)? == Format::Wdistill {
+            return Ok(teacher.to_path_buf());
+        }
+        let folder = run.join(IMPORTED_TEACHER);
+        self.import_into(teacher, &folder, |note| common.say(note))?;
+        Ok(folder)
     }
 }
 
@@ -99,7 +117,7 @@ pub struct Import {
 impl Import {
     pub fn run(self) -> anyhow::Result<()> {
         refuse_models(&self.out)?;
-        self.open.import_into(&self.model, &self.out)?;
+        self.open.import_into(&self.model, &self.out, |note| eprintln!("{note}"))?;
         print(&self.out.display().to_string())
     }
 }

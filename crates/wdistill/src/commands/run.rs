@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use clap::Args;
 use wdistill_report::text_table;
 use wdistill_train::{Pipeline, Recipe};
 
+use crate::commands::import::Open;
 use crate::commands::print;
 use crate::settings::Common;
 
@@ -21,14 +23,22 @@ pub struct Run {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
+    open: Open,
+    #[command(flatten)]
     common: Common,
 }
 
 impl Run {
     pub fn run(self) -> anyhow::Result<()> {
-        let recipe = Recipe::read(&self.recipe, self.data.as_deref())?;
+        let mut recipe = Recipe::read(&self.recipe, self.data.as_deref())?;
         let name = self.recipe.file_stem().unwrap_or_default();
         let folder = self.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(name));
+        if let Some(teacher) = &mut recipe.teacher.model {
+            *teacher = self
+                .open
+                .native_teacher(teacher, &folder, &self.common)
+                .context("teacher.model")?;
+        }
         let pipeline = Pipeline::new(recipe, self.common.run_options(folder.clone()))?;
         carry_out(&pipeline, &folder, &self.common)
     }
