@@ -153,20 +153,9 @@ pub(crate) use multiversion;
 mod tests {
     use super::*;
 
-    /// The unit tests of this crate, once for every instruction set; `tests/kernels/instructions.rs` does the
-    /// same for the others.
     #[test]
     fn all_tests_pass_with_fewer_instructions() {
-        if std::env::var(LIMIT).is_ok() {
-            return;
-        }
-        for limit in ["avx2", "plain"] {
-            let mut tests = std::process::Command::new(std::env::current_exe().unwrap());
-            let tests = tests.env(LIMIT, limit).output().unwrap();
-            let output = String::from_utf8_lossy(&tests.stdout);
-            assert!(tests.status.success(), "with {limit} only:\n{output}");
-            assert!(output.contains("the_limit_is_kept ... ok"), "{output}");
-        }
+        crate::instructions::run_with_fewer_instructions(LIMIT, "the_limit_is_kept");
     }
 
     #[test]

@@ -24,6 +24,9 @@ mod dropout;
 mod elementwise;
 mod embed;
 mod generate;
+#[cfg(all(test, target_arch = "x86_64"))]
+#[path = "../tests/kernels/instructions.rs"]
+mod instructions;
 mod linear;
 mod norm;
 mod packed;

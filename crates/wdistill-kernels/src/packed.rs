@@ -37,15 +37,18 @@ const COLUMNS: usize = PANEL * TILE;
 #[repr(C, align(64))]
 struct Line<T>([T; TILE]);
 
-/// The lines of some outputs, tile by tile, each of `depth` lines; the last tile is filled up with zeros.
+/// The lines of some outputs of `all`, tile by tile, each of `depth` lines; the last tile is filled up with
+/// zeros.
 fn select_lines<T: Copy + Default>(
     lines: &[Line<T>],
     depth: usize,
+    all: usize,
     outputs: &[u32],
 ) -> Vec<Line<T>> {
     let mut selected = filled(Line([T::default(); TILE]), outputs.len().div_ceil(TILE) * depth);
     for (place, output) in outputs.iter().enumerate() {
         let output = *output as usize;
+        assert!(output < all, "row {output} of {all} is selected");
         let from = &lines[output / TILE * depth..][..depth];
         let to = &mut selected[place / TILE * depth..][..depth];
         for (to, from) in to.iter_mut().zip(from) {
@@ -160,12 +163,6 @@ fn check(
         assert_eq!(bias.len(), all, "packed product: length of the bias");
     }
     outputs.start / TILE..outputs.end.div_ceil(TILE)
-}
-
-/// Checks which outputs are selected.
-fn check_outputs(outputs: &[u32], all: usize) {
-    let outside = outputs.iter().find(|output| **output as usize >= all);
-    assert!(outside.is_none(), "row {outside:?} of {all} is selected");
 }
 
 /// Calls `$function::<M, N>` for the rows and tiles of a block.

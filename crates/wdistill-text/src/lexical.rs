@@ -2,7 +2,7 @@
 
 use crate::error::TextError;
 use crate::lines::read_lines;
-use crate::vocabulary::{TokenRole, Vocabulary};
+use crate::vocabulary::Vocabulary;
 use crate::write::write_whole;
 use std::fmt::Write;
 use std::path::Path;
@@ -91,11 +91,9 @@ impl LexicalTable {
     /// The words that may translate each source word: those of its row, and the word itself where the target
     /// vocabulary has it, since names and numbers are copied.
     pub fn translations(&self, source: &Vocabulary, target: &Vocabulary) -> Vec<Vec<u32>> {
-        let rows = (0..).zip(source.tokens()).zip(&self.of_source);
-        let translations = rows.map(|((id, word), row)| {
-            let is_text = matches!(source.role(id), Some(TokenRole::Text | TokenRole::Byte(_)));
-            let itself = target.id(word).filter(|_| is_text);
-            row.iter().map(|(word, _)| *word).chain(itself).collect()
+        let rows = source.tokens().iter().zip(&self.of_source);
+        let translations = rows.map(|(word, row)| {
+            row.iter().map(|(word, _)| *word).chain(target.text_id(word)).collect()
         });
         translations.collect()
     }

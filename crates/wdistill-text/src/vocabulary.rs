@@ -187,6 +187,13 @@ impl Vocabulary {
         self.ids.get(piece).copied()
     }
 
+    /// The id of a token that is part of texts.
+    pub(crate) fn text_id(&self, text: &str) -> Option<u32> {
+        let is_text =
+            |&id: &u32| matches!(self.roles[id as usize], TokenRole::Text | TokenRole::Byte(_));
+        self.id(text).filter(is_text)
+    }
+
     /// What the token with this id is for, or `None` outside the vocabulary.
     pub fn role(&self, id: u32) -> Option<TokenRole> {
         self.roles.get(id as usize).copied()

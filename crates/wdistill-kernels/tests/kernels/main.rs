@@ -16,3 +16,9 @@ mod norm;
 mod product;
 mod support;
 mod threads;
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn all_tests_pass_with_fewer_instructions() {
+    instructions::run_with_fewer_instructions("WDISTILL_INSTRUCTIONS", "best_words");
+}

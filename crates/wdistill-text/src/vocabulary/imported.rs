@@ -179,13 +179,6 @@ impl Vocabulary {
         Ok(Self { tokens, ids, roles, end, unknown, segmenter })
     }
 
-    /// The id of a token that is part of texts.
-    fn text_id(&self, text: &str) -> Option<u32> {
-        let is_text =
-            |&id: &u32| matches!(self.roles[id as usize], TokenRole::Text | TokenRole::Byte(_));
-        self.id(text).filter(is_text)
-    }
-
     /// The list that a vocabulary of these tokens was made from.
     pub(super) fn token_list(&self) -> TokenList {
         let is_control = |&(_, role): &(u32, &TokenRole)| *role == TokenRole::Control;

@@ -132,7 +132,7 @@ where
     if raw.is_empty() {
         return Err(TextError::NoText { lines: line_count });
     }
-    let characters = count_characters(&raw);
+    let characters = count_characters(raw.iter().map(|(word, count)| (word.as_str(), *count)));
     let total = characters.values().sum();
     if total > MOST_CHARACTERS {
         return Err(TextError::TooMuchText { characters: total, limit: MOST_CHARACTERS });
@@ -141,7 +141,10 @@ where
     Ok(WordCounts { words: within_alphabet(&raw, &alphabet), alphabet })
 }
 
-fn count_characters(words: &HashMap<String, u64>) -> BTreeMap<char, u64> {
+/// How often each character is in words with these counts.
+pub(super) fn count_characters<'w>(
+    words: impl Iterator<Item = (&'w str, u64)>,
+) -> BTreeMap<char, u64> {
     let mut characters = BTreeMap::new();
     for (word, count) in words {
         for character in word.chars() {

@@ -13,6 +13,7 @@
 //! pieces besides. Sums run in an order that does not depend on the number of threads: the same words
 //! give the same bits.
 
+use super::train::count_characters;
 use crate::trie::Trie;
 use rayon::prelude::*;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -72,12 +73,8 @@ pub(super) fn train(
 
 /// The characters, and the substrings of words worth starting from, each with its weight.
 fn seeds(words: &[(String, u32)], alphabet: &HashSet<char>) -> Vec<(String, f64)> {
-    let mut characters: HashMap<char, u64> = HashMap::new();
-    for (word, count) in words {
-        for character in word.chars() {
-            *characters.entry(character).or_insert(0) += u64::from(*count);
-        }
-    }
+    let words_of_text = words.iter().map(|(word, count)| (word.as_str(), u64::from(*count)));
+    let characters = count_characters(words_of_text);
     let sorted: BTreeSet<char> = alphabet.iter().copied().collect();
     let seen = |character| characters.get(&character).copied().unwrap_or(0) as f64;
     let single = sorted.into_iter().map(|c| (c.to_string(), seen(c).max(FEWEST_OCCURRENCES)));

@@ -38,20 +38,18 @@ impl Bench {
         ensure!(!lines.is_empty(), "{}: no sentences to time", self.input.display());
         let options = self.search.translator_options(&self.common);
         let (mut names, mut translators, mut sources) = (Vec::new(), Vec::new(), Vec::new());
-        for folder in &self.models {
-            let (translator, vocabularies) = open_translator(folder, options.clone(), None)?;
+        let shortlists = [None].into_iter().chain(self.search.shortlist.as_deref().map(Some));
+        let models =
+            self.models.iter().flat_map(|folder| shortlists.clone().map(move |s| (folder, s)));
+        for (folder, shortlist) in models {
+            let (translator, vocabularies) = open_translator(folder, options.clone(), shortlist)?;
             let vocabulary = &vocabularies.source;
             let end = vocabulary.end_id();
             let source = |line: &String| [vocabulary.encode(line), vec![end]].concat();
-            let own: Vec<Vec<u32>> = lines.iter().map(source).collect();
-            names.push(folder.display().to_string());
+            sources.push(lines.iter().map(source).collect::<Vec<_>>());
+            let with = shortlist.map(|path| format!(" with {}", path.display()));
+            names.push(format!("{}{}", folder.display(), with.unwrap_or_default()));
             translators.push(translator);
-            sources.push(own.clone());
-            if let Some(path) = self.search.shortlist.as_deref() {
-                names.push(format!("{} with {}", folder.display(), path.display()));
-                translators.push(open_translator(folder, options.clone(), Some(path))?.0);
-                sources.push(own);
-            }
         }
         let models: Vec<_> = names.into_iter().zip(&translators).collect();
         let rounds = self.rounds as usize;
