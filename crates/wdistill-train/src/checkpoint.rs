@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use wdistill_formats::{Tensor, read_tensors, write_tensors};
 use wdistill_text::Position;
 
+use crate::divergence::Watch;
 use crate::error::TrainError;
+use crate::selection::Judgement;
 use crate::step::Moments;
 use crate::trainable::Trainable;
 
@@ -30,13 +32,13 @@ pub struct Window {
     pub seconds: f64,
 }
 
-/// The best validation so far.
+/// A validation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Best {
+pub struct Validated {
     /// Updates done.
     pub updates: u64,
-    /// BLEU, or the loss with its sign turned: higher is better.
-    pub score: f64,
+    /// What it found.
+    pub judgement: Judgement,
 }
 
 /// How far a run has come.
@@ -51,11 +53,15 @@ pub struct State {
     /// Sums since the last line of the log.
     pub window: Window,
     /// Best validation.
-    pub best: Option<Best>,
+    pub best: Option<Validated>,
+    /// Last validation.
+    pub last: Option<Validated>,
     /// Validations since then.
     pub stale_validations: u64,
     /// Updates at which there are snapshots, rising.
     pub snapshots: Vec<u64>,
+    /// The training loss, watched for divergence.
+    pub watch: Watch,
     /// Seconds of training.
     pub seconds: f64,
 }
@@ -96,7 +102,8 @@ pub fn load(
     moments: &mut Moments,
 ) -> Result<State, TrainError> {
     let refuse = |problem: String| TrainError::Checkpoint { path: path.to_path_buf(), problem };
-    let (mut tensors, metadata) = read_tensors(path)?;
+    let (mut tensors, metadata) = read_tensors(path)
+        .map_err(|error| refuse(format!("{error}; hint: remove it, and the stage starts again")))?;
     let text = metadata.get(STATE).ok_or_else(|| refuse("it holds no state".to_string()))?;
     let state: State =
         serde_json::from_str(text).map_err(|error| refuse(format!("its state: {error}")))?;

@@ -26,8 +26,8 @@ pub enum TrainError {
         /// The folder of the run.
         folder: PathBuf,
     },
-    /// A text that is not any more what was read when the run began.
-    #[error("{} was changed while the run was at work; hint: give the same command again, and it starts from the new text", path.display())]
+    /// A text or a model that is not any more what was read when the run began.
+    #[error("{} was changed while the run was at work; hint: give the same command again, and it starts from what is there now", path.display())]
     Changed {
         /// The file.
         path: PathBuf,
@@ -74,18 +74,40 @@ pub enum TrainError {
         /// What does not fit.
         problem: String,
     },
-    /// The loss or its gradient is not a number any more.
+    /// Training has come apart.
     #[error(
-        "update {update}: the loss is {loss} and its gradient's norm {gradient_norm}; \
-         checkpoints are kept as they were; hint: a lower learning rate, a longer warm-up, or clip_norm = 1"
+        "update {update}: training has diverged: {problem}; checkpoints are kept as they were; hint: a \
+         lower learning_rate, a longer warm_up, or clip_norm = 1; divergence = \"off\" goes on as long as \
+         the loss is a number"
     )]
     Diverged {
         /// The update.
         update: u64,
-        /// Loss a token.
-        loss: f64,
-        /// Norm of the gradient.
-        gradient_norm: f64,
+        /// What was found.
+        problem: String,
+    },
+    /// A signal asked for the end; everything done is saved.
+    #[error("interrupted; what was done is saved, and the same command goes on from there")]
+    Interrupted {
+        /// Number of the signal.
+        signal: i32,
+    },
+    /// A product of a finished stage is not what the stage wrote.
+    #[error(
+        "{} was changed after it was made; hint: put it back as it was, or remove it, and it will be made again",
+        path.display()
+    )]
+    Product {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Texts, or a teacher for them, that cannot be what was meant.
+    #[error("{problem}; hint: {hint}; --force goes on all the same")]
+    Suspicious {
+        /// What was found.
+        problem: String,
+        /// What may be wrong.
+        hint: String,
     },
     /// Pseudo data that does not belong to the training source.
     #[error("pseudo data {}: {problem}", path.display())]

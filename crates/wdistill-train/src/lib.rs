@@ -8,12 +8,17 @@
 mod benchmark;
 mod checkpoint;
 mod data;
+mod divergence;
 mod error;
+mod interrupt;
 mod log;
 mod machine;
+mod messages;
 mod pipeline;
 mod pseudo;
 mod recipe;
+mod run_folder;
+mod selection;
 mod settings;
 mod stage;
 mod step;
@@ -23,16 +28,24 @@ mod validation;
 
 pub use benchmark::{Speed, benchmark};
 pub use data::{TextSet, VocabularyPair, encode, limits, read_pair};
+pub use divergence::{Divergence, Off};
 pub use error::TrainError;
+pub use interrupt::{Interrupt, Reaction};
 pub use log::{Display, Event, Progress, TrainingEvent, ValidationEvent, in_words, read_events};
 pub use machine::{describe as describe_machine, peak_memory};
-pub use pipeline::{Evaluation, Finished, Pipeline, Prepared, RunOptions, Trained, TrainingResult};
+pub use messages::message;
+pub use pipeline::{
+    Caution, Evaluation, Finished, Pipeline, Prepared, RunOptions, Standing, SystemValidation,
+    Trained, TrainingResult,
+};
 pub use pseudo::{PseudoReport, translate_corpus};
 pub use recipe::{
     BenchmarkRecipe, DataRecipe, DecodingRecipe, Duplicates, IMPORTED_TEACHER, Method, ModelRecipe,
     Pairs, Recipe, Resolved, ResolvedSystem, ResolvedTeacher, Sharing, SystemRecipe, TEACHER,
     TeacherRecipe, TextPair, VocabularyOrigin, VocabularyRecipe, with_changes,
 };
+pub use run_folder::RunFolder;
+pub use selection::{Candidate, Judgement, Selected};
 pub use settings::{Criterion, Selection, TrainingSettings};
 pub use stage::{Fingerprint, Stages};
 pub use step::{

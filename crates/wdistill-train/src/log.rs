@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use wdistill_formats::atomic_write;
 
 use crate::error::TrainError;
+use crate::messages::message;
 
 /// One line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,6 +69,9 @@ pub struct ValidationEvent {
     pub perplexity: f64,
     /// BLEU of decoded text; absent if the criterion is the loss.
     pub bleu: Option<f64>,
+    /// chrF of decoded text; absent if the criterion is the loss.
+    #[serde(default)]
+    pub chrf: Option<f64>,
     /// Whether it is the best so far.
     pub best: bool,
     /// Translations that were cut at the maximum length.
@@ -77,7 +81,9 @@ pub struct ValidationEvent {
 }
 
 /// JSON has no infinity.
-fn finite_or_infinite<'d, D: Deserializer<'d>>(deserializer: D) -> Result<f64, D::Error> {
+pub(crate) fn finite_or_infinite<'d, D: Deserializer<'d>>(
+    deserializer: D,
+) -> Result<f64, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::INFINITY))
 }
 
@@ -213,8 +219,8 @@ impl Progress {
     /// Shows something that lasts.
     pub fn say(&self, text: &str) {
         match self.display {
-            Display::Terminal => self.bar.suspend(|| eprintln!("{}: {text}", self.stage)),
-            Display::Lines => eprintln!("{}: {text}", self.stage),
+            Display::Terminal => self.bar.suspend(|| message(&format!("{}: {text}", self.stage))),
+            Display::Lines => message(&format!("{}: {text}", self.stage)),
             Display::Silent => {}
         }
     }
@@ -229,6 +235,14 @@ impl Progress {
     /// Removes the line.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// A perplexity in at most eight characters: `12.34`, `1.50e12`, `inf`.
+pub fn perplexity_in_words(perplexity: f64) -> String {
+    match perplexity.is_finite() && perplexity >= 99_999.995 {
+        true => format!("{perplexity:.2e}"),
+        false => format!("{perplexity:.2}"),
     }
 }
 
@@ -252,6 +266,7 @@ mod tests {
             loss: 2.5,
             perplexity: 9.0,
             bleu: Some(20.0),
+            chrf: Some(50.0),
             best: true,
             cut_translations: 0,
             seconds: 1.0,
@@ -293,6 +308,13 @@ mod tests {
         std::fs::write(&path, format!("oops\n{}", line(&validation(1)))).unwrap();
         let error = read_events(&path).unwrap_err().to_string();
         assert!(error.contains("metrics.jsonl:1"), "{error}");
+    }
+
+    #[test]
+    fn perplexities_take_eight_characters() {
+        let perplexities = [1.0, 99_999.994, 99_999.995, 1e308, f64::INFINITY, f64::NAN];
+        let words = perplexities.map(perplexity_in_words);
+        assert_eq!(words, ["1.00", "99999.99", "1.00e5", "1.00e308", "inf", "NaN"]);
     }
 
     #[test]

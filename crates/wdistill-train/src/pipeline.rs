@@ -1,12 +1,14 @@
 //! A recipe, carried out.
 
 mod report;
+mod validation;
 
-use std::fs::{File, TryLockError};
+pub use validation::{Standing, SystemValidation};
+
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use wdistill_formats::{Depth, atomic_write, native, remove_leftovers};
+use wdistill_formats::{atomic_write, native};
 use wdistill_generator::{ParameterGenerator, Saturation, Start, cut};
 use wdistill_metrics::{Bleu, Chrf, CorpusMetric};
 use wdistill_model::random::Random;
@@ -15,8 +17,8 @@ use wdistill_report::Report;
 use wdistill_runtime::{LongSource, Translator, TranslatorOptions};
 use wdistill_search::{MaximumLength, SearchOptions};
 use wdistill_text::{
-    CorpusLimits, CorpusReport, CorpusRole, EncodedCorpus, ParallelText, Vocabulary, hash_file,
-    read_lines,
+    CorpusLimits, CorpusReport, CorpusRole, EncodedCorpus, FindingKind, ParallelText, Vocabulary,
+    hash_file, read_lines,
 };
 
 use crate::benchmark::{Speed, benchmark};
@@ -24,12 +26,15 @@ use crate::data::{
     SOURCE_FILE, TARGET_FILE, TextSet, VocabularyPair, encode, hashes, limits, read_pair,
 };
 use crate::error::TrainError;
+use crate::interrupt::Interrupt;
 use crate::log::{Display, Progress};
-use crate::pseudo::{PseudoReport, SOURCE, TARGET, translate_corpus, verified_files};
+use crate::pseudo::{PseudoReport, SOURCE, TARGET, translate_corpus};
 use crate::recipe::{
     DecodingRecipe, Method, Pairs, Recipe, Resolved, ResolvedSystem, ResolvedTeacher, TEACHER,
     TextPair, VocabularyOrigin, VocabularyRecipe,
 };
+use crate::run_folder::RunFolder;
+use crate::selection::Selected;
 use crate::settings::TrainingSettings;
 use crate::stage::{Fingerprint, Stages};
 use crate::trainable::{DenseModel, GeneratedStudent, Trainable};
@@ -39,14 +44,26 @@ use crate::validation::{Validator, translate};
 /// What a run is told besides its recipe.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
-    /// Where everything is kept.
-    pub folder: PathBuf,
     /// Threads for training and decoding.
     pub threads: usize,
     /// Where progress is shown.
     pub display: Display,
     /// Commit of this program, for the report.
     pub commit: Option<String>,
+    /// What to do with texts and teachers that cannot be what was meant.
+    pub caution: Caution,
+    /// May ask for the end.
+    pub interrupt: Interrupt,
+}
+
+/// What to do with texts and teachers that cannot be what was meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Caution {
+    /// Stop, and say why.
+    #[default]
+    Stop,
+    /// Say why, and go on.
+    GoOn,
 }
 
 /// A recipe and a folder.
@@ -55,8 +72,7 @@ pub struct Pipeline {
     resolved: Resolved,
     options: RunOptions,
     stages: Stages,
-    /// Held as long as the pipeline lives, so that no two processes work in one folder.
-    _lock: File,
+    folder: RunFolder,
 }
 
 /// Texts and vocabularies, ready for training.
@@ -86,6 +102,8 @@ pub struct Trained {
     pub model: PathBuf,
     /// Of everything that decided it.
     pub fingerprint: Fingerprint,
+    /// Hashes of its configuration and its weights, as they were when it was finished or first read.
+    pub hashes: [String; 2],
     /// Stages that trained it, in order: folder and result.
     pub stages: Vec<(String, TrainingResult)>,
 }
@@ -108,6 +126,9 @@ pub struct TrainingResult {
     pub seconds: f64,
     /// Whether it ran out of patience.
     pub early: bool,
+    /// Which weights were handed on; absent in results of earlier versions.
+    #[serde(default)]
+    pub selected: Option<Selected>,
 }
 
 /// Scores of a finished system.
@@ -152,8 +173,8 @@ struct TrainingStage<'a> {
     pairs: Pairs,
     data: &'a Fingerprint,
     from: Option<&'a Fingerprint>,
-    /// The teacher's folder, for word-level distillation.
-    teacher: Option<&'a Path>,
+    /// The teacher, for word-level distillation.
+    teacher: Option<&'a Trained>,
     /// Decides its random choices, together with its name.
     seed: u64,
 }
@@ -198,25 +219,26 @@ impl DecodingRecipe {
 }
 
 impl Pipeline {
-    /// Works out the recipe and writes it into the run's folder.
+    /// Works out the recipe and writes it into the folder of its run.
     ///
     /// # Errors
     /// [`TrainError::Settings`], [`TrainError::Format`].
-    pub fn new(recipe: Recipe, options: RunOptions) -> Result<Pipeline, TrainError> {
+    pub fn new(
+        recipe: Recipe,
+        folder: RunFolder,
+        options: RunOptions,
+    ) -> Result<Pipeline, TrainError> {
         let resolved = recipe.resolve()?;
-        let folder = options.folder.clone();
-        std::fs::create_dir_all(&folder).map_err(TrainError::io(&folder))?;
-        let lock = lock(&folder)?;
-        remove_leftovers(&folder, Depth::Folder)?;
         // Complete, and with absolute paths: `wdistill run` can carry it out from where it lies.
         let here = std::env::current_dir().map_err(TrainError::io(Path::new(".")))?;
         let mut complete = recipe.spelled_out(&resolved);
         let VocabularyRecipe { source, target, .. } = &mut complete.vocabulary;
         let models = [&mut complete.teacher.model, source, target].into_iter().flatten();
         models.chain([&mut complete.data.folder]).for_each(|path| *path = here.join(&*path));
-        atomic_write(&folder.join("recipe.toml"), recipe_text(&complete).as_bytes())?;
-        let stages = Stages::new(folder, options.display);
-        Ok(Pipeline { recipe, resolved, options, stages, _lock: lock })
+        let path = folder.path().to_path_buf();
+        atomic_write(&path.join("recipe.toml"), recipe_text(&complete).as_bytes())?;
+        let stages = Stages::new(path, options.display);
+        Ok(Pipeline { recipe, resolved, options, stages, folder })
     }
 
     /// The systems of the recipe, worked out.
@@ -225,7 +247,7 @@ impl Pipeline {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.options.folder.join(name)
+        self.folder.path().join(name)
     }
 
     fn say(&self, stage: &str, text: &str) {
@@ -249,6 +271,7 @@ impl Pipeline {
         }
         let mut prepared = self.prepare()?;
         let teacher = self.teacher(&prepared)?;
+        self.check_teacher(&mut prepared, &teacher)?;
         let mut finished = vec![self.finished(&prepared, teacher.clone())?];
         let learns_from_it = |system: &ResolvedSystem| system.pairs == Pairs::OriginalAndPseudo;
         let pseudo = match self.resolved.systems.iter().any(learns_from_it) {
@@ -264,7 +287,8 @@ impl Pipeline {
                 self.report(&prepared, &finished, &[])?;
             }
         }
-        let speeds = self.speeds(&prepared, &finished)?;
+        let systems: Vec<&Trained> = finished.iter().map(|system| &system.trained).collect();
+        let speeds = self.speeds(prepared.test(), &systems)?;
         self.report(&prepared, &finished, &speeds)
     }
 
@@ -288,6 +312,7 @@ impl Pipeline {
         let (vocabularies, notes) = self.vocabularies(&training, &train)?;
         let training = encode("training", training, &vocabularies, &limits(data))?;
         self.tell("training", &training.report);
+        self.check_identical(&training.report)?;
         let validation = self.held_out("validation", validation, &vocabularies)?;
         let test = test.map(|text| self.held_out("test", text, &vocabularies)).transpose()?;
         let folder = self.path("vocabulary");
@@ -298,6 +323,23 @@ impl Pipeline {
         let sets = [Some(&training), Some(&validation), test.as_ref()];
         self.write_data_report("data.txt", sets.into_iter().flatten())?;
         Ok(Prepared { vocabularies, training, validation, test, fingerprint, notes })
+    }
+
+    /// A text whose sides are the same is one file given twice, or a copy in place of a translation.
+    fn check_identical(&self, report: &CorpusReport) -> Result<(), TrainError> {
+        let identical = report.finding(FindingKind::IdenticalSides).map_or(0, |found| found.count);
+        if identical * 10 < report.pairs * 9 {
+            return Ok(());
+        }
+        self.suspect(
+            format!(
+                "{}, {}: of {} pairs {identical} have the same text on both sides",
+                report.source.display(),
+                report.target.display(),
+                report.pairs
+            ),
+            "is the target file the translation?",
+        )
     }
 
     /// Refuses one table of embeddings for two lists of words, of equal size by chance. Both sides may divide
@@ -389,21 +431,20 @@ impl Pipeline {
     /// # Errors
     /// What [`Run::train`] brings, or [`TrainError::Format`] for a model that cannot be read.
     pub fn teacher(&self, prepared: &Prepared) -> Result<Trained, TrainError> {
-        let trained = |model, fingerprint, stages| Trained {
+        let trained = |model: PathBuf, hashes, fingerprint, stages| Trained {
             name: TEACHER.to_string(),
             description: "the large model".to_string(),
             model,
             fingerprint,
+            hashes,
             stages,
         };
         let (architecture, settings) = match &self.resolved.teacher {
             ResolvedTeacher::Trained(architecture, settings) => (architecture, settings),
             ResolvedTeacher::Given(folder, _) => {
-                let hashes = [native::CONFIG_FILE, native::WEIGHTS_FILE]
-                    .map(|file| hash_file(&folder.join(file)));
-                let [config, weights] = hashes;
-                let fingerprint = Fingerprint::of(&(config?, weights?));
-                return Ok(trained(folder.clone(), fingerprint, Vec::new()));
+                let hashes = model_hashes(folder)?;
+                let fingerprint = Fingerprint::of(&hashes);
+                return Ok(trained(folder.clone(), hashes, fingerprint, Vec::new()));
             }
         };
         let stage = TrainingStage {
@@ -420,7 +461,9 @@ impl Pipeline {
             Ok(Box::new(DenseModel(Model::initialise(config, seed))))
         })?;
         let stages = vec![(TEACHER.to_string(), result)];
-        Ok(trained(self.path("teacher/model"), fingerprint, stages))
+        let model = self.path("teacher/model");
+        let hashes = model_hashes(&model)?;
+        Ok(trained(model, hashes, fingerprint, stages))
     }
 
     /// Sizes of the vocabularies and special tokens of every model: those of a teacher that is given.
@@ -447,7 +490,7 @@ impl Pipeline {
             architecture,
             conventions: &self.conventions(prepared),
             settings: settings.decisive(),
-            decoding: settings.is_steered_by_bleu().then_some(&self.recipe.decoding),
+            decoding: settings.is_steered_by_decoding().then_some(&self.recipe.decoding),
             seed,
             data,
             from,
@@ -469,7 +512,7 @@ impl Pipeline {
                 translator: &translator,
             };
             let teacher = match teacher {
-                Some(folder) if settings.word_distillation > 0.0 => Some(native::load(folder)?),
+                Some(teacher) if settings.word_distillation > 0.0 => Some(self.load(teacher)?),
                 _ => None,
             };
             let run = Run {
@@ -486,12 +529,15 @@ impl Pipeline {
                 inputs: &fingerprint.0,
                 folder,
                 display: self.options.display,
+                interrupt: &self.options.interrupt,
                 save_model: &|model, folder| self.save_model(prepared, model, folder),
             };
             let outcome = run.train(&mut *trainable)?;
             self.save_model(prepared, &outcome.model, &folder.join("model"))?;
             let early = outcome.ended == Ended::OutOfPatience;
-            Ok(TrainingResult { updates: outcome.updates, seconds: outcome.seconds, early })
+            let selected = Some(outcome.selected);
+            let (updates, seconds) = (outcome.updates, outcome.seconds);
+            Ok(TrainingResult { updates, seconds, early, selected })
         })?;
         Ok((result, fingerprint))
     }
@@ -522,18 +568,20 @@ impl Pipeline {
         let VocabularyPair { source, target } = &prepared.vocabularies;
         let report: PseudoReport =
             self.stages.run("pseudo", &inputs, &[SOURCE, TARGET], |folder| {
-                let model = native::load(&teacher.model)?;
+                let model = self.load(teacher)?;
                 let translator =
                     Translator::new(&model, settings.translator(self.options.threads))?;
                 let all = self.unchanged_lines(training)?;
                 let kept: Vec<String> =
                     training.lines.iter().map(|line| all[line - 1].clone()).collect();
                 drop(all);
-                translate_corpus(&translator, source, target, &kept, folder, self.options.display)
+                let RunOptions { display, interrupt, .. } = &self.options;
+                translate_corpus(&translator, source, target, &kept, folder, *display, interrupt)
             })?;
         let summary = pseudo_summary(&report);
         self.say("pseudo data", &summary);
-        let files = verified_files(&self.path("pseudo"), &report)?;
+        let folder = self.path("pseudo");
+        let files = TextPair { source: folder.join(SOURCE), target: folder.join(TARGET) };
         let text = read_pair(Path::new(""), &files)?;
         let set = encode("pseudo data", text, &prepared.vocabularies, &limits(&self.recipe.data))?;
         self.tell("pseudo data", &set.report);
@@ -558,7 +606,7 @@ impl Pipeline {
         pseudo: &Fingerprint,
         system: &ResolvedSystem,
     ) -> Result<Trained, TrainError> {
-        let word_teacher = (system.method != Method::Scratch).then_some(teacher.model.as_path());
+        let word_teacher = (system.method != Method::Scratch).then_some(teacher);
         let data = match system.pairs {
             Pairs::Original => &prepared.fingerprint,
             Pairs::OriginalAndPseudo => pseudo,
@@ -583,7 +631,7 @@ impl Pipeline {
             let stage =
                 TrainingStage { name: &generator_name, settings, from: from_start, ..stage };
             let (result, fingerprint) = self.train(prepared, &stage, |config, seed| {
-                let teacher = native::load(&teacher.model)?;
+                let teacher = self.load(teacher)?;
                 self.warn_of_saturation(&teacher, system.start);
                 let generator = ParameterGenerator::grow(&teacher, &config, system.start, seed)?;
                 Ok(Box::new(GeneratedStudent::new(generator)))
@@ -595,7 +643,7 @@ impl Pipeline {
         let (result, fingerprint) = self.train(prepared, &stage, |config, seed| {
             let model = match system.method {
                 Method::Scratch | Method::Kd => Model::initialise(config, seed),
-                Method::Cut => cut(&native::load(&teacher.model)?, &config)?,
+                Method::Cut => cut(&self.load(teacher)?, &config)?,
                 Method::Wd => native::load(&self.path(&generator_name).join("model"))?,
             };
             Ok(Box::new(DenseModel(model)))
@@ -605,10 +653,19 @@ impl Pipeline {
         Ok(Trained {
             name: system.name.clone(),
             description: description(system),
+            hashes: model_hashes(&model)?,
             model,
             fingerprint,
             stages,
         })
+    }
+
+    /// A finished model, if it is still what it was.
+    fn load(&self, trained: &Trained) -> Result<Model<Dense<f32>>, TrainError> {
+        match model_hashes(&trained.model)? == trained.hashes {
+            true => Ok(native::load(&trained.model)?),
+            false => Err(TrainError::Changed { path: trained.model.clone() }),
+        }
     }
 
     /// The source lines of a text, which were not kept in memory.
@@ -653,7 +710,7 @@ impl Pipeline {
         let products = products.each_ref().map(String::as_str);
         self.stages.run(&name, &inputs, &products, |folder| {
             let busy = Progress::busy(self.options.display, &name, "translating");
-            let model = native::load(&system.model)?;
+            let model = self.load(system)?;
             let translator = Translator::new(&model, decoding.translator(self.options.threads))?;
             let mut decoded = Vec::new();
             for set in texts {
@@ -687,34 +744,28 @@ impl Pipeline {
         })
     }
 
-    /// Decoding speed of all systems, in turn on the same sentences.
+    /// Decoding speed of systems, in turn on the same sentences, the first of a text.
     ///
     /// # Errors
     /// [`TrainError::Translate`].
-    pub fn speeds(
-        &self,
-        prepared: &Prepared,
-        systems: &[Finished],
-    ) -> Result<Vec<Speed>, TrainError> {
-        let test = prepared.test();
-        let systems: Vec<&Trained> = systems.iter().map(|system| &system.trained).collect();
+    pub fn speeds(&self, text: &TextSet, systems: &[&Trained]) -> Result<Vec<Speed>, TrainError> {
         let settings = self.recipe.benchmark;
         let decoding = self.recipe.decoding;
         let models: Vec<_> = systems.iter().map(|system| &system.fingerprint).collect();
-        let [text, _] = &test.hashes;
+        let [source, _] = &text.hashes;
         let threads = self.options.threads;
-        let inputs = Fingerprint::of(&(models, text, settings, decoding, threads));
+        let inputs = Fingerprint::of(&(models, source, settings, decoding, threads));
         self.stages.run("speed", &inputs, &[], |_| {
             let translators = systems
                 .iter()
                 .map(|system| {
-                    let model = native::load(&system.model)?;
+                    let model = self.load(system)?;
                     Ok(Translator::new(&model, decoding.translator(threads))?)
                 })
                 .collect::<Result<Vec<_>, TrainError>>()?;
             let named: Vec<_> =
                 systems.iter().map(|system| system.name.clone()).zip(&translators).collect();
-            let mut sentences = sources(&test.corpus);
+            let mut sentences = sources(&text.corpus);
             sentences.truncate(settings.sentences);
             let sources = vec![sentences; systems.len()];
             let progress = Progress::new(self.options.display, "speed", settings.rounds as u64);
@@ -744,15 +795,10 @@ fn description(system: &ResolvedSystem) -> String {
     parts.join(", ")
 }
 
-/// A lock that the system gives up when the process ends, however it ends.
-fn lock(folder: &Path) -> Result<File, TrainError> {
-    let path = folder.join("lock");
-    let file = File::create(&path).map_err(TrainError::io(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(TrainError::Busy { folder: folder.to_path_buf() }),
-        Err(TryLockError::Error(error)) => Err(TrainError::io(&path)(error)),
-    }
+/// Hashes of a model's configuration and weights.
+fn model_hashes(folder: &Path) -> Result<[String; 2], TrainError> {
+    let hash = |file: &str| hash_file(&folder.join(file));
+    Ok([hash(native::CONFIG_FILE)?, hash(native::WEIGHTS_FILE)?])
 }
 
 fn sources(corpus: &EncodedCorpus) -> Vec<Vec<u32>> {

@@ -1,17 +1,17 @@
 //! Pseudo data: the teacher's translations of the training source (sequence-level knowledge distillation,
 //! Kim and Rush, 2016).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use wdistill_formats::atomic_write;
 use wdistill_runtime::Translator;
-use wdistill_text::{Vocabulary, hash_bytes, hash_file};
+use wdistill_text::{Vocabulary, hash_bytes};
 
 use crate::error::TrainError;
+use crate::interrupt::Interrupt;
 use crate::log::{Display, Progress};
-use crate::recipe::TextPair;
 use crate::stage::{read, write};
 use crate::validation::{Decoded, translate};
 
@@ -78,7 +78,7 @@ fn write_lines<'l>(
 /// shard are checked.
 ///
 /// # Errors
-/// [`TrainError::PseudoData`] for a shard of other text, and what translating and writing can bring.
+/// [`TrainError::PseudoData`] for a shard of other text, [`TrainError::Interrupted`], and what translating and writing can bring.
 pub fn translate_corpus(
     translator: &Translator,
     source_vocabulary: &Vocabulary,
@@ -86,7 +86,9 @@ pub fn translate_corpus(
     lines: &[String],
     folder: &Path,
     display: Display,
+    interrupt: &Interrupt,
 ) -> Result<PseudoReport, TrainError> {
+    let _willing = interrupt.willing();
     let progress = Progress::new(display, "pseudo data", lines.len() as u64);
     let shards = folder.join("shards");
     std::fs::create_dir_all(&shards).map_err(TrainError::io(&shards))?;
@@ -124,30 +126,11 @@ pub fn translate_corpus(
         let speed = report.tokens as f64 / report.seconds;
         progress.update(report.lines as u64, || format!("{speed:.0} tokens/s"));
         progress.log(&format!("{}/{} lines, {speed:.0} tokens/s", report.lines, lines.len()));
+        interrupt.check()?;
     }
     progress.finish();
     report.target_hash = write_lines(&folder.join(TARGET), translations.iter())?;
     Ok(report)
-}
-
-/// The files of sources and translations, if they are still the ones that were written.
-///
-/// # Errors
-/// [`TrainError::PseudoData`] if one was changed, [`TrainError::Text`] if one cannot be read.
-pub fn verified_files(folder: &Path, report: &PseudoReport) -> Result<TextPair, TrainError> {
-    let unchanged = |name: &str, expected: &String| -> Result<PathBuf, TrainError> {
-        let path = folder.join(name);
-        if hash_file(&path)? == *expected {
-            return Ok(path);
-        }
-        let problem =
-            "it was changed after it was made; hint: remove its folder, and it will be made again";
-        Err(TrainError::PseudoData { path, problem: problem.to_string() })
-    };
-    Ok(TextPair {
-        source: unchanged(SOURCE, &report.source_hash)?,
-        target: unchanged(TARGET, &report.target_hash)?,
-    })
 }
 
 fn translate_shard(
@@ -170,7 +153,11 @@ fn check(path: &Path, source: &[String], shard: &Shard) -> Result<(), TrainError
     let problem = if shard.source_hash != hash(source) {
         "it translates another text; hint: remove it, and it will be made again".to_string()
     } else if shard.translations.len() != source.len() {
-        format!("it has {} lines, expected {}", shard.translations.len(), source.len())
+        format!(
+            "it has {} lines, expected {}; hint: remove it, and it will be made again",
+            shard.translations.len(),
+            source.len()
+        )
     } else {
         return Ok(());
     };

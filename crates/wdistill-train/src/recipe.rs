@@ -385,6 +385,7 @@ pub const RESERVED_NAMES: &[&str] = &[
     "data",
     "data.txt",
     "vocabulary",
+    "validation",
     "pseudo",
     "evaluation",
     "speed",

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::divergence::Divergence;
+
 /// Which weights a run hands on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -10,7 +12,8 @@ pub enum Selection {
     Last,
     /// Those of the best validation.
     Best,
-    /// The mean of the last snapshots.
+    /// The mean of the last snapshots, which is validated; or those of the best validation or after the
+    /// last update, if they are better by the criterion.
     #[default]
     Average,
 }
@@ -24,6 +27,19 @@ pub enum Criterion {
     /// Highest validation BLEU of decoded text.
     #[default]
     Bleu,
+    /// Highest validation chrF of decoded text.
+    Chrf,
+}
+
+impl Criterion {
+    /// As tables and messages have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Criterion::Loss => "loss",
+            Criterion::Bleu => "BLEU",
+            Criterion::Chrf => "chrF",
+        }
+    }
 }
 
 /// Settings of one training run; equal for a teacher, a student and a generator.
@@ -55,18 +71,24 @@ pub struct TrainingSettings {
     pub log_every: u64,
     /// Updates between validations.
     pub validate_every: u64,
-    /// What makes a validation the best.
+    /// What makes a validation the best; where BLEU or chrF are equal, the lower loss does.
     pub criterion: Criterion,
     /// Stop after this many validations without a new best; 0 for never.
     pub patience: u64,
     /// Updates between checkpoints.
     pub checkpoint_every: u64,
+    /// Minutes after which a checkpoint is written in any case; 0 for never.
+    pub checkpoint_minutes: u64,
     /// Updates between snapshots for averaging.
     pub snapshot_every: u64,
     /// Snapshots averaged.
     pub average_last: usize,
     /// Which weights to hand on.
     pub selection: Selection,
+    /// Training is given up with an error when its loss has been more than 1 nat above its lowest running
+    /// mean for this many updates, or when a validation after the warm-up finds a loss above that of a
+    /// uniform guess; `"off"` for never.
+    pub divergence: Divergence,
 }
 
 impl Default for TrainingSettings {
@@ -88,9 +110,11 @@ impl Default for TrainingSettings {
             criterion: Criterion::Bleu,
             patience: 0,
             checkpoint_every: 500,
+            checkpoint_minutes: 10,
             snapshot_every: 1000,
             average_last: 5,
             selection: Selection::Average,
+            divergence: Divergence::After(1000),
         }
     }
 }
@@ -113,6 +137,9 @@ impl TrainingSettings {
             if value == 0 {
                 problems.push(format!("{name} is 0, expected at least 1"));
             }
+        }
+        if self.divergence == Divergence::After(0) {
+            problems.push("divergence is 0, expected at least 1 update, or \"off\"".to_string());
         }
         let [beta1, beta2] = self.adam_betas;
         let below_one = [
@@ -144,14 +171,22 @@ impl TrainingSettings {
     /// These settings without those that change only what is told and kept on the way: runs that agree
     /// in the rest train the same weights.
     pub fn decisive(&self) -> TrainingSettings {
-        let TrainingSettings { log_every, checkpoint_every, .. } = TrainingSettings::default();
-        TrainingSettings { log_every, checkpoint_every, ..self.clone() }
+        let TrainingSettings {
+            log_every, checkpoint_every, checkpoint_minutes, divergence, ..
+        } = TrainingSettings::default();
+        TrainingSettings {
+            log_every,
+            checkpoint_every,
+            checkpoint_minutes,
+            divergence,
+            ..self.clone()
+        }
     }
 
-    /// Whether the BLEU of validations decides which weights come out.
-    pub fn is_steered_by_bleu(&self) -> bool {
-        self.criterion == Criterion::Bleu
-            && (self.patience > 0 || self.selection == Selection::Best)
+    /// Whether the decoded text of validations decides which weights come out.
+    pub fn is_steered_by_decoding(&self) -> bool {
+        self.criterion != Criterion::Loss
+            && (self.patience > 0 || self.selection != Selection::Last)
     }
 
     /// The learning rate of an update, counted from 1: a linear rise over the warm-up, then a fall with

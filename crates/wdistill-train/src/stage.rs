@@ -1,12 +1,13 @@
 //! Stages: work that is done once, skipped while its inputs stay the same, and resumed if it was cut off.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use wdistill_formats::{Depth, atomic_write, remove_leftovers};
-use wdistill_text::hash_bytes;
+use wdistill_text::{hash_bytes, hash_file};
 
 use crate::error::TrainError;
 use crate::log::{Display, Progress};
@@ -29,6 +30,9 @@ impl Fingerprint {
 struct Record<T> {
     inputs: Fingerprint,
     result: T,
+    /// Hash of every product, by its name in the folder; records of earlier versions have none.
+    #[serde(default)]
+    products: BTreeMap<String, String>,
 }
 
 /// The folder of a run; each stage has a folder below it.
@@ -53,13 +57,13 @@ impl Stages {
     }
 
     /// Does the work of a stage in its folder, unless that has been done from the same inputs and what it
-    /// made, `products` in the folder, is there.
+    /// made, the files `products` in the folder, is there as it was made.
     ///
     /// Work that was cut off, or whose products are gone, is called again in the folder as it was left,
     /// and goes on from what it finds there. A folder with other inputs is kept under another name, and that is said.
     ///
     /// # Errors
-    /// What the work brings, or [`TrainError::Io`].
+    /// What the work brings, [`TrainError::Product`] if a product was changed, or [`TrainError::Io`].
     pub fn run<T: Serialize + DeserializeOwned>(
         &self,
         name: &str,
@@ -74,6 +78,7 @@ impl Stages {
         {
             match products.iter().find(|product| !folder.join(product).exists()) {
                 None => {
+                    verify(&folder, &record.products)?;
                     progress.say("nothing changed, skipped");
                     return Ok(record.result);
                 }
@@ -89,11 +94,28 @@ impl Stages {
         std::fs::create_dir_all(&folder).map_err(TrainError::io(&folder))?;
         remove_leftovers(&folder, Depth::Tree)?;
         write(&folder.join(INPUTS), inputs)?;
-        let record = Record { inputs: inputs.clone(), result: work(&folder)? };
+        let result = work(&folder)?;
+        let products = hashes(&folder, products)?;
+        let record = Record { inputs: inputs.clone(), result, products };
         write(&folder.join(RESULT), &record)?;
         self.done.fetch_add(1, Ordering::Relaxed);
         Ok(record.result)
     }
+}
+
+fn hashes(folder: &Path, products: &[&str]) -> Result<BTreeMap<String, String>, TrainError> {
+    let hash = |product: &&str| Ok((product.to_string(), hash_file(&folder.join(product))?));
+    products.iter().map(hash).collect()
+}
+
+fn verify(folder: &Path, products: &BTreeMap<String, String>) -> Result<(), TrainError> {
+    for (product, expected) in products {
+        let path = folder.join(product);
+        if hash_file(&path)? != *expected {
+            return Err(TrainError::Product { path });
+        }
+    }
+    Ok(())
 }
 
 fn set_aside(folder: &Path) -> Result<PathBuf, TrainError> {
@@ -118,7 +140,7 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, TrainError> {
     serde_json::from_str(&text).map(Some).map_err(|error| TrainError::Json {
         path: path.to_path_buf(),
         line: error.line(),
-        problem: error.to_string(),
+        problem: format!("{error}; hint: remove it, and it will be made again"),
     })
 }
 
@@ -173,6 +195,26 @@ mod tests {
         assert!(cut_off.is_err());
         let found = stages.run("pseudo", &inputs, &[], |folder| Ok(folder.join("half").exists()));
         assert!(found.unwrap());
+    }
+
+    #[test]
+    fn what_was_changed_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let stages = stages(folder.path());
+        let product = folder.path().join("kd/model");
+        let run = || {
+            stages.run("kd", &Fingerprint::of(&1), &["model"], |folder| {
+                std::fs::write(folder.join("model"), "weights").unwrap();
+                Ok(())
+            })
+        };
+        run().unwrap();
+        std::fs::write(&product, "weightz").unwrap();
+        let error = run().unwrap_err();
+        assert!(matches!(&error, TrainError::Product { path } if *path == product), "{error}");
+        std::fs::remove_file(&product).unwrap();
+        run().unwrap();
+        assert_eq!(std::fs::read_to_string(&product).unwrap(), "weights");
     }
 
     #[test]

@@ -7,15 +7,21 @@ use wdistill_formats::{native, read_tensors, write_tensors};
 use wdistill_model::{Dense, Model};
 use wdistill_text::{BatchOrder, BatchSettings, EncodedCorpus};
 
-use crate::checkpoint::{self, Best, State, Window};
+use crate::checkpoint::{self, State, Validated, Window};
+use crate::divergence::{Watch, above_uniform};
 use crate::error::TrainError;
-use crate::log::{Display, Event, MetricsLog, Progress, TrainingEvent, ValidationEvent, in_words};
-use crate::settings::{Criterion, Selection, TrainingSettings};
+use crate::interrupt::Interrupt;
+use crate::log::{
+    Display, Event, MetricsLog, Progress, TrainingEvent, ValidationEvent, in_words,
+    perplexity_in_words,
+};
+use crate::selection::{Candidate, Selected};
+use crate::settings::{Selection, TrainingSettings};
 use crate::step::{
     Batch, Clipping, Moments, StepReport, Team, Update, WordTeacher, optimiser_step, shares,
 };
 use crate::trainable::Trainable;
-use crate::validation::Validator;
+use crate::validation::{Scores, Validator};
 
 /// Writes a model that can be used as it is, with its vocabularies, into a folder.
 pub type SaveModel<'a> = dyn Fn(&Model<Dense<f32>>, &Path) -> Result<(), TrainError> + 'a;
@@ -44,6 +50,8 @@ pub struct Run<'a> {
     pub folder: &'a Path,
     /// Where progress is shown.
     pub display: Display,
+    /// May ask for the end.
+    pub interrupt: &'a Interrupt,
     /// Writes models.
     pub save_model: &'a SaveModel<'a>,
 }
@@ -67,6 +75,8 @@ pub struct Outcome {
     pub seconds: f64,
     /// Why it ended.
     pub ended: Ended,
+    /// Which weights these are, and how the others did.
+    pub selected: Selected,
 }
 
 /// A run under way.
@@ -80,6 +90,8 @@ struct Loop<'a> {
     team: Team,
     /// When the clock was last added to the state.
     since: Instant,
+    /// When this process last wrote a checkpoint, or began.
+    checkpointed: Instant,
 }
 
 impl Run<'_> {
@@ -103,7 +115,7 @@ impl Run<'_> {
     ///
     /// # Errors
     /// [`TrainError::Settings`], [`TrainError::Checkpoint`] if the folder holds another run,
-    /// [`TrainError::Diverged`], or what reading and writing can bring.
+    /// [`TrainError::Diverged`], [`TrainError::Interrupted`], or what reading and writing can bring.
     pub fn train(&self, trainable: &mut dyn Trainable) -> Result<Outcome, TrainError> {
         let mut problems = self.settings.problems();
         if (self.settings.word_distillation > 0.0) != self.teacher.is_some() {
@@ -113,12 +125,14 @@ impl Run<'_> {
             let place = format!("training settings of {}", self.name);
             return Err(TrainError::Settings { place, problems });
         }
+        let _willing = self.interrupt.willing();
         let mut under_way = Loop::start(self, trainable)?;
         let ended = under_way.go(trainable)?;
         under_way.progress.finish();
-        let model = under_way.select(trainable)?;
+        let (model, selected) = under_way.select(trainable)?;
+        under_way.progress.say(&selected.in_words());
         let State { updates, seconds, .. } = under_way.state;
-        Ok(Outcome { model, updates, seconds, ended })
+        Ok(Outcome { model, updates, seconds, ended, selected })
     }
 }
 
@@ -144,8 +158,10 @@ impl<'a> Loop<'a> {
                 position: order.position(),
                 window: Window::default(),
                 best: None,
+                last: None,
                 stale_validations: 0,
                 snapshots: Vec::new(),
+                watch: Watch::default(),
                 seconds: 0.0,
             }
         };
@@ -157,7 +173,8 @@ impl<'a> Loop<'a> {
         let log = MetricsLog::open(&run.path("metrics.jsonl"), state.updates)?;
         let team = Team::start(rayon::current_num_threads())?;
         let since = Instant::now();
-        Ok(Loop { run, state, order, moments, log, progress, team, since })
+        let checkpointed = since;
+        Ok(Loop { run, state, order, moments, log, progress, team, since, checkpointed })
     }
 
     fn settings(&self) -> &'a TrainingSettings {
@@ -176,6 +193,7 @@ impl<'a> Loop<'a> {
     fn go(&mut self, trainable: &mut dyn Trainable) -> Result<Ended, TrainError> {
         while self.state.updates < self.settings().updates {
             if self.out_of_patience() {
+                self.say_out_of_patience();
                 return Ok(Ended::OutOfPatience);
             }
             self.update(trainable)?;
@@ -188,11 +206,38 @@ impl<'a> Loop<'a> {
             if self.due(self.settings().snapshot_every) || self.out_of_patience() {
                 self.snapshot(trainable.model())?;
             }
-            if self.due(self.settings().checkpoint_every) || self.out_of_patience() {
+            if self.is_checkpoint_due() {
                 self.save_checkpoint(trainable)?;
             }
+            self.run.interrupt.check().inspect_err(|_| {
+                let updates = self.state.updates;
+                self.progress.say(&format!("interrupted; update {updates} is saved"));
+            })?;
+        }
+        if self.out_of_patience() {
+            self.say_out_of_patience();
+            return Ok(Ended::OutOfPatience);
         }
         Ok(Ended::Finished)
+    }
+
+    fn is_checkpoint_due(&self) -> bool {
+        let minutes = self.settings().checkpoint_minutes;
+        let is_time = minutes > 0 && self.checkpointed.elapsed().as_secs() >= 60 * minutes;
+        self.due(self.settings().checkpoint_every)
+            || self.out_of_patience()
+            || is_time
+            || self.run.interrupt.signal().is_some()
+    }
+
+    fn say_out_of_patience(&self) {
+        let TrainingSettings { patience, updates, criterion, .. } = self.settings();
+        let done = self.state.updates;
+        self.progress.say(&format!(
+            "ends at update {done} of {updates}: {patience} validations in a row brought no better {} \
+             (training.patience = {patience})",
+            criterion.name()
+        ));
     }
 
     /// Adds the time since the last call to the run's, and returns it.
@@ -221,7 +266,13 @@ impl<'a> Loop<'a> {
             optimiser_step(trainable, &mut self.moments, &described, &mut self.team, settings);
         let StepReport { loss, gradient_norm, clipping } = report;
         if !(loss.mean().is_finite() && gradient_norm.is_finite()) {
-            return Err(TrainError::Diverged { update, loss: loss.mean(), gradient_norm });
+            let loss = loss.mean();
+            let problem =
+                format!("the loss is {loss} and the norm of its gradient {gradient_norm}");
+            return Err(TrainError::Diverged { update, problem });
+        }
+        if let Some(problem) = self.state.watch.update(loss.mean(), settings.divergence) {
+            return Err(TrainError::Diverged { update, problem });
         }
         self.state.window.seconds += self.tick();
         self.state.updates = update;
@@ -259,8 +310,9 @@ impl<'a> Loop<'a> {
             0 => String::new(),
             clipped => format!("  clipped {clipped} of {}", self.state.window.updates),
         };
+        let perplexity = perplexity_in_words(*perplexity);
         format!(
-            "{tokens_per_second:.0} tokens/s  loss {loss:.3}  perplexity {perplexity:.2}  \
+            "{tokens_per_second:.0} tokens/s  loss {loss:.3}  perplexity {perplexity}  \
              rate {learning_rate:.2e}{clipped}"
         )
     }
@@ -277,16 +329,14 @@ impl<'a> Loop<'a> {
     }
 
     fn validate(&mut self, model: &Model<Dense<f32>>) -> Result<(), TrainError> {
-        self.progress.update(self.state.updates, || "validating".to_string());
-        let scores = self.run.validator.validate(model, &mut self.team, self.run.settings)?;
-        self.tick();
-        let score = match (self.settings().criterion, scores.bleu) {
-            (Criterion::Bleu, Some(bleu)) => bleu,
-            _ => -scores.loss.mean(),
-        };
-        let best = self.state.best.is_none_or(|best| score > best.score);
+        let scores = self.scores(model)?;
+        let judgement = scores.judgement(self.settings().criterion);
+        let updates = self.state.updates;
+        let validated = Some(Validated { updates, judgement });
+        let best = self.state.best.is_none_or(|best| judgement.is_better_than(&best.judgement));
+        self.state.last = validated;
         if best {
-            self.state.best = Some(Best { updates: self.state.updates, score });
+            self.state.best = validated;
             self.state.stale_validations = 0;
             (self.run.save_model)(model, &self.run.path("best"))?;
         } else {
@@ -297,23 +347,40 @@ impl<'a> Loop<'a> {
             loss: scores.loss.mean(),
             perplexity: scores.loss.perplexity(),
             bleu: scores.bleu,
+            chrf: scores.chrf,
             best,
             cut_translations: scores.cut_translations,
             seconds: self.state.seconds,
         };
-        let bleu = event.bleu.map_or(String::new(), |bleu| format!("  BLEU {bleu:.2}"));
+        let score = |name: &str, score: Option<f64>| {
+            score.map_or(String::new(), |score| format!("  {name} {score:.2}"))
+        };
+        let decoded = score("BLEU", event.bleu) + &score("chrF", event.chrf);
         let cut = match event.cut_translations {
             0 => String::new(),
             cut => format!("  {cut} cut at the maximum length"),
         };
         self.progress.say(&format!(
-            "update {}: validation loss {:.3}  perplexity {:.2}{bleu}{cut}{}",
+            "update {}: validation loss {:.3}  perplexity {}{decoded}{cut}{}",
             event.updates,
             event.loss,
-            event.perplexity,
+            perplexity_in_words(event.perplexity),
             if best { "  best" } else { "" }
         ));
-        self.log.write(&Event::Validation(event))
+        self.log.write(&Event::Validation(event))?;
+        let words = model.config.vocabularies.target;
+        let problem = above_uniform(judgement.loss, words, self.settings().divergence);
+        match problem.filter(|_| updates > self.settings().warm_up) {
+            Some(problem) => Err(TrainError::Diverged { update: updates, problem }),
+            None => Ok(()),
+        }
+    }
+
+    fn scores(&mut self, model: &Model<Dense<f32>>) -> Result<Scores, TrainError> {
+        self.progress.update(self.state.updates, || "validating".to_string());
+        let scores = self.run.validator.validate(model, &mut self.team, self.run.settings)?;
+        self.tick();
+        Ok(scores)
     }
 
     /// Keeps the weights of this update and forgets those that are too old to be averaged.
@@ -332,6 +399,7 @@ impl<'a> Loop<'a> {
         self.tick();
         let path = self.run.path("checkpoint.safetensors");
         checkpoint::save(&path, &self.state, trainable, &self.moments)?;
+        self.checkpointed = Instant::now();
         for updates in old {
             let path = self.run.snapshot_path(updates);
             match std::fs::remove_file(&path) {
@@ -344,37 +412,92 @@ impl<'a> Loop<'a> {
         Ok(())
     }
 
-    fn select(&self, trainable: &dyn Trainable) -> Result<Model<Dense<f32>>, TrainError> {
-        match self.settings().selection {
-            Selection::Last => Ok(trainable.model().clone()),
-            Selection::Best => Ok(native::load(&self.run.path("best"))?),
-            Selection::Average => {
-                let (found, wanted) = (self.state.snapshots.len(), self.settings().average_last);
-                if found < wanted {
-                    self.progress.say(&format!("averages {found} snapshots of {wanted} wanted"));
-                }
-                self.average(trainable.model())
+    /// The weights to hand on: those that the settings ask for; in place of an average, which nothing has
+    /// judged so far, the best of what there is.
+    fn select(
+        &mut self,
+        trainable: &dyn Trainable,
+    ) -> Result<(Model<Dense<f32>>, Selected), TrainError> {
+        let selection = self.settings().selection;
+        let criterion = self.settings().criterion;
+        let (best, last) = (self.state.best, self.state.last);
+        let last = last.expect("the last update of a run is validated");
+        let mut candidates = Vec::new();
+        if selection == Selection::Average
+            && let Some((model, snapshots)) = self.average(trainable.model())
+        {
+            let judgement = self.scores(&model)?.judgement(criterion);
+            candidates.push((Candidate::Average(snapshots), judgement, Some(model)));
+        }
+        if selection != Selection::Last
+            && let Some(Validated { updates, judgement }) = best
+            && updates != last.updates
+        {
+            match native::load(&self.run.path("best")) {
+                Ok(model) => candidates.push((Candidate::Best(updates), judgement, Some(model))),
+                Err(error) => self.progress.say(&format!(
+                    "the model of the best validation, at update {updates}, is left out of account: {error}"
+                )),
             }
         }
+        candidates.push((Candidate::Last(last.updates), last.judgement, None));
+        // Of equals the first: what was asked for.
+        let chosen = (1..candidates.len()).fold(0, |chosen, other| {
+            match candidates[other].1.is_better_than(&candidates[chosen].1) {
+                true => other,
+                false => chosen,
+            }
+        });
+        let (candidate, judgement, model) = candidates.remove(chosen);
+        let model = model.unwrap_or_else(|| trainable.model().clone());
+        let others = candidates.into_iter().map(|(one, how, _)| (one, how)).collect();
+        Ok((model, Selected { criterion, candidate, judgement, others }))
     }
 
-    /// The mean of the last snapshots, summed in float64.
-    fn average(&self, like: &Model<Dense<f32>>) -> Result<Model<Dense<f32>>, TrainError> {
-        let paths: Vec<PathBuf> =
-            self.state.snapshots.iter().map(|updates| self.run.snapshot_path(*updates)).collect();
+    /// The mean of the last snapshots, summed in float64, and how many they are. What cannot be read is
+    /// left out, and that is said.
+    fn average(&self, like: &Model<Dense<f32>>) -> Option<(Model<Dense<f32>>, usize)> {
+        let wanted = self.settings().average_last;
         let mut sum: Model<Dense<f64>> = like.convert();
         sum.weights.slices_mut().into_iter().for_each(|(_, slice)| slice.fill(0.0));
-        for path in &paths {
-            let (tensors, _) = read_tensors(path)?;
-            for (slot, slice) in sum.weights.slices_mut() {
-                let tensor = tensors.get(&slot.path()).ok_or_else(|| TrainError::Checkpoint {
-                    path: path.clone(),
-                    problem: format!("it lacks {}", slot.path()),
-                })?;
-                let pairs = slice.iter_mut().zip(&tensor.data);
-                pairs.for_each(|(sum, value)| *sum += f64::from(*value) / paths.len() as f64);
+        let mut count = 0;
+        for updates in &self.state.snapshots {
+            match add_snapshot(&self.run.snapshot_path(*updates), &mut sum) {
+                Ok(()) => count += 1,
+                Err(error) => {
+                    self.progress.say(&format!("a snapshot is left out of the average: {error}"));
+                }
             }
         }
-        Ok(sum.convert())
+        if count < wanted {
+            self.progress.say(&format!("averages {count} snapshots of {wanted} wanted"));
+        }
+        let slices = sum.weights.slices_mut().into_iter();
+        slices.for_each(|(_, slice)| slice.iter_mut().for_each(|sum| *sum /= count as f64));
+        (count > 0).then(|| (sum.convert(), count))
     }
+}
+
+/// Adds a snapshot's weights to a sum, all of them or none.
+fn add_snapshot(path: &Path, sum: &mut Model<Dense<f64>>) -> Result<(), TrainError> {
+    let (tensors, _) = read_tensors(path)?;
+    let mut slices = sum.weights.slices_mut();
+    for (slot, slice) in &slices {
+        let found = tensors.get(&slot.path()).map(|tensor| tensor.data.len());
+        if found != Some(slice.len()) {
+            let expected = slice.len();
+            let problem = match found {
+                None => format!("it lacks {}", slot.path()),
+                Some(found) => {
+                    format!("{} has {found} numbers, expected {expected}", slot.path())
+                }
+            };
+            return Err(TrainError::Checkpoint { path: path.to_path_buf(), problem });
+        }
+    }
+    for (slot, slice) in &mut slices {
+        let values = &tensors[&slot.path()].data;
+        slice.iter_mut().zip(values).for_each(|(sum, value)| *sum += f64::from(*value));
+    }
+    Ok(())
 }

@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 
 use wdistill_autograd::LossSums;
-use wdistill_metrics::{Bleu, CorpusMetric};
+use wdistill_metrics::{Bleu, Chrf, CorpusMetric};
 use wdistill_model::{Dense, Model};
 use wdistill_runtime::{Translator, TranslatorOptions};
 use wdistill_text::{EncodedCorpus, Vocabulary, sorted_batches};
 
 use crate::error::TrainError;
+use crate::selection::Judgement;
 use crate::settings::{Criterion, TrainingSettings};
 use crate::step::{Batch, Pass, Team, run_batch};
 
@@ -20,7 +21,7 @@ pub struct Validator<'a> {
     pub references: &'a [String],
     /// Turns tokens into text.
     pub target_vocabulary: &'a Vocabulary,
-    /// Decoding for BLEU.
+    /// Decoding for BLEU and chrF.
     pub translator: &'a TranslatorOptions,
 }
 
@@ -31,12 +32,26 @@ pub struct Scores {
     pub loss: LossSums,
     /// BLEU of decoded text.
     pub bleu: Option<f64>,
+    /// chrF of decoded text.
+    pub chrf: Option<f64>,
     /// Translations that were cut at the maximum length.
     pub cut_translations: usize,
 }
 
+impl Scores {
+    /// What decides by a criterion.
+    pub fn judgement(&self, criterion: Criterion) -> Judgement {
+        let score = match criterion {
+            Criterion::Loss => None,
+            Criterion::Bleu => self.bleu,
+            Criterion::Chrf => self.chrf,
+        };
+        Judgement { score, loss: self.loss.mean() }
+    }
+}
+
 impl Validator<'_> {
-    /// Loss and, if it is the criterion, BLEU.
+    /// Loss and, unless the loss is the criterion, BLEU and chrF.
     ///
     /// # Errors
     /// [`TrainError::Translator`], [`TrainError::Translate`], [`TrainError::Text`],
@@ -47,26 +62,39 @@ impl Validator<'_> {
         team: &mut Team,
         settings: &TrainingSettings,
     ) -> Result<Scores, TrainError> {
-        let batches = sorted_batches(&self.corpus.lengths(), settings.max_tokens);
-        let losses = team.run(batches, |workspace, pairs| {
-            let batch = Batch::new(self.corpus, &pairs, &model.config.vocabularies);
-            run_batch(model, workspace, &batch, settings.label_smoothing, Pass::Validate)
-        });
-        let mut loss = LossSums::default();
-        losses.into_iter().for_each(|sums| loss += sums);
+        let loss = validation_loss(self.corpus, model, team, settings);
         match settings.criterion {
-            Criterion::Loss => Ok(Scores { loss, bleu: None, cut_translations: 0 }),
-            Criterion::Bleu => {
+            Criterion::Loss => Ok(Scores { loss, bleu: None, chrf: None, cut_translations: 0 }),
+            Criterion::Bleu | Criterion::Chrf => {
                 let sources: Vec<Vec<u32>> =
                     (0..self.corpus.len()).map(|pair| self.corpus.pair(pair).0.to_vec()).collect();
                 let translator = Translator::new(model, self.translator.clone())?;
                 let decoded = translate(&translator, &sources, self.target_vocabulary)?;
-                let score =
-                    Bleu::default().corpus_score(&decoded.lines, &[self.references.to_vec()])?;
-                Ok(Scores { loss, bleu: Some(score.score), cut_translations: decoded.cut })
+                let references = [self.references.to_vec()];
+                let bleu = Bleu::default().corpus_score(&decoded.lines, &references)?.score;
+                let chrf = Chrf::default().corpus_score(&decoded.lines, &references)?.score;
+                let cut_translations = decoded.cut;
+                Ok(Scores { loss, bleu: Some(bleu), chrf: Some(chrf), cut_translations })
             }
         }
     }
+}
+
+/// Loss of a model on a text, of which nothing is learned.
+pub fn validation_loss(
+    corpus: &EncodedCorpus,
+    model: &Model<Dense<f32>>,
+    team: &mut Team,
+    settings: &TrainingSettings,
+) -> LossSums {
+    let batches = sorted_batches(&corpus.lengths(), settings.max_tokens);
+    let losses = team.run(batches, |workspace, pairs| {
+        let batch = Batch::new(corpus, &pairs, &model.config.vocabularies);
+        run_batch(model, workspace, &batch, settings.label_smoothing, Pass::Validate)
+    });
+    let mut loss = LossSums::default();
+    losses.into_iter().for_each(|sums| loss += sums);
+    loss
 }
 
 /// Translations as lines of text.

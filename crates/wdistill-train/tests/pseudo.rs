@@ -7,7 +7,10 @@ use wdistill_model::{Architecture, Config, DecoderStart, Model, Vocabularies};
 use wdistill_runtime::{Translator, TranslatorOptions};
 use wdistill_search::{MaximumLength, SearchOptions};
 use wdistill_text::{SubwordModel, Vocabulary, VocabularySettings};
-use wdistill_train::{Display, Pipeline, Recipe, RunOptions, TrainError, translate_corpus};
+use wdistill_train::{
+    Caution, Display, Interrupt, Pipeline, Recipe, RunFolder, RunOptions, TrainError,
+    translate_corpus,
+};
 
 #[test]
 fn shards_are_resumed_and_checked() {
@@ -30,8 +33,9 @@ fn shards_are_resumed_and_checked() {
     let translator = Translator::new(&model, options).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let run = |lines: &[String]| {
-        let display = Display::Silent;
-        translate_corpus(&translator, &vocabulary, &vocabulary, lines, folder.path(), display)
+        let (display, interrupt) = (Display::Silent, Interrupt::default());
+        let folder = folder.path();
+        translate_corpus(&translator, &vocabulary, &vocabulary, lines, folder, display, &interrupt)
     };
     let shard = |index: usize| folder.path().join(format!("shards/{index:05}.json"));
 
@@ -63,6 +67,11 @@ fn shards_are_resumed_and_checked() {
     refused("it has 999 lines, expected 1000", &lines);
 }
 
+fn options(caution: Caution) -> RunOptions {
+    let interrupt = Interrupt::default();
+    RunOptions { threads: 1, display: Display::Silent, commit: None, caution, interrupt }
+}
+
 const RECIPE: &str = r#"
 title = "Test"
 systems = []
@@ -89,14 +98,40 @@ fn a_text_that_changes_during_a_run_is_refused() {
     fs::write(&source, "one\ntwo\nthree\n").unwrap();
     fs::write(folder.path().join("b.txt"), "eins\nzwei\ndrei\n").unwrap();
     let recipe = Recipe::parse(RECIPE, Path::new("test"), Some(folder.path())).unwrap();
-    let (folder, threads, display) = (folder.path().join("run"), 1, Display::Silent);
-    let options = RunOptions { folder, threads, display, commit: None };
-    let pipeline = Pipeline::new(recipe, options).unwrap();
+    let run = RunFolder::claim(&folder.path().join("run")).unwrap();
+    let pipeline = Pipeline::new(recipe, run, options(Caution::Stop)).unwrap();
     let mut prepared = pipeline.prepare().unwrap();
     let teacher = pipeline.teacher(&prepared).unwrap();
     fs::write(&source, "one\ntwo\n").unwrap();
     let error = pipeline.pseudo_data(&mut prepared, &teacher).unwrap_err();
     assert!(matches!(&error, TrainError::Changed { path } if *path == source), "{error}");
     fs::write(&source, "one\ntwo\nthree\n").unwrap();
+    // So are the weights of the teacher.
+    let weights = teacher.model.join("model.safetensors");
+    let right = fs::read(&weights).unwrap();
+    let mut wrong = right.clone();
+    *wrong.last_mut().unwrap() ^= 1;
+    fs::write(&weights, wrong).unwrap();
+    let error = pipeline.pseudo_data(&mut prepared, &teacher).unwrap_err();
+    assert!(matches!(&error, TrainError::Changed { path } if *path == teacher.model), "{error}");
+    fs::write(&weights, right).unwrap();
     pipeline.pseudo_data(&mut prepared, &teacher).unwrap();
+}
+
+/// One file given twice is no translation.
+#[test]
+fn sides_that_are_the_same_are_refused_unless_the_user_insists() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.txt"), "one\ntwo\nthree\n").unwrap();
+    let text = RECIPE.replace("b.txt", "a.txt");
+    let recipe = Recipe::parse(&text, Path::new("test"), Some(folder.path())).unwrap();
+    let prepare = |caution: Caution| {
+        let run = RunFolder::claim(&folder.path().join("run")).unwrap();
+        let pipeline = Pipeline::new(recipe.clone(), run, options(caution)).unwrap();
+        pipeline.prepare().map(|prepared| prepared.training.lines.len())
+    };
+    let error = prepare(Caution::Stop).unwrap_err();
+    assert!(matches!(error, TrainError::Suspicious { .. }), "{error}");
+    assert!(error.to_string().contains("of 3 pairs 3 have the same text on both sides"), "{error}");
+    assert_eq!(prepare(Caution::GoOn).unwrap(), 3);
 }

@@ -10,9 +10,10 @@ use wdistill_model::{
 use wdistill_runtime::TranslatorOptions;
 use wdistill_text::{EncodedCorpus, SubwordModel, Vocabulary, VocabularySettings};
 use wdistill_train::{
-    Batch, Clipping, Criterion, DenseModel, Display, Ended, Event, Moments, Outcome, Run,
-    Selection, StepReport, Team, TrainError, Trainable, TrainingSettings, Update, Validator,
-    WordTeacher, optimiser_step, read_events, shares,
+    Batch, Candidate, Clipping, Criterion, DenseModel, Display, Divergence, Ended, Event,
+    Interrupt, Moments, Off, Outcome, Reaction, Run, Selection, StepReport, Team, TrainError,
+    Trainable, TrainingSettings, Update, Validator, WordTeacher, optimiser_step, read_events,
+    shares,
 };
 
 /// Sentences that are translated by themselves, and what is learned from them.
@@ -20,6 +21,7 @@ struct Task {
     vocabulary: Vocabulary,
     corpus: EncodedCorpus,
     lines: Vec<String>,
+    interrupt: Interrupt,
 }
 
 impl Task {
@@ -34,7 +36,7 @@ impl Task {
         let rows = ids.iter().map(|ids| (&ids[..], &ids[..]));
         let special = vocabulary.special_tokens();
         let corpus = EncodedCorpus::from_pairs(special.clone(), special, rows);
-        Task { vocabulary, corpus, lines }
+        Task { vocabulary, corpus, lines, interrupt: Interrupt::default() }
     }
 
     fn model(&self) -> DenseModel {
@@ -74,6 +76,7 @@ impl Task {
             inputs: "toy",
             folder,
             display: Display::Silent,
+            interrupt: &self.interrupt,
             save_model: &|model, folder| Ok(native::save(model, folder)?),
         };
         run.train(&mut start)
@@ -193,12 +196,115 @@ fn weights_are_selected_as_asked() {
     let (eight, twelve) = (run("8", Selection::Last, 8), run("12", Selection::Last, 12));
     // The loss still falls with every validation, so the last is the best.
     assert_eq!(run("best", Selection::Best, 12), twelve);
-    // Snapshots are taken after 4, 8 and 12 updates; the last two are averaged.
-    let average = run("average", Selection::Average, 12);
-    let both = eight.iter().flatten().zip(twelve.iter().flatten());
-    for (mean, (a, b)) in average.iter().flatten().zip(both) {
-        assert!((f64::from(*mean) - (f64::from(*a) + f64::from(*b)) / 2.0).abs() < 1e-7);
+    // Snapshots are taken after 4, 8 and 12 updates; the last two are averaged. While the loss falls steadily
+    // the average is behind the last update, and is not handed on.
+    assert_eq!(run("average", Selection::Average, 12), twelve);
+    assert_ne!(eight, twelve);
+}
+
+/// Near the end of training, where the rate is high and the loss jumps up and down, an average is better.
+#[test]
+fn an_average_is_handed_on_if_it_is_the_best() {
+    let task = Task::new();
+    let folder = tempfile::tempdir().unwrap();
+    let settings = TrainingSettings {
+        updates: 300,
+        // Few sentences a batch.
+        max_tokens: 24,
+        learning_rate: 0.04,
+        snapshot_every: 2,
+        average_last: 10,
+        validate_every: 300,
+        checkpoint_every: 300,
+        ..settings()
+    };
+    let outcome = task.train(folder.path(), &settings).unwrap();
+    let selected = &outcome.selected;
+    assert_eq!(selected.candidate, Candidate::Average(10), "{selected:?}");
+    let [(Candidate::Last(300), last)] = selected.others[..] else { panic!("{selected:?}") };
+    assert!(selected.judgement.loss < last.loss, "{selected:?}");
+    // It is the mean of the snapshots that were kept.
+    let mut mean = vec![0.0; slices(&outcome.model).iter().flatten().count()];
+    for updates in (282..=300).step_by(2) {
+        let path = folder.path().join(format!("snapshots/{updates}.safetensors"));
+        let (tensors, _) = wdistill_formats::read_tensors(&path).unwrap();
+        let slots = outcome.model.weights.slices();
+        let values = slots.iter().flat_map(|(slot, _)| tensors[&slot.path()].data.clone());
+        mean.iter_mut().zip(values).for_each(|(mean, value)| *mean += f64::from(value) / 10.0);
     }
+    let found = slices(&outcome.model);
+    for (found, mean) in found.iter().flatten().zip(mean) {
+        assert!((f64::from(*found) - mean).abs() < 1e-6);
+    }
+
+    // A snapshot that is gone or damaged is left out of the average, and the run still ends.
+    std::fs::remove_file(folder.path().join("snapshots/300.safetensors")).unwrap();
+    std::fs::write(folder.path().join("snapshots/298.safetensors"), "damaged").unwrap();
+    let fewer = task.train(folder.path(), &settings).unwrap().selected;
+    assert_eq!(fewer.candidate, Candidate::Average(8));
+}
+
+/// BLEU stays 0.00 while the loss falls: no reason to stop, and the last model is the best.
+#[test]
+fn on_equal_bleu_the_lower_loss_is_progress() {
+    let task = Task::new();
+    let folder = tempfile::tempdir().unwrap();
+    let settings = TrainingSettings {
+        criterion: Criterion::Bleu,
+        selection: Selection::Best,
+        patience: 2,
+        validate_every: 1,
+        ..settings()
+    };
+    let outcome = task.train(folder.path(), &settings).unwrap();
+    let events = read_events(&folder.path().join("metrics.jsonl")).unwrap();
+    let is_zero = |event: &Event| match event {
+        Event::Validation(event) => event.bleu == Some(0.0) && event.chrf.is_some(),
+        Event::Training(_) => true,
+    };
+    assert!(events.iter().all(is_zero));
+    assert_eq!((outcome.ended, outcome.updates), (Ended::Finished, 12));
+    assert_eq!(outcome.selected.candidate, Candidate::Last(12));
+}
+
+#[test]
+fn a_diverged_run_ends_with_an_error() {
+    let task = Task::new();
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, divergence: Divergence| {
+        let settings = TrainingSettings {
+            updates: 60,
+            learning_rate: 300.0,
+            validate_every: 10,
+            divergence,
+            ..settings()
+        };
+        task.train(&folder.path().join(name), &settings)
+    };
+    let Err(error) = run("validated", Divergence::After(1000)) else { panic!("accepted") };
+    assert!(matches!(error, TrainError::Diverged { update: 10, .. }), "{error}");
+    assert!(error.to_string().contains("a guess that knows nothing of the 290 words"), "{error}");
+    let Err(error) = run("watched", Divergence::After(3)) else { panic!("accepted") };
+    assert!(error.to_string().contains("for 3 updates the training loss"), "{error}");
+    assert_eq!(run("off", Divergence::Off(Off::Off)).unwrap().updates, 60);
+}
+
+#[test]
+fn an_interrupted_run_saves_its_last_update_and_goes_on_with_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = TrainingSettings { checkpoint_every: 1000, ..settings() };
+    let whole = Task::new().train(&folder.path().join("whole"), &settings).unwrap();
+    let cut = folder.path().join("cut");
+    let mut task = Task::new();
+    // The wish is there before the run: it ends after its first update.
+    let _ = task.interrupt.ask(15);
+    let Err(error) = task.train(&cut, &settings) else { panic!("not interrupted") };
+    assert!(matches!(error, TrainError::Interrupted { signal: 15 }), "{error}");
+    assert!(cut.join("checkpoint.safetensors").exists());
+    assert_eq!(task.interrupt.ask(15), Reaction::EndNow);
+    task.interrupt = Interrupt::default();
+    let again = task.train(&cut, &settings).unwrap();
+    assert!(slices(&again.model) == slices(&whole.model));
 }
 
 /// A rate this high makes the loss rise after a while.

@@ -2,10 +2,12 @@
 
 mod commands;
 mod settings;
+mod signals;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use wdistill_train::{TrainError, message};
 
 /// Distils a large translation model, weights and all, into a small and fast one.
 #[derive(Parser)]
@@ -66,9 +68,17 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if reader_has_gone(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            message(&format!("error: {error:#}"));
+            exit_code(&error)
         }
+    }
+}
+
+/// 128 and the signal's number after an interruption, as shells expect it; else 1.
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    match error.downcast_ref() {
+        Some(TrainError::Interrupted { signal }) => ExitCode::from(128 + *signal as u8),
+        _ => ExitCode::FAILURE,
     }
 }
 

@@ -12,10 +12,12 @@ use wdistill_model::PRESETS;
 use wdistill_runtime::{Precision, Shortlist, Translator, TranslatorOptions};
 use wdistill_text::{LexicalTable, SubwordModel};
 use wdistill_train::{
-    BenchmarkRecipe, DataRecipe, DecodingRecipe, Display, ModelRecipe, Recipe, RunOptions, Sharing,
-    SystemRecipe, TeacherRecipe, TextPair, TrainError, VocabularyPair, VocabularyRecipe,
-    with_changes,
+    BenchmarkRecipe, Caution, DataRecipe, DecodingRecipe, Display, ModelRecipe, Recipe, RunOptions,
+    Sharing, SystemRecipe, TeacherRecipe, TextPair, TrainError, VocabularyPair, VocabularyRecipe,
+    message, with_changes,
 };
+
+use crate::signals;
 
 /// Threads, and how much is said.
 #[derive(Args)]
@@ -46,14 +48,19 @@ impl Common {
     /// Says something on standard error that is neither an error nor a result.
     pub fn say(&self, text: &str) {
         if !self.quiet {
-            eprintln!("{text}");
+            message(text);
         }
     }
 
-    /// Options of a run in a folder.
-    pub fn run_options(&self, folder: PathBuf) -> RunOptions {
-        let commit = option_env!("WDISTILL_COMMIT").map(str::to_string);
-        RunOptions { folder, threads: self.threads(), display: self.display(), commit }
+    /// Options of a run, which signals can end.
+    pub fn run_options(&self, caution: Caution) -> RunOptions {
+        RunOptions {
+            threads: self.threads(),
+            display: self.display(),
+            commit: option_env!("WDISTILL_COMMIT").map(str::to_string),
+            caution,
+            interrupt: signals::watch(),
+        }
     }
 
     /// Does some work on as many threads as were asked for.
@@ -66,6 +73,24 @@ impl Common {
             .build()
             .context("cannot start threads")?
             .install(work)
+    }
+}
+
+/// Whether doubts end a run.
+#[derive(Args)]
+pub struct Force {
+    /// Go on with texts that are the same on both sides, or a teacher that does not know them
+    #[arg(long)]
+    force: bool,
+}
+
+impl Force {
+    /// As the library has it.
+    pub fn caution(&self) -> Caution {
+        match self.force {
+            true => Caution::GoOn,
+            false => Caution::Stop,
+        }
     }
 }
 

@@ -60,7 +60,7 @@ fn a_teacher_is_trained_distilled_and_translates() {
         run(&format!("train {CORPUS} {nano} --vocabulary-size 500 {TRAINING} --out teacher"), b"");
     let student = run(
         &format!(
-            "distill --teacher {} {CORPUS} {nano} --set architecture.decoder.layers=1 {TRAINING} \
+            "distill --teacher {} {CORPUS} {nano} --force --set architecture.decoder.layers=1 {TRAINING} \
              --generator-updates 10 --out student",
             teacher.trim()
         ),
@@ -462,7 +462,7 @@ fn a_teacher_of_hugging_face_is_distilled_and_its_student_exported() {
 
     // Directly, and killed on the way: the same command goes on.
     let distill = format!(
-        "distill --teacher foreign {CORPUS} {TRAINING} --generator-updates 10 --out student"
+        "distill --teacher foreign {CORPUS} {TRAINING} --force --generator-updates 10 --out student"
     );
     let student = run(&distill, b"");
     let student = student.trim();

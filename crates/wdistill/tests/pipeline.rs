@@ -71,7 +71,9 @@ fn write_task(folder: &Path) {
 
 fn command(task: &Path, out: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wdistill"));
-    command.arg("run").arg(task.join("toy.toml")).arg("--out").arg(out).args(["--threads", "2"]);
+    command.arg("run").arg(task.join("toy.toml")).arg("--out").arg(out);
+    // A toy teacher knows next to nothing.
+    command.args(["--threads", "2", "--force"]);
     command
 }
 
@@ -157,7 +159,8 @@ fn a_recipe_ends_with_a_table_and_skips_what_is_done() {
 
     // The recipe that the run leaves is whole: carried out from where it lies, it changes nothing.
     let mut saved = Command::new(env!("CARGO_BIN_EXE_wdistill"));
-    saved.arg("run").arg(out.join("recipe.toml")).arg("--out").arg(&out).args(["--threads", "2"]);
+    saved.arg("run").arg(out.join("recipe.toml")).arg("--out").arg(&out);
+    saved.args(["--threads", "2", "--force"]);
     let output = saved.output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{said}");
@@ -226,7 +229,7 @@ fn a_killed_run_goes_on_and_ends_with_the_same_bits() {
     // `distill` from the same teacher, killed in phase 1.
     let distill = |out: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wdistill"));
-        command.current_dir(folder.path()).args(["distill", "--teacher"]);
+        command.current_dir(folder.path()).args(["distill", "--force", "--teacher"]);
         command.arg(whole.join("teacher/model"));
         command.args(["--train", "train.en", "train.de"]);
         command.args(["--validation", "validation.en", "validation.de", "--out", out]);

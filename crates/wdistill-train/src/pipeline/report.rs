@@ -218,6 +218,9 @@ impl Pipeline {
             }
             notes.extend(self.system(finished).and_then(loss_note));
             for (stage, result) in &system.stages {
+                if let Some(selected) = &result.selected {
+                    notes.push(format!("{stage}: {}", selected.in_words()));
+                }
                 if result.early {
                     let updates = result.updates;
                     notes.push(format!("{stage}: stopped early, after {updates} updates"));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use wdistill_demo::{Pair, Sizes, generate};
 use wdistill_formats::atomic_write;
-use wdistill_train::{Pipeline, Recipe};
+use wdistill_train::{Caution, Pipeline, Recipe, RunFolder};
 
 use crate::commands::print;
 use crate::commands::run::carry_out;
@@ -33,7 +33,8 @@ impl Demo {
     pub fn run(self) -> anyhow::Result<()> {
         let data = self.out.join("data");
         let recipe = Recipe::parse(RECIPE, Path::new("the demo's recipe"), Some(&data))?;
-        let pipeline = Pipeline::new(recipe, self.common.run_options(self.out.clone()))?;
+        let folder = RunFolder::claim(&self.out)?;
+        let pipeline = Pipeline::new(recipe, folder, self.common.run_options(Caution::Stop))?;
         let sizes = Sizes { train: self.pairs, validation: 400, test: 400 };
         let task = generate(TEXT_SEED, sizes)?;
         write(&data, "train", &task.train)?;

@@ -9,13 +9,13 @@ use wdistill_formats::native;
 use wdistill_generator::Start;
 use wdistill_model::Architecture;
 use wdistill_train::{
-    Method, ModelRecipe, Pipeline, SystemRecipe, TeacherRecipe, TrainingSettings, VocabularyRecipe,
-    with_changes,
+    Method, ModelRecipe, Pipeline, RunFolder, Standing, SystemRecipe, TeacherRecipe,
+    TrainingSettings, VocabularyRecipe, with_changes,
 };
 
 use crate::commands::import::Open;
 use crate::commands::print;
-use crate::settings::{Common, Corpus, as_given, changes, presets, refuse, take};
+use crate::settings::{Common, Corpus, Force, as_given, changes, presets, refuse, take};
 
 #[derive(Clone, Copy, ValueEnum)]
 enum FactorStart {
@@ -57,12 +57,15 @@ pub struct Distill {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]
+    force: Force,
+    #[command(flatten)]
     common: Common,
 }
 
 impl Distill {
     pub fn run(mut self) -> anyhow::Result<()> {
-        self.teacher = self.open.native_teacher(&self.teacher, &self.out, &self.common)?;
+        let folder = RunFolder::claim(&self.out)?;
+        self.teacher = self.open.native_teacher(&self.teacher, &folder, &self.common)?;
         let mut changes = changes(&self.changes)?;
         let student = ModelRecipe {
             preset: None,
@@ -101,14 +104,19 @@ impl Distill {
             ("systems[0].", ""),
             ("teacher.model", "--teacher"),
         ];
-        let pipeline = Pipeline::new(recipe, self.common.run_options(self.out.clone()))
-            .map_err(|error| as_given(error, &places))?;
-        let student = self.common.install(|| {
+        let options = self.common.run_options(self.force.caution());
+        let pipeline =
+            Pipeline::new(recipe, folder, options).map_err(|error| as_given(error, &places))?;
+        let (student, standings) = self.common.install(|| {
             let mut prepared = pipeline.prepare()?;
             let teacher = pipeline.teacher(&prepared)?;
+            pipeline.check_teacher(&mut prepared, &teacher)?;
             let pseudo = pipeline.pseudo_data(&mut prepared, &teacher)?;
-            Ok(pipeline.student(&prepared, &teacher, &pseudo, &pipeline.systems()[0])?)
+            let student = pipeline.student(&prepared, &teacher, &pseudo, &pipeline.systems()[0])?;
+            let standings = pipeline.standings(&prepared, &[&teacher, &student])?;
+            Ok((student, standings))
         })?;
+        self.common.say(&standings_table(&standings));
         print(&student.model.display().to_string())
     }
 
@@ -131,6 +139,25 @@ impl Distill {
         );
         with_default(changes, "updates", self.generator_updates.map_or(all_updates / 2, u64::from))
     }
+}
+
+/// Teacher and student on the validation text, a line each.
+fn standings_table(standings: &[Standing]) -> String {
+    let mut table = "on the validation text:\nsystem    parameters      MB    loss   BLEU   chrF  tokens/s  speed-up"
+        .to_string();
+    for Standing { name, parameters, bytes, validation, speed } in standings {
+        table += &format!(
+            "\n{name:<9} {:>9.2}M {:>7.1} {:>7.3} {:>6.2} {:>6.2} {:>9.0} {:>9.2}",
+            *parameters as f64 / 1e6,
+            *bytes as f64 / 1e6,
+            validation.loss,
+            validation.bleu,
+            validation.chrf,
+            speed.tokens_per_second,
+            speed.speed_up
+        );
+    }
+    table
 }
 
 /// What phase 2 has of its own: a warm-up that a student with weights of its own needs no longer (1,000

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use wdistill_formats::{Complete, ExportFormat, Numbers, export, native};
-use wdistill_train::VocabularyPair;
+use wdistill_train::{VocabularyPair, message};
 
 use crate::commands::import::refuse_models;
 use crate::commands::print;
@@ -58,7 +58,7 @@ impl Export {
         let VocabularyPair { source, target } = VocabularyPair::load(&self.model)?;
         let complete = Complete { model: &model, source: &source, target: &target };
         for note in export(&complete, format, &self.out)? {
-            eprintln!("{}: {note}", format.name());
+            message(&format!("{}: {note}", format.name()));
         }
         print(&self.out.display().to_string())
     }

@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use wdistill_formats::{Format, ImportOptions, Imported, Subwords, import, native};
 use wdistill_model::SourceEnding;
-use wdistill_train::{IMPORTED_TEACHER, VocabularyPair};
+use wdistill_train::{IMPORTED_TEACHER, RunFolder, VocabularyPair, message};
 
 use crate::commands::print;
 use crate::settings::Common;
@@ -90,13 +90,13 @@ impl Open {
     pub fn native_teacher(
         &self,
         teacher: &Path,
-        run: &Path,
+        run: &RunFolder,
         common: &Common,
     ) -> anyhow::Result<PathBuf> {
         if Format::detect(teacher)? == Format::Wdistill {
             return Ok(teacher.to_path_buf());
         }
-        let folder = run.join(IMPORTED_TEACHER);
+        let folder = run.path().join(IMPORTED_TEACHER);
         self.import_into(teacher, &folder, |note| common.say(note))?;
         Ok(folder)
     }
@@ -117,7 +117,7 @@ pub struct Import {
 impl Import {
     pub fn run(self) -> anyhow::Result<()> {
         refuse_models(&self.out)?;
-        self.open.import_into(&self.model, &self.out, |note| eprintln!("{note}"))?;
+        self.open.import_into(&self.model, &self.out, message)?;
         print(&self.out.display().to_string())
     }
 }

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use wdistill_report::text_table;
-use wdistill_train::{Pipeline, Recipe};
+use wdistill_train::{Pipeline, Recipe, RunFolder};
 
 use crate::commands::import::Open;
 use crate::commands::print;
-use crate::settings::Common;
+use crate::settings::{Common, Force};
 
 /// Arguments of `wdistill run`.
 #[derive(Args)]
@@ -25,6 +25,8 @@ pub struct Run {
     #[command(flatten)]
     open: Open,
     #[command(flatten)]
+    force: Force,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -33,13 +35,15 @@ impl Run {
         let mut recipe = Recipe::read(&self.recipe, self.data.as_deref())?;
         let name = self.recipe.file_stem().unwrap_or_default();
         let folder = self.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(name));
+        let claimed = RunFolder::claim(&folder)?;
         if let Some(teacher) = &mut recipe.teacher.model {
             *teacher = self
                 .open
-                .native_teacher(teacher, &folder, &self.common)
+                .native_teacher(teacher, &claimed, &self.common)
                 .context("teacher.model")?;
         }
-        let pipeline = Pipeline::new(recipe, self.common.run_options(folder.clone()))?;
+        let options = self.common.run_options(self.force.caution());
+        let pipeline = Pipeline::new(recipe, claimed, options)?;
         carry_out(&pipeline, &folder, &self.common)
     }
 }

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use toml::Table;
-use wdistill_train::{ModelRecipe, Pipeline, TeacherRecipe};
+use wdistill_train::{ModelRecipe, Pipeline, RunFolder, TeacherRecipe};
 
 use crate::commands::print;
-use crate::settings::{Common, Corpus, Subwords, as_given, changes, presets, refuse, take};
+use crate::settings::{Common, Corpus, Force, Subwords, as_given, changes, presets, refuse, take};
 
 /// Arguments of `wdistill train`.
 #[derive(Args)]
@@ -26,6 +26,8 @@ pub struct Train {
     /// Folder of the model, logs and checkpoints; the same command goes on where it was killed
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    #[command(flatten)]
+    force: Force,
     #[command(flatten)]
     common: Common,
 }
@@ -50,7 +52,9 @@ impl Train {
         let vocabulary = self.subwords.recipe();
         let recipe =
             self.corpus.recipe("train", vocabulary, teacher, student, Vec::new(), &changes)?;
-        let pipeline = Pipeline::new(recipe, self.common.run_options(self.out.clone()))
+        let folder = RunFolder::claim(&self.out)?;
+        let options = self.common.run_options(self.force.caution());
+        let pipeline = Pipeline::new(recipe, folder, options)
             .map_err(|error| as_given(error, &[("teacher.", "")]))?;
         let trained = self.common.install(|| Ok(pipeline.teacher(&pipeline.prepare()?)?))?;
         print(&trained.model.display().to_string())

@@ -1,0 +1,43 @@
+//! The folder of a run, which one process has at a time.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use wdistill_formats::{Depth, remove_leftovers};
+
+use crate::error::TrainError;
+
+/// A folder that nobody else works in as long as this lives; nothing may be written into the folder of a
+/// run before there is one.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    /// Given up by the system when the process ends, however it ends.
+    _lock: File,
+}
+
+impl RunFolder {
+    /// Makes the folder if it is not there, takes it, and removes what a kill left half written.
+    ///
+    /// # Errors
+    /// [`TrainError::Busy`] if another process has it, or [`TrainError::Io`].
+    pub fn claim(path: &Path) -> Result<RunFolder, TrainError> {
+        std::fs::create_dir_all(path).map_err(TrainError::io(path))?;
+        let lock_path = path.join("lock");
+        let lock = File::create(&lock_path).map_err(TrainError::io(&lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(TrainError::Busy { folder: path.to_path_buf() });
+            }
+            Err(TryLockError::Error(error)) => return Err(TrainError::io(&lock_path)(error)),
+        }
+        remove_leftovers(path, Depth::Folder)?;
+        Ok(RunFolder { path: path.to_path_buf(), _lock: lock })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
