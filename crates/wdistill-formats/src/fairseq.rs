@@ -15,7 +15,7 @@ use crate::foreign::arrays::Arrays;
 use crate::foreign::pickle::{Id, Pickle, Value};
 use crate::foreign::slots::{Layout, Place};
 use crate::foreign::torch::TorchFile;
-use crate::foreign::words::Words;
+use crate::foreign::words::{OVERWRITE, Words};
 use crate::foreign::{Findings, Foreign, read_file, unify};
 use crate::huggingface::{norm_leaf, projection};
 
@@ -368,6 +368,13 @@ impl Settings<'_> {
 
 fn vocabularies(words: &Words, arrays: &mut Arrays<'_>, findings: &mut Findings) -> Vocabularies {
     for (side, name) in [(&words.source, SOURCE), (&words.target, TARGET)] {
+        let overwritten = side.overwritten();
+        if overwritten > 0 {
+            let side = name.split('.').next().expect("a name of several parts");
+            findings.note(format!(
+                "{overwritten} words of the {side}'s dictionary come again with {OVERWRITE}, and have the later number"
+            ));
+        }
         let rows = arrays.get(name).and_then(|array| array.shape.first().copied());
         let found = side.tokens.len();
         if let Some(rows) = rows.filter(|rows| *rows != found) {

@@ -261,17 +261,12 @@ fn load_divider(path: &Path) -> Result<Divider, FormatError> {
     })
 }
 
-/// Names of tokens that stand for no text, wherever they are in use.
-const CONTROLS: &[&str] = &["<s>", "<pad>", "<blank>"];
-
 fn vocabulary(
     side: Side,
     divider: Divider,
     model: Option<&Vocabularies>,
 ) -> Result<Vocabulary, TextError> {
-    let Side { tokens, end, unknown } = side;
-    let named = |(_, token): &(u32, &String)| CONTROLS.contains(&token.as_str());
-    let mut controls: Vec<u32> = (0..).zip(&tokens).filter(named).map(|(id, _)| id).collect();
+    let Side { tokens, end, unknown, mut controls } = side;
     controls.extend(model.and_then(|model| model.padding));
     controls.sort_unstable();
     controls.dedup();
@@ -303,8 +298,7 @@ fn fairseq_words(
     let target = options.target_vocabulary.as_ref().or(options.vocabulary.as_ref());
     let target = path(target, languages.target, "target")?;
     let side = |path: PathBuf| {
-        let tokens = read_words(&path, words::fairseq)?;
-        Side::new(tokens, "</s>", "<unk>").map_err(|reason| not_words(&path, reason))
+        words::fairseq(&read_file(&path)?).map_err(|reason| not_words(&path, reason))
     };
     Ok(Words { source: side(source)?, target: side(target)? })
 }

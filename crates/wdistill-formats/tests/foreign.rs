@@ -141,6 +141,29 @@ fn a_model_without_a_table_of_positions_has_ctranslate2s_own() {
 }
 
 #[test]
+fn counts_and_flags_of_a_fairseq_dictionary_do_not_change_what_it_says() {
+    let plain =
+        import(&fixture("fairseq/new-layout/checkpoint_best.pt"), &ImportOptions::default());
+    let plain = plain.unwrap();
+    let folder = copy("fairseq/new-layout");
+    for file in ["dict.de.txt", "dict.und.txt"] {
+        edit(&folder, file, |text| {
+            let ends = [" -1", " 5 ", " 0 #fairseq:overwrite", " 3\t"];
+            let entries = text.lines().zip(ends.iter().cycle());
+            let changed = entries.map(|(line, end)| {
+                let (word, _) = line.rsplit_once(' ').unwrap();
+                format!("{word}{end}\n")
+            });
+            changed.collect()
+        });
+    }
+    let path = folder.path().join("checkpoint_best.pt");
+    let imported = import(&path, &ImportOptions::default()).unwrap();
+    assert_eq!(imported.model.config, plain.model.config);
+    assert_same_text(&imported, &plain);
+}
+
+#[test]
 fn what_is_no_model_says_what_would_be_one() {
     let folder = tempfile::tempdir().unwrap();
     let detect = |path: &Path| Format::detect(path).unwrap_err().to_string();

@@ -1,6 +1,6 @@
 //! Lists of words as other toolkits keep them: the word with number 0 first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value as Json;
 
@@ -16,7 +16,12 @@ pub(crate) struct Side {
     pub(crate) end: u32,
     /// Number of the word that stands for all others.
     pub(crate) unknown: u32,
+    /// Numbers of further words that stand for no text.
+    pub(crate) controls: Vec<u32>,
 }
+
+/// Names of tokens that stand for no text, wherever they are in use.
+const CONTROLS: &[&str] = &["<s>", "<pad>", "<blank>"];
 
 impl Side {
     /// Looks up the special words.
@@ -38,8 +43,22 @@ impl Side {
                     .join("; "));
             }
         };
-        Ok(Side { tokens, end, unknown })
+        let is_control = |(_, token): &(u32, &String)| CONTROLS.contains(&token.as_str());
+        let controls = (0..).zip(&tokens).filter(is_control).map(|(number, _)| number).collect();
+        Ok(Side { tokens, end, unknown, controls })
     }
+
+    /// Numbers whose word a later one of the same dictionary has taken over.
+    pub(crate) fn overwritten(&self) -> usize {
+        let is_overwritten =
+            |(number, token): &(usize, &String)| token.starts_with(&overwritten(*number, ""));
+        self.tokens.iter().enumerate().filter(is_overwritten).count()
+    }
+}
+
+/// Name of a number without a word.
+fn overwritten(number: usize, word: &str) -> String {
+    format!("overwritten {number}: {word}")
 }
 
 /// The words of both sides.
@@ -95,20 +114,88 @@ pub(crate) fn lines(bytes: &[u8]) -> Result<Vec<String>, String> {
     Ok(text.split_terminator('\n').map(|line| line.trim_end_matches('\r').to_string()).collect())
 }
 
-/// A dictionary of fairseq: `word count` in each line, after four words that each has (`fairseq/data/dictionary.py`).
+/// Words that each dictionary of fairseq has, before those of its file.
+pub(crate) const FAIRSEQ_SPECIALS: [&str; 4] = ["<s>", "<pad>", "</s>", "<unk>"];
+
+/// Says in a dictionary of fairseq that a word comes again on purpose.
+pub(crate) const OVERWRITE: &str = "#fairseq:overwrite";
+
+/// A dictionary of fairseq, by the rule of `fairseq/data/dictionary.py`: `word count`, and perhaps a flag, in each
+/// line, after four words that each has.
+///
+/// A word that comes again with the flag is from then on the one with the later number. The earlier number keeps
+/// its place under a name of its own, and its role: a special word stays what it was.
 ///
 /// # Errors
-/// The first line that is none.
-pub(crate) fn fairseq(bytes: &[u8]) -> Result<Vec<String>, String> {
-    let mut words = ["<s>", "<pad>", "</s>", "<unk>"].map(str::to_string).to_vec();
-    for (number, line) in text(bytes, "it")?.lines().enumerate() {
-        let entry = line.strip_suffix(" #fairseq:overwrite").unwrap_or(line);
-        match entry.rsplit_once(' ') {
-            Some((word, count)) if count.parse::<u64>().is_ok() => words.push(word.to_string()),
-            _ => return Err(format!("line {}: expected `word count`, found {line:?}", number + 1)),
+/// The first line that is none, or that repeats a word without the flag.
+pub(crate) fn fairseq(bytes: &[u8]) -> Result<Side, String> {
+    let mut tokens = FAIRSEQ_SPECIALS.map(str::to_string).to_vec();
+    let mut numbers: HashMap<String, usize> = tokens.iter().cloned().zip(0..).collect();
+    let mut controls = vec![0, 1];
+    for (line, number) in python_lines(text(bytes, "it")?).zip(1..) {
+        let (word, repetition) = fairseq_entry(line).ok_or_else(|| {
+            format!(
+                "line {number}: expected `word count`, perhaps with {OVERWRITE}, found {line:?}"
+            )
+        })?;
+        if let Some(earlier) = numbers.insert(word.to_string(), tokens.len()) {
+            if repetition == Repetition::Error {
+                return Err(format!(
+                    "line {number}: the word {word:?} comes again, first as number {earlier}; hint: {OVERWRITE} \
+                     at the line's end says that it is meant"
+                ));
+            }
+            tokens[earlier] = overwritten(earlier, word);
+            if earlier >= FAIRSEQ_SPECIALS.len() {
+                controls.push(earlier as u32);
+            }
         }
+        tokens.push(word.to_string());
     }
-    Ok(words)
+    Ok(Side { tokens, end: 2, unknown: 3, controls })
+}
+
+/// What a word is that came before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repetition {
+    Error,
+    Overwrites,
+}
+
+/// The word of a line, whose count, a whole number, says nothing of the model.
+fn fairseq_entry(line: &str) -> Option<(&str, Repetition)> {
+    let (entry, field) = line.trim_end_matches(is_python_blank).rsplit_once(' ')?;
+    let (word, count, repetition) = match field == OVERWRITE {
+        false => (entry, field, Repetition::Error),
+        true => {
+            let (word, count) = entry.rsplit_once(' ')?;
+            (word, count, Repetition::Overwrites)
+        }
+    };
+    is_python_integer(count).then_some((word, repetition))
+}
+
+/// Lines as Python's text files have them.
+fn python_lines(text: &str) -> impl Iterator<Item = &str> {
+    let whole = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+    let mut lines: Vec<&str> = whole.flat_map(|line| line.split('\r')).collect();
+    if lines.last().is_some_and(|line| line.is_empty()) {
+        lines.pop();
+    }
+    lines.into_iter()
+}
+
+/// Python counts four separators among its white space.
+fn is_python_blank(character: char) -> bool {
+    character.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&character)
+}
+
+/// What Python's `int` takes: a sign, and digits that single underscores may divide.
+fn is_python_integer(text: &str) -> bool {
+    let text = text.trim_matches(is_python_blank);
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    digits.split('_').all(is_number)
 }
 
 /// Words in the order of their numbers, which have to be 0, 1 and so on.
@@ -141,12 +228,49 @@ mod tests {
         assert_eq!(json(br#"{"a b": 2, "</s>": 0, "<unk>": 1}"#).unwrap(), expected);
         assert_eq!(yaml(b"\"a b\": 2\n\"</s>\": 0\n<unk>: 1\n").unwrap(), expected);
         assert_eq!(lines(b"</s>\n<unk>\r\na b\n").unwrap(), expected);
-        let fairseq = fairseq("the 12\n▁a 3 #fairseq:overwrite\n".as_bytes()).unwrap();
-        assert_eq!(fairseq, ["<s>", "<pad>", "</s>", "<unk>", "the", "▁a"]);
         let side = Side::new(expected.clone(), "</s>", "<unk>").unwrap();
         assert_eq!((side.end, side.unknown), (0, 1));
         let error = Side::new(expected, "<eos>", "UNK").unwrap_err();
         assert_eq!(error, "the vocabulary has no <eos>; the vocabulary has no UNK");
+    }
+
+    /// Lines that fairseq 0.12 reads, with the numbers that it gives.
+    #[test]
+    fn dictionaries_of_fairseq_are_read_by_its_own_rule() {
+        let words = |text: &str| fairseq(text.as_bytes()).unwrap().tokens.split_off(4);
+        assert_eq!(words("the 12\n▁a 3 #fairseq:overwrite\n"), ["the", "▁a"]);
+        assert_eq!(words("ie -0\n▁p -1\na +2\nb 1_000\n"), ["ie", "▁p", "a", "b"]);
+        assert_eq!(words("ie 5 \n▁p 4\t\r\na 3\u{a0}\rb \t2\u{1c}"), ["ie", "▁p", "a", "b"]);
+        assert_eq!(words("a b 5\n\u{3000} 4\n  3\n"), ["a b", "\u{3000}", " "]);
+    }
+
+    #[test]
+    fn words_that_overwrite_others_have_the_later_number() {
+        let lines = "</s> 0 #fairseq:overwrite\n<s> 0 #fairseq:overwrite \na 2\nb 1\na 1 #fairseq:overwrite\n";
+        let side = fairseq(lines.as_bytes()).unwrap();
+        let number = |word: &str| side.tokens.iter().position(|token| token == word);
+        assert_eq!(["</s>", "<s>", "<pad>", "a", "b"].map(number), [4, 5, 1, 8, 7].map(Some));
+        assert_eq!((side.end, side.unknown, side.controls), (2, 3, vec![0, 1, 6]));
+        assert_eq!(side.tokens.len(), 9);
+    }
+
+    #[test]
+    fn lines_that_fairseq_refuses_are_refused() {
+        for (lines, problem) in [
+            (
+                "a 1\nb\n",
+                "line 2: expected `word count`, perhaps with #fairseq:overwrite, found \"b\"",
+            ),
+            ("a 1\n\nb 1\n", "line 2: expected `word count`"),
+            ("a 1.5\n", "line 1: expected `word count`"),
+            ("a 1__0\n", "line 1: expected `word count`"),
+            ("a 1  #fairseq:overwrite\n", "line 1: expected `word count`"),
+            ("a 1\na 2\n", "line 2: the word \"a\" comes again, first as number 4"),
+            ("<s> 1\n", "line 1: the word \"<s>\" comes again, first as number 0"),
+        ] {
+            let error = fairseq(lines.as_bytes()).unwrap_err();
+            assert!(error.contains(problem), "{lines:?}: {error}");
+        }
     }
 
     #[test]
@@ -162,7 +286,6 @@ mod tests {
             (yaml(b"a: b\n"), "word \"a\" has number"),
             (yaml(b"a: [1]\n"), "word \"a\" has number"),
             (lines(b"\xff\n"), "not UTF-8"),
-            (fairseq(b"a 1\nb\n"), "line 2: expected `word count`, found \"b\""),
         ] {
             let error = result.unwrap_err();
             assert!(error.contains(problem), "{error}");
