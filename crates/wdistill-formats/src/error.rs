@@ -51,6 +51,19 @@ pub enum FormatError {
         /// Bytes there are.
         found: u64,
     },
+    /// The numbers are not those that were written.
+    #[error(
+        "{} is damaged: its numbers have the checksum {found}, but its header says {expected}; hint: copy it again \
+         from where it is whole, or make it again", path.display()
+    )]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+        /// What the header says.
+        expected: String,
+        /// What the numbers have.
+        found: String,
+    },
     /// A safetensors file of some other program.
     #[error(
         "{} is not a wdistill model: its header's \"{key}\" is {}, expected {expected}; hint: a \

@@ -22,6 +22,9 @@
 //!
 //! * The header's `__metadata__` MUST have `"format": "wdistill"` and `"format_version": "1"`. It MAY have
 //!   other entries; a reader MUST ignore them. A reader MUST refuse a version that it does not know.
+//! * `__metadata__` SHOULD have `checksum`: `xxh3:` and the XXH3 hash (64 bits, seed 0, 16 hexadecimal digits) of all
+//!   bytes after the header. A reader MUST refuse numbers that do not have it. Folders of older versions are
+//!   without it.
 //! * There MUST be exactly one tensor for each line of
 //!   [`Transformer::list`]`(config)`, named by its path (`encoder.layers.0.self_attention.query.weight`),
 //!   and no other. Their order is free.
@@ -159,7 +162,8 @@ impl Map<Dense<f32>, Nothing> for WriteNumbers<'_> {
 /// [`FormatError::NotSafetensors`] or [`FormatError::WrongLength`] if the weights' file is not whole;
 /// [`FormatError::NotAModel`] or [`FormatError::NewerVersion`] if it is not for this reader;
 /// [`FormatError::Tensors`] with every tensor that is missing, superfluous, of another shape or type, or,
-/// once all of these are right, not finite.
+/// once all of these are right, not finite; [`FormatError::Checksum`] if numbers have changed since they were
+/// written.
 pub fn load(folder: &Path) -> Result<Model<Dense<f32>>, FormatError> {
     let config = load_config(folder)?;
     let path = folder.join(WEIGHTS_FILE);
@@ -211,6 +215,17 @@ pub fn load_config(folder: &Path) -> Result<Config, FormatError> {
         absent(&path, FormatError::Io { action: "read", path: path.clone(), error })
     })?;
     Config::from_toml(&text).map_err(|error| FormatError::Config { path, error })
+}
+
+/// The checksum that a model's weights are held against when they are read; folders of older versions have none.
+///
+/// # Errors
+/// As [`load`] for the header of the weights' file.
+pub fn checksum(folder: &Path) -> Result<Option<String>, FormatError> {
+    let path = folder.join(WEIGHTS_FILE);
+    let file = TensorFile::open(&path).map_err(|error| absent(&path, error))?;
+    check_version(&path, &file.metadata)?;
+    Ok(file.checksum)
 }
 
 /// A file that is not there is told apart from one that cannot be read.

@@ -4,17 +4,22 @@
 //! their vectors, so that a model is in memory once; the writer is our own because equal tensors have to
 //! give equal bytes (the crate writes metadata in the order of a hash map) and be flushed to the disk
 //! before they replace an older file.
+//!
+//! Every file written here holds a checksum of its numbers in its metadata (`checksum`), which is checked while they are
+//! read: XXH3 takes a hundredth of the time that reading does. A file without one is read as it is.
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::hash::Hasher;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
 use safetensors::Dtype;
 use safetensors::tensor::TensorInfo;
 use serde::Serialize;
+use twox_hash::XxHash3_64;
 
-use crate::atomic::Pending;
+use crate::atomic::{Pending, io_error};
 use crate::error::{FormatError, TensorProblem};
 
 /// Free text in the header of a safetensors file.
@@ -22,6 +27,9 @@ pub type Metadata = BTreeMap<String, String>;
 
 /// Header entry that holds the metadata.
 const METADATA: &str = "__metadata__";
+
+/// Entry of the metadata that holds a checksum of all numbers.
+const CHECKSUM: &str = "checksum";
 
 /// Headers beyond this many bytes are refused (the same limit as in the `safetensors` crate).
 const LONGEST_HEADER: u64 = 100_000_000;
@@ -76,7 +84,7 @@ pub(crate) enum Numbers {
 
 /// Writes named tensors into one safetensors file, atomically (see [`atomic_write`](crate::atomic_write)).
 /// Equal tensors and metadata give equal bytes, whatever the order. Numbers are written as they are, NaN
-/// included.
+/// included. An entry `checksum` is added to the metadata, in place of one that is given.
 ///
 /// # Errors
 /// [`FormatError::Tensors`] if shapes and counts differ, or a name comes twice or is `__metadata__`, with
@@ -120,19 +128,57 @@ fn in_order_of_names<'a, N: Into<String>>(
     }
 }
 
-/// A complete file that is not yet in its place. `numbers` writes those of each tensor, in this order.
+/// A complete file that is not yet in its place. `numbers` writes those of each tensor, in this order; it is called
+/// twice, since the checksum stands before them.
 pub(crate) fn prepare(
     path: &Path,
     tensors: &[Named],
     metadata: &Metadata,
-    numbers: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    numbers: impl Fn(&mut dyn Write) -> io::Result<()>,
 ) -> Result<Pending, FormatError> {
-    let header = header(tensors, metadata);
+    let mut sum = Summing { inner: io::sink(), hasher: XxHash3_64::new() };
+    numbers(&mut sum).map_err(io_error("write", path))?;
+    let mut metadata = metadata.clone();
+    metadata.insert(CHECKSUM.to_string(), sum.text());
+    let header = header(tensors, &metadata);
     Pending::write(path, |file| {
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(&header)?;
         numbers(file)
     })
+}
+
+/// Passes bytes on, and hashes them.
+struct Summing<S> {
+    inner: S,
+    hasher: XxHash3_64,
+}
+
+impl<S> Summing<S> {
+    /// The checksum as the header holds it.
+    fn text(&self) -> String {
+        format!("xxh3:{:016x}", self.hasher.finish())
+    }
+}
+
+impl<W: Write> Write for Summing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.hasher.write(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl<R: Read> Read for Summing<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(bytes)?;
+        self.hasher.write(&bytes[..count]);
+        Ok(count)
+    }
 }
 
 /// The JSON header, padded with blanks so that the numbers start at a multiple of 8 bytes.
@@ -146,9 +192,7 @@ fn header(tensors: &[Named], metadata: &Metadata) -> Vec<u8> {
         let info = TensorInfo { dtype: *dtype, shape: shape.clone(), data_offsets: (start, end) };
         entries.insert(name.as_str(), HeaderEntry::Tensor(info));
     }
-    if !metadata.is_empty() {
-        entries.insert(METADATA, HeaderEntry::Metadata(metadata));
-    }
+    entries.insert(METADATA, HeaderEntry::Metadata(metadata));
     let mut json = serde_json::to_vec(&entries).expect("plain maps of numbers and strings");
     json.resize(json.len().next_multiple_of(8), b' ');
     json
@@ -171,8 +215,10 @@ pub(crate) fn write_numbers(file: &mut dyn Write, data: &[f32]) -> io::Result<()
 pub(crate) struct TensorFile<'a> {
     path: &'a Path,
     file: BufReader<File>,
-    /// Free text of the header.
+    /// Free text of the header, without the checksum.
     pub(crate) metadata: Metadata,
+    /// What the numbers should sum up to; older files do not say.
+    pub(crate) checksum: Option<String>,
     /// Name, type and shape of every tensor, in the order of the file.
     pub(crate) tensors: Vec<(String, TensorInfo)>,
 }
@@ -209,7 +255,9 @@ impl<'a> TensorFile<'a> {
             let path = path.to_path_buf();
             return Err(FormatError::WrongLength { path, expected, found: length });
         }
-        Ok(TensorFile { path, file, metadata: metadata_of(&header), tensors: tensors_of(&header) })
+        let mut metadata = metadata_of(&header);
+        let checksum = metadata.remove(CHECKSUM);
+        Ok(TensorFile { path, file, metadata, checksum, tensors: tensors_of(&header) })
     }
 
     /// Names, shapes and types, in the order of the file.
@@ -229,22 +277,24 @@ impl<'a> TensorFile<'a> {
     }
 
     /// All tensors, which must be float32 or int8.
-    pub(crate) fn read_all(mut self) -> Result<BTreeMap<String, Numbers>, FormatError> {
+    pub(crate) fn read_all(self) -> Result<BTreeMap<String, Numbers>, FormatError> {
+        let mut file = Summing { inner: self.file, hasher: XxHash3_64::new() };
         let mut tensors = BTreeMap::new();
         for (name, info) in self.tensors {
             let count = info.shape.iter().product();
             let numbers = match info.dtype {
-                Dtype::I8 => read_bytes(&mut self.file, count).map(Numbers::Int8),
-                _ => read_numbers(&mut self.file, count).map(Numbers::Float32),
+                Dtype::I8 => read_bytes(&mut file, count).map(Numbers::Int8),
+                _ => read_numbers(&mut file, count).map(Numbers::Float32),
             };
-            let numbers = numbers.map_err(|error| FormatError::Io {
-                action: "read",
-                path: self.path.to_path_buf(),
-                error,
-            })?;
-            tensors.insert(name, numbers);
+            tensors.insert(name, numbers.map_err(io_error("read", self.path))?);
         }
-        Ok(tensors)
+        let found = file.text();
+        match self.checksum {
+            Some(expected) if expected != found => {
+                Err(FormatError::Checksum { path: self.path.to_path_buf(), expected, found })
+            }
+            _ => Ok(tensors),
+        }
     }
 
     /// All tensors, which must be float32.
@@ -297,11 +347,12 @@ fn read_bytes(file: &mut impl Read, count: usize) -> io::Result<Vec<i8>> {
     Ok(bytes.into_iter().map(|byte| byte as i8).collect())
 }
 
-/// Reads a safetensors file of float32 tensors: every tensor, and the metadata.
+/// Reads a safetensors file of float32 tensors: every tensor, and the metadata without the checksum.
 ///
 /// # Errors
 /// [`FormatError::Io`], [`FormatError::NotSafetensors`] or [`FormatError::WrongLength`] for a file that is
-/// not whole; [`FormatError::Tensors`] with every tensor that is not float32.
+/// not whole; [`FormatError::Tensors`] with every tensor that is not float32; [`FormatError::Checksum`] if numbers
+/// have changed since they were written.
 pub fn read_tensors(path: &Path) -> Result<(BTreeMap<String, Tensor>, Metadata), FormatError> {
     let file = TensorFile::open(path)?;
     let problems = file.foreign_types();

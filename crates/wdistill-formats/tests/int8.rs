@@ -85,13 +85,16 @@ fn either_kind_is_told_apart() {
     assert!(matches!(native::load_any(folder.path()).unwrap(), Stored::Float32(_)));
 }
 
-/// Overwrites a byte range of a tensor.
+/// Overwrites a byte range of a tensor, in a file without a checksum.
 fn overwrite(folder: &Path, name: &str, with: &[u8]) {
     let path = folder.join(WEIGHTS_FILE);
     let mut bytes = fs::read(&path).unwrap();
     let (header, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
     let first = 8 + header + metadata.info(name).unwrap().data_offsets.0;
     bytes[first..first + with.len()].copy_from_slice(with);
+    if let Some(at) = bytes.windows(8).position(|window| window == b"checksum") {
+        bytes[at..at + 8].copy_from_slice(b"whatever");
+    }
     fs::write(&path, bytes).unwrap();
 }
 
@@ -117,4 +120,15 @@ fn a_file_that_is_cut_short_is_refused() {
     fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
     let error = load(folder.path()).err().expect("half a model was loaded");
     assert!(matches!(error, FormatError::WrongLength { .. }), "{error}");
+}
+
+#[test]
+fn one_flipped_bit_is_an_error() {
+    let folder = saved();
+    let path = folder.path().join(WEIGHTS_FILE);
+    let mut bytes = fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let error = load(folder.path()).err().expect("a damaged model was loaded");
+    assert!(matches!(error, FormatError::Checksum { .. }), "{error}");
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -104,10 +104,62 @@ fn the_file_holds_each_weight_once_under_its_path() {
     }
 }
 
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+}
+
+#[test]
+fn a_checksum_made_in_python_is_checked_and_an_older_folder_needs_none() {
+    let (older, newer) = (fixture("native"), fixture("native/checksum"));
+    assert_eq!(native::checksum(&older).unwrap(), None);
+    let expected = native::checksum(&newer).unwrap().expect("make.py wrote one");
+    assert!(native::load(&newer).unwrap().weights == native::load(&older).unwrap().weights);
+    // What is written here has the same checksum for the same bytes.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(WEIGHTS_FILE);
+    let bytes = fs::read(newer.join(WEIGHTS_FILE)).unwrap();
+    let numbers: Vec<f32> = numbers_of(&bytes)
+        .chunks(4)
+        .map(|number| f32::from_le_bytes(number.try_into().unwrap()))
+        .collect();
+    write_tensors(&path, [("all", vec![numbers.len()], &numbers[..])], &Metadata::new()).unwrap();
+    let written = fs::read(&path).unwrap();
+    let (_, header) = SafeTensors::read_metadata(&written).unwrap();
+    assert_eq!(header.metadata().as_ref().unwrap()["checksum"], expected);
+}
+
+/// All bytes after the header.
+fn numbers_of(file: &[u8]) -> &[u8] {
+    let (header, _) = SafeTensors::read_metadata(file).unwrap();
+    &file[8 + header..]
+}
+
+#[test]
+fn one_flipped_bit_of_any_weight_is_an_error_with_a_way_out() {
+    let spoilt = Spoilt::new();
+    let path = spoilt.path(WEIGHTS_FILE);
+    let whole = fs::read(&path).unwrap();
+    let first = whole.len() - numbers_of(&whole).len();
+    for at in [first, (first + whole.len()) / 2, whole.len() - 1] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        let message = spoilt.message_about(WEIGHTS_FILE);
+        assert!(
+            message.starts_with(" is damaged: its numbers have the checksum xxh3:"),
+            "{message}"
+        );
+        assert!(message.contains("; hint: copy it again"), "{message}");
+        let error = read_tensors(&path).expect_err("damaged tensors were read");
+        assert!(matches!(error, FormatError::Checksum { .. }), "{error}");
+    }
+    fs::write(&path, &whole).unwrap();
+    native::load(spoilt.folder.path()).unwrap();
+}
+
 #[test]
 fn a_folder_written_in_python_is_read() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/native");
-    let model = native::load(&folder).unwrap();
+    let model = native::load(&fixture("native")).unwrap();
     // See fixtures/native/make.py.
     struct Check(usize);
     fn letters(slot: &Slot) -> f32 {
