@@ -329,7 +329,7 @@ impl Translator {
     }
 
     /// Translates source sentences, each **with** its end token, and returns a result for each. A
-    /// sentence of nothing but the end token has the empty translation, with score 0.
+    /// sentence of nothing but the end token has the empty translation, `n_best` times, with score 0.
     ///
     /// # Errors
     /// [`TranslateError::Sources`] with every sentence that cannot be read, before anything is
@@ -343,7 +343,8 @@ impl Translator {
             Weights::Float32(model) => self.translate_batches(model, &batches),
             Weights::Int8(model) => self.translate_batches(model, &batches),
         };
-        let mut hypotheses = vec![vec![empty_translation()]; sources.len()];
+        let n_best = self.options.search.n_best;
+        let mut hypotheses = vec![vec![empty_translation(); n_best]; sources.len()];
         for (batch, results) in batches.iter().zip(results) {
             for (source, result) in batch.iter().zip(results?) {
                 report.source_tokens += source.ids.len();

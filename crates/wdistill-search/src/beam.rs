@@ -334,10 +334,14 @@ impl Round<'_> {
                 let mut scores: Vec<f64> = sentence.finished.iter().map(|h| h.score).collect();
                 scores.sort_by(|a, b| b.total_cmp(a));
                 let worst = scores.get(options.n_best - 1);
+                let best_length = |live: &Live| match options.length_penalty >= 0.0 {
+                    true => sentence.maximum,
+                    false => live.tokens.len(),
+                };
                 let hope = sentence
                     .live
                     .first()
-                    .map(|best| self.settings.score(best.log_probability, sentence.maximum));
+                    .map(|best| self.settings.score(best.log_probability, best_length(best)));
                 worst.is_some_and(|worst| hope.is_none_or(|hope| hope <= *worst))
             }
         }

@@ -8,7 +8,8 @@ pub enum Stopping {
     BeamFinished,
     /// As soon as `n_best` hypotheses are finished and no live one can still score higher than the
     /// worst of these. A log-probability only falls, so a live hypothesis of log-probability `s` never
-    /// scores above `s / (maximum length + 1)^length_penalty`. With a beam of one this is the same as
+    /// scores above `s / (maximum length + 1)^length_penalty`, or, with a negative penalty, above its score
+    /// if it ended at once. With a beam of one this is the same as
     /// [`BeamFinished`](Stopping::BeamFinished).
     NoneBetter,
 }
@@ -37,7 +38,7 @@ pub struct SearchOptions {
     /// Live hypotheses of each sentence; 1 is greedy search.
     pub beam: usize,
     /// Exponent of the length in a hypothesis' score: 0 prefers short translations, 1 scores by the
-    /// mean log-probability.
+    /// mean log-probability; a negative one, down to -10, prefers short translations all the more.
     pub length_penalty: f64,
     /// Most words of a translation. A hypothesis that reaches it is ended by force, and says so
     /// ([`Ending::MaximumLength`](crate::Ending::MaximumLength)).
@@ -126,6 +127,9 @@ impl SearchSettings {
 /// Wider beams are slips of the pen.
 const WIDEST_BEAM: usize = 10_000;
 
+/// Scores with larger ones could be no numbers any more.
+const LARGEST_PENALTY: f64 = 10.0;
+
 fn problems(options: &SearchOptions) -> Vec<String> {
     let mut problems = Vec::new();
     let SearchOptions { beam, n_best, length_penalty, minimum_length, maximum_length, .. } =
@@ -139,8 +143,10 @@ fn problems(options: &SearchOptions) -> Vec<String> {
     if *n_best == 0 || n_best > beam {
         problems.push(format!("n_best is {n_best}, expected 1 to beam, which is {beam}"));
     }
-    if !(length_penalty.is_finite() && *length_penalty >= 0.0) {
-        problems.push(format!("length_penalty is {length_penalty}, expected at least 0"));
+    if !(length_penalty.is_finite() && length_penalty.abs() <= LARGEST_PENALTY) {
+        problems.push(format!(
+            "length_penalty is {length_penalty}, expected -{LARGEST_PENALTY} to {LARGEST_PENALTY}"
+        ));
     }
     let MaximumLength { per_source_word, constant, cap } = maximum_length;
     if !(per_source_word.is_finite() && *per_source_word >= 0.0) {
@@ -153,10 +159,11 @@ fn problems(options: &SearchOptions) -> Vec<String> {
             "maximum_length allows no word: per_source_word and constant are both 0".to_string(),
         );
     }
-    if *cap == 0 || minimum_length > cap {
+    if *cap == 0 {
+        problems.push("maximum_length.cap is 0, expected at least 1".to_string());
+    } else if minimum_length > cap {
         problems.push(format!(
-            "maximum_length.cap is {cap}, expected at least 1 and at least minimum_length, which is \
-             {minimum_length}"
+            "maximum_length.cap is {cap}, expected at least minimum_length, which is {minimum_length}"
         ));
     }
     problems
@@ -170,7 +177,7 @@ mod tests {
     fn all_problems_are_reported_together() {
         let options = SearchOptions {
             beam: 0,
-            length_penalty: -1.0,
+            length_penalty: -11.0,
             maximum_length: MaximumLength { per_source_word: f64::NAN, constant: 0, cap: 3 },
             minimum_length: 4,
             ..SearchOptions::default()

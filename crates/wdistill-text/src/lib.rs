@@ -30,6 +30,7 @@ mod lexical;
 mod lines;
 mod random;
 mod sentence_piece;
+mod sentences;
 mod subword_nmt;
 mod trie;
 mod vocabulary;
@@ -49,6 +50,7 @@ pub use sentence_piece::{
     ByteFallback, DummySpace, EncodedPiece, ExtraSpaces, NormalizerParts, PieceKind, SentencePiece,
     SentencePieceAlgorithm, SentencePieceModel, SentencePieceParts, SpaceEscape, SpecialNames,
 };
+pub use sentences::{SentenceLanguage, sentences};
 pub use subword_nmt::{CodesVersion, SubwordNmtCodes};
 pub use vocabulary::{
     BASE_SIZE, END_ID, FIRST_BYTE_ID, SpecialTokens, SubwordModel, TokenList, TokenRole,

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use toml::{Table, Value};
 use wdistill_formats::native::{self, Stored};
 use wdistill_model::PRESETS;
-use wdistill_runtime::{Precision, Shortlist, Translator, TranslatorOptions};
+use wdistill_runtime::{Precision, Shortlist, Translator, TranslatorError, TranslatorOptions};
 use wdistill_text::{LexicalTable, SubwordModel};
 use wdistill_train::{
     BenchmarkRecipe, Caution, DataRecipe, DecodingRecipe, Display, ModelRecipe, Recipe, RunOptions,
@@ -50,6 +50,11 @@ impl Common {
         if !self.quiet {
             message(text);
         }
+    }
+
+    /// Says something on standard error that has to be known even if silence was asked for.
+    pub fn warn(&self, text: &str) {
+        message(text);
     }
 
     /// Options of a run, which signals can end.
@@ -100,8 +105,8 @@ pub struct Search {
     /// Hypotheses kept at each step; 1 is greedy search
     #[arg(long, value_name = "N", default_value_t = 4)]
     beam: usize,
-    /// Exponent of the length in a hypothesis' score
-    #[arg(long, value_name = "A", default_value_t = 1.0)]
+    /// Exponent of the length in a hypothesis' score: the higher, the longer translations are
+    #[arg(long, value_name = "A", default_value_t = 1.0, allow_negative_numbers = true)]
     length_penalty: f64,
     /// Longest translation in tokens for each source token, plus 20
     #[arg(long, value_name = "R", default_value_t = 2.0)]
@@ -152,16 +157,90 @@ pub fn open_translator(
     mut options: TranslatorOptions,
     shortlist: Option<&Path>,
 ) -> anyhow::Result<(Translator, VocabularyPair)> {
-    let stored = native::load_any(folder)?;
-    let vocabularies = VocabularyPair::load(folder)?;
+    let folder = find_model(folder)?;
+    let stored = native::load_any(&folder)?;
+    let vocabularies = VocabularyPair::load(&folder)?;
     if let Some(path) = shortlist {
         options.shortlist = Some(Arc::new(read_shortlist(path, &vocabularies)?));
     }
     let translator = match stored {
-        Stored::Float32(model) => Translator::new(&model, options)?,
-        Stored::Int8(model) => Translator::quantised(&model, options)?,
+        Stored::Float32(model) => Translator::new(&model, options),
+        Stored::Int8(model) => Translator::quantised(&model, options),
     };
-    Ok((translator, vocabularies))
+    Ok((translator.map_err(as_typed)?, vocabularies))
+}
+
+/// Names of options in the library, and as they are typed.
+const TYPED: &[(&str, &str)] = &[
+    ("maximum_length.per_source_word", "--max-length-ratio"),
+    ("maximum_length.cap", "--max-length"),
+    ("length_penalty", "--length-penalty"),
+    ("batch_tokens", "--batch-tokens"),
+    ("longest_source", "--max-source"),
+    ("n_best", "--n-best"),
+    ("threads", "--threads"),
+    ("beam", "--beam"),
+];
+
+/// An error about options that names them as they were typed.
+fn as_typed(error: TranslatorError) -> anyhow::Error {
+    let TranslatorError::Options(problems) = error else { return error.into() };
+    let typed = |word: &str| {
+        let (name, comma) = word.strip_suffix(',').map_or((word, ""), |name| (name, ","));
+        let found = TYPED.iter().find(|(option, _)| *option == name);
+        found.map_or(word.to_string(), |(_, typed)| format!("{typed}{comma}"))
+    };
+    let problems =
+        problems.iter().map(|problem| problem.split(' ').map(typed).collect::<Vec<_>>().join(" "));
+    TranslatorError::Options(problems.collect()).into()
+}
+
+/// How deep below a run's folder its models are.
+const DEPTH_OF_MODELS: usize = 3;
+
+/// The model's folder: the one given, or the only one below it.
+///
+/// # Errors
+/// The models below it, if there are several.
+pub fn find_model(folder: &Path) -> anyhow::Result<PathBuf> {
+    if native::is_folder_of(folder) || !folder.is_dir() {
+        return Ok(folder.to_path_buf());
+    }
+    let mut found = Vec::new();
+    find_models(folder, DEPTH_OF_MODELS, &mut found);
+    found.sort();
+    match found.as_slice() {
+        [] => Ok(folder.to_path_buf()),
+        [model] => Ok(model.clone()),
+        _ => {
+            let list: Vec<String> =
+                found.iter().map(|model| format!("\n  {}", model.display())).collect();
+            bail!(
+                "{} is no model, but there are {} below it:{}\nhint: name one of them",
+                folder.display(),
+                found.len(),
+                list.concat()
+            )
+        }
+    }
+}
+
+/// Adds the models below a folder. What training keeps for itself (checkpoints and the like) lies beside a
+/// folder `model`, and is not looked into.
+fn find_models(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
+    let model = folder.join("model");
+    if native::is_folder_of(&model) {
+        found.push(model);
+        return;
+    }
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for path in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()) {
+        match native::is_folder_of(&path) {
+            true => found.push(path),
+            false if depth > 1 => find_models(&path, depth - 1, found),
+            false => {}
+        }
+    }
 }
 
 fn read_shortlist(path: &Path, vocabularies: &VocabularyPair) -> anyhow::Result<Shortlist> {

@@ -348,7 +348,7 @@ impl Recipe {
         for (place, decoding) in [("pseudo_data", &self.pseudo_data), ("decoding", &self.decoding)]
         {
             if let Err(error) = SearchSettings::new(decoding.search()) {
-                problems.extend(place, error.0);
+                problems.extend(place, error.0.into_iter().map(by_key).collect());
             }
             if decoding.batch_tokens == 0 {
                 problems.add(place, "batch_tokens is 0, expected at least 1");
@@ -413,6 +413,12 @@ impl Recipe {
         }
         recipe
     }
+}
+
+/// A problem of a search with the names that its settings have in a recipe.
+fn by_key(problem: String) -> String {
+    let problem = problem.replace("maximum_length.per_source_word", "max_length_ratio");
+    problem.replace("maximum_length.cap", "max_length")
 }
 
 fn table(settings: &impl Serialize) -> Table {

@@ -9,6 +9,7 @@ use wdistill_train::{VocabularyPair, message};
 
 use crate::commands::import::refuse_models;
 use crate::commands::print;
+use crate::settings::find_model;
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Format {
@@ -43,7 +44,8 @@ pub struct Export {
 }
 
 impl Export {
-    pub fn run(self) -> anyhow::Result<()> {
+    pub fn run(mut self) -> anyhow::Result<()> {
+        self.model = find_model(&self.model)?;
         let format = match (self.format, self.quantize) {
             (Format::Huggingface, None) => ExportFormat::HuggingFace,
             (Format::Ctranslate2, None) => ExportFormat::CTranslate2(Numbers::Float32),

@@ -14,6 +14,7 @@ use wdistill_train::VocabularyPair;
 
 use crate::commands::import::Open;
 use crate::commands::print;
+use crate::settings::find_model;
 
 /// Arguments of `wdistill info`.
 #[derive(Args)]
@@ -28,7 +29,8 @@ pub struct Info {
 }
 
 impl Info {
-    pub fn run(self) -> anyhow::Result<()> {
+    pub fn run(mut self) -> anyhow::Result<()> {
+        self.model = find_model(&self.model)?;
         let format = Format::detect(&self.model)?;
         let mut lines = vec![line("format", format.name())];
         let config = match format {

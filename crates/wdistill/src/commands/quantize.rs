@@ -9,6 +9,7 @@ use wdistill_runtime::quantise;
 use wdistill_train::VocabularyPair;
 
 use crate::commands::{is_same, print};
+use crate::settings::find_model;
 
 /// Arguments of `wdistill quantize`.
 #[derive(Args)]
@@ -21,7 +22,8 @@ pub struct Quantize {
 }
 
 impl Quantize {
-    pub fn run(self) -> anyhow::Result<()> {
+    pub fn run(mut self) -> anyhow::Result<()> {
+        self.model = find_model(&self.model)?;
         ensure!(
             !is_same(&self.model, &self.out),
             "--out is the model's own folder; hint: another folder keeps the float32 weights"

@@ -8,7 +8,7 @@ use wdistill_text::{LexicalTable, ParallelText};
 use wdistill_train::{Progress, VocabularyPair};
 
 use crate::commands::{print, refuse_input};
-use crate::settings::Common;
+use crate::settings::{Common, find_model};
 
 /// Iterations of expectation-maximisation; more change little.
 const ITERATIONS: usize = 5;
@@ -48,7 +48,7 @@ pub struct Shortlist {
 impl Shortlist {
     pub fn run(self) -> anyhow::Result<()> {
         refuse_input(&self.out, [&self.source, &self.target])?;
-        let vocabularies = VocabularyPair::load(&self.model)?;
+        let vocabularies = VocabularyPair::load(&find_model(&self.model)?)?;
         let text = ParallelText::read(&self.source, &self.target)?;
         let pairs = self.common.install(|| Ok(self.pairs(&text, &vocabularies)))?;
         let progress = Progress::new(self.common.display(), "shortlist", ITERATIONS as u64);

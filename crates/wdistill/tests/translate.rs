@@ -1,0 +1,187 @@
+//! `translate`: what it makes of its input and its options, and what it says of both.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use wdistill_demo::{Sizes, generate};
+
+/// A folder with texts and the folder `run` of a small model that was trained on them.
+static TRAINED: LazyLock<TempDir> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let task = generate(7, Sizes { train: 200, validation: 10, test: 5 }).unwrap();
+    for (name, pairs) in [("train", &task.train), ("validation", &task.validation)] {
+        let source: Vec<&str> = pairs.iter().map(|pair| pair.source.as_str()).collect();
+        let target: Vec<&str> = pairs.iter().map(|pair| pair.target.as_str()).collect();
+        fs::write(folder.path().join(format!("{name}.en")), source.join("\n") + "\n").unwrap();
+        fs::write(folder.path().join(format!("{name}.de")), target.join("\n") + "\n").unwrap();
+    }
+    let train = "train --train train.en train.de --validation validation.en validation.de --quiet \
+                 --preset transformer-nano --vocabulary-size 500 --set training.updates=20 \
+                 --set training.max_tokens=400 --set training.validate_every=10 --out run";
+    let output = wdistill(folder.path(), train, b"");
+    assert!(output.status.success(), "{output:?}");
+    folder
+});
+
+fn wdistill(folder: &Path, arguments: &str, input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_wdistill"))
+        .args(arguments.split_whitespace())
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that refuses its arguments may be gone before it has read anything.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
+}
+
+/// What the model translates, and what is said.
+fn translate(options: &str, input: &str) -> (String, String) {
+    let arguments = format!("translate --model run/teacher/model --threads 1 {options}");
+    let output = wdistill(TRAINED.path(), &arguments, input.as_bytes());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{options}: {said}");
+    (String::from_utf8(output.stdout).unwrap(), said)
+}
+
+/// What is said when it is refused.
+fn refused(options: &str, input: &[u8]) -> String {
+    let arguments = format!("translate --model run/teacher/model --threads 1 {options}");
+    let output = wdistill(TRAINED.path(), &arguments, input);
+    assert!(!output.status.success(), "{options} was accepted");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+const PARAGRAPH: [&str; 3] = [
+    "The sad doctor moved to Munich.",
+    "Dr. Brown bought nine grey guitars on Sunday.",
+    "My musician sold the trumpet.",
+];
+
+#[test]
+fn sentences_of_a_line_are_translated_one_by_one() {
+    let (alone, _) = translate("--quiet", &PARAGRAPH.join("\n"));
+    let alone: Vec<&str> = alone.lines().collect();
+    let [first, second, third] = alone[..] else { panic!("{alone:?}") };
+    let paragraph = format!(" {} \t{}\u{a0}{} \n\n", PARAGRAPH[0], PARAGRAPH[1], PARAGRAPH[2]);
+    let (joined, said) = translate("--sentences split", &paragraph);
+    assert_eq!(joined, format!("{first} \t{second}\u{a0}{third}\n\n"));
+    assert!(said.contains("4 sentences, "), "{said}");
+    let (joined, _) = translate("--sentences split --language en", &paragraph);
+    assert_eq!(joined.lines().count(), 2);
+    let (japanese, _) = translate("--sentences split --quiet", "他来了。她走了。\n");
+    let (two, _) = translate("--quiet", "他来了。\n她走了。\n");
+    assert_eq!(japanese, two.replacen('\n', " ", 1));
+    let said = refused("--sentences split --n-best 2", b"");
+    assert!(said.contains("there is no --n-best of them"), "{said}");
+}
+
+#[test]
+fn lines_of_several_sentences_that_come_back_short_are_counted() {
+    let input = format!("{}\n{}\n", PARAGRAPH[0], PARAGRAPH.join(" "));
+    let (_, said) = translate("--quiet --max-length 2", &input);
+    let expected = "1 line with several sentences came back much shorter (line 2); hint: --sentences \
+                    split translates them one by one\n";
+    assert!(said.ends_with(expected), "{said}");
+    let (_, said) = translate("--quiet --max-length 2 --sentences split", &input);
+    assert!(!said.contains("several sentences"), "{said}");
+}
+
+#[test]
+fn a_byte_order_mark_is_no_text() {
+    let (clean, _) = translate("--quiet", "On Monday.\nOn Monday.\n");
+    let (marked, _) = translate("--quiet", "\u{feff}On Monday.\nOn Monday.\n");
+    assert_eq!(marked, clean);
+}
+
+#[test]
+fn a_lines_length_is_judged_before_it_is_divided() {
+    let start = Instant::now();
+    let long = "a".repeat(50_000_000);
+    let input = format!("On Monday.\n{long}\nOn Monday.\n");
+    let said = refused("", input.as_bytes());
+    assert!(said.contains("line 2 has 50000000 characters, at most 32768 are allowed"), "{said}");
+    assert!(said.contains("hint: raise --max-source"), "{said}");
+    let (text, said) = translate("--quiet --long truncate --max-length 20", &input);
+    assert_eq!(text.lines().count(), 3);
+    assert!(said.starts_with("1 line truncated to --max-source (line 2)\n"), "{said}");
+    // Tens of seconds, when every piece of it was looked for.
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    let (text, _) =
+        translate("--quiet --long split --max-source 4 --max-length 4", &"a".repeat(2000));
+    assert_eq!(text.lines().count(), 1);
+}
+
+#[test]
+fn errors_name_options_as_they_are_typed() {
+    let said = refused("--max-length 0 --n-best 9 --batch-tokens 0 --max-source 0", b"");
+    for expected in [
+        "--max-length is 0, expected at least 1",
+        "--n-best is 9, expected 1 to --beam, which is 4",
+        "--batch-tokens is 0, expected at least 1",
+        "--max-source is 0, expected at least 1",
+    ] {
+        assert!(said.contains(expected), "{said}");
+    }
+    let said = refused("--length-penalty -11 --max-length-ratio nan", b"");
+    assert!(said.contains("--length-penalty is -11, expected -10 to 10"), "{said}");
+    assert!(said.contains("--max-length-ratio is NaN, expected at least 0"), "{said}");
+    let train = "train --train train.en train.de --validation validation.en validation.de --out x";
+    let arguments = format!("{train} --set decoding.max_length=0");
+    let said = String::from_utf8(wdistill(TRAINED.path(), &arguments, b"").stderr).unwrap();
+    assert!(said.contains("decoding: max_length is 0, expected at least 1"), "{said}");
+}
+
+#[test]
+fn a_negative_length_penalty_is_no_option_of_its_own() {
+    let (long, _) = translate("--quiet --length-penalty 1", "On Monday.\n");
+    let (short, _) = translate("--quiet --length-penalty -1", "On Monday.\n");
+    assert!(short.len() <= long.len(), "{short:?} {long:?}");
+}
+
+#[test]
+fn as_many_translations_as_asked_for_are_printed_with_scores() {
+    let (one, _) = translate("--quiet --n-best 1", "On Monday.\n\n");
+    let rows: Vec<&str> = one.lines().collect();
+    assert!(rows.len() == 2 && rows[0].starts_with("0 ||| "), "{one}");
+    assert_eq!(rows[1], "1 |||  ||| 0.000000");
+    let (three, _) = translate("--quiet --n-best 3", "On Monday.\n\n");
+    let numbers: Vec<&str> = three.lines().map(|row| &row[..1]).collect();
+    assert_eq!(numbers, ["0", "0", "0", "1", "1", "1"]);
+}
+
+#[test]
+fn silence_hides_no_line_that_is_not_whole() {
+    let input = "On Monday, on Monday, on Monday.\n".repeat(7);
+    let options = "--long truncate --max-source 2 --max-length 1";
+    let (_, loud) = translate(options, &input);
+    let (_, quiet) = translate(&format!("{options} --quiet"), &input);
+    let truncated = "7 lines truncated to --max-source (lines 1, 2, 3, 4, 5, ...)\n";
+    assert!(quiet.starts_with(truncated), "{quiet}");
+    assert!(loud.contains(&quiet) && loud.contains("line 7: source truncated"), "{loud}");
+}
+
+#[test]
+fn the_folder_of_a_run_stands_for_its_only_model() {
+    let folder = TRAINED.path();
+    let of_run = wdistill(folder, "translate --model run --threads 1 --quiet", b"On Monday.\n");
+    let (text, _) = translate("--quiet", "On Monday.\n");
+    assert_eq!(String::from_utf8(of_run.stdout).unwrap(), text);
+    let two = folder.join("two");
+    for name in ["a", "b"] {
+        let model = two.join(name).join("model");
+        fs::create_dir_all(&model).unwrap();
+        fs::copy(folder.join("run/teacher/model/config.toml"), model.join("config.toml")).unwrap();
+    }
+    let output = wdistill(folder, "translate --model two", b"");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert!(said.contains("there are 2 below it:\n  two/a/model\n  two/b/model\n"), "{said}");
+}
