@@ -6,10 +6,11 @@
 //! What is read: Transformers with an encoder and a decoder, in any of the number types, of
 //! `model.bin` versions 2 to 6. What is written: version 6, float32 or int8.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde_json::Value as Json;
 use wdistill_model::{
     Activation, Architecture, Config, DecoderStart, DropoutRates, EmbeddingScale, Embeddings,
     FinalNorm, NormPlacement, OutputBias, PositionTable, Shape, SourceEnding, Vocabularies,
@@ -107,6 +108,32 @@ struct Conventions {
     unk_token: String,
     #[serde(default)]
     layer_norm_epsilon: Option<f64>,
+    /// What is not known here.
+    #[serde(flatten)]
+    others: BTreeMap<String, Json>,
+}
+
+/// Entries of `config.json` that do not change what a model computes.
+const ENTRIES_WITHOUT_EFFECT: &[&str] =
+    &["bos_token", "quantization_bits", "quantization_group_size", "quantization_type"];
+
+impl Conventions {
+    /// An entry that is not known may change what a model computes, unless it switches nothing on.
+    fn check_unknown(&self, findings: &mut Findings) {
+        let is_off = |value: &Json| {
+            [Json::Null, Json::Bool(false), 0.into(), "".into()].contains(value)
+                || value.as_array().is_some_and(|items| items.is_empty())
+        };
+        for (name, value) in &self.others {
+            if !is_off(value) && !ENTRIES_WITHOUT_EFFECT.contains(&name.as_str()) {
+                let value = value.to_string();
+                findings.problem(format!(
+                    "{CONFIG_FILE}: {name:.60} is {value:.60}, but is not known here and may change what the model \
+                     computes"
+                ));
+            }
+        }
+    }
 }
 
 fn end() -> String {
@@ -132,6 +159,7 @@ fn older_conventions(variables: &mut Variables<'_>) -> Conventions {
         eos_token,
         unk_token: variables.text("unk_token").unwrap_or_else(unknown),
         layer_norm_epsilon: None,
+        others: BTreeMap::new(),
     }
 }
 
@@ -269,7 +297,7 @@ pub(crate) fn read(folder: &Path, options: &ImportOptions) -> Result<Foreign, Fo
     let mut variables = Variables::new(binary, &mut findings);
     let older = older_conventions(&mut variables);
     let config_path = folder.join(CONFIG_FILE);
-    let conventions = match read_optional(&config_path)? {
+    let conventions: Conventions = match read_optional(&config_path)? {
         Some(bytes) => serde_json::from_slice(&bytes)
             .map_err(|error| malformed(&config_path, error.to_string()))?,
         None => {
@@ -277,6 +305,7 @@ pub(crate) fn read(folder: &Path, options: &ImportOptions) -> Result<Foreign, Fo
             older
         }
     };
+    conventions.check_unknown(&mut findings);
     let words = findings.some(words(folder, &variables, &conventions));
     let architecture = architecture(&mut variables, &specification, &conventions, &mut findings);
     let words_found = words.as_ref();
@@ -304,7 +333,12 @@ fn set_aside(arrays: &mut Arrays<'_>, findings: &mut Findings) {
             return false;
         }
         match array.scalar().filter(|_| array.shape.is_empty()) {
-            Some(value) if value != 0.0 => {
+            // A factor of 0 is a factor, and so many dimensions are turned by their position as there are.
+            Some(value)
+                if value != 0.0
+                    || array.kind == NumberType::Float32
+                    || property == "rotary_dim" =>
+            {
                 findings.problem(format!("{name} is {value}, which cannot be expressed"));
                 false
             }

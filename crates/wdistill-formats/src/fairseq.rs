@@ -109,21 +109,63 @@ pub(crate) fn read(
         |reason| FormatError::Malformed { path: path.to_path_buf(), format: FORMAT, reason };
     let bytes = read_file(path)?;
     let mut file = TorchFile::open(&bytes).map_err(malformed)?;
+    let (weights, settings) = parts(&file.pickle).map_err(malformed)?;
     let words = find_words(languages(&file.pickle))?;
-    let weights = file.pickle.get(file.pickle.root(), "model");
-    let weights = weights.ok_or_else(|| malformed("it has no entry \"model\"".to_string()))?;
     let mut arrays = file.arrays(weights).map_err(malformed)?;
     let mut findings = Findings::default();
     let names = names(&arrays);
-    let settings = settings_of(&file.pickle).ok_or_else(|| {
-        malformed("it has neither \"args\" nor \"cfg\" with the model's settings".to_string())
-    })?;
     let mut settings = Settings { pickle: &file.pickle, id: settings, findings: &mut findings };
     let architecture = settings.architecture(&mut arrays);
     let vocabularies = vocabularies(&words, &mut arrays, &mut findings);
     let config = architecture.map(|architecture| Config::new(architecture, vocabularies));
     let (model, notes) = findings.finish(path, config, &|path| place(path, names), arrays)?;
     Ok(Foreign { model, words, notes })
+}
+
+/// Weights and settings of a checkpoint.
+///
+/// # Errors
+/// What it is instead, where that can be told.
+fn parts(pickle: &Pickle) -> Result<(Id, Id), String> {
+    let root = pickle.root();
+    let has = |name: &str| pickle.get(root, name).is_some();
+    if has("opt") && (has("vocab") || has("generator")) {
+        return Err("it is a checkpoint of OpenNMT-py; hint: ct2-opennmt-py-converter makes a folder of CTranslate2 \
+                    of it, which is read"
+            .to_string());
+    }
+    let weights = pickle.get(root, "model");
+    if is_parallel(pickle, weights.unwrap_or(root)) {
+        return Err(format!(
+            "the names of its weights begin with {PARALLEL:?}, as those of a model inside PyTorch's DataParallel do; \
+             hint: save the state of model.module instead"
+        ));
+    }
+    let weights = weights.ok_or_else(|| {
+        let entries = pickle.entries(root).unwrap_or_default();
+        let names: Vec<&str> =
+            entries.iter().filter_map(|(name, _)| pickle.text(*name)).take(5).collect();
+        match names.is_empty() {
+            true => "it has no entry \"model\"".to_string(),
+            false => {
+                format!("it has no entry \"model\", but begins with {:.200}", names.join(", "))
+            }
+        }
+    })?;
+    let settings = settings_of(pickle).ok_or(
+        "it has neither \"args\" nor \"cfg\" with the model's settings; hint: weights alone do not say what they \
+         belong to",
+    )?;
+    Ok((weights, settings))
+}
+
+/// What PyTorch puts before the names of a model that runs on several devices.
+const PARALLEL: &str = "module.";
+
+fn is_parallel(pickle: &Pickle, weights: Id) -> bool {
+    let entries = pickle.items(weights).unwrap_or_default();
+    let is_inside = |name: Id| pickle.text(name).is_some_and(|name| name.starts_with(PARALLEL));
+    !entries.is_empty() && entries.iter().all(|(name, _)| is_inside(*name))
 }
 
 /// What a checkpoint says of its languages, where it says it.
@@ -205,6 +247,35 @@ const UNKNOWN_FLAGS: &[&str] = &[
     "no_decoder_final_norm",
     "encoder_layers_to_keep",
     "decoder_layers_to_keep",
+    "char_inputs",
+    "character_embeddings",
+    "prepend_bos",
+    "append_source_id",
+];
+
+/// Settings of a task, apart from the model's in `cfg`, that change what the network is given.
+const TASK_FLAGS: &[&str] =
+    &["encoder_langtok", "decoder_langtok", "prepend_bos", "append_source_id"];
+
+/// How the names of settings begin that describe the network or what it is given.
+const OF_THE_NETWORK: &[&str] =
+    &["encoder_", "decoder_", "share_", "adaptive_", "cross_", "scale_"];
+
+/// Such settings that are read elsewhere, or that do not change what the network computes.
+const UNDERSTOOD: &[&str] = &[
+    "adaptive_softmax_dropout",
+    "adaptive_softmax_factor",
+    "attention_heads",
+    "embed_dim",
+    "embed_path",
+    "ffn_embed_dim",
+    "input_dim",
+    "layerdrop",
+    "layers",
+    "normalize_before",
+    "output_dim",
+    "share_all_embeddings",
+    "share_decoder_input_output_embed",
 ];
 
 impl Settings<'_> {
@@ -242,22 +313,58 @@ impl Settings<'_> {
         }
     }
 
+    /// Whether a setting is there and switches anything on.
+    fn is_set(&self, name: &str) -> bool {
+        is_on(self.value(name))
+    }
+
     fn check_unknown(&mut self) {
         for name in UNKNOWN_FLAGS {
-            let is_set = match self.value(name) {
-                None | Some(Value::None | Value::Bool(false) | Value::Int(0)) => false,
-                Some(Value::Float(number)) => *number != 0.0,
-                // Lengths of -1 and empty texts stand for nothing.
-                Some(Value::Int(number)) => *number > 0,
-                Some(Value::Text(text)) => !matches!(text.as_str(), "" | "None" | "False"),
-                Some(Value::List(items)) => !items.is_empty(),
-                Some(_) => true,
-            };
-            if is_set {
+            if self.is_set(name) {
                 self.findings
                     .problem(format!("setting {name} is in use, which cannot be expressed"));
             }
         }
+        let config = field(self.pickle, self.pickle.root(), "cfg");
+        let task = config.and_then(|config| field(self.pickle, config, "task"));
+        for name in TASK_FLAGS {
+            let value = task.and_then(|task| field(self.pickle, task, name));
+            if is_on(value.map(|id| self.pickle.value(id))) {
+                self.findings.problem(format!(
+                    "the task's setting {name} is in use, which cannot be expressed"
+                ));
+            }
+        }
+        for name in self.names() {
+            let part = ["encoder_", "decoder_"].iter().find_map(|stack| name.strip_prefix(stack));
+            let is_known = UNDERSTOOD.contains(&part.unwrap_or(&name))
+                || UNKNOWN_FLAGS.contains(&name.as_str());
+            let of_the_network = OF_THE_NETWORK.iter().any(|start| name.starts_with(start));
+            if of_the_network && !is_known && self.is_set(&name) {
+                self.findings.problem(format!(
+                    "setting {name:.60?} is in use, but is not known here and may change what the model computes"
+                ));
+            }
+        }
+        for name in ["decoder_input_dim", "decoder_output_dim"] {
+            let same = self.value("decoder_embed_dim");
+            if self.is_set(name) && same.is_some() && self.value(name) != same {
+                self.findings.problem(format!(
+                    "settings {name} and decoder_embed_dim differ, which cannot be expressed"
+                ));
+            }
+        }
+    }
+
+    /// Names of all settings.
+    fn names(&self) -> Vec<String> {
+        let inside = self.pickle.get(self.id, "_content").unwrap_or(self.id);
+        let entries = self.pickle.entries(inside).unwrap_or_default();
+        entries
+            .into_iter()
+            .filter_map(|(name, _)| self.pickle.text(name))
+            .map(str::to_string)
+            .collect()
     }
 
     fn stack(&mut self, stack: &str) -> Option<Shape> {
@@ -363,6 +470,19 @@ impl Settings<'_> {
             }
             (false, false) => Embeddings::Separate,
         }
+    }
+}
+
+/// Whether the value of a setting switches anything on.
+fn is_on(value: Option<&Value>) -> bool {
+    match value {
+        None | Some(Value::None | Value::Bool(false) | Value::Int(0)) => false,
+        Some(Value::Float(number)) => *number != 0.0,
+        // Lengths of -1 and empty texts stand for nothing.
+        Some(Value::Int(number)) => *number > 0,
+        Some(Value::Text(text)) => !matches!(text.as_str(), "" | "None" | "False"),
+        Some(Value::List(items)) => !items.is_empty(),
+        Some(_) => true,
     }
 }
 

@@ -26,7 +26,7 @@ use words::Words;
 /// How a text becomes words of a vocabulary, where a model does not say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subwords {
-    /// A SentencePiece model or subword-nmt codes.
+    /// A SentencePiece model, or codes of subword-nmt or fastBPE.
     File(PathBuf),
     /// None: words stand between spaces.
     Whitespace,
@@ -96,7 +96,8 @@ impl Findings {
         let kinds: Vec<&str> = kinds.into_iter().map(NumberType::name).collect();
         self.note(format!("weights are stored in {}", kinds.join(", ")));
         let config = config.and_then(|config| self.some(config));
-        if let Some(config) = &config {
+        // Where a setting is refused, the arrays that it would need say nothing new.
+        if let (Some(config), true) = (&config, self.problems.is_empty()) {
             self.tensors(slots::problems(config, table, &arrays));
         }
         let config = config.filter(|_| self.problems.is_empty());

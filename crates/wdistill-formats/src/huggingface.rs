@@ -5,10 +5,12 @@
 //! square root of the width, and sinusoids with sines before cosines. Its vocabulary has a padding word, from
 //! whose embedding the decoder starts.
 
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use wdistill_model::{
     Activation, Architecture, Config, DecoderStart, DropoutRates, EmbeddingScale, Embeddings,
@@ -31,8 +33,25 @@ const FORMAT: &str = "a MarianMT folder of Hugging Face";
 pub(crate) const CONFIG_FILE: &str = "config.json";
 pub(crate) const SAFETENSORS_FILE: &str = "model.safetensors";
 pub(crate) const TORCH_FILE: &str = "pytorch_model.bin";
+const SAFETENSORS_INDEX: &str = "model.safetensors.index.json";
+const TORCH_INDEX: &str = "pytorch_model.bin.index.json";
+
+/// Files of all weights, or of where each of several files is, in the order in which transformers looks for them.
+pub(crate) const WEIGHTS_FILES: [&str; 4] =
+    [SAFETENSORS_FILE, SAFETENSORS_INDEX, TORCH_FILE, TORCH_INDEX];
+
+/// Whether a file of this name holds weights of a folder, or part of them.
+pub(crate) fn is_weights_file(name: &str) -> bool {
+    let is_part = |start: &str, end: &str| name.starts_with(start) && name.ends_with(end);
+    WEIGHTS_FILES.contains(&name)
+        || is_part("model-", ".safetensors")
+        || is_part("pytorch_model-", ".bin")
+}
+
 pub(crate) const WORDS_FILE: &str = "vocab.json";
 pub(crate) const TARGET_WORDS_FILE: &str = "target_vocab.json";
+const ADDED_TOKENS_FILE: &str = "added_tokens.json";
+const TOKENIZER_FILE: &str = "tokenizer_config.json";
 
 const SHARED: &str = "model.shared.weight";
 const SOURCE: &str = "model.encoder.embed_tokens.weight";
@@ -108,19 +127,22 @@ pub(crate) fn read(folder: &Path) -> Result<Foreign, FormatError> {
     let mut settings = Settings { settings, findings: &mut findings };
     let architecture = settings.architecture();
     let words = words(folder, &mut settings)?;
-    let safetensors = folder.join(SAFETENSORS_FILE);
-    let path = match safetensors.exists() {
-        true => safetensors,
-        false => folder.join(TORCH_FILE),
-    };
-    let bytes = read_file(&path)?;
-    let arrays = match path.ends_with(SAFETENSORS_FILE) {
-        true => from_safetensors(&bytes),
-        false => TorchFile::open(&bytes).and_then(|mut file| file.arrays(file.pickle.root())),
-    };
-    let mut arrays = arrays.map_err(|reason| malformed(&path, reason))?;
+    let (path, files) = weights_files(folder)?;
+    let mut arrays = Arrays::new();
+    for (path, bytes) in &files {
+        for (name, array) in arrays_of(path, bytes).map_err(|reason| malformed(path, reason))? {
+            if arrays.insert(name.clone(), array).is_some() {
+                return Err(malformed(path, format!("{name} is in another file of the index too")));
+            }
+        }
+    }
+    check_index(&path, &files, &arrays)?;
+    let rows = settings.rows();
+    if let Some((words, rows)) = words.as_ref().zip(rows) {
+        cut_padding(&mut arrays, words, rows, &mut settings);
+    }
     let mut embeddings = Embeddings::AllTied;
-    let vocabularies = words.as_ref().and_then(|words| settings.vocabularies(words));
+    let vocabularies = words.as_ref().and_then(|words| settings.vocabularies(words, rows));
     let config = architecture.zip(vocabularies).map(|(mut architecture, vocabularies)| {
         architecture.embeddings = tie(&mut arrays, &mut settings);
         embeddings = architecture.embeddings;
@@ -135,6 +157,69 @@ pub(crate) fn read(folder: &Path) -> Result<Foreign, FormatError> {
 
 fn malformed(path: &Path, reason: String) -> FormatError {
     FormatError::Malformed { path: path.to_path_buf(), format: FORMAT, reason }
+}
+
+/// A file and its bytes.
+type WeightsFile = (PathBuf, Vec<u8>);
+
+/// The file of all weights or the index of several, and the files of weights.
+fn weights_files(folder: &Path) -> Result<(PathBuf, Vec<WeightsFile>), FormatError> {
+    let name = WEIGHTS_FILES.into_iter().find(|name| folder.join(name).exists());
+    let path = folder.join(name.unwrap_or(SAFETENSORS_FILE));
+    let names: BTreeSet<String> = match name {
+        Some(SAFETENSORS_INDEX | TORCH_INDEX) => index(&path)?.into_values().collect(),
+        _ => BTreeSet::from([name.unwrap_or(SAFETENSORS_FILE).to_string()]),
+    };
+    let mut files = Vec::new();
+    for name in names {
+        // A name is looked for beside the index and nowhere else.
+        if Path::new(&name).file_name().is_none_or(|file| file != name.as_str()) {
+            return Err(malformed(&path, format!("{name:.60?} is no name of a file beside it")));
+        }
+        let file = folder.join(&name);
+        if !file.exists() {
+            return Err(malformed(&path, format!("it names {name}, which is not there")));
+        }
+        let bytes = read_file(&file)?;
+        files.push((file, bytes));
+    }
+    Ok((path, files))
+}
+
+/// The file of each weight.
+fn index(path: &Path) -> Result<BTreeMap<String, String>, FormatError> {
+    #[derive(Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
+    }
+    let index: Result<Index, _> = serde_json::from_slice(&read_file(path)?);
+    index.map(|index| index.weight_map).map_err(|error| malformed(path, error.to_string()))
+}
+
+/// Every weight of an index has to be in one of its files.
+fn check_index(path: &Path, files: &[WeightsFile], arrays: &Arrays<'_>) -> Result<(), FormatError> {
+    if files.iter().any(|(file, _)| file == path) {
+        return Ok(());
+    }
+    let missing: Vec<String> =
+        index(path)?.into_keys().filter(|name| !arrays.contains_key(name)).collect();
+    match missing.first() {
+        None => Ok(()),
+        Some(first) => Err(malformed(
+            path,
+            format!(
+                "{} weights are in none of its files, the first of them {first}",
+                missing.len()
+            ),
+        )),
+    }
+}
+
+fn arrays_of<'b>(path: &Path, bytes: &'b [u8]) -> Result<Arrays<'b>, String> {
+    match path.extension().is_some_and(|extension| extension == "safetensors") {
+        true => from_safetensors(bytes),
+        false => TorchFile::open(bytes).and_then(|mut file| file.arrays(file.pickle.root())),
+    }
 }
 
 fn from_safetensors<'b>(bytes: &'b [u8]) -> Result<Arrays<'b>, String> {
@@ -154,6 +239,103 @@ fn from_safetensors<'b>(bytes: &'b [u8]) -> Result<Arrays<'b>, String> {
     };
     file.iter().map(array).collect()
 }
+
+/// Settings that are looked at here.
+const UNDERSTOOD: &[&str] = &[
+    "activation_dropout",
+    "activation_function",
+    "add_final_layer_norm",
+    "attention_dropout",
+    "d_model",
+    "decoder_attention_heads",
+    "decoder_ffn_dim",
+    "decoder_layers",
+    "decoder_start_token_id",
+    "decoder_vocab_size",
+    "dropout",
+    "encoder_attention_heads",
+    "encoder_ffn_dim",
+    "encoder_layers",
+    "eos_token_id",
+    "model_type",
+    "normalize_before",
+    "normalize_embedding",
+    "pad_token_id",
+    "scale_embedding",
+    "share_encoder_decoder_embeddings",
+    "static_position_embeddings",
+    "tie_word_embeddings",
+    "vocab_size",
+];
+
+/// Settings that say how a model was trained, saved or how texts are searched, and change nothing of what it
+/// computes.
+const WITHOUT_EFFECT: &[&str] = &[
+    "_name_or_path",
+    "_num_labels",
+    // Its bias of the output is read as it stands.
+    "add_bias_logits",
+    "architectures",
+    "bad_words_ids",
+    "bos_token_id",
+    "classif_dropout",
+    "classifier_dropout",
+    "decoder_layerdrop",
+    "decoder_start_token",
+    "diversity_penalty",
+    "do_sample",
+    "dtype",
+    "early_stopping",
+    "encoder_layerdrop",
+    "encoder_no_repeat_ngram_size",
+    "extra_pos_embeddings",
+    "finetuning_task",
+    "force_bos_token_to_be_generated",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "gradient_checkpointing",
+    "id2label",
+    "init_std",
+    "is_encoder_decoder",
+    "label2id",
+    "length_penalty",
+    "max_length",
+    "max_position_embeddings",
+    "min_length",
+    "no_repeat_ngram_size",
+    "num_beam_groups",
+    "num_beams",
+    "num_hidden_layers",
+    "num_labels",
+    "num_return_sequences",
+    "output_attentions",
+    "output_hidden_states",
+    "prefix",
+    "problem_type",
+    "remove_invalid_values",
+    "repetition_penalty",
+    "return_dict",
+    "return_dict_in_generate",
+    "sep_token_id",
+    "suppress_tokens",
+    "begin_suppress_tokens",
+    "task_specific_params",
+    "temperature",
+    "tokenizer_class",
+    "top_k",
+    "top_p",
+    "torch_dtype",
+    "torchscript",
+    "transformers_version",
+    "typical_p",
+    "use_bfloat16",
+    "use_cache",
+    "use_return_dict",
+    "xla_device",
+    "attn_implementation",
+    "_attn_implementation",
+    "_attn_implementation_autoset",
+];
 
 /// What `config.json` says; everything that is not understood becomes a problem.
 struct Settings<'a> {
@@ -217,6 +399,27 @@ impl Settings<'_> {
         Some(Shape { layers: layers?, width: width?, feed_forward: feed_forward?, heads: heads? })
     }
 
+    /// A setting that is not known may change what the model computes, unless it switches nothing on.
+    fn check_unknown(&mut self) {
+        let is_known = |key: &str| UNDERSTOOD.contains(&key) || WITHOUT_EFFECT.contains(&key);
+        let is_on = |value: &Value| match value {
+            Value::Null => false,
+            Value::Bool(flag) => *flag,
+            Value::Number(number) => number.as_f64() != Some(0.0),
+            Value::String(text) => !text.is_empty(),
+            Value::Array(items) => !items.is_empty(),
+            Value::Object(entries) => !entries.is_empty(),
+        };
+        let unknown = self.settings.iter().filter(|(key, value)| !is_known(key) && is_on(value));
+        for (key, value) in unknown {
+            let value = value.to_string();
+            self.findings.problem(format!(
+                "{CONFIG_FILE}: {key:.60} is {value:.60}, but is not known here and may change what the model \
+                 computes; hint: take it out of the file if it does not"
+            ));
+        }
+    }
+
     /// The architecture, with embeddings still to be looked at.
     fn architecture(&mut self) -> Option<Architecture> {
         match self.settings.get("model_type").and_then(Value::as_str) {
@@ -227,6 +430,7 @@ impl Settings<'_> {
                     .problem(format!("{CONFIG_FILE}: model_type is {found}, expected \"marian\""));
             }
         }
+        self.check_unknown();
         // Properties that old files name, and that MarianMT does not have.
         for (key, expected) in [
             ("normalize_before", false),
@@ -281,20 +485,25 @@ impl Settings<'_> {
         self.flag("share_encoder_decoder_embeddings", true)
     }
 
-    fn vocabularies(&mut self, words: &Words) -> Option<Vocabularies> {
+    /// Words of the source and of the target, as the configuration has them.
+    fn rows(&mut self) -> Option<[usize; 2]> {
         let source = self.number("vocab_size");
         let target = match self.settings.get("decoder_vocab_size") {
             None | Some(Value::Null) => source,
             Some(_) => self.number("decoder_vocab_size"),
         };
+        Some([source?, target?])
+    }
+
+    fn vocabularies(&mut self, words: &Words, rows: Option<[usize; 2]>) -> Option<Vocabularies> {
         let (start, padding) = (self.token("decoder_start_token_id"), self.token("pad_token_id"));
         let end = self.token("eos_token_id");
-        let (source, target) = source.zip(target)?;
+        let rows = rows?;
         for (side, words, rows) in
-            [("source", &words.source, source), ("target", &words.target, target)]
+            [("source", &words.source, rows[0]), ("target", &words.target, rows[1])]
         {
             let found = words.tokens.len();
-            if found != rows {
+            if found > rows {
                 self.findings.problem(format!(
                     "{CONFIG_FILE} has {rows} words of the {side}, but its vocabulary {found}"
                 ));
@@ -313,10 +522,10 @@ impl Settings<'_> {
             self.findings.problem(problem);
         }
         Some(Vocabularies {
-            source,
+            source: words.source.tokens.len(),
             source_end: words.source.end,
             source_ending: SourceEnding::EndToken,
-            target,
+            target: words.target.tokens.len(),
             target_end: end?,
             decoder_start: DecoderStart::Word(start?),
             padding: Some(padding?),
@@ -324,22 +533,127 @@ impl Settings<'_> {
     }
 }
 
+/// Leaves out rows behind the last word, with which some models are padded to a multiple.
+fn cut_padding(
+    arrays: &mut Arrays<'_>,
+    words: &Words,
+    rows: [usize; 2],
+    settings: &mut Settings<'_>,
+) {
+    let found = [&words.source, &words.target].map(|side| side.tokens.len());
+    for (side, rows, found) in [("source", rows[0], found[0]), ("target", rows[1], found[1])] {
+        if rows > found {
+            settings.findings.note(format!(
+                "its matrices have {rows} rows for {found} words of the {side}; the last {} stand for no word and \
+                 are left out",
+                rows - found
+            ));
+        }
+    }
+    let places =
+        [(SHARED, 0, 0), (SOURCE, 0, 0), (TARGET, 1, 0), (OUTPUT, 1, 0), (OUTPUT_BIAS, 1, 1)];
+    for (name, side, axis) in places {
+        let Some(array) = arrays.get_mut(name) else { continue };
+        if array.shape.get(axis) == Some(&rows[side]) && found[side] < rows[side] {
+            array.cut(axis, found[side]);
+        }
+    }
+}
+
 /// The words of both sides; a folder of a model with one matrix for both has one list.
 fn words(folder: &Path, settings: &mut Settings<'_>) -> Result<Option<Words>, FormatError> {
     let is_shared = settings.shares_embeddings();
-    let side = |file: &str| {
-        let side = read_optional(&folder.join(file))?
-            .map(|bytes| words::json(&bytes).and_then(|tokens| Side::new(tokens, "</s>", "<unk>")));
-        Ok::<_, FormatError>(side.map(|side| side.map_err(|problem| format!("{file}: {problem}"))))
+    let added = added_tokens(folder, settings)?;
+    let side = |file: &str, added: &[(String, u64)]| {
+        let side = read_optional(&folder.join(file))?.map(|bytes| {
+            let mut tokens = words::json(&bytes)?;
+            let added = append(&mut tokens, added)?;
+            let side = Side::new(tokens, "</s>", "<unk>")?;
+            // Special words are text where a line holds them.
+            let is_special =
+                |id: &u32| *id == side.end || *id == side.unknown || side.controls.contains(id);
+            let added = added.into_iter().filter(|id| !is_special(id)).collect();
+            Ok(Side { added, ..side })
+        });
+        Ok::<_, FormatError>(
+            side.map(|side| side.map_err(|problem: String| format!("{file}: {problem}"))),
+        )
     };
-    let source = side(WORDS_FILE)?.unwrap_or_else(|| Err(format!("there is no {WORDS_FILE}")));
-    let target = if is_shared { None } else { side(TARGET_WORDS_FILE)? };
+    let source =
+        side(WORDS_FILE, &added)?.unwrap_or_else(|| Err(format!("there is no {WORDS_FILE}")));
+    // Numbers of added tokens follow those of the source.
+    let target = if is_shared { None } else { side(TARGET_WORDS_FILE, &[])? };
     let source = settings.findings.some(source);
     let target = match target {
         None => source.clone(),
         Some(target) => settings.findings.some(target),
     };
     Ok(source.zip(target).map(|(source, target)| Words { source, target }))
+}
+
+/// Puts added tokens behind a list's, unless it has them already, and gives their numbers.
+fn append(tokens: &mut Vec<String>, added: &[(String, u64)]) -> Result<Vec<u32>, String> {
+    let mut numbers = Vec::new();
+    for (token, number) in added {
+        match usize::try_from(*number).ok().and_then(|number| tokens.get(number)) {
+            Some(listed) if listed == token => {}
+            None if *number == tokens.len() as u64 => tokens.push(token.clone()),
+            _ => {
+                return Err(format!(
+                    "the added token {token:.60?} has number {number}, expected {}, the next",
+                    tokens.len()
+                ));
+            }
+        }
+        numbers.push(*number as u32);
+    }
+    Ok(numbers)
+}
+
+/// Tokens that were added to a tokenizer, by their numbers: of `added_tokens.json`, and of `added_tokens_decoder`
+/// in `tokenizer_config.json`, which says how as well.
+fn added_tokens(
+    folder: &Path,
+    settings: &mut Settings<'_>,
+) -> Result<Vec<(String, u64)>, FormatError> {
+    let read = |name: &str| {
+        let path = folder.join(name);
+        let bytes = read_optional(&path)?;
+        let map = bytes.map(|bytes| serde_json::from_slice::<Map<String, Value>>(&bytes));
+        let map = map.transpose().map_err(|error| malformed(&path, error.to_string()))?;
+        Ok::<_, FormatError>(map.unwrap_or_default())
+    };
+    let mut added = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (token, number) in read(ADDED_TOKENS_FILE)? {
+        match number.as_u64() {
+            Some(number) => drop(added.insert(number, token)),
+            None => problems.push(format!("{ADDED_TOKENS_FILE}: {token:.60?} has number {number}")),
+        }
+    }
+    let tokenizer = read(TOKENIZER_FILE)?;
+    let decoder = tokenizer.get("added_tokens_decoder").and_then(Value::as_object);
+    for (number, entry) in decoder.into_iter().flatten() {
+        let content = entry.get("content").and_then(Value::as_str);
+        let Some((number, content)) = number.parse::<u64>().ok().zip(content) else {
+            problems
+                .push(format!("{TOKENIZER_FILE}: added_tokens_decoder has {number:.60?}: {entry}"));
+            continue;
+        };
+        if entry.get("single_word") == Some(&Value::Bool(true)) {
+            problems.push(format!(
+                "{TOKENIZER_FILE}: {content:.60?} is only one between spaces (single_word), which cannot be expressed"
+            ));
+        }
+        match added.insert(number, content.to_string()) {
+            Some(other) if other != content => problems.push(format!(
+                "number {number} is {other:.60?} in {ADDED_TOKENS_FILE}, but {content:.60?} in {TOKENIZER_FILE}"
+            )),
+            _ => {}
+        }
+    }
+    problems.into_iter().for_each(|problem| settings.findings.problem(problem));
+    Ok(added.into_iter().map(|(number, token)| (token, number)).collect())
 }
 
 /// Leaves each matrix once, under the name that the table gives it.

@@ -1,5 +1,6 @@
 //! Models of other toolkits, with their vocabularies.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use wdistill_model::{Dense, Model, Vocabularies};
@@ -83,9 +84,13 @@ pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, FormatEr
         }
         Format::HuggingFace | Format::CTranslate2 | Format::Fairseq => (None, [None, None]),
     };
+    let lengths = own_models.each_ref().map(|model| match model {
+        Some(_) => marian::Length::OfTheVocabulary,
+        None => marian::Length::OfTheModel,
+    });
     let subwords = subwords(format, folder, options, own_models)?;
     let foreign = match (format, marian_words) {
-        (_, Some(words)) => marian::read(&file, words),
+        (_, Some(words)) => marian::read(&file, words, lengths),
         (Format::Fairseq, _) => {
             fairseq::read(&file, |languages| fairseq_words(languages, folder, options))
         }
@@ -107,7 +112,7 @@ pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, FormatEr
     let Foreign { model, words, mut notes } = foreign;
     if matches!(source, Divider::SubwordNmt(_)) {
         notes.push(
-            "its subwords are subword-nmt's: a text has to be tokenised before, as it was for the training"
+            "its subwords are those of subword-nmt or fastBPE: a text has to be tokenised before, as it was for the training"
                 .to_string(),
         );
     }
@@ -127,13 +132,14 @@ pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, FormatEr
 fn find(path: &Path) -> Result<(Format, PathBuf), FormatError> {
     let none = |reason: String| FormatError::NoModel { path: path.to_path_buf(), reason };
     let extension = |path: &Path| path.extension().and_then(|e| e.to_str()).map(str::to_string);
+    refuse_marian_binary(path)?;
     if path.is_file() {
         let folder = folder_of(path);
         return match (extension(path).as_deref(), path.file_name().and_then(|name| name.to_str())) {
             (Some("npz"), _) => Ok((Format::Marian, path.to_path_buf())),
             (Some("pt"), _) => Ok((Format::Fairseq, path.to_path_buf())),
             (_, Some(ctranslate2::MODEL_FILE)) => Ok((Format::CTranslate2, folder.to_path_buf())),
-            (_, Some(huggingface::SAFETENSORS_FILE | huggingface::TORCH_FILE)) => find(folder),
+            (_, Some(name)) if huggingface::is_weights_file(name) => find(folder),
             _ => Err(none("a file should be Marian's .npz or a checkpoint .pt of fairseq".into())),
         };
     }
@@ -147,9 +153,7 @@ fn find(path: &Path) -> Result<(Format, PathBuf), FormatError> {
     if has(ctranslate2::MODEL_FILE) {
         return Ok((Format::CTranslate2, path.to_path_buf()));
     }
-    if has(huggingface::CONFIG_FILE)
-        && (has(huggingface::SAFETENSORS_FILE) || has(huggingface::TORCH_FILE))
-    {
+    if has(huggingface::CONFIG_FILE) && huggingface::WEIGHTS_FILES.iter().any(|name| has(name)) {
         return Ok((Format::HuggingFace, path.to_path_buf()));
     }
     let files = files_in(path)?;
@@ -167,11 +171,40 @@ fn find(path: &Path) -> Result<(Format, PathBuf), FormatError> {
         ([], [model], _) | ([], _, Some(model)) => Ok((Format::Fairseq, (*model).clone())),
         ([], [], _) => Err(none(
             "a folder should hold config.toml (wdistill), config.json with model.safetensors or \
-             pytorch_model.bin (Hugging Face), model.bin (CTranslate2), a .npz (Marian) or a .pt (fairseq)"
+             pytorch_model.bin, or an index of several such files (Hugging Face), model.bin (CTranslate2), a .npz (Marian) or a .pt (fairseq)"
                 .to_string(),
         )),
         _ => Err(none("it holds several models; hint: give the path of one file".to_string())),
     }
+}
+
+/// What Marian's own binary models start with: a version of 8 bytes.
+const MARIAN_BINARY: [u8; 8] = 1u64.to_le_bytes();
+
+/// A `.bin` file, or a folder's model.bin, may be Marian's, which no other name of a file tells.
+fn refuse_marian_binary(path: &Path) -> Result<(), FormatError> {
+    let file = match path.is_dir() {
+        true => path.join(ctranslate2::MODEL_FILE),
+        false => path.to_path_buf(),
+    };
+    let is_binary = file.extension().is_some_and(|extension| extension == "bin") && file.is_file();
+    if !is_binary || start_of(&file)? != Some(MARIAN_BINARY) {
+        return Ok(());
+    }
+    Err(FormatError::NoModel {
+        path: file,
+        reason: "it is a binary model of Marian, whose .npz is read; hint: `marian-conv -f FILE.bin -t FILE.npz` \
+                 makes one, unless its numbers are packed or int8"
+            .to_string(),
+    })
+}
+
+/// The first bytes of a file that has as many.
+fn start_of(file: &Path) -> Result<Option<[u8; 8]>, FormatError> {
+    let failed = |error| io_error("read", file)(error);
+    let mut bytes = Vec::new();
+    std::fs::File::open(file).map_err(failed)?.take(8).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes.try_into().ok())
 }
 
 fn files_in(folder: &Path) -> Result<Vec<PathBuf>, FormatError> {
@@ -227,7 +260,7 @@ fn no_divider(format: Format, side: &str) -> String {
     };
     format!(
         "nothing in the folder says how a {side} text is divided into words of the vocabulary ({expected}); \
-         hint: --subwords FILE with a SentencePiece model or subword-nmt codes, or --subwords whitespace"
+         hint: --subwords FILE with a SentencePiece model or codes of subword-nmt or fastBPE, or --subwords whitespace"
     )
 }
 
@@ -266,14 +299,15 @@ fn vocabulary(
     divider: Divider,
     model: Option<&Vocabularies>,
 ) -> Result<Vocabulary, TextError> {
-    let Side { tokens, end, unknown, mut controls } = side;
+    let Side { tokens, end, unknown, mut controls, added } = side;
     controls.extend(model.and_then(|model| model.padding));
     controls.sort_unstable();
     controls.dedup();
     let list = TokenList { tokens, end, unknown, controls };
     match divider {
         Divider::SentencePieceAsIs(model) => Vocabulary::from_sentence_piece(*model),
-        Divider::SentencePiece(model) => Vocabulary::from_sentence_piece_tokens(*model, list),
+        Divider::SentencePiece(model) => Vocabulary::from_sentence_piece_tokens(*model, list)
+            .and_then(|vocabulary| vocabulary.with_added_tokens(&added)),
         Divider::SubwordNmt(codes) => Vocabulary::from_subword_nmt(codes, list),
         Divider::Whitespace => Vocabulary::from_words(list),
     }

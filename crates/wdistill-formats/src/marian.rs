@@ -36,6 +36,8 @@ const TARGET: &str = "decoder_Wemb";
 const OUTPUT: &str = "decoder_ff_logit_out_Wt";
 const OLD_OUTPUT: &str = "decoder_ff_logit_out_W";
 const OUTPUT_BIAS: &str = "decoder_ff_logit_out_b";
+/// Trained positions.
+const POSITIONS: &str = "Wpos";
 
 /// The table between slots and arrays of a model with these embeddings and norms.
 fn place(path: &[&str], architecture: &Architecture) -> Place {
@@ -110,7 +112,10 @@ const REQUIRED: &[(&str, &[&str])] = &[
     ("transformer-no-bias", &["false"]),
     ("transformer-no-affine", &["false"]),
     ("transformer-tied-layers", &[""]),
-    ("transformer-train-position-embeddings", &["false"]),
+    ("transformer-disable-position-embeddings", &["false"]),
+    ("transformer-attention-mask", &["default"]),
+    ("transformer-alibi-shift", &["false"]),
+    ("transformer-alibi-trainable", &["false"]),
     ("transformer-pool", &["false"]),
     ("transformer-rnn-projection", &["false"]),
     ("layer-normalization", &["false", "true"]),
@@ -139,6 +144,8 @@ const UNDERSTOOD: &[&str] = &[
     "enc-type",
     "factors-dim-emb",
     "output-omit-bias",
+    // Of use to shifted ALiBi only.
+    "separator-symbol",
     "skip",
     "tied-embeddings",
     "tied-embeddings-all",
@@ -150,19 +157,73 @@ const UNDERSTOOD: &[&str] = &[
     "transformer-depth-scaling",
     "transformer-dim-aan",
     "transformer-dim-ffn",
+    "transformer-dropout",
+    "transformer-dropout-attention",
+    "transformer-dropout-ffn",
     "transformer-ffn-activation",
     "transformer-guided-alignment-layer",
     "transformer-heads",
+    "transformer-train-position-embeddings",
     "ulr-dim-emb",
     "ulr-trainable-transformation",
     "version",
 ];
 
+/// How the names of settings begin that describe the network.
+const OF_THE_NETWORK: &[&str] = &[
+    "transformer-",
+    "dec-",
+    "enc-",
+    "tied-",
+    "dim-",
+    "layer-",
+    "skip-",
+    "lemma-",
+    "factors-",
+    "type",
+];
+
+/// Values that switch nothing on: the defaults of settings that later versions add.
+const OFF: &[&str] = &["", "false", "0"];
+
+/// Until this version a norm before a sub-layer was not that of the sub-layer's input alone.
+const LAST_WITH_OTHER_PRE_NORM: Version = Version(1, 10, u32::MAX);
+
+/// From this version on gelu is the usual one; before, it was a swish with a factor.
+const FIRST_WITH_GELU: Version = Version(1, 12, 3);
+
+/// Version of Marian: three numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Version(u32, u32, u32);
+
+impl Version {
+    /// Of `v1.12.42 c9f287d 2024-01-01`; what is not a number after the second counts as 0.
+    fn parse(text: &str) -> Option<Version> {
+        let numbers = text.split_whitespace().next()?.trim_start_matches('v');
+        let mut parts = numbers.split(['.', '+', '-']).map(str::parse);
+        let (first, second) = (parts.next()?.ok()?, parts.next()?.ok()?);
+        Some(Version(first, second, parts.next().and_then(Result::ok).unwrap_or(0)))
+    }
+}
+
+/// What decides how many words a vocabulary has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// The model: of a list Marian takes as many words from the start.
+    OfTheModel,
+    /// The vocabulary: a SentencePiece model is taken whole.
+    OfTheVocabulary,
+}
+
 /// Reads a file whose words are known.
 ///
 /// # Errors
 /// [`FormatError::Malformed`], or [`FormatError::Import`] with everything that stands in the way.
-pub(crate) fn read(path: &Path, words: Words) -> Result<Foreign, FormatError> {
+pub(crate) fn read(
+    path: &Path,
+    mut words: Words,
+    lengths: [Length; 2],
+) -> Result<Foreign, FormatError> {
     let malformed =
         |reason| FormatError::Malformed { path: path.to_path_buf(), format: FORMAT, reason };
     let bytes = read_file(path)?;
@@ -175,7 +236,7 @@ pub(crate) fn read(path: &Path, words: Words) -> Result<Foreign, FormatError> {
     let mut findings = Findings::default();
     let mut settings = Settings { entries: entries.map_err(malformed)?, findings: &mut findings };
     let architecture = settings.architecture(&mut arrays);
-    let vocabularies = settings.vocabularies(&words);
+    let vocabularies = settings.vocabularies(&mut words, lengths);
     let config = architecture
         .clone()
         .zip(vocabularies)
@@ -236,9 +297,19 @@ impl Settings<'_> {
         let is_known = |name: &str| {
             UNDERSTOOD.contains(&name) || REQUIRED.iter().any(|(required, _)| *required == name)
         };
-        for (name, _) in self.entries.iter().filter(|(name, _)| !is_known(name)) {
-            self.findings
-                .note(format!("setting {name:.60?} is not known here, and is passed over"));
+        let unknown = self.entries.iter().filter(|(name, _)| !is_known(name));
+        for name in unknown.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+            let value = self.text(&name).unwrap_or_default();
+            let is_off = OFF.contains(&value.as_str());
+            match OF_THE_NETWORK.iter().any(|start| name.starts_with(start)) && !is_off {
+                true => self.findings.problem(format!(
+                    "setting {name:.60?} is {value:.60?}, but is not known here and may change what the model \
+                     computes"
+                )),
+                false => self
+                    .findings
+                    .note(format!("setting {name:.60?} is not known here, and is passed over")),
+            }
         }
         for (name, allowed) in REQUIRED {
             let Some(found) = self.text(name) else { continue };
@@ -268,6 +339,10 @@ impl Settings<'_> {
                 "transformer-preprocess and transformer-postprocess: expected a norm in one of them",
             );
         }
+        if is_pre {
+            self.check_pre_norm();
+        }
+        self.check_positions(arrays);
         let activation = self.activation();
         let width = self.number("dim-emb");
         let heads = self.number("transformer-heads");
@@ -305,18 +380,67 @@ impl Settings<'_> {
         })
     }
 
+    fn version(&self) -> Option<Version> {
+        Version::parse(&self.text("version")?)
+    }
+
+    /// The version as it stands in the file.
+    fn version_shown(&self) -> String {
+        self.text("version").map_or("missing".to_string(), |text| format!("{text:.60?}"))
+    }
+
+    fn check_pre_norm(&mut self) {
+        match self.version() {
+            Some(version) if version <= LAST_WITH_OTHER_PRE_NORM => {
+                let shown = self.version_shown();
+                self.findings.problem(format!(
+                    "version is {shown}, and transformer-preprocess has a norm: until 1.10 Marian normalised something \
+                     else there, which cannot be expressed"
+                ));
+            }
+            Some(_) => {}
+            None => {
+                let shown = self.version_shown();
+                self.findings.note(format!(
+                    "version is {shown}: its norms before sub-layers are taken to be those of Marian 1.11 and later"
+                ));
+            }
+        }
+    }
+
+    /// Marian looks for trained positions under another name than its option has, so that none are trained.
+    fn check_positions(&mut self, arrays: &Arrays<'_>) {
+        if !self.flag("transformer-train-position-embeddings") {
+            return;
+        }
+        match arrays.contains_key(POSITIONS) {
+            true => self.findings.problem(format!(
+                "transformer-train-position-embeddings is \"true\", and there is {POSITIONS}: trained positions cannot \
+                 be expressed"
+            )),
+            false => self.findings.note(format!(
+                "transformer-train-position-embeddings is \"true\", but there is no {POSITIONS}: its positions are \
+                 sinusoids, as in Marian"
+            )),
+        }
+    }
+
     fn activation(&mut self) -> Option<Activation> {
         match self.text("transformer-ffn-activation").as_deref() {
             Some("relu") => Some(Activation::Relu),
             Some("swish" | "silu") | None => Some(Activation::Swish),
+            Some("gelu") if self.version() >= Some(FIRST_WITH_GELU) => Some(Activation::Gelu),
+            Some("gelu") => {
+                let shown = self.version_shown();
+                self.findings.problem(format!(
+                    "transformer-ffn-activation is gelu, and version is {shown}: before 1.12.3 Marian's gelu was an \
+                     approximation of its own, which cannot be expressed"
+                ));
+                None
+            }
             Some(other) => {
                 self.findings.problem(format!(
-                    "transformer-ffn-activation is {other}, expected relu or swish{}",
-                    if other == "gelu" {
-                        " (Marian's gelu is an approximation of its own)"
-                    } else {
-                        ""
-                    }
+                    "transformer-ffn-activation is {other:.60}, expected relu, swish or gelu"
                 ));
                 None
             }
@@ -348,7 +472,7 @@ impl Settings<'_> {
         }
     }
 
-    fn vocabularies(&mut self, words: &Words) -> Option<Vocabularies> {
+    fn vocabularies(&mut self, words: &mut Words, lengths: [Length; 2]) -> Option<Vocabularies> {
         let sizes = match self.value("dim-vocabs") {
             Some(Value::List(sizes)) => sizes.iter().filter_map(|size| size.parse().ok()).collect(),
             _ => Vec::new(),
@@ -359,11 +483,17 @@ impl Settings<'_> {
             self.findings.problem(problem);
             return None;
         };
-        for (side, words, rows) in
-            [("source", &words.source, source), ("target", &words.target, target)]
-        {
+        let sides = [("source", &mut words.source, source), ("target", &mut words.target, target)];
+        for ((side, words, rows), length) in sides.into_iter().zip(lengths) {
             let found = words.tokens.len();
-            if found != rows {
+            let has_specials = rows > words.end.max(words.unknown) as usize;
+            if found > rows && length == Length::OfTheModel && has_specials {
+                words.truncate(rows);
+                self.findings.note(format!(
+                    "the vocabulary of the {side} has {found} words; as in Marian, the first {rows} are taken, which \
+                     is what dim-vocabs says"
+                ));
+            } else if found != rows {
                 self.findings.problem(format!(
                     "dim-vocabs gives {rows} words of the {side}, but the vocabulary has {found}"
                 ));
@@ -389,4 +519,20 @@ fn transpose(arrays: &mut Arrays<'_>, from: &str, to: &str) {
         array.strides = Some(vec![1, columns]);
     }
     arrays.insert(to.to_string(), array);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_by_their_numbers() {
+        let version = |text| Version::parse(text);
+        assert_eq!(version("v1.12.42 c9f287d 2024-01-01 10:00:00 +0000"), Some(Version(1, 12, 42)));
+        assert_eq!(version("1.9.0"), Some(Version(1, 9, 0)));
+        assert_eq!(version("v1.10.22+ab12"), Some(Version(1, 10, 22)));
+        assert_eq!((version(""), version("unknown")), (None, None));
+        assert!(version("v1.10.99") <= Some(LAST_WITH_OTHER_PRE_NORM));
+        assert!(version("v1.11.0") > Some(LAST_WITH_OTHER_PRE_NORM));
+    }
 }

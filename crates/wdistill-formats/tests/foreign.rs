@@ -538,6 +538,359 @@ fn settings_of_marian_that_would_change_a_translation_are_not_passed_over() {
     assert!(imported.notes.iter().any(|note| note.contains("right-lefx")), "{:?}", imported.notes);
 }
 
+/// A model of Marian whose settings were changed.
+fn with_settings(name: &str, change: impl Fn(String) -> String) -> TempDir {
+    let folder = copy(name);
+    let path = folder.path().join("model.npz");
+    let bytes = fs::read(&path).unwrap();
+    let mut reader = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for index in 0..reader.len() {
+        let mut entry = reader.by_index(index).unwrap();
+        let name = entry.name().unwrap().to_string();
+        let mut content = Vec::new();
+        std::io::Read::read_to_end(&mut entry, &mut content).unwrap();
+        if name == "special:model.yml.npy" {
+            let start = content.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+            let text = String::from_utf8(content.split_off(start)).unwrap();
+            let text = change(text.trim_end_matches('\0').to_string()) + "\0";
+            let shape = format!("'shape': ({},), }}", text.len());
+            let header = format!("{{'descr': '|i1', 'fortran_order': False, {shape}");
+            content =
+                [b"\x93NUMPY\x01\0v\0".as_slice(), format!("{header:<117}\n").as_bytes()].concat();
+            content.extend(text.into_bytes());
+        }
+        writer.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        std::io::Write::write_all(&mut writer, &content).unwrap();
+    }
+    fs::write(&path, writer.finish().unwrap().into_inner()).unwrap();
+    folder
+}
+
+/// The options of Marian 1.12.42 that change the network, with values that are not its defaults.
+#[test]
+fn settings_of_the_network_that_are_not_known_are_refused() {
+    for setting in [
+        "transformer-disable-position-embeddings: true",
+        "transformer-attention-mask: alibi",
+        "transformer-alibi-shift: true",
+        "transformer-alibi-trainable: true",
+        "transformer-of-the-future: something",
+        "lemma-of-the-future: 3",
+        "type-of-norm: rms",
+    ] {
+        let folder = with_settings("marian/joint-yaml", |text| format!("{text}{setting}\n"));
+        let text = refusal(folder.path(), &ImportOptions::default());
+        let (name, value) = setting.split_once(": ").unwrap();
+        assert_mentions(&text, &[name, value]);
+        // Arrays that the refused setting would need are not listed.
+        assert_eq!(text.lines().count(), 2, "{text}");
+    }
+    let defaults = "transformer-disable-position-embeddings: false\ntransformer-attention-mask: default\n\
+                    transformer-alibi-shift: false\ntransformer-alibi-trainable: false\n\
+                    separator-symbol: \"[eos]\"\ntransformer-dropout: 0.1\n";
+    let folder = with_settings("marian/joint-yaml", |text| text + defaults);
+    let imported = import(folder.path(), &ImportOptions::default()).unwrap();
+    assert!(
+        !imported.notes.iter().any(|note| note.contains("passed over")),
+        "{:?}",
+        imported.notes
+    );
+    let folder = with_settings("marian/joint-yaml", |text| text + "transformer-new-flag: false\n");
+    let imported = import(folder.path(), &ImportOptions::default()).unwrap();
+    assert!(imported.notes.iter().any(|note| note.contains("transformer-new-flag")));
+}
+
+#[test]
+fn norms_before_sublayers_of_old_versions_of_marian_are_refused() {
+    let with = |name, version: &'static str| {
+        with_settings(name, move |text| {
+            text.replace("version: v1.12.0", &format!("version: {version}"))
+        })
+    };
+    for version in ["v1.10.0", "v1.9.56", "1.7.6"] {
+        let folder = with("marian/separate-spm", version);
+        let text = refusal(folder.path(), &ImportOptions::default());
+        assert_mentions(&text, &[version, "transformer-preprocess has a norm"]);
+        let folder = with("marian/joint-yaml", version);
+        assert!(import(folder.path(), &ImportOptions::default()).is_ok());
+    }
+    let folder = with("marian/separate-spm", "v1.11.0");
+    assert!(import(folder.path(), &ImportOptions::default()).is_ok());
+}
+
+#[test]
+fn marians_gelu_is_the_usual_one_since_1_12_3() {
+    let with = |version: &'static str| {
+        with_settings("marian/joint-yaml", move |text| {
+            text.replace("ffn-activation: swish", "ffn-activation: gelu")
+                .replace("version: v1.12.0", &format!("version: {version}"))
+        })
+    };
+    let imported = import(with("v1.12.3").path(), &ImportOptions::default()).unwrap();
+    assert_eq!(imported.model.config.architecture.activation, Activation::Gelu);
+    for version in ["v1.12.2", "v1.9.0", "unknown"] {
+        let text = refusal(with(version).path(), &ImportOptions::default());
+        assert_mentions(&text, &["gelu", version, "before 1.12.3"]);
+    }
+}
+
+#[test]
+fn positions_that_marian_did_not_train_are_sinusoids() {
+    let folder = with_settings("marian/joint-yaml", |text| {
+        text.replace("train-position-embeddings: false", "train-position-embeddings: true")
+    });
+    let imported = import(folder.path(), &ImportOptions::default()).unwrap();
+    assert_eq!(imported.model.config.architecture.positions, PositionTable::Tensor2tensor);
+    assert!(imported.notes.iter().any(|note| note.contains("there is no Wpos")));
+}
+
+#[test]
+fn a_yaml_vocabulary_may_have_a_byte_order_mark_and_more_words_than_the_model() {
+    let plain = import(&fixture("marian/joint-yaml"), &ImportOptions::default()).unwrap();
+    let folder = copy("marian/joint-yaml");
+    edit(&folder, "vocab.yml", |text| format!("\u{feff}{text}one-more: 92\nand-more: 93\n"));
+    let imported = import(folder.path(), &ImportOptions::default()).unwrap();
+    assert_same_text(&imported, &plain);
+    assert_eq!(imported.source.size(), 92);
+    let said = |note: &&String| note.contains("has 94 words") && note.contains("the first 92");
+    assert_eq!(imported.notes.iter().filter(said).count(), 2, "{:?}", imported.notes);
+    edit(&folder, "vocab.yml", |text| {
+        text.lines().take(90).map(|line| format!("{line}\n")).collect()
+    });
+    let text = refusal(folder.path(), &ImportOptions::default());
+    assert_mentions(&text, &["dim-vocabs gives 92 words", "but the vocabulary has"]);
+}
+
+#[test]
+fn a_binary_model_of_marian_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.bin");
+    fs::write(&path, [1u64.to_le_bytes(), 40u64.to_le_bytes()].concat()).unwrap();
+    for place in [folder.path(), &path] {
+        assert_mentions(
+            &refusal(place, &ImportOptions::default()),
+            &["binary model of Marian", "marian-conv"],
+        );
+    }
+    let path = folder.path().join("model.intgemm.alphas.bin");
+    fs::write(&path, [1u64.to_le_bytes(), 40u64.to_le_bytes()].concat()).unwrap();
+    assert_mentions(&refusal(&path, &ImportOptions::default()), &["binary model of Marian"]);
+}
+
+/// A pickle of nested dictionaries of numbers, in the form that `torch.save` wrote before its archives.
+fn old_checkpoint(entries: &[u8]) -> Vec<u8> {
+    let magic = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+    [b"\x8a\x0a".as_slice(), &magic, b".M\xe9\x03.}.", entries, b".]."].concat()
+}
+
+fn dictionary(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut pickle = b"}(".to_vec();
+    for (name, value) in entries {
+        pickle.extend(
+            [b"X".as_slice(), &(name.len() as u32).to_le_bytes(), name.as_bytes()].concat(),
+        );
+        pickle.extend(value);
+    }
+    pickle.push(b'u');
+    pickle
+}
+
+/// What OpenNMT-py, PyTorch and others keep in such files is told before a dictionary is asked for.
+#[test]
+fn checkpoints_that_are_not_fairseqs_say_whose_they_are() {
+    let number = || b"K\x01".to_vec();
+    let weights = |start: &str| dictionary(&[(&format!("{start}encoder.version"), number())]);
+    for (content, parts) in [
+        (
+            dictionary(&[("model", weights("")), ("generator", weights("")), ("opt", number())]),
+            vec!["a checkpoint of OpenNMT-py", "ct2-opennmt-py-converter"],
+        ),
+        (dictionary(&[("model", weights("module."))]), vec!["\"module.\"", "DataParallel"]),
+        (weights("module."), vec!["\"module.\"", "DataParallel"]),
+        (weights(""), vec!["no entry \"model\", but begins with encoder.version"]),
+        (dictionary(&[("model", weights(""))]), vec!["neither \"args\" nor \"cfg\""]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.pt");
+        fs::write(&path, old_checkpoint(&content)).unwrap();
+        let text = refusal(&path, &words_as_they_stand());
+        assert_mentions(&text, &parts);
+        assert!(!text.contains("dict."), "{text}");
+    }
+}
+
+#[test]
+fn settings_of_fairseq_that_change_the_network_are_refused() {
+    let number = |number: u8| vec![b'K', number];
+    let text = |text: &str| {
+        [b"X".as_slice(), &(text.len() as u32).to_le_bytes(), text.as_bytes()].concat()
+    };
+    let settings = dictionary(&[
+        ("source_lang", text("und")),
+        ("target_lang", text("de")),
+        ("encoder_langtok", text("src")),
+        ("scale_of_the_future", number(2)),
+        ("decoder_flag_of_the_future", number(0)),
+        ("decoder_embed_dim", number(16)),
+        ("decoder_output_dim", number(8)),
+        ("encoder_layerdrop", number(1)),
+    ]);
+    let content = dictionary(&[("args", settings), ("model", dictionary(&[]))]);
+    let folder = copy("fairseq/new-layout");
+    let path = folder.path().join("model.pt");
+    fs::write(&path, old_checkpoint(&content)).unwrap();
+    let text = refusal(&path, &words_as_they_stand());
+    assert_mentions(
+        &text,
+        &[
+            "\"encoder_langtok\" is in use, but is not known here",
+            "\"scale_of_the_future\" is in use, but is not known here",
+            "decoder_output_dim and decoder_embed_dim differ",
+        ],
+    );
+    assert!(!text.contains("decoder_flag") && !text.contains("layerdrop"), "{text}");
+}
+
+/// Divides model.safetensors into as many files, with an index, as `save_pretrained` does.
+fn divide(folder: &TempDir, parts: usize) {
+    let path = folder.path().join("model.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    let whole = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let names = whole.names();
+    let mut index = Vec::new();
+    for (part, names) in names.chunks(names.len().div_ceil(parts)).enumerate() {
+        let file = format!("model-{:05}-of-{parts:05}.safetensors", part + 1);
+        let tensors = names.iter().map(|name| (name, whole.tensor(name).unwrap()));
+        fs::write(folder.path().join(&file), safetensors::serialize(tensors, None).unwrap())
+            .unwrap();
+        index.extend(names.iter().map(|name| format!("{name:?}: {file:?}")));
+    }
+    let index = format!("{{\"metadata\": {{}}, \"weight_map\": {{{}}}}}", index.join(", "));
+    fs::write(folder.path().join("model.safetensors.index.json"), index).unwrap();
+    fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn weights_may_lie_in_several_files() {
+    let whole = import(&fixture("huggingface/swish-shared"), &ImportOptions::default()).unwrap();
+    let folder = copy("huggingface/swish-shared");
+    divide(&folder, 4);
+    let part = folder.path().join("model-00002-of-00004.safetensors");
+    for path in [folder.path(), &part, &folder.path().join("model.safetensors.index.json")] {
+        let imported = import(path, &ImportOptions::default()).unwrap();
+        assert_eq!(imported.model.config, whole.model.config);
+        assert_same_weights(&imported.model, &whole.model, "");
+    }
+    fs::rename(&part, folder.path().join("elsewhere")).unwrap();
+    let text = refusal(folder.path(), &ImportOptions::default());
+    assert_mentions(
+        &text,
+        &["index.json", "names model-00002-of-00004.safetensors, which is not there"],
+    );
+    fs::copy(folder.path().join("model-00001-of-00004.safetensors"), &part).unwrap();
+    let text = refusal(folder.path(), &ImportOptions::default());
+    assert_mentions(&text, &["is in another file of the index too"]);
+    edit(&folder, "model.safetensors.index.json", |text| {
+        text.replace("model-00002", "../model-00002")
+    });
+    let text = refusal(folder.path(), &ImportOptions::default());
+    assert_mentions(&text, &["is no name of a file beside it"]);
+
+    let whole = import(&fixture("huggingface/relu-legacy"), &ImportOptions::default()).unwrap();
+    let folder = copy("huggingface/relu-legacy");
+    let file = "pytorch_model-00001-of-00001.bin";
+    fs::rename(folder.path().join("pytorch_model.bin"), folder.path().join(file)).unwrap();
+    let index = |name: &str| format!("{{\"weight_map\": {{{name:?}: {file:?}}}}}");
+    let path = folder.path().join("pytorch_model.bin.index.json");
+    fs::write(&path, index("final_logits_bias")).unwrap();
+    let imported = import(folder.path(), &ImportOptions::default()).unwrap();
+    assert_same_weights(&imported.model, &whole.model, "");
+    fs::write(&path, index("model.of.nobody")).unwrap();
+    let text = refusal(folder.path(), &ImportOptions::default());
+    assert_mentions(&text, &["1 weights are in none of its files", "model.of.nobody"]);
+}
+
+/// As transformers divides a line: at added tokens first, and what is between by the model.
+#[test]
+fn a_text_is_divided_at_added_tokens() {
+    let plain = import(&fixture("huggingface/swish-shared"), &ImportOptions::default()).unwrap();
+    let folder = copy("huggingface/swish-shared");
+    // `<pad>` is added too, as the tokens of a list that ends before it.
+    edit(&folder, "vocab.json", |text| {
+        let text = text.replace("▁nowhere", "<ent1>").replace("\\u2581nowhere", "<ent1>");
+        let end = text.rfind(',').unwrap();
+        format!("{}}}", &text[..end])
+    });
+    let added = folder.path().join("added_tokens.json");
+    fs::write(&added, "{\"<ent1>\": 10, \"<pad>\": 83}").unwrap();
+    let imported = import(folder.path(), &ImportOptions::default()).unwrap();
+    assert_eq!(imported.source.size(), 84);
+    let ids = |line: &str| imported.source.encode(line);
+    let between = [plain.source.encode("bako"), vec![10], plain.source.encode("tano")].concat();
+    assert_eq!(ids("bako <ent1> tano"), between);
+    assert_eq!(ids("bako<ent1>tano"), between);
+    assert_eq!(ids("<ent1>"), [10]);
+    assert_eq!(ids("bako tano"), plain.source.encode("bako tano"));
+    assert_eq!(imported.source.decode(&between).unwrap(), "bako<ent1> tano");
+    // The vocabulary's own file knows it.
+    let again = Vocabulary::from_json(imported.source.to_json().as_bytes()).unwrap();
+    assert_eq!(again.encode("bako<ent1>tano"), between);
+    assert_eq!(again.to_json(), imported.source.to_json());
+
+    fs::write(&added, "{\"<ent1>\": 10, \"<pad>\": 84}").unwrap();
+    fs::remove_file(folder.path().join("tokenizer_config.json")).unwrap();
+    let text = refusal(folder.path(), &ImportOptions::default());
+    assert_mentions(&text, &["\"<pad>\" has number 84, expected 83, the next"]);
+}
+
+#[test]
+fn rows_without_a_word_are_cut_and_said() {
+    let plain = import(&fixture("huggingface/swish-shared"), &ImportOptions::default()).unwrap();
+    let folder = copy("huggingface/swish-shared");
+    edit(&folder, "vocab.json", |text| {
+        let text = text.replace("▁nowhere", "<pad>").replace("\\u2581nowhere", "<pad>");
+        let end = text.rfind(',').unwrap();
+        format!("{}}}", &text[..end])
+    });
+    edit(&folder, "config.json", |text| {
+        text.replace("\"pad_token_id\": 83", "\"pad_token_id\": 10")
+            .replace("\"decoder_start_token_id\": 83", "\"decoder_start_token_id\": 10")
+    });
+    fs::remove_file(folder.path().join("tokenizer_config.json")).unwrap();
+    let imported = import(folder.path(), &ImportOptions::default()).unwrap();
+    let vocabularies = imported.model.config.vocabularies;
+    assert_eq!((vocabularies.source, vocabularies.target), (83, 83));
+    let table = &imported.model.weights.embeddings.source;
+    assert!(plain.model.weights.embeddings.source.data().starts_with(table.data()));
+    assert!(
+        plain.model.weights.embeddings.output_bias.is_none()
+            == imported.model.weights.embeddings.output_bias.is_none()
+    );
+    let said =
+        |note: &&String| note.contains("84 rows for 83 words") && note.contains("the last 1");
+    assert_eq!(imported.notes.iter().filter(said).count(), 2, "{:?}", imported.notes);
+}
+
+#[test]
+fn settings_of_other_toolkits_that_are_not_known_are_refused() {
+    let folder = copy("huggingface/swish-shared");
+    let add = |folder: &TempDir, entry: &str| {
+        edit(folder, "config.json", |text| text.replacen('{', &format!("{{{entry},"), 1));
+    };
+    add(&folder, "\"use_rotary\": false, \"quantization_config\": {}");
+    assert!(import(folder.path(), &ImportOptions::default()).is_ok());
+    add(&folder, "\"position_scale\": 0.5");
+    let text = refusal(folder.path(), &ImportOptions::default());
+    assert_mentions(&text, &["position_scale is 0.5, but is not known here"]);
+
+    let folder = copy("ctranslate2/prenorm");
+    add(&folder, "\"logits_scale\": 2, \"new_flag\": false");
+    let text = refusal(folder.path(), &words_as_they_stand());
+    assert_mentions(&text, &["logits_scale is 2, but is not known here"]);
+    assert!(!text.contains("new_flag"), "{text}");
+}
+
 #[test]
 fn many_names_of_one_quantised_matrix_take_no_memory() {
     // 40,000 aliases of a matrix of 50,000 rows: 8 GB if each had its own factors.

@@ -1,5 +1,5 @@
-//! Byte pair encoding as subword-nmt applies it (Sennrich et al. 2016): codes files, and cutting
-//! words into subwords.
+//! Byte pair encoding as subword-nmt applies it (Sennrich et al. 2016): codes files, those of fastBPE
+//! included, and cutting words into subwords.
 
 use crate::error::{Problems, TextError, file_error, shown};
 use std::cmp::Reverse;
@@ -85,7 +85,8 @@ impl SubwordNmtCodes {
         Self { version, merges, symbols, ranks }
     }
 
-    /// Reads the content of a codes file: perhaps `#version: 0.2`, then two parts on each line.
+    /// Reads the content of a codes file: perhaps `#version: 0.2`, then two parts on each line. Codes of
+    /// fastBPE, which have a count as third part and no version, are those of version 0.2.
     ///
     /// # Errors
     /// [`TextError::Unusable`] with the numbers of all lines that are not as expected.
@@ -268,30 +269,77 @@ fn parse(
     problems: &mut Problems,
 ) -> (CodesVersion, Vec<(String, String)>) {
     let mut lines = text.trim_end_matches('\n').split('\n').zip(1..).peekable();
-    let mut version = CodesVersion::EndMarkerApart;
+    let mut form = Form::SubwordNmt(CodesVersion::EndMarkerApart);
     if let Some((first, _)) = lines.next_if(|(line, _)| line.starts_with("#version:")) {
         match parse_version(first) {
-            Some(found) => version = found,
+            Some(found) => form = Form::SubwordNmt(found),
             None => problems
                 .push(|| format!("{origin}:1: {}, expected #version: 0.1 or 0.2", shown(first))),
         }
+    } else if lines.peek().is_some_and(|(first, _)| merge_with_count(first).is_some()) {
+        form = Form::FastBpe;
     }
     let mut merges = Vec::new();
     for (line, number) in lines {
-        let parts: Vec<&str> = line.trim_matches(['\r', '\n', ' ']).split(' ').take(3).collect();
-        match parts[..] {
-            [left, right] => merges.push((left.to_owned(), right.to_owned())),
-            _ => problems.push(|| {
-                format!(
-                    "{origin}:{number}: {}, expected two parts with one space between. hint: the \
-                     file is made by learn_bpe, not by apply_bpe or get_vocab; codes of fastBPE become \
-                     such with `#version: 0.2` in front and without their third part",
-                    shown(line)
-                )
-            }),
+        let merge = match form {
+            Form::SubwordNmt(_) => merge_alone(line),
+            Form::FastBpe => merge_with_count(line),
+        };
+        match merge {
+            Some((left, right)) => merges.push((left.to_owned(), right.to_owned())),
+            None => {
+                problems.push(|| format!("{origin}:{number}: {}, {}", shown(line), form.expected()))
+            }
         }
     }
+    let version = match form {
+        Form::SubwordNmt(version) => version,
+        Form::FastBpe => CodesVersion::EndMarkerJoined,
+    };
     (version, merges)
+}
+
+/// Whose codes a file holds.
+#[derive(Clone, Copy)]
+enum Form {
+    SubwordNmt(CodesVersion),
+    /// A count follows each merge; words are cut as with version 0.2.
+    FastBpe,
+}
+
+impl Form {
+    fn expected(self) -> &'static str {
+        match self {
+            Form::SubwordNmt(_) => {
+                "expected two parts with one space between. hint: the file is made by learn_bpe, not by \
+                 apply_bpe or get_vocab"
+            }
+            Form::FastBpe => {
+                "expected two parts and a count with one space between each, as in the first line"
+            }
+        }
+    }
+}
+
+/// Three parts of a line at most, and a fourth if there are more.
+fn parts(line: &str) -> Vec<&str> {
+    line.trim_matches(['\r', '\n', ' ']).split(' ').take(4).collect()
+}
+
+fn merge_alone(line: &str) -> Option<(&str, &str)> {
+    match parts(line)[..] {
+        [left, right] => Some((left, right)),
+        _ => None,
+    }
+}
+
+fn merge_with_count(line: &str) -> Option<(&str, &str)> {
+    match parts(line)[..] {
+        [left, right, count] if !right.is_empty() && count.parse::<u64>().is_ok() => {
+            Some((left, right))
+        }
+        _ => None,
+    }
 }
 
 fn parse_version(line: &str) -> Option<CodesVersion> {

@@ -181,6 +181,44 @@ fn marian_tokenizer_gives_the_same_ids() {
     }
 }
 
+/// What fixtures/added_tokens/make.py wrote.
+#[derive(Deserialize)]
+struct WithAdded {
+    tokens: Vec<String>,
+    added: Vec<u32>,
+    lines: Vec<AddedLine>,
+}
+
+#[derive(Deserialize)]
+struct AddedLine {
+    line: String,
+    ids: Vec<u32>,
+    decoded: String,
+}
+
+#[test]
+fn added_tokens_divide_a_text_as_marian_tokenizer_divides_it() {
+    let WithAdded { tokens, added, lines } = json("added_tokens");
+    let id = |token: &str| tokens.iter().position(|known| known == token).unwrap() as u32;
+    let (end, unknown, padding) = (id("</s>"), id("<unk>"), id("<pad>"));
+    let list = TokenList { tokens: tokens.clone(), end, unknown, controls: vec![padding] };
+    let model = models().remove("unigram").unwrap().0;
+    let plain = Vocabulary::from_sentence_piece_tokens(model.clone(), list).unwrap();
+    assert_eq!(lines.len(), 15);
+    let vocabulary = plain.clone().with_added_tokens(&added).unwrap();
+    let saved = Vocabulary::from_json(vocabulary.to_json().as_bytes()).unwrap();
+    for AddedLine { line, ids, decoded } in lines {
+        let (last, ids) = ids.split_last().unwrap();
+        assert_eq!((vocabulary.encode(&line), *last), (ids.to_vec(), end), "{line:?}");
+        assert_eq!(saved.encode(&line), ids, "{line:?}");
+        assert_eq!(vocabulary.decode(ids).unwrap(), decoded, "{line:?}");
+    }
+    assert_eq!(plain.clone().with_added_tokens(&[]).unwrap().to_json(), plain.to_json());
+    assert!(plain.with_added_tokens(&[tokens.len() as u32]).is_err());
+    let own = Vocabulary::from_sentence_piece(model).unwrap();
+    assert!(own.with_added_tokens(&[3]).is_err());
+}
+
 fn problems<T: std::fmt::Debug>(result: Result<T, TextError>) -> Vec<String> {
     match result {
         Err(TextError::Unusable { problems, .. }) => problems,

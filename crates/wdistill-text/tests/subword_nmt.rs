@@ -1,4 +1,5 @@
-//! Merges of subword-nmt against its results, which fixtures/subword_nmt/make.py wrote.
+//! Merges of subword-nmt and of fastBPE against their results, which fixtures/subword_nmt/make.py and
+//! fixtures/fast_bpe/make.py wrote.
 
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -15,8 +16,11 @@ struct Row {
 }
 
 fn fixture(name: &str) -> Vec<u8> {
-    let path: PathBuf =
-        [env!("CARGO_MANIFEST_DIR"), "fixtures", "subword_nmt", name].iter().collect();
+    fixture_of("subword_nmt", name)
+}
+
+fn fixture_of(tool: &str, name: &str) -> Vec<u8> {
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "fixtures", tool, name].iter().collect();
     std::fs::read(path).unwrap()
 }
 
@@ -39,6 +43,26 @@ fn words_are_cut_as_subword_nmt_cuts_them() {
             assert_eq!(codes.segment(&row.line), row.subwords, "{name}: {:?}", row.line);
         }
     }
+}
+
+#[test]
+fn words_are_cut_as_fast_bpe_cuts_them() {
+    let expected: BTreeMap<String, Vec<Row>> =
+        serde_json::from_slice(&fixture_of("fast_bpe", "expected.json")).unwrap();
+    assert_eq!(expected.len(), 2);
+    for (name, rows) in &expected {
+        let codes = SubwordNmtCodes::from_bytes(&fixture_of("fast_bpe", name)).unwrap();
+        assert_eq!(codes.version(), CodesVersion::EndMarkerJoined);
+        assert!(rows.iter().any(|row| row.subwords.iter().any(|word| word.ends_with("@@"))));
+        for row in rows {
+            assert_eq!(codes.segment(&row.line), row.subwords, "{name}: {:?}", row.line);
+        }
+    }
+    let problem =
+        |text: &str| SubwordNmtCodes::from_bytes(text.as_bytes()).unwrap_err().to_string();
+    assert!(problem("a b 7\nc d\n").contains(":2: \"c d\", expected two parts and a count"));
+    assert!(problem("a b\nc d 7\n").contains(":2: \"c d 7\", expected two parts with one space"));
+    assert!(problem("a b many\n").contains(":1: "));
 }
 
 #[test]

@@ -158,6 +158,13 @@ impl<'f> Array<'f> {
         numbers
     }
 
+    /// Keeps the first of an axis. Numbers stay where they are, and are passed over.
+    pub(crate) fn cut(&mut self, axis: usize, length: usize) {
+        let strides = self.strides.take().unwrap_or_else(|| row_strides(&self.shape));
+        self.strides = Some(strides);
+        self.shape[axis] = length;
+    }
+
     /// The only number of an array that has one.
     pub(crate) fn scalar(&self) -> Option<f64> {
         (count(&self.shape) == Some(1)).then(|| self.kind.read(&self.bytes[..self.kind.size()]))
@@ -187,6 +194,16 @@ pub(crate) type Arrays<'f> = BTreeMap<String, Array<'f>>;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_array_is_cut_along_any_axis() {
+        let numbers = floats(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        let mut array = Array::new(vec![3, 2], NumberType::Float32, numbers).unwrap();
+        array.cut(0, 2);
+        assert_eq!(array.numbers(), [1.0, 2.0, 3.0, 4.0]);
+        array.cut(1, 1);
+        assert_eq!((array.numbers(), array.shape), (vec![1.0, 3.0], vec![2, 1]));
+    }
 
     fn floats(numbers: &[f32]) -> Cow<'static, [u8]> {
         numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<_>>().into()

@@ -18,6 +18,8 @@ pub(crate) struct Side {
     pub(crate) unknown: u32,
     /// Numbers of further words that stand for no text.
     pub(crate) controls: Vec<u32>,
+    /// Numbers of words that a text is divided at before anything else is done with it.
+    pub(crate) added: Vec<u32>,
 }
 
 /// Names of tokens that stand for no text, wherever they are in use.
@@ -45,7 +47,14 @@ impl Side {
         };
         let is_control = |(_, token): &(u32, &String)| CONTROLS.contains(&token.as_str());
         let controls = (0..).zip(&tokens).filter(is_control).map(|(number, _)| number).collect();
-        Ok(Side { tokens, end, unknown, controls })
+        Ok(Side { tokens, end, unknown, controls, added: Vec::new() })
+    }
+
+    /// Keeps the first words.
+    pub(crate) fn truncate(&mut self, count: usize) {
+        self.tokens.truncate(count);
+        self.controls.retain(|number| (*number as usize) < count);
+        self.added.retain(|number| (*number as usize) < count);
     }
 
     /// Numbers whose word a later one of the same dictionary has taken over.
@@ -152,7 +161,7 @@ pub(crate) fn fairseq(bytes: &[u8]) -> Result<Side, String> {
         }
         tokens.push(word.to_string());
     }
-    Ok(Side { tokens, end: 2, unknown: 3, controls })
+    Ok(Side { tokens, end: 2, unknown: 3, controls, added: Vec::new() })
 }
 
 /// What a word is that came before.
@@ -227,6 +236,7 @@ mod tests {
         assert_eq!(json(br#"["</s>", "<unk>", "a b"]"#).unwrap(), expected);
         assert_eq!(json(br#"{"a b": 2, "</s>": 0, "<unk>": 1}"#).unwrap(), expected);
         assert_eq!(yaml(b"\"a b\": 2\n\"</s>\": 0\n<unk>: 1\n").unwrap(), expected);
+        assert_eq!(yaml("\u{feff}</s>: 0\n<unk>: 1\na b: 2\n".as_bytes()).unwrap(), expected);
         assert_eq!(lines(b"</s>\n<unk>\r\na b\n").unwrap(), expected);
         let side = Side::new(expected.clone(), "</s>", "<unk>").unwrap();
         assert_eq!((side.end, side.unknown), (0, 1));
@@ -283,6 +293,7 @@ mod tests {
             (json(b"{\"a\": -1}"), "has number -1"),
             (json(b"{\"a\": 99999999999999}"), "no word has number 0"),
             (json(b"["), "EOF"),
+            (yaml(b"\xff: 1\n"), "not UTF-8"),
             (yaml(b"a: b\n"), "word \"a\" has number"),
             (yaml(b"a: [1]\n"), "word \"a\" has number"),
             (lines(b"\xff\n"), "not UTF-8"),

@@ -16,12 +16,12 @@ pub(crate) enum Value {
     Nested,
 }
 
-/// All entries of the mapping, in the order of the file.
+/// All entries of the mapping, in the order of the file. A byte order mark before it is none of them.
 ///
 /// # Errors
 /// What is wrong, and in which line.
 pub(crate) fn parse(text: &str) -> Result<Vec<(String, Value)>, String> {
-    let mut events = Events { parser: Parser::new_from_str(text) };
+    let mut events = Events { parser: Parser::new_from_str(text.trim_start_matches('\u{feff}')) };
     while matches!(events.peek()?, Event::StreamStart | Event::DocumentStart | Event::Nothing) {
         events.next()?;
     }

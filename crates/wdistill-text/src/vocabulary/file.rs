@@ -72,6 +72,9 @@ struct TokensFile {
     end: u32,
     unknown: u32,
     controls: Vec<u32>,
+    /// Ids of tokens that a text is divided at before a SentencePiece model sees it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    added: Vec<u32>,
     /// By id.
     list: Vec<String>,
 }
@@ -191,7 +194,11 @@ fn imported_file(vocabulary: &Vocabulary, imported: &Imported) -> ImportedFile {
         Imported::SentencePiece { .. } => None,
         _ => {
             let TokenList { tokens: list, end, unknown, controls } = vocabulary.token_list();
-            Some(TokensFile { end, unknown, controls, list })
+            let added = match imported {
+                Imported::SentencePieceTokens { added, .. } => added.ids(),
+                _ => Vec::new(),
+            };
+            Some(TokensFile { end, unknown, controls, added, list })
         }
     };
     ImportedFile {
@@ -275,7 +282,9 @@ fn from_imported(file: ImportedFile) -> Result<Vocabulary, String> {
             Vocabulary::with_own_ids(to_model(model)?)
         }
         (ImportedKind::SentencePieceTokens, Some(tokens), Some(model), None) => {
+            let added = tokens.added.clone();
             Vocabulary::with_listed_ids(to_model(model)?, to_list(tokens))
+                .and_then(|vocabulary| vocabulary.adding(&added))
         }
         (ImportedKind::SubwordNmt, Some(tokens), None, Some(codes)) => {
             Vocabulary::from_list(to_list(tokens), Imported::SubwordNmt { codes: to_codes(codes)? })
@@ -294,7 +303,7 @@ fn from_imported(file: ImportedFile) -> Result<Vocabulary, String> {
 }
 
 fn to_list(tokens: TokensFile) -> TokenList {
-    let TokensFile { end, unknown, controls, list } = tokens;
+    let TokensFile { end, unknown, controls, list, .. } = tokens;
     TokenList { tokens: list, end, unknown, controls }
 }
 

@@ -4,6 +4,7 @@ use super::{Segmenter, TokenRole, Vocabulary, VocabularyKind};
 use crate::error::{Problems, TextError, shown};
 use crate::sentence_piece::{PieceKind, SentencePieceModel, Surface, byte_of};
 use crate::subword_nmt::{SEPARATOR, SubwordNmtCodes};
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 /// Marks pieces without a token and tokens without a piece.
@@ -26,7 +27,7 @@ pub struct TokenList {
 #[derive(Clone)]
 pub(super) enum Imported {
     SentencePiece { model: SentencePieceModel },
-    SentencePieceTokens { model: SentencePieceModel, numbers: Numbers },
+    SentencePieceTokens { model: SentencePieceModel, numbers: Numbers, added: Added },
     SubwordNmt { codes: SubwordNmtCodes },
     Words,
 }
@@ -38,8 +39,33 @@ pub(super) struct Numbers {
     pieces_of_tokens: Vec<u32>,
 }
 
+/// Tokens that a text is divided at before the model sees it, by falling length, and their ids.
+#[derive(Clone, Default)]
+pub(super) struct Added {
+    tokens: Vec<(String, u32)>,
+}
+
+impl Added {
+    /// The leftmost of these tokens in a text, the longest of those that start there: its place and itself.
+    fn find(&self, text: &str) -> Option<(usize, &(String, u32))> {
+        let places = self.tokens.iter().filter_map(|token| Some((text.find(&token.0)?, token)));
+        // Of equal ones the first is kept, which is the longest.
+        places.reduce(|best, other| if other.0 < best.0 { other } else { best })
+    }
+
+    /// The ids, the lowest first.
+    pub(super) fn ids(&self) -> Vec<u32> {
+        let mut ids: Vec<u32> = self.tokens.iter().map(|(_, id)| *id).collect();
+        ids.sort_unstable();
+        ids
+    }
+}
+
 /// What [`TextError::Unusable`] expected.
 const WHAT: &str = "a vocabulary";
+
+const NOT_TO_BE_ADDED_TO: &str =
+    "tokens can only be added to a SentencePiece model with a list of tokens";
 
 impl Vocabulary {
     /// A SentencePiece model with its own ids. Text is cut and joined exactly as by the SentencePiece
@@ -70,6 +96,39 @@ impl Vocabulary {
         list: TokenList,
     ) -> Result<Self, TextError> {
         Self::with_listed_ids(model, list).map_err(unusable)
+    }
+
+    /// Adds tokens of the list that a text is divided at, wherever they stand in it, before the model cuts what
+    /// is between them: the added tokens of Hugging Face's tokenizers. In a translation they stand as they are,
+    /// with a space behind them where the next piece begins with one.
+    ///
+    /// # Errors
+    /// [`TextError::Unusable`] for an id outside the list, or if this is no SentencePiece model with a list.
+    pub fn with_added_tokens(self, ids: &[u32]) -> Result<Self, TextError> {
+        self.adding(ids).map_err(unusable)
+    }
+
+    pub(super) fn adding(mut self, ids: &[u32]) -> Result<Self, Vec<String>> {
+        if ids.is_empty() {
+            return Ok(self);
+        }
+        let token = |id: &u32| {
+            let token = self.tokens.get(*id as usize).filter(|token| !token.is_empty());
+            token.cloned().map(|token| (token, *id)).ok_or(*id)
+        };
+        let tokens: Result<Vec<(String, u32)>, u32> = ids.iter().map(token).collect();
+        let mut tokens = tokens.map_err(|id| {
+            vec![format!("the added id is {id}, but there are {} tokens", self.tokens.len())]
+        })?;
+        tokens.sort_by_key(|(token, _)| Reverse(token.len()));
+        match &mut self.segmenter {
+            Segmenter::Imported(imported) => match &mut **imported {
+                Imported::SentencePieceTokens { added, .. } => *added = Added { tokens },
+                _ => return Err(vec![NOT_TO_BE_ADDED_TO.to_owned()]),
+            },
+            Segmenter::Native(_) => return Err(vec![NOT_TO_BE_ADDED_TO.to_owned()]),
+        }
+        Ok(self)
     }
 
     /// Merges of subword-nmt with a list of tokens, such as fairseq's.
@@ -142,7 +201,7 @@ impl Vocabulary {
             )]);
         }
         let numbers = Numbers { tokens_of_pieces, pieces_of_tokens };
-        let imported = Imported::SentencePieceTokens { model, numbers };
+        let imported = Imported::SentencePieceTokens { model, numbers, added: Added::default() };
         vocabulary.segmenter = Segmenter::Imported(Box::new(imported));
         Ok(vocabulary)
     }
@@ -251,17 +310,18 @@ impl Imported {
         let listed = |text: &str| vocabulary.text_id(text).unwrap_or(vocabulary.unknown);
         match self {
             Self::SentencePiece { model } => model.for_each_piece(line, |id, _| ids.push(id)),
-            Self::SentencePieceTokens { model, numbers } => {
-                let rest = language_first(line, vocabulary, UnlistedLanguage::Unknown, &mut ids);
-                model.for_each_piece(rest, |piece, text| {
-                    let token = numbers.tokens_of_pieces[piece as usize];
-                    let is_known = piece != model.unknown_id();
-                    ids.push(match token {
-                        NONE if is_known => vocabulary.unknown,
-                        _ if is_known => token,
-                        _ => listed(text),
-                    });
-                });
+            Self::SentencePieceTokens { model, numbers, added } => {
+                let mut rest = line;
+                while let Some((place, (token, id))) = added.find(rest) {
+                    if place > 0 {
+                        encode_listed(&rest[..place], vocabulary, model, numbers, &mut ids);
+                    }
+                    ids.push(*id);
+                    rest = &rest[place + token.len()..];
+                }
+                if !rest.is_empty() {
+                    encode_listed(rest, vocabulary, model, numbers, &mut ids);
+                }
             }
             Self::SubwordNmt { codes } => {
                 let rest = language_first(line, vocabulary, UnlistedLanguage::Text, &mut ids);
@@ -282,7 +342,7 @@ impl Imported {
                 }
                 joiner.finish()
             }
-            Self::SentencePieceTokens { model, numbers } => {
+            Self::SentencePieceTokens { model, numbers, .. } => {
                 let mut joiner = model.joiner();
                 for &id in ids {
                     joiner.push(listed_surface(id, vocabulary, model, numbers));
@@ -293,6 +353,26 @@ impl Imported {
             Self::Words => joined(ids, vocabulary, ""),
         }
     }
+}
+
+/// Gives the tokens of a text without added ones.
+fn encode_listed(
+    text: &str,
+    vocabulary: &Vocabulary,
+    model: &SentencePieceModel,
+    numbers: &Numbers,
+    ids: &mut Vec<u32>,
+) {
+    let rest = language_first(text, vocabulary, UnlistedLanguage::Unknown, ids);
+    model.for_each_piece(rest, |piece, text| {
+        let token = numbers.tokens_of_pieces[piece as usize];
+        let is_known = piece != model.unknown_id();
+        ids.push(match token {
+            NONE if is_known => vocabulary.unknown,
+            _ if is_known => token,
+            _ => vocabulary.text_id(text).unwrap_or(vocabulary.unknown),
+        });
+    });
 }
 
 /// What becomes of a language token that the list lacks.
