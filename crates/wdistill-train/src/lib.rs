@@ -22,7 +22,7 @@ mod trainer;
 mod validation;
 
 pub use benchmark::{Speed, benchmark};
-pub use data::{TextSet, VocabularyPair, encode, limits, read_pair};
+pub use data::{SOURCE_FILE, TARGET_FILE, TextSet, VocabularyPair, encode, limits, read_pair};
 pub use error::TrainError;
 pub use log::{Display, Event, Progress, TrainingEvent, ValidationEvent, in_words, read_events};
 pub use machine::{describe as describe_machine, peak_memory};
