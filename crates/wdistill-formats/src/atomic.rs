@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all.
+//! Files and folders that appear whole or not at all.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
@@ -62,21 +62,178 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Creates a file that nobody else has, in the folder of `target`: only there is a rename atomic.
-fn create_beside(target: &Path) -> io::Result<(File, PathBuf)> {
-    let name = target.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+/// A name for a first version of `target` in `folder`.
+fn temporary_name(target: &OsStr, attempt: usize) -> OsString {
+    let mut hidden = OsString::from(".");
+    hidden.push(target);
+    hidden.push(format!(".{}-{attempt}.partial", process::id()));
+    hidden
+}
+
+fn name_of(path: &Path) -> io::Result<&OsStr> {
+    Ok(path.file_name().ok_or(io::ErrorKind::InvalidFilename)?)
+}
+
+/// Makes something under a name that nobody else has: `make` fails if there is such a thing already.
+fn make_new<T>(
+    folder: &Path,
+    target: &OsStr,
+    make: impl Fn(&Path) -> io::Result<T>,
+) -> io::Result<(T, PathBuf)> {
     let mut attempt = 0;
     loop {
-        let mut hidden = OsString::from(".");
-        hidden.push(name);
-        hidden.push(format!(".{}-{attempt}.partial", process::id()));
-        let path = folder_of(target).join(hidden);
-        match OpenOptions::new().write(true).create_new(true).open(&path) {
-            Ok(file) => return Ok((file, path)),
+        let path = folder.join(temporary_name(target, attempt));
+        match make(&path) {
+            Ok(made) => return Ok((made, path)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => attempt += 1,
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Creates a file in the folder of `target`, since only there is a rename atomic; what writers of the same target that
+/// were killed have left there goes.
+fn create_beside(target: &Path) -> io::Result<(File, PathBuf)> {
+    let (folder, name) = (folder_of(target), name_of(target)?);
+    sweep(folder, Leftovers::Of(name), is_running);
+    make_new(folder, name, |path| OpenOptions::new().write(true).create_new(true).open(path))
+}
+
+/// Which temporary files and folders to remove.
+#[derive(Clone, Copy)]
+enum Leftovers<'a> {
+    /// Those of anything.
+    All,
+    /// Those of one file or folder.
+    Of(&'a OsStr),
+}
+
+/// Removes what writers that are no longer at work have left in a folder; what cannot be removed, such as another
+/// user's, stays.
+fn sweep(folder: &Path, which: Leftovers<'_>, is_at_work: fn(u32) -> bool) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(temporary) = Temporary::parse(&name) else { continue };
+        let is_meant = match which {
+            Leftovers::All => true,
+            Leftovers::Of(target) => target == temporary.target,
+        };
+        if is_meant && !is_at_work(temporary.process) {
+            let _ = remove(&entry.path());
+        }
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match path.symlink_metadata()?.is_dir() {
+        true => fs::remove_dir_all(path),
+        false => fs::remove_file(path),
+    }
+}
+
+/// Whether a process may still be writing. Where the system does not tell, two writers of one file at the same time are
+/// taken for less likely than one that was killed.
+fn is_running(process: u32) -> bool {
+    process == process::id() || is_another_running(process)
+}
+
+/// The same, where this process is known not to be: in a container each may have the same number.
+fn is_another_running(process: u32) -> bool {
+    process != process::id() && Path::new("/proc").join(process.to_string()).exists()
+}
+
+/// Writes a folder as a whole: it is made under a temporary name beside its place and renamed. In a folder that is there
+/// already, the files are made in a temporary folder below it and moved one by one; those by whose names the folder is
+/// taken for a model come last. What earlier writers that were killed have left there is removed.
+///
+/// # Errors
+/// Those of `write`, and [`FormatError::Io`]; nothing is then left of the new folder, or the old one is as it was.
+pub fn write_folder<T, E: From<FormatError>>(
+    folder: &Path,
+    write: impl FnOnce(&Path) -> Result<T, E>,
+) -> Result<T, E> {
+    let draft = Draft::new(folder)?;
+    let written = write(&draft.temporary)?;
+    draft.publish()?;
+    Ok(written)
+}
+
+/// A folder under a temporary name. Dropped without [`publish`](Draft::publish), it leaves nothing.
+struct Draft {
+    target: PathBuf,
+    temporary: PathBuf,
+    place: Place,
+}
+
+/// Where a folder is to come.
+#[derive(Clone, Copy)]
+enum Place {
+    /// Where there is nothing.
+    New,
+    /// Into a folder.
+    Existing,
+}
+
+impl Draft {
+    fn new(target: &Path) -> Result<Draft, FormatError> {
+        let beside = folder_of(target);
+        let place = if target.exists() { Place::Existing } else { Place::New };
+        let make = || {
+            // Beside an existing folder too: of a time when it was not there yet.
+            if let Ok(name) = name_of(target) {
+                sweep(beside, Leftovers::Of(name), is_another_running);
+            }
+            let (parent, name) = match place {
+                Place::Existing => (target, OsStr::new("model")),
+                Place::New => (beside, name_of(target)?),
+            };
+            sweep(target, Leftovers::All, is_another_running);
+            fs::create_dir_all(parent)?;
+            make_new(parent, name, |path| fs::create_dir(path))
+        };
+        let ((), temporary) = make().map_err(io_error("create", target))?;
+        Ok(Draft { target: target.to_path_buf(), temporary, place })
+    }
+
+    fn publish(&self) -> Result<(), FormatError> {
+        let publish = || match self.place {
+            Place::New => {
+                sync_folder(&self.temporary)?;
+                fs::rename(&self.temporary, &self.target)?;
+                sync_folder(folder_of(&self.target))
+            }
+            Place::Existing => {
+                for name in in_order_of_publishing(&self.temporary)? {
+                    fs::rename(self.temporary.join(&name), self.target.join(&name))?;
+                }
+                fs::remove_dir(&self.temporary)?;
+                sync_folder(&self.target)
+            }
+        };
+        publish().map_err(io_error("write", &self.target))
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // Published, there is nothing of that name; otherwise the error that brought us here is the one to report.
+        let _ = remove(&self.temporary);
+    }
+}
+
+/// The names in a folder, those last by which it is taken for a model.
+fn in_order_of_publishing(folder: &Path) -> io::Result<Vec<OsString>> {
+    let mut names = fs::read_dir(folder)?
+        .map(|entry| entry.map(|entry| entry.file_name()))
+        .collect::<io::Result<Vec<_>>>()?;
+    let makes_a_model = |name: &OsString| {
+        let name = name.to_string_lossy();
+        name == "config.toml" || name == "model.bin" || name.ends_with(".npz")
+    };
+    // A folder of Hugging Face is one with config.json and its weights.
+    let is_weights = |name: &OsString| name == "model.safetensors";
+    names.sort_by_cached_key(|name| (makes_a_model(name), is_weights(name), name.clone()));
+    Ok(names)
 }
 
 /// A rename is on the disk only when its folder is; other systems than Unix cannot open a folder.
@@ -93,14 +250,23 @@ pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<(), FormatError> {
     Pending::write(path, |file| file.write_all(bytes))?.publish()
 }
 
-/// Whether a name is one that a write gives its file before it is published.
-fn is_temporary(name: &OsStr) -> bool {
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let writer = name
-        .to_str()
-        .and_then(|name| name.strip_prefix('.')?.strip_suffix(".partial")?.rsplit_once('.'))
-        .and_then(|(_, writer)| writer.split_once('-'));
-    writer.is_some_and(|(process, attempt)| is_number(process) && is_number(attempt))
+/// What the name says of a file or folder that is not yet published.
+struct Temporary<'a> {
+    target: &'a OsStr,
+    process: u32,
+}
+
+impl Temporary<'_> {
+    /// None if a name is not one that a writer gives.
+    fn parse(name: &OsStr) -> Option<Temporary<'_>> {
+        let is_number =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let (target, writer) =
+            name.to_str()?.strip_prefix('.')?.strip_suffix(".partial")?.rsplit_once('.')?;
+        let (process, attempt) = writer.split_once('-')?;
+        let process = process.parse().ok().filter(|_| is_number(process) && is_number(attempt))?;
+        Some(Temporary { target: OsStr::new(target), process })
+    }
 }
 
 /// Which files to look at.
@@ -112,7 +278,7 @@ pub enum Depth {
     Tree,
 }
 
-/// Removes what writes that were killed have left in a folder, and returns how many files that were.
+/// Removes what writes that were killed have left in a folder, and returns how many files and folders that were.
 /// Nobody may be writing there.
 ///
 /// # Errors
@@ -122,13 +288,13 @@ pub fn remove_leftovers(folder: &Path, depth: Depth) -> Result<usize, FormatErro
     for entry in fs::read_dir(folder).map_err(io_error("read", folder))? {
         let entry = entry.map_err(io_error("read", folder))?;
         let path = entry.path();
-        if entry.file_type().map_err(io_error("read", &path))?.is_dir() {
-            if depth == Depth::Tree {
-                removed += remove_leftovers(&path, depth)?;
-            }
-        } else if is_temporary(&entry.file_name()) {
-            fs::remove_file(&path).map_err(io_error("remove", &path))?;
+        if Temporary::parse(&entry.file_name()).is_some() {
+            remove(&path).map_err(io_error("remove", &path))?;
             removed += 1;
+        } else if depth == Depth::Tree
+            && entry.file_type().map_err(io_error("read", &path))?.is_dir()
+        {
+            removed += remove_leftovers(&path, depth)?;
         }
     }
     Ok(removed)
@@ -203,6 +369,70 @@ mod tests {
             fs::write(below.join(name), "x").unwrap();
         }
         assert_eq!(remove_leftovers(folder.path(), Depth::Tree).unwrap(), 0);
+    }
+
+    /// A process that has ended.
+    fn ended_process() -> u32 {
+        let mut process = process::Command::new("true").spawn().unwrap();
+        process.wait().unwrap();
+        process.id()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_next_writer_of_a_file_sweeps_what_a_killed_one_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ended, running) = (ended_process(), process::id());
+        let leftover = folder.path().join(format!(".log.txt.{ended}-0.partial"));
+        let others =
+            [format!(".other.txt.{ended}-0.partial"), format!(".log.txt.{running}-9.partial")];
+        fs::write(&leftover, "half").unwrap();
+        others.iter().for_each(|name| fs::write(folder.path().join(name), "half").unwrap());
+        atomic_write(&folder.path().join("log.txt"), b"whole").unwrap();
+        assert!(!leftover.exists());
+        assert_eq!(names(folder.path()).len(), 3);
+    }
+
+    #[test]
+    fn a_folder_appears_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("models/new");
+        let failed = write_folder(&target, |draft| {
+            atomic_write(&draft.join("config.toml"), b"half")?;
+            assert!(!target.exists());
+            Err::<(), FormatError>(io_error("write", draft)(io::Error::other("no space left")))
+        });
+        assert!(failed.unwrap_err().to_string().contains("no space left"));
+        assert!(names(target.parent().unwrap()).is_empty());
+        write_folder(&target, |draft| atomic_write(&draft.join("config.toml"), b"whole")).unwrap();
+        assert_eq!(fs::read(target.join("config.toml")).unwrap(), b"whole");
+        assert_eq!(names(target.parent().unwrap()), ["new"]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_that_is_there_keeps_its_other_files_and_loses_leftovers() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("out");
+        let ended = ended_process();
+        fs::create_dir_all(target.join(format!(".model.{ended}-0.partial"))).unwrap();
+        let beside = folder.path().join(format!(".out.{ended}-1.partial"));
+        fs::create_dir(&beside).unwrap();
+        fs::write(beside.join("model.bin"), "half").unwrap();
+        fs::write(target.join("notes.txt"), "mine").unwrap();
+        let files = ["config.toml", "source.vocabulary.json", "model.safetensors"];
+        write_folder(&target, |draft| {
+            files.iter().try_for_each(|name| atomic_write(&draft.join(name), b"x"))?;
+            let order = in_order_of_publishing(draft).unwrap();
+            assert_eq!(order, ["source.vocabulary.json", "model.safetensors", "config.toml"]);
+            Ok::<_, FormatError>(())
+        })
+        .unwrap();
+        assert_eq!(names(folder.path()), ["out"]);
+        let mut found = names(&target);
+        found.sort();
+        let expected = ["config.toml", "model.safetensors", "notes.txt", "source.vocabulary.json"];
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use wdistill_model::{
 };
 use wdistill_text::Vocabulary;
 
-use crate::atomic::Pending;
+use crate::atomic::{Pending, write_folder};
 use crate::error::FormatError;
 use crate::{ctranslate2, huggingface, marian};
 
@@ -52,7 +52,8 @@ pub struct Complete<'a> {
     pub target: &'a Vocabulary,
 }
 
-/// Writes a model into a folder, with its tokenisers, so that the other toolkit can load it as it is.
+/// Writes a model into a folder, with its tokenisers, so that the other toolkit can load it as it is. The folder appears
+/// when it is whole ([`write_folder`]).
 ///
 /// Returns what its user should know: where results may differ, and what has to be done by hand.
 ///
@@ -64,11 +65,13 @@ pub fn export(
     format: ExportFormat,
     folder: &Path,
 ) -> Result<Vec<String>, FormatError> {
-    match format {
+    // Before the folder is touched.
+    check_export(complete, format)?;
+    write_folder(folder, |folder| match format {
         ExportFormat::HuggingFace => huggingface::write(complete, folder),
         ExportFormat::CTranslate2(numbers) => ctranslate2::write(complete, numbers, folder),
         ExportFormat::Marian => marian::write(complete, folder),
-    }
+    })
 }
 
 /// Whether a model can be written: as [`export`], without writing.

@@ -5,7 +5,7 @@
 //!   vocabularies.
 //! * [`write_tensors`] and [`read_tensors`]: named float32 tensors in one safetensors file, for whatever
 //!   else has tensors to keep (checkpoints, optimiser state).
-//! * [`atomic_write`]: a text or JSON file that is never seen half written.
+//! * [`atomic_write`] and [`write_folder`]: a text or JSON file, or a folder, that is never seen half written.
 //!
 //! Every file is written under a temporary name next to its place, flushed to the disk, and renamed: a
 //! reader sees the old file or the new one. Every problem found in a file is reported, not only the
@@ -35,7 +35,7 @@ mod marian;
 pub mod native;
 mod tensors;
 
-pub use atomic::{Depth, atomic_write, remove_leftovers};
+pub use atomic::{Depth, atomic_write, remove_leftovers, write_folder};
 pub use error::{FormatError, TensorProblem};
 pub use export::{Complete, ExportFormat, Numbers, check_export, export};
 pub use foreign::{ImportOptions, Subwords};

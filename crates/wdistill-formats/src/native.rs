@@ -48,7 +48,8 @@
 //! # Replacing a model
 //!
 //! Each file is replaced as a whole. Both are on the disk, complete, before the first takes its place; a
-//! crash between the two renames leaves the new configuration with the old weights.
+//! crash between the two renames leaves the old configuration with the new weights, or, in a new folder, weights
+//! alone, which are not taken for a model.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -102,8 +103,8 @@ pub fn save(model: &Model<Dense<f32>>, folder: &Path) -> Result<(), FormatError>
 fn publish(config: &Config, weights: Pending, folder: &Path) -> Result<(), FormatError> {
     let text = config.to_toml();
     let config = Pending::write(&folder.join(CONFIG_FILE), |file| file.write_all(text.as_bytes()))?;
-    config.publish()?;
-    weights.publish()
+    weights.publish()?;
+    config.publish()
 }
 
 /// Leaf family of a map that is made for what it does on the way.

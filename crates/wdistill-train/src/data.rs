@@ -20,8 +20,10 @@ pub struct VocabularyPair {
     pub target: Vocabulary,
 }
 
-pub(crate) const SOURCE_FILE: &str = "source.vocabulary.json";
-pub(crate) const TARGET_FILE: &str = "target.vocabulary.json";
+/// Name of the source vocabulary in a model folder.
+pub const SOURCE_FILE: &str = "source.vocabulary.json";
+/// Name of the target vocabulary in a model folder.
+pub const TARGET_FILE: &str = "target.vocabulary.json";
 
 impl VocabularyPair {
     /// Learns vocabularies from the training text; says what was obtained.

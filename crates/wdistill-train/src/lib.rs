@@ -27,7 +27,7 @@ mod trainer;
 mod validation;
 
 pub use benchmark::{Speed, benchmark};
-pub use data::{TextSet, VocabularyPair, encode, limits, read_pair};
+pub use data::{SOURCE_FILE, TARGET_FILE, TextSet, VocabularyPair, encode, limits, read_pair};
 pub use divergence::{Divergence, Off};
 pub use error::TrainError;
 pub use interrupt::{Interrupt, Reaction};

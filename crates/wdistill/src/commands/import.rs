@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
-use wdistill_formats::{Format, ImportOptions, Imported, Subwords, import, native};
+use wdistill_formats::{Format, ImportOptions, Imported, Subwords, import, native, write_folder};
 use wdistill_model::SourceEnding;
 use wdistill_train::{IMPORTED_TEACHER, RunFolder, VocabularyPair, message};
 
@@ -81,8 +81,10 @@ impl Open {
         for note in notes {
             said(&format!("{}: {note}", format.name()));
         }
-        native::save(&model, folder)?;
-        Ok(VocabularyPair { source, target }.save(folder)?)
+        write_folder(folder, |folder| {
+            native::save(&model, folder)?;
+            Ok(VocabularyPair { source, target }.save(folder)?)
+        })
     }
 
     /// A teacher's folder. A model of another toolkit is read into the folder of the run first; it gives the

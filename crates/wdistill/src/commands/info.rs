@@ -1,7 +1,8 @@
 //! `wdistill info`: what a model holds, of wdistill or of another toolkit.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::ensure;
 use clap::Args;
 use wdistill_formats::native::{self, Stored};
 use wdistill_formats::{
@@ -10,7 +11,7 @@ use wdistill_formats::{
 use wdistill_generator::Saturation;
 use wdistill_model::{Config, Dense, Model, Transformer};
 use wdistill_text::Vocabulary;
-use wdistill_train::VocabularyPair;
+use wdistill_train::{SOURCE_FILE, TARGET_FILE, TrainError, VocabularyPair};
 
 use crate::commands::import::Open;
 use crate::commands::print;
@@ -23,6 +24,9 @@ pub struct Info {
     model: PathBuf,
     #[command(flatten)]
     open: Open,
+    /// Fail unless the weights hold a checksum; one that they hold is always checked
+    #[arg(long)]
+    verify: bool,
     /// List every weight with its axes and shape
     #[arg(long)]
     slots: bool,
@@ -32,12 +36,26 @@ impl Info {
     pub fn run(mut self) -> anyhow::Result<()> {
         self.model = find_model(&self.model)?;
         let format = Format::detect(&self.model)?;
+        let checksum = match format {
+            Format::Wdistill => native::checksum(&self.model)?,
+            _ => None,
+        };
+        ensure!(
+            !self.verify || checksum.is_some(),
+            "{} holds no checksum of its weights; hint: models of wdistill do that were written since there are \
+             checksums",
+            self.model.display()
+        );
         let mut lines = vec![line("format", format.name())];
+        let mut vocabularies = Ok(None);
         let config = match format {
             Format::Wdistill => {
                 let stored = native::load_any(&self.model)?;
-                let vocabularies = VocabularyPair::load(&self.model).ok();
-                let sides = vocabularies.as_ref().map(|pair| [&pair.source, &pair.target]);
+                lines.push(line("checksum", checksum.as_deref().unwrap_or("none")));
+                // A damaged one is said after all that can be said of the model.
+                vocabularies = vocabularies_of(&self.model);
+                let sides = vocabularies.as_ref().ok().and_then(|pair| pair.as_ref());
+                let sides = sides.map(|pair| [&pair.source, &pair.target]);
                 match stored {
                     Stored::Float32(model) => {
                         lines.push(line("weights", "float32"));
@@ -72,7 +90,17 @@ impl Info {
                 format!("{}  [{}]  {:?}", slot.path, axes.join(", "), slot.shape)
             }));
         }
-        print(&lines.join("\n"))
+        print(&lines.join("\n"))?;
+        Ok(vocabularies.map(drop)?)
+    }
+}
+
+/// Those in a model's folder; weights alone are a model too.
+fn vocabularies_of(folder: &Path) -> Result<Option<VocabularyPair>, TrainError> {
+    let has = |file: &str| folder.join(file).exists();
+    match has(SOURCE_FILE) || has(TARGET_FILE) {
+        true => VocabularyPair::load(folder).map(Some),
+        false => Ok(None),
     }
 }
 

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::Args;
-use wdistill_formats::native;
+use wdistill_formats::{native, write_folder};
 use wdistill_runtime::quantise;
 use wdistill_train::VocabularyPair;
 
+use crate::commands::import::refuse_models;
 use crate::commands::{is_same, print};
 use crate::settings::find_model;
 
@@ -28,10 +29,14 @@ impl Quantize {
             !is_same(&self.model, &self.out),
             "--out is the model's own folder; hint: another folder keeps the float32 weights"
         );
+        refuse_models(&self.out)?;
         let model = native::load(&self.model)?;
         let vocabularies = VocabularyPair::load(&self.model)?;
-        native::save_int8(&quantise(&model)?, &self.out)?;
-        vocabularies.save(&self.out)?;
+        let quantised = quantise(&model)?;
+        write_folder(&self.out, |folder| {
+            native::save_int8(&quantised, folder)?;
+            Ok::<_, anyhow::Error>(vocabularies.save(folder)?)
+        })?;
         let size = |folder: &PathBuf| -> std::io::Result<f64> {
             Ok(folder.join(native::WEIGHTS_FILE).metadata()?.len() as f64 / 1e6)
         };
