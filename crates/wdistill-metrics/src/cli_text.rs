@@ -1,4 +1,5 @@
-//! What sacreBLEU's command line prints for one system: its JSON (`-f json`, the default there) and its text (`-f text`).
+//! What sacreBLEU's command line prints: its JSON (`-f json`, the default there) for one system and for several, and its
+//! text (`-f text`) for one.
 
 use crate::{Confidence, Form, Score, Signature};
 
@@ -22,6 +23,72 @@ pub fn json(entries: &[Entry<'_>], decimals: usize) -> String {
         [object] => object.clone(),
         several => format!("[\n{}\n]", several.join(",\n")),
     }
+}
+
+/// The scores of one system among several.
+pub struct SystemEntry<'a> {
+    /// What it is called.
+    pub name: String,
+    /// Its scores, each with the p-value of its difference to the baseline, where there is one.
+    pub scores: Vec<(Entry<'a>, Option<f64>)>,
+}
+
+/// The JSON sacreBLEU prints for several systems: an array with one object a system, in it the scores as texts of
+/// `decimals` digits after the point.
+///
+/// A score with a confidence is an object of the fields `score`, `p_value`, `mean` and `ci`, in full precision. These
+/// are the fields that sacreBLEU means to print; version 2.6.0 fails at it, since its numbers are NumPy's.
+pub fn systems_json(systems: &[SystemEntry<'_>], decimals: usize) -> String {
+    let object = |system: &SystemEntry<'_>| {
+        let mut fields = vec![format!("        \"system\": {}", escaped(&system.name))];
+        fields.extend(system.scores.iter().map(|(entry, p_value)| {
+            let value = match entry.confidence {
+                Some(confidence) => tested(entry, confidence, *p_value),
+                None => quoted(&format!("{:.decimals$}", entry.score.value())),
+            };
+            format!("        {}: {value}", quoted(&entry.score.name()))
+        }));
+        format!("    {{\n{}\n    }}", fields.join(",\n"))
+    };
+    let objects: Vec<String> = systems.iter().map(object).collect();
+    format!("[\n{}\n]", objects.join(",\n"))
+}
+
+/// The object of a score with its test.
+fn tested(entry: &Entry<'_>, confidence: Confidence, p_value: Option<f64>) -> String {
+    let fields = [
+        ("score", format!("{:?}", entry.score.value())),
+        ("p_value", p_value.map_or("null".to_string(), |p_value| format!("{p_value:?}"))),
+        ("mean", format!("{:?}", confidence.mean)),
+        ("ci", format!("{:?}", confidence.half_width)),
+    ];
+    let lines: Vec<String> =
+        fields.iter().map(|(name, value)| format!("            \"{name}\": {value}")).collect();
+    format!("{{\n{}\n        }}", lines.join(",\n"))
+}
+
+/// A string as Python's `json.dumps` writes it: nothing but printable ASCII.
+fn escaped(text: &str) -> String {
+    let mut output = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' => output += "\\\"",
+            '\\' => output += "\\\\",
+            '\n' => output += "\\n",
+            '\r' => output += "\\r",
+            '\t' => output += "\\t",
+            '\u{8}' => output += "\\b",
+            '\u{c}' => output += "\\f",
+            ' '..='~' => output.push(character),
+            _ => {
+                let mut units = [0; 2];
+                for unit in character.encode_utf16(&mut units) {
+                    output += &format!("\\u{unit:04x}");
+                }
+            }
+        }
+    }
+    output + "\""
 }
 
 /// The text sacreBLEU prints: a line for each score, aligned at the equals sign. `decimals` digits after the point.
@@ -94,7 +161,7 @@ fn rounded(value: f64, decimals: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::rounded;
+    use super::{escaped, rounded};
 
     /// Expected: Python's `float(f"{value:.{decimals}f}")`, as `json.dumps` writes it.
     #[test]
@@ -106,5 +173,14 @@ mod tests {
         assert_eq!(rounded(0.0001, 4), "0.0001");
         assert_eq!(rounded(0.000012, 6), "1.2e-05");
         assert_eq!(rounded(4e-12, 12), "4e-12");
+    }
+    /// Expected: Python's `json.dumps`.
+    #[test]
+    fn names_are_escaped_as_python_escapes_them() {
+        assert_eq!(escaped("a b/c~"), r#""a b/c~""#);
+        assert_eq!(
+            escaped("\u{e9}\u{1f600}\"\\\n\t\u{1}\u{7f}"),
+            r#""\u00e9\ud83d\ude00\"\\\n\t\u0001\u007f""#
+        );
     }
 }

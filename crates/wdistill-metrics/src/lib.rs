@@ -42,5 +42,5 @@ pub use chrf::{Chrf, ChrfScore, ChrfSmoothing, Whitespace};
 pub use error::MetricsError;
 pub use metric::{CorpusMetric, Score, Statistics};
 pub use signature::{Form, SACREBLEU_VERSION, Signature};
-pub use text::Case;
+pub use text::{Case, TOKENIZED_LINES, looks_tokenized};
 pub use tokenizer::Tokenizer;

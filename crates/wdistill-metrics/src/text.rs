@@ -2,6 +2,14 @@
 
 use std::borrow::Cow;
 
+/// From so many lines that [`looks_tokenized`] on, sacreBLEU warns of a text.
+pub const TOKENIZED_LINES: usize = 100;
+
+/// Whether a line ends in a full stop with a blank before it, as a tokeniser leaves it.
+pub fn looks_tokenized(line: &str) -> bool {
+    line.ends_with(" .")
+}
+
 /// Whether letter case counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Case {

@@ -1,6 +1,7 @@
 //! Which target words translate which source words, learnt from parallel text.
 
-use crate::error::TextError;
+use crate::compressed::packed_by_name;
+use crate::error::{TextError, file_error};
 use crate::lines::read_lines;
 use crate::vocabulary::Vocabulary;
 use crate::write::write_whole;
@@ -127,7 +128,8 @@ impl LexicalTable {
                 }
             }
         }
-        write_whole(path, text.as_bytes())?;
+        let bytes = packed_by_name(path, text.as_bytes()).map_err(file_error("compress", path))?;
+        write_whole(path, &bytes)?;
         left_out.sort_unstable();
         left_out.dedup();
         Ok(left_out)

@@ -22,6 +22,7 @@
 //! ```
 
 mod batches;
+mod compressed;
 mod corpus;
 mod encoded;
 mod error;
@@ -37,6 +38,7 @@ mod vocabulary;
 mod write;
 
 pub use batches::{BatchOrder, BatchSettings, PairLength, Position, sorted_batches};
+pub use compressed::{packed_by_name, text_reader};
 pub use corpus::{
     Action, CheckedCorpus, CorpusLimits, CorpusReport, CorpusRole, Example, Finding, FindingKind,
     PairPolicy, ParallelText, encode_corpus,
@@ -45,7 +47,7 @@ pub use encoded::{CorpusStatistics, EncodedCorpus, SideStatistics};
 pub use error::TextError;
 pub use hash::{hash_bytes, hash_file};
 pub use lexical::LexicalTable;
-pub use lines::{Occurrences, TextLines, read_lines};
+pub use lines::{Occurrences, TextLines, read_lines, read_lines_or_standard_input};
 pub use sentence_piece::{
     ByteFallback, DummySpace, EncodedPiece, ExtraSpaces, NormalizerParts, PieceKind, SentencePiece,
     SentencePieceAlgorithm, SentencePieceModel, SentencePieceParts, SpaceEscape, SpecialNames,

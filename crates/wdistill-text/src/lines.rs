@@ -1,15 +1,19 @@
 //! Reading text files line by line, with the checks that need raw bytes.
 
+use crate::compressed::text_reader;
 use crate::error::{TextError, file_error};
 use crate::hash::digits;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 use twox_hash::XxHash3_128;
 
 /// How many examples of one kind of finding are kept.
 pub(crate) const EXAMPLES: usize = 5;
+
+/// The path that stands for standard input where one text is expected.
+const STANDARD_INPUT: &str = "-";
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -36,7 +40,7 @@ impl Occurrences {
 pub struct TextLines {
     /// Where the lines were read.
     pub path: PathBuf,
-    /// Hash of the bytes that were read, the same as [`crate::hash_file`] of the unchanged file.
+    /// Hash of the file's bytes, compressed or not, the same as [`crate::hash_file`] of the unchanged file.
     pub hash: String,
     /// The lines, in order. Only a line feed ends a line: other characters that some tools treat as
     /// line breaks (U+2028, form feed, a lone carriage return) stay inside their line.
@@ -47,13 +51,30 @@ pub struct TextLines {
     pub carriage_returns: Occurrences,
 }
 
-/// Reads a UTF-8 text file.
+/// Reads a UTF-8 text file, compressed or not, as [`text_reader`] does.
 ///
 /// # Errors
-/// [`TextError::File`] when it cannot be read, [`TextError::InvalidUtf8`] with the first bad byte.
+/// [`TextError::File`] when it cannot be read or unpacked or is no text, [`TextError::InvalidUtf8`] with the first
+/// bad byte.
 pub fn read_lines(path: &Path) -> Result<TextLines, TextError> {
-    let file = File::open(path).map_err(file_error("open", path))?;
-    let mut reader = BufReader::with_capacity(1 << 16, file);
+    lines_of(path, File::open(path).map_err(file_error("open", path))?)
+}
+
+/// Reads a text file as [`read_lines`] does, and standard input where the path is `-`.
+///
+/// # Errors
+/// As [`read_lines`]; the path is then `standard input`.
+pub fn read_lines_or_standard_input(path: &Path) -> Result<TextLines, TextError> {
+    match path == Path::new(STANDARD_INPUT) {
+        true => lines_of(Path::new("standard input"), std::io::stdin()),
+        false => read_lines(path),
+    }
+}
+
+fn lines_of(path: &Path, input: impl Read + Send) -> Result<TextLines, TextError> {
+    let mut hasher = XxHash3_128::new();
+    let input = Hashed { input, hasher: &mut hasher };
+    let mut reader = text_reader(input).map_err(file_error("read", path))?;
     let mut text = TextLines {
         path: path.to_path_buf(),
         hash: String::new(),
@@ -61,19 +82,32 @@ pub fn read_lines(path: &Path) -> Result<TextLines, TextError> {
         byte_order_mark: Occurrences::default(),
         carriage_returns: Occurrences::default(),
     };
-    let mut hasher = XxHash3_128::new();
     let mut start_of_line = 0;
     let mut bytes = Vec::new();
     loop {
         bytes.clear();
         let length = reader.read_until(b'\n', &mut bytes).map_err(file_error("read", path))?;
         if length == 0 {
+            drop(reader);
             text.hash = digits(&hasher);
             return Ok(text);
         }
-        hasher.write(&bytes);
         text.push_line(&bytes, start_of_line)?;
         start_of_line += length;
+    }
+}
+
+/// Bytes on their way from a file, which are hashed as they come, before anything unpacks them.
+struct Hashed<'h, R> {
+    input: R,
+    hasher: &'h mut XxHash3_128,
+}
+
+impl<R: Read> Read for Hashed<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.input.read(buffer)?;
+        self.hasher.write(&buffer[..count]);
+        Ok(count)
     }
 }
 

@@ -292,7 +292,7 @@ fn systems_are_compared_by_paired_bootstrap() {
     write("reference", "The cat sat on a mat.\nIt is raining.\nWe go home now, said she.\n");
     write("first", "The cat sat on the mat.\nIt rains.\nWe go home now, she said.\n");
     write("second", "The cat sat on a mat.\nIt raining is.\nWe go home now, said she.\n");
-    let said = succeed(folder.path(), "score reference -i first second -pbs", b"");
+    let said = succeed(folder.path(), "score reference -i first second -pbs -f text", b"");
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(
         lines,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::Args;
-use wdistill_text::read_lines;
+use wdistill_text::read_lines_or_standard_input;
 use wdistill_train::{Progress, Speed, benchmark, peak_memory};
 
 use crate::commands::print;
@@ -16,7 +16,7 @@ pub struct Bench {
     /// Folders of models; speed-ups are over the first
     #[arg(required = true)]
     models: Vec<PathBuf>,
-    /// Source text
+    /// Source text, compressed or not; `-` is standard input
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
     /// Rounds; the median counts
@@ -33,7 +33,7 @@ pub struct Bench {
 
 impl Bench {
     pub fn run(self) -> anyhow::Result<()> {
-        let mut lines = read_lines(&self.input)?.lines;
+        let mut lines = read_lines_or_standard_input(&self.input)?.lines;
         lines.truncate(self.sentences.unwrap_or(usize::MAX));
         ensure!(!lines.is_empty(), "{}: no sentences to time", self.input.display());
         let options = self.search.translator_options(&self.common);

@@ -29,7 +29,7 @@ pub struct Shortlist {
     /// Target side
     #[arg(long, value_name = "FILE")]
     target: PathBuf,
-    /// File to write: lines of `TARGET SOURCE PROBABILITY`
+    /// File to write: lines of `TARGET SOURCE PROBABILITY`, compressed if its name ends in .gz, .zst, .xz or .bz2
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Most translations of each source word

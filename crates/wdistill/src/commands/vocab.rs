@@ -1,9 +1,10 @@
 //! `wdistill vocab`: learns subwords from text.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::ensure;
 use clap::Args;
-use wdistill_text::{Vocabulary, VocabularySettings, read_lines};
+use wdistill_text::{Vocabulary, VocabularySettings, read_lines_or_standard_input};
 
 use crate::commands::{print, refuse_input};
 use crate::settings::Kind;
@@ -11,7 +12,7 @@ use crate::settings::Kind;
 /// Arguments of `wdistill vocab`.
 #[derive(Args)]
 pub struct Vocab {
-    /// Text files; both sides of a corpus make a joint vocabulary
+    /// Text files, compressed or not; both sides of a corpus make a joint vocabulary; `-` is standard input
     #[arg(required = true)]
     text: Vec<PathBuf>,
     /// Tokens wanted, with 258 for special tokens and bytes
@@ -28,9 +29,14 @@ pub struct Vocab {
 impl Vocab {
     pub fn run(self) -> anyhow::Result<()> {
         refuse_input(&self.out, &self.text)?;
+        let standard_inputs = self.text.iter().filter(|path| *path == Path::new("-")).count();
+        ensure!(
+            standard_inputs <= 1,
+            "standard input is one text, found {standard_inputs} uses of it"
+        );
         let mut lines = Vec::new();
         for path in &self.text {
-            lines.extend(read_lines(path)?.lines);
+            lines.extend(read_lines_or_standard_input(path)?.lines);
         }
         let trained =
             Vocabulary::train(&lines, &VocabularySettings::new(self.kind.model(), self.size))?;
