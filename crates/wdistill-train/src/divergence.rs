@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 #[serde(untagged)]
 pub enum Divergence {
     /// Once the training loss has been far above its lowest for so many updates in a row, or a validation
-    /// after the warm-up finds a loss above that of a uniform guess.
+    /// after the warm-up finds a loss above that of a uniform guess: by more than 1 nat, or not even the
+    /// lowest so far, for a run that has only just begun to learn is none that diverges.
     After(u64),
     /// Only when the loss is not a number any more.
     Off(Off),
@@ -55,17 +56,24 @@ impl Watch {
     }
 }
 
-/// What is wrong with a validation loss after the warm-up. A guess that gives every one of `words` the same
-/// probability has the loss `ln(words)`, whatever the label smoothing.
-pub fn above_uniform(loss: f64, words: usize, divergence: Divergence) -> Option<String> {
+/// What is wrong with a loss on held-out text. A guess that gives every one of `words` the same probability
+/// has the loss `ln(words)`, whatever the label smoothing.
+pub fn above_uniform(loss: f64, words: usize) -> Option<String> {
     let uniform = (words as f64).ln();
-    let gives_up = divergence != Divergence::Off(Off::Off) && (loss.is_nan() || loss > uniform);
-    gives_up.then(|| {
+    (loss.is_nan() || loss > uniform).then(|| {
         format!(
             "the validation loss is {loss:.3}, and a guess that knows nothing of the {words} words has \
              {uniform:.3}"
         )
     })
+}
+
+/// What is wrong with a validation after the warm-up, whose loss is `loss` where the best has `best`, if the
+/// settings give up here. A run that has only just begun to learn is none that diverges: above a uniform
+/// guess by less than a nat, its loss has to rise.
+pub fn diverged(loss: f64, best: f64, words: usize, divergence: Divergence) -> Option<String> {
+    let problem = above_uniform(loss, words).filter(|_| divergence != Divergence::Off(Off::Off));
+    problem.filter(|_| loss > best || above_uniform(loss - FAR, words).is_some())
 }
 
 #[cfg(test)]
@@ -96,11 +104,15 @@ mod tests {
 
     #[test]
     fn a_uniform_guess_is_the_limit_of_a_validation() {
+        // ln(1000) is 6.908.
         let limit = Divergence::After(1);
-        assert_eq!(above_uniform(6.9, 1000, limit), None);
-        assert!(above_uniform(6.91, 1000, limit).is_some());
-        assert!(above_uniform(f64::NAN, 1000, limit).is_some());
-        assert_eq!(above_uniform(1e6, 1000, Divergence::Off(Off::Off)), None);
+        assert_eq!(above_uniform(6.9, 1000), None);
+        assert!(above_uniform(6.91, 1000).is_some());
+        assert!(above_uniform(f64::NAN, 1000).is_some());
+        assert_eq!(diverged(7.0, 7.0, 1000, limit), None);
+        assert!(diverged(7.0, 6.0, 1000, limit).is_some());
+        assert!(diverged(7.91, 7.91, 1000, limit).is_some());
+        assert_eq!(diverged(1e6, 6.0, 1000, Divergence::Off(Off::Off)), None);
     }
 
     #[test]

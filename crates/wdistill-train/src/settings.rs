@@ -86,8 +86,8 @@ pub struct TrainingSettings {
     /// Which weights to hand on.
     pub selection: Selection,
     /// Training is given up with an error when its loss has been more than 1 nat above its lowest running
-    /// mean for this many updates, or when a validation after the warm-up finds a loss above that of a
-    /// uniform guess; `"off"` for never.
+    /// mean for this many updates, or when a validation after the warm-up finds a loss that is above that
+    /// of a uniform guess and has risen, or is 1 nat above it; `"off"` for never.
     pub divergence: Divergence,
 }
 

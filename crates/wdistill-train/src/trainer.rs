@@ -8,7 +8,7 @@ use wdistill_model::{Dense, Model};
 use wdistill_text::{BatchOrder, BatchSettings, EncodedCorpus};
 
 use crate::checkpoint::{self, State, Validated, Window};
-use crate::divergence::{Watch, above_uniform};
+use crate::divergence::{Watch, diverged};
 use crate::error::TrainError;
 use crate::interrupt::Interrupt;
 use crate::log::{
@@ -369,7 +369,8 @@ impl<'a> Loop<'a> {
         ));
         self.log.write(&Event::Validation(event))?;
         let words = model.config.vocabularies.target;
-        let problem = above_uniform(judgement.loss, words, self.settings().divergence);
+        let best = self.state.best.map_or(f64::INFINITY, |best| best.judgement.loss);
+        let problem = diverged(judgement.loss, best, words, self.settings().divergence);
         match problem.filter(|_| updates > self.settings().warm_up) {
             Some(problem) => Err(TrainError::Diverged { update: updates, problem }),
             None => Ok(()),
@@ -423,7 +424,9 @@ impl<'a> Loop<'a> {
         let (best, last) = (self.state.best, self.state.last);
         let last = last.expect("the last update of a run is validated");
         let mut candidates = Vec::new();
+        // An average of nothing but the last update is the last update.
         if selection == Selection::Average
+            && self.state.snapshots != [last.updates]
             && let Some((model, snapshots)) = self.average(trainable.model())
         {
             let judgement = self.scores(&model)?.judgement(criterion);

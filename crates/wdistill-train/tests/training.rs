@@ -209,9 +209,10 @@ fn an_average_is_handed_on_if_it_is_the_best() {
     let folder = tempfile::tempdir().unwrap();
     let settings = TrainingSettings {
         updates: 300,
-        // Few sentences a batch.
+        // Few sentences a batch, and a rate that is highest at the end.
         max_tokens: 24,
-        learning_rate: 0.04,
+        learning_rate: 0.05,
+        warm_up: 300,
         snapshot_every: 2,
         average_last: 10,
         validate_every: 300,

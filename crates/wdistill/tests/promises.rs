@@ -164,7 +164,7 @@ fn messages_that_nobody_can_read_end_no_work() {
 #[cfg(unix)]
 fn interrupted_with(signal: &str, status: i32) {
     let folder = task();
-    succeed(folder.path(), &RUN.replace("out", "whole"));
+    succeed(folder.path(), &RUN.replace("--out out", "--out whole"));
     let log = folder.path().join("out/teacher/metrics.jsonl");
     let mut child =
         command(folder.path(), RUN).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -204,8 +204,8 @@ fn a_termination_saves_what_was_done() {
 fn distill_refuses_a_teacher_of_the_other_direction_and_shows_how_the_student_does() {
     let folder = task();
     // Trained long enough to know which way it goes.
-    let training = "--set training.updates=150 --set training.max_tokens=600 --set training.warm_up=30 \
-                    --set training.learning_rate=0.005 --set training.validate_every=150";
+    let training = "--set training.updates=300 --set training.max_tokens=600 --set training.warm_up=50 \
+                    --set training.learning_rate=0.01 --set training.validate_every=300";
     let corpus = "--train train.en train.de --validation validation.en validation.de --threads 2";
     succeed(
         folder.path(),

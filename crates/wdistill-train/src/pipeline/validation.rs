@@ -6,7 +6,7 @@ use wdistill_text::EncodedCorpus;
 
 use super::{Caution, Pipeline, Prepared, Trained};
 use crate::benchmark::Speed;
-use crate::divergence::{Divergence, above_uniform};
+use crate::divergence::above_uniform;
 use crate::error::TrainError;
 use crate::log::Progress;
 use crate::settings::{Criterion, TrainingSettings};
@@ -73,7 +73,7 @@ impl Pipeline {
                 "are source and target given in the teacher's direction?",
             )?;
         }
-        if let Some(problem) = above_uniform(found.loss, words, Divergence::After(1)) {
+        if let Some(problem) = above_uniform(found.loss, words) {
             self.suspect(
                 format!("the teacher does not know this text: {problem}"),
                 "are these the teacher's languages, in its direction?",
