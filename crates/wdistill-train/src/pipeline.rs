@@ -214,6 +214,11 @@ impl Pipeline {
         let VocabularyRecipe { source, target, .. } = &mut complete.vocabulary;
         let models = [&mut complete.teacher.model, source, target].into_iter().flatten();
         models.chain([&mut complete.data.folder]).for_each(|path| *path = here.join(&*path));
+        // The folder that the program is in belongs to its paths now.
+        let problems = complete.path_problems();
+        if !problems.is_empty() {
+            return Err(TrainError::Settings { place: "the recipe".to_string(), problems });
+        }
         atomic_write(&folder.join("recipe.toml"), recipe_text(&complete).as_bytes())?;
         let stages = Stages::new(folder, options.display);
         Ok(Pipeline { recipe, resolved, options, stages, _lock: lock })
@@ -472,8 +477,10 @@ impl Pipeline {
                 Some(folder) if settings.word_distillation > 0.0 => Some(native::load(folder)?),
                 _ => None,
             };
+            // Where no student is made, the model is nobody's teacher.
+            let is_alone = name == TEACHER && self.recipe.systems.is_empty();
             let run = Run {
-                name,
+                name: if is_alone { "model" } else { name },
                 teacher: teacher.as_ref(),
                 corpus,
                 pairs: match pairs {

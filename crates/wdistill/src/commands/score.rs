@@ -82,7 +82,8 @@ pub struct Score {
     #[arg(long, value_name = "N", default_value_t = 1000)]
     paired_bs_n: usize,
     /// Decimals
-    #[arg(short, long, value_name = "N", default_value_t = 1)]
+    #[arg(short, long, value_name = "N", default_value_t = 1,
+          value_parser = |text: &str| text.parse::<u16>().map(usize::from))]
     width: usize,
     /// Form of the output; that of several systems is always text
     #[arg(short, long, value_enum, default_value = "json")]
