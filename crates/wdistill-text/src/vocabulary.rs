@@ -245,6 +245,9 @@ impl Vocabulary {
     /// spell bytes that are not UTF-8: these become U+FFFD, and so does `<unk>`. The space in front
     /// of the first word is taken away if the first id has one.
     ///
+    /// A character whose last bytes are missing at the end, as in a translation that was cut at its limit, is
+    /// left out.
+    ///
     /// Imported vocabularies join tokens as their tools do. Control tokens stand for nothing; the
     /// unknown token becomes the model's surface for it, without a model its own text.
     ///
@@ -260,9 +263,28 @@ impl Vocabulary {
                 return Err(TextError::InvalidId { id, position, size: self.size() });
             }
         }
+        let ids = self.without_cut_character(ids);
         Ok(match &self.segmenter {
             Segmenter::Native(native) => native.decode(ids, self),
             Segmenter::Imported(imported) => imported.decode(ids, self),
         })
+    }
+
+    /// Ids without the bytes of a character at their end that is not whole.
+    fn without_cut_character<'ids>(&self, ids: &'ids [u32]) -> &'ids [u32] {
+        let byte = |id: &u32| match self.roles[*id as usize] {
+            TokenRole::Byte(byte) => Some(byte),
+            _ => None,
+        };
+        let mut bytes: Vec<u8> = ids.iter().rev().map_while(byte).collect();
+        bytes.reverse();
+        let cut = bytes.utf8_chunks().last().map_or(0, |chunk| {
+            let is_begun = |error: std::str::Utf8Error| error.error_len().is_none();
+            match std::str::from_utf8(chunk.invalid()).is_err_and(is_begun) {
+                true => chunk.invalid().len(),
+                false => 0,
+            }
+        });
+        &ids[..ids.len() - cut]
     }
 }

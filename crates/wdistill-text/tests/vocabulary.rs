@@ -380,8 +380,28 @@ fn broken_bytes_and_unknown_tokens_become_replacement_characters() {
     let decoded = vocabulary.decode(&[byte(0xc3), letter, byte(0xf0), byte(0x9f), letter]).unwrap();
     assert_eq!(decoded, "\u{fffd}a\u{fffd}a");
     assert_eq!(vocabulary.decode(&[UNKNOWN_ID, letter]).unwrap(), "\u{fffd}a");
+    // What is cut off at the end is no character yet; whole ones and what is none stay.
+    let cut = |bytes: &[u8]| {
+        let bytes = bytes.iter().map(|b| byte(*b));
+        vocabulary.decode(&[vec![letter], bytes.collect()].concat()).unwrap()
+    };
+    let whole = "é🐕".as_bytes();
+    assert_eq!(cut(whole), "aé🐕");
+    for length in 2..whole.len() {
+        assert_eq!(cut(&whole[..length]), "aé", "{length} bytes");
+    }
+    assert_eq!((cut(&whole[..1]).as_str(), cut(&[0x80]).as_str()), ("a", "a\u{fffd}"));
     // A space as a byte token at the start belongs to the text.
     assert_eq!(vocabulary.decode(&[byte(b' '), letter]).unwrap(), " a");
+}
+
+#[test]
+fn sizes_beyond_any_use_are_refused() {
+    for model in BOTH {
+        let settings = VocabularySettings::new(model, 1 << 60);
+        let error = Vocabulary::train(training_lines(), &settings).unwrap_err().to_string();
+        assert_eq!(error, "vocabulary size is 1152921504606846976, expected at most 16777216");
+    }
 }
 
 #[test]

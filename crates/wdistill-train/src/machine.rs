@@ -9,6 +9,13 @@ pub fn peak_memory() -> Option<u64> {
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
+/// The memory of this machine, in bytes; none where the system does not say.
+pub fn total_memory() -> Option<u64> {
+    let memory = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = memory.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
 /// The processor's model, its cores, the memory; empty where the system does not say.
 pub fn describe(threads: usize) -> Machine {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();

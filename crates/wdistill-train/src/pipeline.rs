@@ -235,6 +235,11 @@ impl Pipeline {
         let VocabularyRecipe { source, target, .. } = &mut complete.vocabulary;
         let models = [&mut complete.teacher.model, source, target].into_iter().flatten();
         models.chain([&mut complete.data.folder]).for_each(|path| *path = here.join(&*path));
+        // The folder that the program is in belongs to its paths now.
+        let problems = complete.path_problems();
+        if !problems.is_empty() {
+            return Err(TrainError::Settings { place: "the recipe".to_string(), problems });
+        }
         let path = folder.path().to_path_buf();
         atomic_write(&path.join("recipe.toml"), recipe_text(&complete).as_bytes())?;
         let stages = Stages::new(path, options.display);
@@ -515,8 +520,10 @@ impl Pipeline {
                 Some(teacher) if settings.word_distillation > 0.0 => Some(self.load(teacher)?),
                 _ => None,
             };
+            // Where no student is made, the model is nobody's teacher.
+            let is_alone = name == TEACHER && self.recipe.systems.is_empty();
             let run = Run {
-                name,
+                name: if is_alone { "model" } else { name },
                 teacher: teacher.as_ref(),
                 corpus,
                 pairs: match pairs {

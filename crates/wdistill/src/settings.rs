@@ -288,6 +288,9 @@ impl Corpus {
             benchmark: BenchmarkRecipe::default(),
             systems,
         };
+        if let Some(problem) = recipe.path_problems().first() {
+            bail!("{problem}");
+        }
         with_changes(&recipe, changes).map_err(|problem| anyhow!("--set: {problem}"))
     }
 }

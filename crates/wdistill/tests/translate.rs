@@ -185,3 +185,99 @@ fn the_folder_of_a_run_stands_for_its_only_model() {
     assert!(!output.status.success());
     assert!(said.contains("there are 2 below it:\n  two/a/model\n  two/b/model\n"), "{said}");
 }
+
+#[test]
+fn a_trained_model_is_called_a_model() {
+    let folder = TRAINED.path();
+    let train = "train --train train.en train.de --validation validation.en validation.de \
+                 --preset transformer-nano --vocabulary-size 500 --set training.updates=2 \
+                 --set training.max_tokens=400 --threads 1 --out called";
+    let output = wdistill(folder, train, b"");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && said.contains("model: 2/2"), "{said}");
+    assert!(!said.contains("teacher: "), "{said}");
+    let said = wdistill(folder, &format!("{train} --set teacher.preset=micro"), b"").stderr;
+    let said = String::from_utf8(said).unwrap();
+    assert!(said.contains("`train` makes one model and nothing else"), "{said}");
+}
+
+/// No number that can be typed ends in a panic, or takes memory that is not there, where the system says how
+/// much there is.
+#[cfg(target_os = "linux")]
+#[test]
+fn absurd_numbers_are_refused() {
+    let train = "train --train train.en train.de --validation validation.en validation.de \
+                 --preset transformer-nano --out absurd";
+    for (arguments, expected) in [
+        (
+            "vocab train.en --size 1152921504606846976 --out v.json".to_string(),
+            "vocabulary size is 1152921504606846976, expected at most",
+        ),
+        (
+            format!("{train} --vocabulary-size 1152921504606846976"),
+            "vocabulary size is 1152921504606846976, expected at most",
+        ),
+        (
+            format!("{train} --set architecture.encoder.width=1000000"),
+            "architecture: training it takes",
+        ),
+        (
+            "score train.de -i train.en -b -w 65536".to_string(),
+            "invalid value '65536' for '--width",
+        ),
+    ] {
+        let output = wdistill(TRAINED.path(), &arguments, b"");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(expected) && !said.contains("panicked"), "{arguments}: {said}");
+        assert_ne!(output.status.code(), Some(0), "{arguments}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn paths_that_are_not_utf8_are_errors_where_a_recipe_names_them() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let strange = folder.path().join(OsStr::from_bytes(b"x\xff"));
+    fs::create_dir(&strange).unwrap();
+    let recipe = r#"
+        title = "Test"
+        data.train = { source = "train.en", target = "train.de" }
+        data.validation = { source = "validation.en", target = "validation.de" }
+        data.test = { source = "validation.en", target = "validation.de" }
+        vocabulary.size = 300
+        teacher.preset = "transformer-nano"
+        student.preset = "transformer-nano"
+        systems = [{ method = "kd" }]
+    "#;
+    fs::write(strange.join("r.toml"), recipe).unwrap();
+    for name in ["train.en", "train.de", "validation.en", "validation.de"] {
+        fs::copy(TRAINED.path().join(name), strange.join(name)).unwrap();
+    }
+    let program = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wdistill"));
+        command.current_dir(TRAINED.path());
+        command
+    };
+    let texts = ["--validation", "validation.en", "validation.de", "--out", "strange"];
+    let train = |command: &str| {
+        let mut program = program();
+        program.args([command, "--train"]).arg(strange.join("train.en")).arg("train.de");
+        program.args(texts);
+        program
+    };
+    let mut inside = program();
+    inside.current_dir(&strange).args(["run", "r.toml", "--out"]).arg(folder.path().join("out"));
+    let mut of_recipe = program();
+    of_recipe.arg("run").arg(strange.join("r.toml")).args(["--out", "strange"]);
+    let mut distill = train("distill");
+    distill.args(["--teacher", "run/teacher/model"]);
+    for mut command in [inside, of_recipe, train("train"), distill] {
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("x\\xFF") && said.contains("is not UTF-8; hint: rename"), "{said}");
+    }
+}

@@ -72,6 +72,9 @@ struct WordCounts {
     alphabet: HashSet<char>,
 }
 
+/// Larger vocabularies are slips of the pen; the trainer takes memory for as many words at once.
+const LARGEST_SIZE: usize = 1 << 24;
+
 impl Vocabulary {
     /// Learns a vocabulary. The same lines in the same order give the same file to the byte, on any
     /// number of threads. For a joint vocabulary chain both sides' lines.
@@ -91,6 +94,13 @@ impl Vocabulary {
                 name: "character_coverage",
                 found: coverage.to_string(),
                 expected: "a share above 0 and at most 1",
+            });
+        }
+        if settings.size > LARGEST_SIZE {
+            return Err(TextError::Setting {
+                name: "vocabulary size",
+                found: settings.size.to_string(),
+                expected: "at most 16777216",
             });
         }
         let counts = count_words(lines, coverage)?;

@@ -9,14 +9,16 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 use wdistill_formats::native;
 use wdistill_generator::{Start, check_fit};
-use wdistill_model::{Architecture, Config, ConfigError, Embeddings, Vocabularies};
+use wdistill_model::{Architecture, Config, ConfigError, Embeddings, Transformer, Vocabularies};
 use wdistill_search::SearchSettings;
 use wdistill_text::VocabularySettings;
 
 use super::{
-    Method, Pairs, RESERVED_NAMES, Recipe, Sharing, SystemRecipe, VocabularyRecipe, with_nearest,
+    DataRecipe, Method, Pairs, RESERVED_NAMES, Recipe, Sharing, SystemRecipe, VocabularyRecipe,
+    with_nearest,
 };
 use crate::error::TrainError;
+use crate::machine::total_memory;
 use crate::settings::TrainingSettings;
 
 /// Where the vocabularies come from.
@@ -142,6 +144,7 @@ impl Recipe {
     /// [`TrainError::Settings`] with every problem found.
     pub fn resolve(&self) -> Result<Resolved, TrainError> {
         let mut problems = Problems::default();
+        problems.0.extend(self.path_problems());
         let vocabulary = self.resolve_vocabulary(&mut problems);
         let teacher = self.resolve_teacher(&mut problems);
         let (preset, changes) = (self.student.preset.as_deref(), &self.student.architecture);
@@ -315,6 +318,7 @@ impl Recipe {
         let vocabularies = teacher.map_or(Vocabularies::shared(1), |teacher| teacher.vocabularies);
         let config = Config::new(architecture.clone(), vocabularies)
             .map_err(|error| vec![(".architecture", error.to_string())])?;
+        fits_memory(&config).map_err(here(".architecture"))?;
         if let (Method::Cut | Method::Wd, Some(teacher)) = (system.method, teacher) {
             check_fit(teacher, &config).map_err(|error| {
                 let problems = error.each().iter();
@@ -388,6 +392,18 @@ impl Recipe {
         }
     }
 
+    /// Paths that no recipe can hold, since it is a text.
+    pub fn path_problems(&self) -> Vec<String> {
+        let DataRecipe { folder, train, validation, test, .. } = &self.data;
+        let pairs = [Some(train), Some(validation), test.as_ref()].into_iter().flatten();
+        let texts = pairs.flat_map(|pair| [&pair.source, &pair.target]);
+        let VocabularyRecipe { source, target, .. } = &self.vocabulary;
+        let others = [Some(folder), self.teacher.model.as_ref(), source.as_ref(), target.as_ref()];
+        let paths = texts.chain(others.into_iter().flatten());
+        let unwritable = paths.filter(|path| path.to_str().is_none());
+        unwritable.map(|path| format!("the path {path:?} is not UTF-8; hint: rename it")).collect()
+    }
+
     /// The same recipe with every preset and default spelled out.
     pub fn spelled_out(&self, resolved: &Resolved) -> Recipe {
         let mut recipe = self.clone();
@@ -448,12 +464,31 @@ fn resolve_architecture(
     let architecture = problems.take(&place, architecture(preset, changes))?;
     // Sizes of vocabularies are not known yet; equal ones contradict nothing.
     match Config::new(architecture.clone(), Vocabularies::shared(1)) {
-        Ok(_) => Some(architecture),
+        Ok(config) => problems.take(&place, fits_memory(&config)).map(|()| architecture),
         Err(ConfigError::Invalid(found)) => {
             problems.extend(&place, found);
             None
         }
         Err(other) => problems.take(&place, Err(other)),
+    }
+}
+
+/// Bytes that training keeps for every weight at least: it, its gradient and Adam's two moments, in float32.
+const BYTES_OF_A_WEIGHT: f64 = 16.0;
+
+/// Refuses a model that this machine has no memory to train, before it is tried.
+fn fits_memory(config: &Config) -> Result<(), String> {
+    let Some(memory) = total_memory() else { return Ok(()) };
+    let slots = Transformer::list(config);
+    let weights = |shape: &[usize]| shape.iter().map(|size| *size as f64).product::<f64>();
+    let needed = slots.iter().map(|slot| weights(&slot.shape)).sum::<f64>() * BYTES_OF_A_WEIGHT;
+    match needed > memory as f64 {
+        true => Err(format!(
+            "training it takes {:.0} GB of memory at least, and this machine has {:.0} GB",
+            needed / 1e9,
+            memory as f64 / 1e9
+        )),
+        false => Ok(()),
     }
 }
 
@@ -474,7 +509,8 @@ pub fn with_changes<T: Serialize + DeserializeOwned>(
     base: &T,
     changes: &Table,
 ) -> Result<T, String> {
-    changed(&table(base), changes)
+    let base = Table::try_from(base).map_err(|error| error.to_string())?;
+    changed(&base, changes)
 }
 
 /// A table with changes, table by table, read as settings.
@@ -653,6 +689,19 @@ preset";
             .unwrap();
         let kd = RECIPE[..wd].replace("layers = 1", "layers = 3");
         assert_eq!(resolve(&kd).unwrap().student.decoder.layers, 3);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_no_machine_can_train_and_no_recipe_can_name_is_refused() {
+        let wide = RECIPE.replace("decoder = { layers = 1 }", "decoder = { width = 1000000 }");
+        let error = resolve(&wide).unwrap_err();
+        assert!(error.contains("student.architecture: training it takes"), "{error}");
+        use std::os::unix::ffi::OsStrExt;
+        let mut recipe: Recipe = parse(RECIPE).unwrap();
+        recipe.data.train.source = std::ffi::OsStr::from_bytes(b"x\xff").into();
+        let error = recipe.resolve().unwrap_err().to_string();
+        assert!(error.contains("the path \"x\\xFF\" is not UTF-8"), "{error}");
     }
 
     #[test]

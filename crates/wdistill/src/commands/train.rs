@@ -35,7 +35,7 @@ pub struct Train {
 impl Train {
     pub fn run(self) -> anyhow::Result<()> {
         let mut changes = changes(&self.changes)?;
-        let nothing = "`train` makes a teacher and nothing else";
+        let nothing = "`train` makes one model and nothing else";
         refuse(&changes, &["teacher", "student", "pseudo_data", "benchmark", "systems"], nothing)?;
         let teacher = TeacherRecipe {
             model: None,
