@@ -27,9 +27,22 @@ impl Scratch {
         Scratch { folder, file }
     }
 
-    /// Reads the folder with these bytes for the file; only a panic or too much memory is a finding.
-    pub fn read(&self, bytes: &[u8]) {
+    /// A folder for one file.
+    pub fn empty(file: &str) -> Scratch {
+        let folder = tempfile::tempdir().expect("a folder for scratch files");
+        let file = folder.path().join(file);
+        Scratch { folder, file }
+    }
+
+    /// Writes these bytes for the file and returns the folder.
+    pub fn write(&self, bytes: &[u8]) -> &Path {
         fs::write(&self.file, bytes).expect("scratch files can be written");
+        self.folder.path()
+    }
+
+    /// Imports the folder with these bytes for the file; only a panic or too much memory is a finding.
+    pub fn read(&self, bytes: &[u8]) {
+        self.write(bytes);
         let options = ImportOptions {
             subwords: Some(Subwords::Whitespace),
             source_ending: Some(SourceEnding::EndToken),

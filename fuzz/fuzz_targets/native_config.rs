@@ -1,0 +1,14 @@
+#![no_main]
+//! The configuration of a model folder of wdistill.
+
+use libfuzzer_sys::fuzz_target;
+use wdistill_formats::native;
+use wdistill_fuzz::Scratch;
+
+std::thread_local! {
+    static SCRATCH: Scratch = Scratch::new("native", native::CONFIG_FILE);
+}
+
+fuzz_target!(|bytes: &[u8]| SCRATCH.with(|scratch| {
+    drop(native::load_any(scratch.write(bytes)));
+}));

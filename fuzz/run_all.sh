@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# Builds every fuzz target with the compiler that builds the rest and runs each for some seconds (10, or the
+# first argument). A finding fails the script and is printed. Needs a C++ compiler, for the fuzzer itself.
+#
+# The flags are those of `cargo fuzz` without a sanitizer: counters and comparisons for the fuzzer, overflow
+# checks for the findings.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+seconds=${1:-10}
+host=$(rustc -vV | sed -n 's/^host: //p')
+export CARGO_TARGET_DIR=$PWD/../target/fuzz
+export RUSTFLAGS="--cfg fuzzing -Cdebug-assertions -Ccodegen-units=1 -Cpasses=sancov-module \
+-Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+-Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares"
+# A target given by name keeps the flags away from build scripts.
+cargo build --release --bins --target "$host"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+formats=../crates/wdistill-formats/fixtures
+text=../crates/wdistill-text/fixtures
+
+# Good files to start from.
+seeds() {
+    case $1 in
+        ctranslate2_config) find $formats/ctranslate2 -name config.json ;;
+        ctranslate2_model) find $formats/ctranslate2 -name model.bin ;;
+        ctranslate2_words) find $formats/ctranslate2 -name '*vocabulary.*' ;;
+        fairseq_checkpoint) find $formats/fairseq -name '*.pt' ;;
+        fairseq_dictionary) find $formats/fairseq -name 'dict.*.txt' ;;
+        huggingface_config) find $formats/huggingface -name config.json ;;
+        huggingface_safetensors) find $formats/huggingface -name model.safetensors ;;
+        huggingface_torch) find $formats/huggingface -name pytorch_model.bin ;;
+        huggingface_words) find $formats/huggingface -name '*vocab.json' ;;
+        lexical_table | text) find "seeds/$1" -type f ;;
+        marian_decoder) find $formats/marian -name decoder.yml ;;
+        marian_model) find $formats/marian -name model.npz ;;
+        marian_words) find $formats/marian -name '*.yml' ;;
+        native_config) echo $formats/native/config.toml ;;
+        native_model) echo $formats/native/model.safetensors ;;
+        sentence_piece) find $text/sentence_piece $text/native_export -name '*.spm' ;;
+        subword_nmt) find $text/subword_nmt -type f ! -name '*.py' ! -name '*.json' ;;
+        vocabulary) find seeds/vocabulary -type f; echo $text/native_export/{bpe,unigram}.json ;;
+        *) echo "fuzz/run_all.sh: no seeds are named for the target $1" >&2; return 1 ;;
+    esac
+}
+
+fuzz() {
+    local target=$1 folder=$work/$1 number=0 seed found
+    mkdir -p "$folder/corpus" "$folder/found" "$folder/scratch"
+    found=$(seeds "$target") || return 1
+    for seed in $found; do
+        number=$((number + 1))
+        cp "$seed" "$folder/corpus/$number"
+    done
+    [ "$number" -gt 0 ] || { echo "fuzz/run_all.sh: $target has no seed" >&2; return 1; }
+    if TMPDIR=$folder/scratch "$CARGO_TARGET_DIR/$host/release/$target" "$folder/corpus" \
+        -max_total_time="$seconds" -max_len=1048576 -rss_limit_mb=512 -timeout=10 -print_final_stats=1 \
+        -artifact_prefix="$folder/found/" > "$folder/log" 2>&1; then
+        echo "$target: $(sed -n 's/^stat::number_of_executed_units: *//p' "$folder/log") inputs, no finding"
+        return 0
+    fi
+    echo "$target: a finding"
+    tail -n 40 "$folder/log"
+    for input in "$folder"/found/*; do
+        [ -e "$input" ] || continue
+        echo "$target: the input, $(stat -c %s "$input") bytes, as gzip and base64:"
+        gzip -9 --stdout "$input" | base64
+    done
+    return 1
+}
+
+# As many at a time as there are cores.
+failed=0
+running=0
+for path in fuzz_targets/*.rs; do
+    if [ "$running" -ge "$(nproc)" ]; then
+        wait -n || failed=1
+        running=$((running - 1))
+    fi
+    fuzz "$(basename "$path" .rs)" &
+    running=$((running + 1))
+done
+while [ "$running" -gt 0 ]; do
+    wait -n || failed=1
+    running=$((running - 1))
+done
+exit $failed
