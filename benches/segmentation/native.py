@@ -2,7 +2,7 @@
 
     cargo build --release -p wdistill-text --example export_native
     pip install sentencepiece
-    python native.py target/release/examples/export_native bpe 8000 --train TEXT ... --cut TEXT ...
+    python native.py target/release/examples/export_native bpe nmt-nfkc 8000 --train TEXT ... --cut TEXT ...
 """
 
 import argparse
@@ -18,6 +18,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
     parser.add_argument("model", choices=["bpe", "unigram"])
+    parser.add_argument("normalisation", choices=["nmt-nfkc", "nfkc", "none"])
     parser.add_argument("size")
     parser.add_argument("--train", nargs="+", required=True)
     parser.add_argument("--cut", nargs="+", required=True)
@@ -31,7 +32,7 @@ def compare(arguments, path):
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         files = [folder / "vocabulary.json", folder / "model.spm"]
-        command = [arguments.program, arguments.model, arguments.size, *files, *arguments.train]
+        command = [arguments.program, arguments.model, arguments.normalisation, arguments.size, *files, *arguments.train]
         run = subprocess.run(command, input=text, stdout=subprocess.PIPE, check=True)
         processor = sentencepiece.SentencePieceProcessor(model_file=str(files[1]))
     ours = [[int(word) for word in line.split()] for line in run.stdout.decode().split("\n")[:-1]]

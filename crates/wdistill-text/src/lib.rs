@@ -16,8 +16,8 @@
 //! let lines = ["a dog runs", "a dog sleeps", "two dogs run"];
 //! let settings = VocabularySettings::new(SubwordModel::Bpe, 280);
 //! let trained = Vocabulary::train(lines, &settings)?;
-//! let ids = trained.vocabulary.encode("a dog ▁ 🐕");
-//! assert_eq!(trained.vocabulary.decode(&ids)?, "a dog ▁ 🐕");
+//! let ids = trained.vocabulary.encode("a dog  🐕");
+//! assert_eq!(trained.vocabulary.decode(&ids)?, "a dog 🐕");
 //! # Ok::<(), wdistill_text::TextError>(())
 //! ```
 
@@ -55,6 +55,6 @@ pub use sentence_piece::{
 pub use sentences::{SentenceLanguage, sentences};
 pub use subword_nmt::{CodesVersion, SubwordNmtCodes};
 pub use vocabulary::{
-    BASE_SIZE, END_ID, FIRST_BYTE_ID, SpecialTokens, SubwordModel, TokenList, TokenRole,
-    TrainedVocabulary, UNKNOWN_ID, Vocabulary, VocabularyKind, VocabularySettings,
+    BASE_SIZE, END_ID, FIRST_BYTE_ID, Normalisation, SpecialTokens, SubwordModel, TokenList,
+    TokenRole, TrainedVocabulary, UNKNOWN_ID, Vocabulary, VocabularyKind, VocabularySettings,
 };

@@ -15,10 +15,10 @@ mod unigram;
 mod wire;
 
 pub(crate) use decode::{Joiner, LeadingMarker, Surface};
+pub(crate) use normalize::Normalizer;
 
 use crate::error::{Problems, TextError, file_error, shown};
 use crate::trie::Trie;
-use normalize::Normalizer;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;

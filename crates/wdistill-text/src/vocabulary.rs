@@ -4,11 +4,13 @@ mod export;
 mod file;
 mod imported;
 mod native;
+mod normalisation;
 mod train;
 mod unigram;
 mod words;
 
 pub use imported::TokenList;
+pub use normalisation::Normalisation;
 pub use train::{SubwordModel, TrainedVocabulary, VocabularySettings};
 
 use crate::error::TextError;
@@ -111,12 +113,14 @@ impl SpecialTokens {
 ///
 /// # Text to ids and back
 ///
-/// Learnt vocabularies normalise nothing: any UTF-8 string comes back exactly. Every line but the
-/// empty one gets a space in front, so that a word has the same pieces at the start of a line and
+/// Learnt vocabularies first change a line as their [`Normalisation`] says; with
+/// [`Normalisation::None`] any UTF-8 string comes back exactly. Every line but the empty one then
+/// gets a space in front, so that a word has the same pieces at the start of a line and
 /// inside it, and each space becomes `▁` (U+2581), as in SentencePiece (Kudo and Richardson 2018).
 /// Words are then a `▁` with a run of letters, a run of numbers, or a run of anything else; pieces
-/// never cross these borders. A `▁` of the text itself and all characters outside the alphabet, such
-/// as control characters, are spelled in byte tokens, so they cannot be mistaken for a space.
+/// never cross these borders. Characters outside the alphabet are spelled in byte tokens. So is a `▁`
+/// of the text itself with [`Normalisation::None`], so that it cannot be mistaken for a space; with
+/// the others it is one, as in SentencePiece.
 ///
 /// Imported vocabularies cut and join text as the tool they come from: [`Self::from_sentence_piece`],
 /// [`Self::from_sentence_piece_tokens`], [`Self::from_subword_nmt`], [`Self::from_words`].
@@ -168,6 +172,14 @@ impl Vocabulary {
         match self.kind() {
             VocabularyKind::Native(model) => Some(model),
             _ => None,
+        }
+    }
+
+    /// How a learnt vocabulary changes lines first; `None` for imported ones.
+    pub fn normalisation(&self) -> Option<Normalisation> {
+        match &self.segmenter {
+            Segmenter::Native(native) => Some(native.normalisation),
+            Segmenter::Imported(_) => None,
         }
     }
 
@@ -241,9 +253,10 @@ impl Vocabulary {
 
     /// The text of ids, without an end-of-sentence id among them.
     ///
-    /// A learnt vocabulary gives back exactly what [`Self::encode`] was given. Ids from a model may
+    /// A learnt vocabulary gives back what [`Self::encode`] was given, after its normalisation. Ids from a model may
     /// spell bytes that are not UTF-8: these become U+FFFD, and so does `<unk>`. The space in front
-    /// of the first word is taken away if the first id has one.
+    /// of the first word is taken away if the first id has one, all those in front with a
+    /// normalisation.
     ///
     /// A character whose last bytes are missing at the end, as in a translation that was cut at its limit, is
     /// left out.

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use std::sync::LazyLock;
 use wdistill_text::{
-    BASE_SIZE, END_ID, FIRST_BYTE_ID, SubwordModel, TextError, UNKNOWN_ID, Vocabulary,
-    VocabularySettings, hash_file,
+    BASE_SIZE, END_ID, FIRST_BYTE_ID, Normalisation, SubwordModel, TextError, UNKNOWN_ID,
+    Vocabulary, VocabularySettings, hash_file,
 };
 
 const BOTH: [SubwordModel; 2] = [SubwordModel::Bpe, SubwordModel::Unigram];
@@ -23,10 +23,15 @@ fn training_lines() -> Vec<String> {
     lines
 }
 
+/// Every character in the alphabet, nothing normalised.
+fn lossless(model: SubwordModel, size: usize) -> VocabularySettings {
+    let normalisation = Normalisation::None;
+    let settings = VocabularySettings::new(model, size);
+    VocabularySettings { character_coverage: 1.0, normalisation, ..settings }
+}
+
 fn train(model: SubwordModel, size: usize) -> Vocabulary {
-    let settings =
-        VocabularySettings { character_coverage: 1.0, ..VocabularySettings::new(model, size) };
-    Vocabulary::train(training_lines(), &settings).unwrap().vocabulary
+    Vocabulary::train(training_lines(), &lossless(model, size)).unwrap().vocabulary
 }
 
 static TRAINED: LazyLock<[Vocabulary; 2]> = LazyLock::new(|| BOTH.map(|model| train(model, 400)));
@@ -264,7 +269,7 @@ proptest! {
         extra in 0usize..20,
     ) {
         for model in BOTH {
-            let coverage = VocabularySettings { character_coverage: 1.0, ..VocabularySettings::new(model, 0) };
+            let coverage = lossless(model, 0);
             let base = match Vocabulary::train(&lines, &coverage) {
                 Err(TextError::VocabularyTooSmall { base, .. }) => base,
                 Err(TextError::NoText { .. }) => continue,
@@ -297,6 +302,70 @@ fn a_saved_vocabulary_is_the_same_after_loading() {
     // Only the file itself is left, nothing partial.
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     assert_ne!(TRAINED[0].content_hash(), TRAINED[1].content_hash());
+}
+
+#[test]
+fn blanks_and_marks_that_people_do_not_see_change_nothing() {
+    let clean = "two dogs running in the park.";
+    let others = [
+        "two\tdogs running in the park.",
+        "two  dogs running in the park.",
+        "  two dogs running in the park. ",
+        "two dogs running in the park.\u{a0} ",
+        "two\u{a0} dogs running in the park.",
+        "\u{feff}two dogs running in the park.",
+        "\u{200b}two dogs running in the park.",
+        "two dogs running in the\u{202f}park.",
+        "two dogs running in the\u{2028}park.\r",
+        "two dogs running\u{3000}in the park．",
+    ];
+    for model in BOTH {
+        let settings = VocabularySettings::new(model, 400);
+        let vocabulary = Vocabulary::train(training_lines(), &settings).unwrap().vocabulary;
+        assert_eq!(vocabulary.normalisation(), Some(Normalisation::NmtNfkc));
+        let expected = vocabulary.encode(clean);
+        assert_eq!(vocabulary.decode(&expected).unwrap(), clean);
+        for line in others {
+            assert_eq!(vocabulary.encode(line), expected, "{model:?}: {line:?}");
+        }
+        for nothing in ["", " ", "\t\u{200b}\u{feff} "] {
+            assert!(vocabulary.encode(nothing).is_empty(), "{nothing:?}");
+        }
+        // What a model may give: spaces in front of the text go, as in SentencePiece.
+        let space = vocabulary.id("▁").unwrap();
+        let ids = [&[space, space][..], &expected].concat();
+        assert_eq!(vocabulary.decode(&ids).unwrap(), clean);
+    }
+}
+
+#[test]
+fn text_is_normalised_before_subwords_are_learnt() {
+    let clean = training_lines();
+    let dirty: Vec<String> = clean.iter().map(|line| line.replace(' ', "\u{a0} ")).collect();
+    for model in BOTH {
+        let settings = VocabularySettings::new(model, 400);
+        let learnt = |lines: &[String]| Vocabulary::train(lines, &settings).unwrap().vocabulary;
+        assert_eq!(learnt(&dirty).to_json(), learnt(&clean).to_json());
+    }
+}
+
+#[test]
+fn the_file_holds_the_normalisation() {
+    for (normalisation, version, rule) in [
+        (Normalisation::None, 1, None),
+        (Normalisation::Nfkc, 3, Some("nfkc")),
+        (Normalisation::NmtNfkc, 3, Some("nmt-nfkc")),
+    ] {
+        let settings = VocabularySettings { normalisation, ..lossless(SubwordModel::Bpe, 300) };
+        let vocabulary = Vocabulary::train(training_lines(), &settings).unwrap().vocabulary;
+        let json = vocabulary.to_json();
+        let file: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(file["version"], version);
+        assert_eq!(file.get("normalisation").and_then(|rule| rule.as_str()), rule);
+        let again = Vocabulary::from_json(json.as_bytes()).unwrap();
+        assert_eq!(again.normalisation(), Some(normalisation));
+        assert_eq!(again.to_json(), json);
+    }
 }
 
 #[test]
@@ -338,6 +407,14 @@ fn broken_files_are_refused_with_the_reason() {
         (
             r#"{"format":"wdistill-vocabulary","version":1,"model":"bpe","pieces":["▁"]}"#,
             "expected merges",
+        ),
+        (
+            r#"{"format":"wdistill-vocabulary","version":1,"model":"bpe","normalisation":"nfkc","pieces":["▁"],"merges":[]}"#,
+            "expected none",
+        ),
+        (
+            r#"{"format":"wdistill-vocabulary","version":3,"model":"bpe","pieces":["▁"],"merges":[]}"#,
+            "expected the normalisation",
         ),
         (
             r#"{"format":"wdistill-vocabulary","version":1,"model":"unigram","pieces":["▁"],"scores_in_millionths":[]}"#,

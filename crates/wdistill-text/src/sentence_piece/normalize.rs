@@ -10,7 +10,7 @@ pub(super) const MARKER: &str = "\u{2581}";
 /// SentencePiece's normaliser: user-defined pieces stay as they are, everything else goes through the
 /// table of replacements (longest match first), and spaces are added, removed and marked.
 #[derive(Clone, Debug)]
-pub(super) struct Normalizer {
+pub(crate) struct Normalizer {
     charsmap: Option<Charsmap>,
     user_defined: Trie,
     dummy_space: DummySpace,
@@ -32,12 +32,17 @@ impl Normalizer {
         Ok(Self { charsmap, user_defined, dummy_space, extra_spaces, space })
     }
 
+    /// One for a vocabulary without user-defined pieces.
+    pub(crate) fn without_pieces(parts: &NormalizerParts) -> Result<Self, String> {
+        Self::new(parts, Trie::new(std::iter::empty()))
+    }
+
     /// The user-defined pieces.
     pub(super) fn user_defined(&self) -> &Trie {
         &self.user_defined
     }
 
-    pub(super) fn normalize(&self, line: &str) -> String {
+    pub(crate) fn normalize(&self, line: &str) -> String {
         let mut rest = line;
         let remove = self.extra_spaces == ExtraSpaces::Remove;
         while remove && !rest.is_empty() {

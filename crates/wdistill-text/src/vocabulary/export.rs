@@ -5,20 +5,21 @@ use super::train::SCORE_UNITS;
 use super::{BASE_SIZE, Segmenter, TokenRole, Vocabulary, VocabularyKind};
 use crate::error::TextError;
 use crate::sentence_piece::{
-    ByteFallback, DummySpace, ExtraSpaces, NormalizerParts, PieceKind, SentencePiece,
-    SentencePieceAlgorithm, SentencePieceModel, SentencePieceParts, SpaceEscape,
+    ByteFallback, PieceKind, SentencePiece, SentencePieceAlgorithm, SentencePieceModel,
+    SentencePieceParts,
 };
 use std::collections::HashMap;
 
 impl Vocabulary {
     /// A SentencePiece model with the same ids.
     ///
-    /// For a learnt vocabulary: byte fallback, a space in front, nothing normalised. The score of a
+    /// For a learnt vocabulary: byte fallback, a space in front, the vocabulary's own normalisation. The score of a
     /// BPE piece is minus the rank of its first merge, that of a character less than all of these; a
     /// unigram piece has its log probability in single precision.
     ///
     /// The model cuts text almost as this vocabulary does. It differs where the text has a `▁`, which
-    /// SentencePiece takes for a space; and it merges any two neighbours that make a piece, this
+    /// SentencePiece and [`Normalisation::NmtNfkc`](super::Normalisation::NmtNfkc) take for a space,
+    /// [`Normalisation::None`](super::Normalisation::None) does not; and it merges any two neighbours that make a piece, this
     /// vocabulary only those of its merges. A unigram model may differ between segmentations whose
     /// scores agree up to rounding.
     ///
@@ -70,13 +71,7 @@ impl Vocabulary {
             algorithm,
             pieces: pieces.map(piece).collect(),
             byte_fallback: ByteFallback::On,
-            normalizer: NormalizerParts {
-                name: "identity".to_owned(),
-                charsmap: Vec::new(),
-                dummy_space: DummySpace::Front,
-                extra_spaces: ExtraSpaces::Keep,
-                space_escape: SpaceEscape::Marker,
-            },
+            normalizer: native.normalisation.parts(),
             ..SentencePieceParts::default()
         }
     }

@@ -1,9 +1,10 @@
-//! The vocabulary's file: one JSON object, written in one step. Learnt vocabularies have version 1,
-//! imported ones version 2.
+//! The vocabulary's file: one JSON object, written in one step. Learnt vocabularies that normalise
+//! nothing have version 1, others version 3, so that no program that does not normalise reads them;
+//! imported ones have version 2.
 
 use super::imported::Imported;
 use super::native::{Native, NativeModel};
-use super::{BASE_SIZE, Segmenter, SubwordModel, TokenList, Vocabulary};
+use super::{BASE_SIZE, Normalisation, Segmenter, SubwordModel, TokenList, Vocabulary};
 use crate::error::{TextError, file_error};
 use crate::hash::hash_bytes;
 use crate::sentence_piece::{
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 const FORMAT: &str = "wdistill-vocabulary";
 const NATIVE_VERSION: u32 = 1;
 const IMPORTED_VERSION: u32 = 2;
+const NORMALISED_VERSION: u32 = 3;
 
 /// What every version starts with; the rest is not looked at.
 #[derive(Deserialize)]
@@ -32,6 +34,9 @@ struct NativeFile {
     format: String,
     version: u32,
     model: SubwordModel,
+    /// In version 3: never `none`, which is version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    normalisation: Option<Normalisation>,
     /// Learnt pieces in the order of their ids, from id 258.
     pieces: Vec<String>,
     /// BPE: `left right`, by rank.
@@ -167,10 +172,15 @@ fn native_file(native: &Native, pieces: &[String]) -> NativeFile {
         NativeModel::Bpe { merges, .. } => (Some(joined_merges(merges)), None),
         NativeModel::Unigram { scores, .. } => (None, Some(scores.clone())),
     };
+    let (version, normalisation) = match native.normalisation {
+        Normalisation::None => (NATIVE_VERSION, None),
+        rule => (NORMALISED_VERSION, Some(rule)),
+    };
     NativeFile {
         format: FORMAT.to_owned(),
-        version: NATIVE_VERSION,
+        version,
         model: native.model(),
+        normalisation,
         pieces: pieces.to_vec(),
         merges,
         scores_in_millionths: scores,
@@ -243,22 +253,42 @@ fn read(json: &[u8]) -> Result<Vocabulary, String> {
     let parsed = |error: serde_json::Error| error.to_string();
     let header: Header = serde_json::from_slice(json).map_err(parsed)?;
     match (header.format.as_str(), header.version) {
-        (FORMAT, NATIVE_VERSION) => from_native(serde_json::from_slice(json).map_err(parsed)?),
+        (FORMAT, NATIVE_VERSION | NORMALISED_VERSION) => {
+            from_native(serde_json::from_slice(json).map_err(parsed)?)
+        }
         (FORMAT, IMPORTED_VERSION) => from_imported(serde_json::from_slice(json).map_err(parsed)?),
         (format, version) => Err(format!(
-            "format {format:?} version {version}, expected {FORMAT:?} version {NATIVE_VERSION} or \
-             {IMPORTED_VERSION}"
+            "format {format:?} version {version}, expected {FORMAT:?} version {NATIVE_VERSION} to \
+             {NORMALISED_VERSION}"
         )),
     }
 }
 
 fn from_native(file: NativeFile) -> Result<Vocabulary, String> {
+    let normalisation = normalisation(&file)?;
     match (file.model, file.merges, file.scores_in_millionths) {
         (SubwordModel::Bpe, Some(merges), None) => {
-            Vocabulary::from_merges(file.pieces, split_merges(&merges)?)
+            Vocabulary::from_merges(file.pieces, split_merges(&merges)?, normalisation)
         }
-        (SubwordModel::Unigram, None, Some(scores)) => Vocabulary::from_scores(file.pieces, scores),
+        (SubwordModel::Unigram, None, Some(scores)) => {
+            Vocabulary::from_scores(file.pieces, scores, normalisation)
+        }
         _ => Err("expected merges for bpe, or scores_in_millionths for unigram".to_owned()),
+    }
+}
+
+fn normalisation(file: &NativeFile) -> Result<Normalisation, String> {
+    match (file.version, file.normalisation) {
+        (NATIVE_VERSION, None) => Ok(Normalisation::None),
+        (NORMALISED_VERSION, Some(rule @ (Normalisation::NmtNfkc | Normalisation::Nfkc))) => {
+            Ok(rule)
+        }
+        (NATIVE_VERSION, _) => {
+            Err(format!("version {NATIVE_VERSION} with a normalisation, expected none"))
+        }
+        (version, _) => {
+            Err(format!("version {version}, expected the normalisation \"nmt-nfkc\" or \"nfkc\""))
+        }
     }
 }
 

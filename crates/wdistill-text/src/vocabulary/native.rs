@@ -2,8 +2,8 @@
 
 use super::words::{self, SPACE_MARKER, Segment, WordSplitter};
 use super::{
-    BASE_SIZE, END_ID, FIRST_BYTE_ID, Segmenter, SubwordModel, TokenRole, UNKNOWN_ID, Vocabulary,
-    train,
+    BASE_SIZE, END_ID, FIRST_BYTE_ID, Normalisation, Segmenter, SubwordModel, TokenRole,
+    UNKNOWN_ID, Vocabulary, train,
 };
 use std::collections::{HashMap, HashSet};
 use tokenizers::Model;
@@ -15,6 +15,7 @@ use tokenizers::models::unigram::Unigram;
 pub(super) struct Native {
     alphabet: HashSet<char>,
     splitter: WordSplitter,
+    pub(super) normalisation: Normalisation,
     pub(super) model: NativeModel,
 }
 
@@ -33,6 +34,7 @@ impl Vocabulary {
     pub(super) fn from_merges(
         pieces: Vec<String>,
         merges: Vec<(String, String)>,
+        normalisation: Normalisation,
     ) -> Result<Self, String> {
         let numbered: ahash::AHashMap<String, u32> = pieces.iter().cloned().zip(0..).collect();
         for (left, right) in &merges {
@@ -43,21 +45,29 @@ impl Vocabulary {
         }
         let builder = BPE::builder().vocab_and_merges(numbered, merges.clone());
         let model = builder.build().map_err(|error| error.to_string())?;
-        Self::from_pieces(pieces, NativeModel::Bpe { model, merges })
+        Self::from_pieces(pieces, NativeModel::Bpe { model, merges }, normalisation)
     }
 
     /// Builds a unigram vocabulary; `scores` are log probabilities in millionths.
-    pub(super) fn from_scores(pieces: Vec<String>, scores: Vec<i64>) -> Result<Self, String> {
+    pub(super) fn from_scores(
+        pieces: Vec<String>,
+        scores: Vec<i64>,
+        normalisation: Normalisation,
+    ) -> Result<Self, String> {
         if pieces.len() != scores.len() {
             return Err(format!("{} pieces but {} scores", pieces.len(), scores.len()));
         }
         let scored = scores.iter().map(|&score| score as f64 / train::SCORE_UNITS);
         let model = Unigram::from(pieces.iter().cloned().zip(scored).collect(), None, false)
             .map_err(|error| error.to_string())?;
-        Self::from_pieces(pieces, NativeModel::Unigram { model, scores })
+        Self::from_pieces(pieces, NativeModel::Unigram { model, scores }, normalisation)
     }
 
-    fn from_pieces(pieces: Vec<String>, model: NativeModel) -> Result<Self, String> {
+    fn from_pieces(
+        pieces: Vec<String>,
+        model: NativeModel,
+        normalisation: Normalisation,
+    ) -> Result<Self, String> {
         let alphabet = words::alphabet_of(&pieces);
         if !alphabet.contains(&SPACE_MARKER) {
             return Err(format!("no piece is the space marker {SPACE_MARKER}"));
@@ -72,7 +82,7 @@ impl Vocabulary {
             return Err(format!("{} of its tokens occur twice", tokens.len() - ids.len()));
         }
         let roles = (0..tokens.len() as u32).map(role).collect();
-        let native = Native { alphabet, splitter: WordSplitter::new(), model };
+        let native = Native { alphabet, splitter: WordSplitter::new(), normalisation, model };
         let segmenter = Segmenter::Native(Box::new(native));
         Ok(Self { tokens, ids, roles, end: END_ID, unknown: UNKNOWN_ID, segmenter })
     }
@@ -89,10 +99,11 @@ impl Native {
     pub(super) fn encode(&self, line: &str) -> Vec<u32> {
         let mut ids = Vec::with_capacity(line.len() / 3 + 1);
         let in_alphabet = |character| self.alphabet.contains(&character);
-        self.splitter.for_each_segment(line, in_alphabet, |segment| match segment {
+        let visit = |segment: Segment<'_>| match segment {
             Segment::Word(word) => self.encode_word(word, &mut ids),
             Segment::Bytes(text) => ids.extend(text.bytes().map(byte_id)),
-        });
+        };
+        self.normalisation.for_each_segment(&self.splitter, line, in_alphabet, visit);
         ids
     }
 
@@ -119,8 +130,19 @@ impl Native {
                 _ => bytes.extend("\u{fffd}".bytes()),
             }
         }
-        let starts_with_piece = ids.first().is_some_and(|&id| id as usize >= BASE_SIZE);
-        let start = usize::from(starts_with_piece && bytes.first() == Some(&b' '));
+        let leading = match self.normalisation {
+            Normalisation::None => ids.len().min(1),
+            // As SentencePiece does where it removes spaces from lines.
+            _ => ids.len(),
+        };
+        let is_marked = |id: &&u32| {
+            **id as usize >= BASE_SIZE && vocabulary.tokens[**id as usize].starts_with(SPACE_MARKER)
+        };
+        let is_blank =
+            |id: &&u32| vocabulary.tokens[**id as usize].len() == SPACE_MARKER.len_utf8();
+        // Pieces that are nothing but the marker, and the one after them.
+        let blank = ids[..leading].iter().take_while(|id| is_marked(id) && is_blank(id)).count();
+        let start = blank + usize::from(ids[..leading].get(blank).is_some_and(|id| is_marked(&id)));
         String::from_utf8_lossy(&bytes[start..]).into_owned()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::unigram;
 use super::words::{Segment, WordSplitter, choose_alphabet, may_join_alphabet};
-use super::{BASE_SIZE, Vocabulary};
+use super::{BASE_SIZE, Normalisation, Vocabulary};
 use crate::error::TextError;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -46,12 +46,16 @@ pub struct VocabularySettings {
     /// Share of the text's characters (spaces aside) that the alphabet covers, above 0 and at most
     /// 1. Rarer characters are spelled in bytes, which also gives the byte tokens some training.
     pub character_coverage: f64,
+    /// What becomes of blanks and look-alikes before lines are cut.
+    #[serde(default)]
+    pub normalisation: Normalisation,
 }
 
 impl VocabularySettings {
-    /// These subwords and size, with a character coverage of 0.9995 (SentencePiece's).
+    /// These subwords and size, with a character coverage of 0.9995 (SentencePiece's) and the
+    /// normalisation that is SentencePiece's default, too.
     pub fn new(model: SubwordModel, size: usize) -> Self {
-        Self { model, size, character_coverage: 0.9995 }
+        Self { model, size, character_coverage: 0.9995, normalisation: Normalisation::NmtNfkc }
     }
 }
 
@@ -103,15 +107,15 @@ impl Vocabulary {
                 expected: "at most 16777216",
             });
         }
-        let counts = count_words(lines, coverage)?;
+        let counts = count_words(lines, settings)?;
         let (alphabet, base) = (counts.alphabet.len(), BASE_SIZE + counts.alphabet.len());
         if settings.size < base {
             return Err(TextError::VocabularyTooSmall { requested: settings.size, base, alphabet });
         }
         let pieces = settings.size - BASE_SIZE;
         let vocabulary = match settings.model {
-            SubwordModel::Bpe => train_bpe(counts, pieces),
-            SubwordModel::Unigram => train_unigram(counts, pieces),
+            SubwordModel::Bpe => train_bpe(counts, pieces, settings.normalisation),
+            SubwordModel::Unigram => train_unigram(counts, pieces, settings.normalisation),
         };
         let failed = |message| TextError::Training { model: settings.model.name(), message };
         let vocabulary = vocabulary.map_err(failed)?;
@@ -120,7 +124,7 @@ impl Vocabulary {
     }
 }
 
-fn count_words<I>(lines: I, coverage: f64) -> Result<WordCounts, TextError>
+fn count_words<I>(lines: I, settings: &VocabularySettings) -> Result<WordCounts, TextError>
 where
     I: IntoIterator,
     I::Item: AsRef<str>,
@@ -130,14 +134,16 @@ where
     let mut line_count = 0;
     for line in lines {
         line_count += 1;
-        splitter.for_each_segment(line.as_ref(), may_join_alphabet, |segment| {
+        let visit = |segment: Segment<'_>| {
             if let Segment::Word(word) = segment {
                 match raw.get_mut(word) {
                     Some(count) => *count += 1,
                     None => drop(raw.insert(word.to_owned(), 1)),
                 }
             }
-        });
+        };
+        let line = line.as_ref();
+        settings.normalisation.for_each_segment(&splitter, line, may_join_alphabet, visit);
     }
     if raw.is_empty() {
         return Err(TextError::NoText { lines: line_count });
@@ -147,7 +153,7 @@ where
     if total > MOST_CHARACTERS {
         return Err(TextError::TooMuchText { characters: total, limit: MOST_CHARACTERS });
     }
-    let alphabet = choose_alphabet(&characters, coverage);
+    let alphabet = choose_alphabet(&characters, settings.character_coverage);
     Ok(WordCounts { words: within_alphabet(&raw, &alphabet), alphabet })
 }
 
@@ -178,7 +184,11 @@ fn within_alphabet(words: &HashMap<String, u64>, alphabet: &HashSet<char>) -> Ve
     cut.into_iter().collect()
 }
 
-fn train_bpe(counts: WordCounts, pieces: usize) -> Result<Vocabulary, String> {
+fn train_bpe(
+    counts: WordCounts,
+    pieces: usize,
+    normalisation: Normalisation,
+) -> Result<Vocabulary, String> {
     let trainer = BpeTrainer::builder()
         .show_progress(false)
         .min_frequency(MINIMUM_PAIR_COUNT)
@@ -194,7 +204,8 @@ fn train_bpe(counts: WordCounts, pieces: usize) -> Result<Vocabulary, String> {
     pool.install(|| trainer.do_train(&words, &mut model)).map_err(|error| error.to_string())?;
     let mut numbered: Vec<(String, u32)> = model.get_vocab().into_iter().collect();
     numbered.sort_unstable_by_key(|&(_, number)| number);
-    Vocabulary::from_merges(numbered.into_iter().map(|(piece, _)| piece).collect(), merges(&model)?)
+    let pieces = numbered.into_iter().map(|(piece, _)| piece).collect();
+    Vocabulary::from_merges(pieces, merges(&model)?, normalisation)
 }
 
 /// The merges by rank; the model shows them only in its serialised form.
@@ -203,11 +214,15 @@ fn merges(model: &BPE) -> Result<Vec<(String, String)>, String> {
     serde_json::from_value(value["merges"].take()).map_err(|error| error.to_string())
 }
 
-fn train_unigram(counts: WordCounts, pieces: usize) -> Result<Vocabulary, String> {
+fn train_unigram(
+    counts: WordCounts,
+    pieces: usize,
+    normalisation: Normalisation,
+) -> Result<Vocabulary, String> {
     let learnt = unigram::train(&counts.words, &counts.alphabet, pieces);
     let (names, scores) = learnt
         .into_iter()
         .map(|(piece, score)| (piece, (score * SCORE_UNITS).round() as i64))
         .unzip();
-    Vocabulary::from_scores(names, scores)
+    Vocabulary::from_scores(names, scores, normalisation)
 }

@@ -51,9 +51,19 @@ impl WordSplitter {
                 visit(Segment::Bytes(MARKER));
             }
             let marked = format!("{start}{}", stretch.replace(' ', MARKER));
-            for word in self.pattern.find_iter(&marked) {
-                cut_at_alphabet(word.as_str(), &in_alphabet, &mut visit);
-            }
+            self.for_each_marked_segment(&marked, &in_alphabet, &mut visit);
+        }
+    }
+
+    /// The same for text in which markers stand for all spaces already, the one in front too.
+    pub(super) fn for_each_marked_segment(
+        &self,
+        marked: &str,
+        in_alphabet: impl Fn(char) -> bool,
+        mut visit: impl FnMut(Segment<'_>),
+    ) {
+        for word in self.pattern.find_iter(marked) {
+            cut_at_alphabet(word.as_str(), &in_alphabet, &mut visit);
         }
     }
 }
