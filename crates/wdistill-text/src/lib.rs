@@ -55,6 +55,7 @@ pub use sentence_piece::{
 pub use sentences::{SentenceLanguage, sentences};
 pub use subword_nmt::{CodesVersion, SubwordNmtCodes};
 pub use vocabulary::{
-    BASE_SIZE, END_ID, FIRST_BYTE_ID, Normalisation, SpecialTokens, SubwordModel, TokenList,
-    TokenRole, TrainedVocabulary, UNKNOWN_ID, Vocabulary, VocabularyKind, VocabularySettings,
+    BASE_SIZE, END_ID, FIRST_BYTE_ID, LeftOut, Normalisation, SpecialTokens, SubwordModel,
+    TokenList, TokenRole, TrainedVocabulary, UNKNOWN_ID, Vocabulary, VocabularyKind,
+    VocabularySettings,
 };

@@ -489,3 +489,28 @@ fn a_batch_encodes_like_its_lines() {
         assert_eq!(vocabulary.encode_batch(&lines), one_by_one);
     }
 }
+
+/// Time grows with the square of a word's length, and nobody needs a piece of a thousand characters.
+#[test]
+fn long_words_and_lines_are_left_out_of_learning_and_named() {
+    let word = "ab".repeat(80_000);
+    let repeated = "xyxyxyxyxyxyxyxyxyxyxyxyxyxyxyxyxyxyxyxy";
+    let lines = ["a dog runs".to_string(), "a dog sleeps".to_string()];
+    let lines = lines.into_iter().chain([format!("see {}", &word[..2_000]), word.clone()]);
+    let lines: Vec<String> = lines.chain([format!("{repeated} {repeated}")]).collect();
+    for model in [SubwordModel::Bpe, SubwordModel::Unigram] {
+        let trained = Vocabulary::train(&lines, &VocabularySettings::new(model, 320)).unwrap();
+        let left_out = &trained.left_out;
+        assert_eq!((left_out.lines, left_out.first_line), (1, Some(4)));
+        let beginning = format!("{SPACE_MARKER}{}", "ab".repeat(9) + "a");
+        assert_eq!((left_out.words, &left_out.first_word), (1, &Some((beginning, 3))));
+        let said = left_out.to_string();
+        assert!(said.contains("1 words of more than 1000 characters"), "{said}");
+        let pieces = trained.vocabulary.tokens();
+        let longest = pieces.iter().map(|piece| piece.chars().count()).max();
+        assert!(longest <= Some(16), "{model:?}: {longest:?}");
+        assert!(model != SubwordModel::Bpe || longest == Some(16), "{longest:?}");
+    }
+}
+
+const SPACE_MARKER: char = '\u{2581}';

@@ -6,7 +6,7 @@ use wdistill_model::{DecoderStart, SourceEnding, Vocabularies};
 use wdistill_report::DataSet;
 use wdistill_text::{
     CheckedCorpus, CorpusLimits, CorpusReport, CorpusRole, CorpusStatistics, EncodedCorpus,
-    PairPolicy, ParallelText, Vocabulary, VocabularySettings, encode_corpus,
+    LeftOut, PairPolicy, ParallelText, Vocabulary, VocabularySettings, encode_corpus,
 };
 
 use crate::error::TrainError;
@@ -38,13 +38,16 @@ impl VocabularyPair {
         let learn = |name: &str, lines: &mut dyn Iterator<Item = &String>| {
             let trained = Vocabulary::train(lines.map(String::as_str), settings)?;
             let size = trained.vocabulary.size();
-            let note = match size < trained.requested {
+            let mut note = match size < trained.requested {
                 true => format!(
                     "{name}: the text supports {size} tokens of the {} asked for",
                     trained.requested
                 ),
                 false => format!("{name}: {size} tokens"),
             };
+            if trained.left_out != LeftOut::default() {
+                note += &format!("; {}", trained.left_out);
+            }
             Ok::<_, TrainError>((trained.vocabulary, note))
         };
         let (source, target) = (&text.source.lines, &text.target.lines);
@@ -60,6 +63,15 @@ impl VocabularyPair {
                 Ok((VocabularyPair { source, target }, vec![first, second]))
             }
         }
+    }
+
+    /// Reads both from files that `wdistill vocab` wrote, or from SentencePiece models.
+    ///
+    /// # Errors
+    /// [`TrainError::Text`].
+    pub fn open(source: &Path, target: &Path) -> Result<VocabularyPair, TrainError> {
+        let source = Vocabulary::open(source)?;
+        Ok(VocabularyPair { source, target: Vocabulary::open(target)? })
     }
 
     /// Writes both into a folder; a model's folder has its own, so that it can be used alone.

@@ -17,8 +17,8 @@ use wdistill_report::Report;
 use wdistill_runtime::{LongSource, Translator, TranslatorOptions};
 use wdistill_search::{MaximumLength, SearchOptions};
 use wdistill_text::{
-    CorpusLimits, CorpusReport, CorpusRole, EncodedCorpus, FindingKind, ParallelText, Vocabulary,
-    hash_file, read_lines,
+    CorpusLimits, CorpusReport, CorpusRole, EncodedCorpus, FindingKind, ParallelText, hash_file,
+    read_lines,
 };
 
 use crate::benchmark::{Speed, benchmark};
@@ -373,10 +373,7 @@ impl Pipeline {
         let origin = &self.resolved.vocabulary;
         let given = match origin {
             VocabularyOrigin::Teacher(folder) => Some(VocabularyPair::load(folder)?),
-            VocabularyOrigin::Files(source, target) => Some(VocabularyPair {
-                source: Vocabulary::load(source)?,
-                target: Vocabulary::load(target)?,
-            }),
+            VocabularyOrigin::Files(source, target) => Some(VocabularyPair::open(source, target)?),
             VocabularyOrigin::Learned(..) => None,
         };
         let inputs = match &given {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 use wdistill_generator::Start;
 use wdistill_runtime::Precision;
-use wdistill_text::SubwordModel;
+use wdistill_text::{Normalisation, SubwordModel};
 
 use crate::error::TrainError;
 
@@ -102,10 +102,13 @@ pub struct VocabularyRecipe {
     /// Number of tokens wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<usize>,
+    /// What becomes of blanks and look-alikes before lines are cut; `nmt-nfkc` if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalisation: Option<Normalisation>,
     /// Learn one vocabulary or two.
     #[serde(default)]
     pub sharing: Sharing,
-    /// A file that `wdistill vocab` wrote; relative to the recipe.
+    /// A file that `wdistill vocab` wrote, or a SentencePiece model; relative to the recipe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<PathBuf>,
     /// The target side's; may be the same file.
@@ -118,6 +121,7 @@ impl Default for VocabularyRecipe {
         VocabularyRecipe {
             model: default_model(),
             size: None,
+            normalisation: None,
             sharing: Sharing::default(),
             source: None,
             target: None,

@@ -211,7 +211,7 @@ fn an_average_is_handed_on_if_it_is_the_best() {
         updates: 300,
         // Few sentences a batch, and a rate that is highest at the end.
         max_tokens: 24,
-        learning_rate: 0.05,
+        learning_rate: 0.1,
         warm_up: 300,
         snapshot_every: 2,
         average_last: 10,

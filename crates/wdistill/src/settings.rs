@@ -10,7 +10,7 @@ use toml::{Table, Value};
 use wdistill_formats::native::{self, Stored};
 use wdistill_model::PRESETS;
 use wdistill_runtime::{Precision, Shortlist, Translator, TranslatorError, TranslatorOptions};
-use wdistill_text::{LexicalTable, SubwordModel};
+use wdistill_text::{LexicalTable, Normalisation, SubwordModel};
 use wdistill_train::{
     BenchmarkRecipe, Caution, DataRecipe, DecodingRecipe, Display, ModelRecipe, Recipe, RunOptions,
     Sharing, SystemRecipe, TeacherRecipe, TextPair, TrainError, VocabularyPair, VocabularyRecipe,
@@ -314,6 +314,28 @@ impl Kind {
     }
 }
 
+/// What becomes of blanks and look-alikes before lines are cut into subwords.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Rule {
+    /// Unicode's NFKC with rules for translation; blanks folded, ends trimmed
+    NmtNfkc,
+    /// Unicode's NFKC; blanks folded, ends trimmed
+    Nfkc,
+    /// Nothing is changed
+    None,
+}
+
+impl Rule {
+    /// As the library has it.
+    pub fn normalisation(self) -> Normalisation {
+        match self {
+            Rule::NmtNfkc => Normalisation::NmtNfkc,
+            Rule::Nfkc => Normalisation::Nfkc,
+            Rule::None => Normalisation::None,
+        }
+    }
+}
+
 /// Subwords to learn, or files of them.
 #[derive(Args)]
 pub struct Subwords {
@@ -323,12 +345,16 @@ pub struct Subwords {
     /// Kind of subwords
     #[arg(long, value_enum, default_value = "bpe")]
     subwords: Kind,
+    /// What becomes of blanks and look-alikes before lines are cut [default: nmt-nfkc]
+    #[arg(long, value_enum, value_name = "RULE")]
+    normalisation: Option<Rule>,
     /// Learn a vocabulary for each side
     #[arg(long)]
     separate_vocabularies: bool,
-    /// Vocabularies that `wdistill vocab` wrote, in place of learning them; one file for both sides, or two
+    /// Vocabularies that `wdistill vocab` wrote, or SentencePiece models, in place of learning them; one file
+    /// for both sides, or two
     #[arg(long, num_args = 1..=2, value_names = ["SOURCE", "TARGET"],
-          conflicts_with_all = ["vocabulary_size", "subwords", "separate_vocabularies"])]
+          conflicts_with_all = ["vocabulary_size", "subwords", "normalisation", "separate_vocabularies"])]
     vocabulary: Vec<PathBuf>,
 }
 
@@ -344,7 +370,8 @@ impl Subwords {
             false => Sharing::Joint,
         };
         let (model, size) = (self.subwords.model(), Some(self.vocabulary_size));
-        VocabularyRecipe { model, size, sharing, ..VocabularyRecipe::default() }
+        let normalisation = self.normalisation.map(Rule::normalisation);
+        VocabularyRecipe { model, size, normalisation, sharing, ..VocabularyRecipe::default() }
     }
 }
 

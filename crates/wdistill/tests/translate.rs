@@ -281,3 +281,23 @@ fn paths_that_are_not_utf8_are_errors_where_a_recipe_names_them() {
         assert!(said.contains("x\\xFF") && said.contains("is not UTF-8; hint: rename"), "{said}");
     }
 }
+
+#[test]
+fn compressed_input_is_translated_as_the_text_that_it_is() {
+    let fixtures =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../wdistill-text/fixtures/compressed");
+    let translate = |file: &str| {
+        let input = fs::read(fixtures.join(file)).unwrap();
+        let arguments = "translate --model run/teacher/model --threads 1 --beam 1 --max-length 5";
+        let output = wdistill(TRAINED.path(), arguments, &input);
+        assert!(output.status.success(), "{file}: {}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    };
+    let plain = translate("text");
+    assert_eq!(plain.split(|byte| *byte == b'\n').count(), 121);
+    for file in ["text.gz", "text.bz2", "text.xz", "text.zst"] {
+        assert!(translate(file) == plain, "{file}");
+    }
+    let said = refused("", b"PK\x03\x04 and so on");
+    assert!(said.contains("zip"), "{said}");
+}

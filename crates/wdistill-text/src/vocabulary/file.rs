@@ -156,6 +156,22 @@ impl Vocabulary {
         read(&bytes).map_err(invalid)
     }
 
+    /// Reads a vocabulary that [`Self::save`] wrote, or a SentencePiece model (`.spm`, `.model`): the
+    /// content decides, not the name.
+    ///
+    /// # Errors
+    /// Those of [`Self::load`] for what starts as JSON does; otherwise what
+    /// [`SentencePieceModel::load`] and [`Self::from_sentence_piece`] bring.
+    pub fn open(path: &Path) -> Result<Self, TextError> {
+        let bytes = std::fs::read(path).map_err(file_error("read", path))?;
+        let start = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+        // A model's file starts with the tag of its first piece, which is a line feed.
+        match start == Some(&b'{') && bytes.first() != Some(&b'\n') {
+            true => Self::load(path),
+            false => Self::from_sentence_piece(SentencePieceModel::load(path)?),
+        }
+    }
+
     /// Reads what [`Self::to_json`] wrote.
     ///
     /// # Errors

@@ -68,12 +68,56 @@ pub struct TrainedVocabulary {
     pub requested: usize,
     /// Its size: less than requested if the text does not support more pieces.
     pub obtained: usize,
+    /// What was too long to learn from.
+    pub left_out: LeftOut,
 }
+
+/// Lines and words that nothing was learned from, for time grows with the square of a word's length.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Lines of more than 100,000 characters.
+    pub lines: u64,
+    /// Number of the first of them, from 1.
+    pub first_line: Option<u64>,
+    /// Words of more than 1,000 characters, each time that they occur.
+    pub words: u64,
+    /// Beginning of the first of them, and the number of its line.
+    pub first_word: Option<(String, u64)>,
+}
+
+impl std::fmt::Display for LeftOut {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let LeftOut { lines, first_line, words, first_word } = self;
+        let mut parts = Vec::new();
+        if let Some(first) = first_line {
+            parts.push(format!(
+                "{lines} lines of more than {LONGEST_LINE} characters were left out (the first is line {first} of all texts together)"
+            ));
+        }
+        if let Some((word, line)) = first_word {
+            parts.push(format!(
+                "{words} words of more than {LONGEST_WORD} characters were left out (the first, in line \
+                 {line} of all texts together, begins with {word:?})"
+            ));
+        }
+        formatter.write_str(&parts.join("; "))
+    }
+}
+
+/// Characters of the longest word that pieces are learned from.
+const LONGEST_WORD: usize = 1000;
+
+/// Characters of the longest line that pieces are learned from.
+const LONGEST_LINE: usize = 100_000;
+
+/// Characters of the longest piece, the marker for a space included; SentencePiece has the same limit.
+pub(super) const LONGEST_PIECE: usize = 16;
 
 /// Words with their counts, sorted, and the characters they are made of.
 struct WordCounts {
     words: Vec<(String, u32)>,
     alphabet: HashSet<char>,
+    left_out: LeftOut,
 }
 
 /// Larger vocabularies are slips of the pen; the trainer takes memory for as many words at once.
@@ -107,7 +151,8 @@ impl Vocabulary {
                 expected: "at most 16777216",
             });
         }
-        let counts = count_words(lines, settings)?;
+        let mut counts = count_words(lines, settings)?;
+        let left_out = std::mem::take(&mut counts.left_out);
         let (alphabet, base) = (counts.alphabet.len(), BASE_SIZE + counts.alphabet.len());
         if settings.size < base {
             return Err(TextError::VocabularyTooSmall { requested: settings.size, base, alphabet });
@@ -120,7 +165,7 @@ impl Vocabulary {
         let failed = |message| TextError::Training { model: settings.model.name(), message };
         let vocabulary = vocabulary.map_err(failed)?;
         let obtained = vocabulary.size();
-        Ok(TrainedVocabulary { vocabulary, requested: settings.size, obtained })
+        Ok(TrainedVocabulary { vocabulary, requested: settings.size, obtained, left_out })
     }
 }
 
@@ -132,21 +177,32 @@ where
     let splitter = WordSplitter::new();
     let mut raw: HashMap<String, u64> = HashMap::new();
     let mut line_count = 0;
+    let mut left_out = LeftOut::default();
     for line in lines {
         line_count += 1;
         let visit = |segment: Segment<'_>| {
             if let Segment::Word(word) = segment {
                 match raw.get_mut(word) {
                     Some(count) => *count += 1,
+                    None if is_longer(word, LONGEST_WORD) => {
+                        left_out.words += 1;
+                        let beginning = || word.chars().take(20).collect();
+                        left_out.first_word.get_or_insert_with(|| (beginning(), line_count));
+                    }
                     None => drop(raw.insert(word.to_owned(), 1)),
                 }
             }
         };
         let line = line.as_ref();
+        if is_longer(line, LONGEST_LINE) {
+            left_out.lines += 1;
+            left_out.first_line.get_or_insert(line_count);
+            continue;
+        }
         settings.normalisation.for_each_segment(&splitter, line, may_join_alphabet, visit);
     }
     if raw.is_empty() {
-        return Err(TextError::NoText { lines: line_count });
+        return Err(TextError::NoText { lines: line_count as usize });
     }
     let characters = count_characters(raw.iter().map(|(word, count)| (word.as_str(), *count)));
     let total = characters.values().sum();
@@ -154,7 +210,11 @@ where
         return Err(TextError::TooMuchText { characters: total, limit: MOST_CHARACTERS });
     }
     let alphabet = choose_alphabet(&characters, settings.character_coverage);
-    Ok(WordCounts { words: within_alphabet(&raw, &alphabet), alphabet })
+    Ok(WordCounts { words: within_alphabet(&raw, &alphabet), alphabet, left_out })
+}
+
+fn is_longer(text: &str, characters: usize) -> bool {
+    text.len() > characters && text.chars().nth(characters).is_some()
 }
 
 /// How often each character is in words with these counts.
@@ -194,6 +254,8 @@ fn train_bpe(
         .min_frequency(MINIMUM_PAIR_COUNT)
         .vocab_size(pieces)
         .initial_alphabet(counts.alphabet)
+        // The trainer's limit is the first length that is too long.
+        .max_token_length(Some(LONGEST_PIECE + 1))
         .build();
     let words = counts.words.into_iter().map(|(word, count)| (word.into(), u64::from(count)));
     let words = words.collect();

@@ -13,13 +13,10 @@
 //! pieces besides. Sums run in an order that does not depend on the number of threads: the same words
 //! give the same bits.
 
-use super::train::count_characters;
+use super::train::{LONGEST_PIECE, count_characters};
 use crate::trie::Trie;
 use rayon::prelude::*;
 use std::collections::{BTreeSet, HashMap, HashSet};
-
-/// Longest piece in characters, as in SentencePiece.
-const LONGEST_PIECE: usize = 16;
 
 /// A substring seen less often than this would only memorise one word.
 const MINIMUM_COUNT: u64 = 2;

@@ -186,7 +186,8 @@ impl Recipe {
     }
 
     fn resolve_vocabulary(&self, problems: &mut Problems) -> Option<VocabularyOrigin> {
-        let VocabularyRecipe { model, size, sharing, source, target } = &self.vocabulary;
+        let VocabularyRecipe { model, size, normalisation, sharing, source, target } =
+            &self.vocabulary;
         if let Some(folder) = &self.teacher.model {
             if self.vocabulary != VocabularyRecipe::default() {
                 problems
@@ -196,9 +197,15 @@ impl Recipe {
         }
         match (size, source, target) {
             (Some(size), None, None) => {
-                Some(VocabularyOrigin::Learned(VocabularySettings::new(*model, *size), *sharing))
+                let mut settings = VocabularySettings::new(*model, *size);
+                settings.normalisation = normalisation.unwrap_or_default();
+                Some(VocabularyOrigin::Learned(settings, *sharing))
             }
             (None, Some(source), Some(target)) => {
+                if normalisation.is_some() {
+                    problems
+                        .add("vocabulary.normalisation", "the files have their own; leave it out");
+                }
                 Some(VocabularyOrigin::Files(source.clone(), target.clone()))
             }
             _ => {

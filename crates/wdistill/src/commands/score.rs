@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
@@ -14,6 +14,7 @@ use wdistill_metrics::{
     paired_bootstrap,
 };
 use wdistill_text::text_reader;
+use wdistill_train::message;
 
 use crate::commands::print;
 
@@ -406,8 +407,7 @@ impl Score {
     /// Says something on standard error that is neither an error nor a result.
     fn say(&self, text: &str) {
         if !self.quiet {
-            // Where nobody listens any more, the work goes on.
-            let _ = writeln!(std::io::stderr(), "{text}");
+            message(text);
         }
     }
 

@@ -11,7 +11,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use wdistill_runtime::{LongSource, Report, Translator};
 use wdistill_search::Hypothesis;
-use wdistill_text::{SentenceLanguage, Vocabulary, sentences};
+use wdistill_text::{SentenceLanguage, Vocabulary, sentences, text_reader};
 use wdistill_train::{VocabularyPair, one_line, peak_memory};
 
 use crate::settings::{Common, Search, open_translator};
@@ -223,7 +223,12 @@ impl Translate {
         let (sender, input) = sync_channel(self.buffer as usize);
         std::thread::spawn(move || {
             // The receiver has gone when the translation ended with an error.
-            stdin().lock().lines().map_while(|line| sender.send(line).ok()).for_each(drop);
+            let lines: Box<dyn Iterator<Item = std::io::Result<String>>> = match text_reader(stdin())
+            {
+                Ok(text) => Box::new(text.lines()),
+                Err(error) => Box::new(std::iter::once(Err(error))),
+            };
+            lines.map_while(|line| sender.send(line).ok()).for_each(drop);
         });
         let started = start.elapsed();
         let mut done = Done::default();

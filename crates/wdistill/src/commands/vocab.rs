@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use clap::Args;
-use wdistill_text::{Vocabulary, VocabularySettings, read_lines_or_standard_input};
+use wdistill_text::{LeftOut, Vocabulary, VocabularySettings, read_lines_or_standard_input};
+use wdistill_train::message;
 
 use crate::commands::{print, refuse_input};
-use crate::settings::Kind;
+use crate::settings::{Kind, Rule};
 
 /// Arguments of `wdistill vocab`.
 #[derive(Args)]
@@ -21,6 +22,9 @@ pub struct Vocab {
     /// Kind of subwords
     #[arg(long, value_enum, default_value = "bpe")]
     kind: Kind,
+    /// What becomes of blanks and look-alikes before lines are cut
+    #[arg(long, value_enum, value_name = "RULE", default_value = "nmt-nfkc")]
+    normalisation: Rule,
     /// File to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -38,9 +42,13 @@ impl Vocab {
         for path in &self.text {
             lines.extend(read_lines_or_standard_input(path)?.lines);
         }
-        let trained =
-            Vocabulary::train(&lines, &VocabularySettings::new(self.kind.model(), self.size))?;
+        let mut settings = VocabularySettings::new(self.kind.model(), self.size);
+        settings.normalisation = self.normalisation.normalisation();
+        let trained = Vocabulary::train(&lines, &settings)?;
         trained.vocabulary.save(&self.out)?;
+        if trained.left_out != LeftOut::default() {
+            message(&trained.left_out.to_string());
+        }
         let (obtained, requested) = (trained.obtained, trained.requested);
         print(&format!("{}: {obtained} tokens of {requested} wanted", self.out.display()))
     }
