@@ -68,7 +68,15 @@ fn a_model_keeps_its_own_ids() {
         let mut rows = expected.rows.iter().filter(without_end).peekable();
         assert!(rows.peek().is_some());
         for row in rows {
-            assert_eq!(vocabulary.decode(&row.ids).unwrap(), row.decoded, "{name}: {:?}", row.ids);
+            let decoded = vocabulary.decode(&row.ids).unwrap();
+            // The library writes a character that is cut off at the end as one replacement; a vocabulary
+            // leaves it out, so that no translation ends inside a character.
+            let whole = row.decoded.strip_suffix('\u{fffd}').unwrap_or(&row.decoded);
+            assert!(
+                decoded == row.decoded || decoded == whole,
+                "{name}: {:?}: {decoded:?}",
+                row.ids
+            );
         }
         assert!(vocabulary.to_sentence_piece().unwrap() == model);
     }

@@ -34,7 +34,7 @@ fn with_model() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let text = ["a dog runs in the park", "two men play in the snow", "the dog sleeps"];
     let settings = VocabularySettings::new(SubwordModel::Bpe, 300);
-    let vocabulary = Vocabulary::train(text.into_iter(), &settings).unwrap().vocabulary;
+    let vocabulary = Vocabulary::train(text, &settings).unwrap().vocabulary;
     let vocabularies = Vocabularies {
         decoder_start: DecoderStart::ZeroVector,
         source_end: vocabulary.end_id(),
