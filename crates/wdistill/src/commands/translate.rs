@@ -334,10 +334,8 @@ impl Translate {
     /// # Errors
     /// The line, if it is to be refused for its length before its tokens are known.
     fn source(&self, line: usize, text: &str, vocabulary: &Vocabulary) -> anyhow::Result<Source> {
-        let language = self
-            .language
-            .as_deref()
-            .map_or(SentenceLanguage::Any, |code| SentenceLanguage::from_code(code));
+        let language =
+            self.language.as_deref().map_or(SentenceLanguage::Any, SentenceLanguage::from_code);
         let mut source = Source { parts: Vec::new(), looks_like: 1, shortened: Shortened::No };
         match self.sentences {
             Sentences::Line => {
