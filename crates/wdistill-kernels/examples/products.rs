@@ -3,6 +3,8 @@
 //! Arguments: threads, then any number of `rows,inputs,outputs`. For every shape it prints the GFLOP/s of
 //! `x Wᵀ`, of `dy W` and of `dyᵀ x`, each the best of some repetitions: a peak is what is wanted here.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)] // An example shows what it finds.
+
 use std::time::Instant;
 
 use wdistill_kernels::{Accumulate, MatrixRef, product};

@@ -6,6 +6,8 @@
 //! translation of all sentences: `time` prints its seconds and the number of target tokens, `show` the ids
 //! of every translation.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)] // An example shows what it finds.
+
 use std::io::BufRead;
 use std::path::Path;
 use std::time::Instant;

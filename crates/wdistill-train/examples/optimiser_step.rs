@@ -3,6 +3,8 @@
 //! Arguments: width, feed-forward width, heads, layers of each stack, vocabulary, sentences, length,
 //! warm-up steps, timed steps, threads. Prints the median seconds of a step.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)] // An example shows what it finds.
+
 use std::time::Instant;
 
 use wdistill_model::{Architecture, Config, DropoutRates, Model, Shape, Vocabularies};

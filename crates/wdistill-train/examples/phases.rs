@@ -4,6 +4,8 @@
 //! Arguments: rounds, threads. Prints the median seconds of a step in each phase, and the median of the
 //! ratio phase 1 / phase 2 within a round.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)] // An example shows what it finds.
+
 use std::time::Instant;
 
 use wdistill_generator::{ParameterGenerator, Start};
