@@ -82,8 +82,28 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     }
 }
 
-/// Whether standard output was closed, as by `| head`.
+/// Whether standard output was closed, as by `| head`, or was a terminal that is closed now.
 fn reader_has_gone(error: &anyhow::Error) -> bool {
     let error = error.downcast_ref::<std::io::Error>();
-    error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    error.is_some_and(|error| {
+        error.kind() == std::io::ErrorKind::BrokenPipe || is_of_a_closed_terminal(error)
+    })
+}
+
+/// The system reports a terminal that was closed as a failing device; on a disk that is an error.
+#[cfg(unix)]
+fn is_of_a_closed_terminal(error: &std::io::Error) -> bool {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::FileTypeExt;
+
+    const EIO: i32 = 5;
+    let output = std::io::stdout().as_fd().try_clone_to_owned().map(std::fs::File::from);
+    let metadata = output.and_then(|output| output.metadata());
+    error.raw_os_error() == Some(EIO)
+        && metadata.is_ok_and(|metadata| metadata.file_type().is_char_device())
+}
+
+#[cfg(not(unix))]
+fn is_of_a_closed_terminal(_: &std::io::Error) -> bool {
+    false
 }
