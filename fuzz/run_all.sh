@@ -33,7 +33,7 @@ seeds() {
         huggingface_safetensors) find $formats/huggingface -name model.safetensors ;;
         huggingface_torch) find $formats/huggingface -name pytorch_model.bin ;;
         huggingface_words) find $formats/huggingface -name '*vocab.json' ;;
-        lexical_table | text) find "seeds/$1" -type f ;;
+        huggingface_added_tokens | huggingface_index | lexical_table | text) find "seeds/$1" -type f ;;
         marian_decoder) find $formats/marian -name decoder.yml ;;
         marian_model) find $formats/marian -name model.npz ;;
         marian_words) find $formats/marian -name '*.yml' ;;

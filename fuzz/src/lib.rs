@@ -20,6 +20,10 @@ impl Scratch {
         let folder = tempfile::tempdir().expect("a folder for scratch files");
         for entry in fs::read_dir(fixtures.join(fixture)).expect("the fixtures are there") {
             let path = entry.expect("an entry of the fixture").path();
+            // Folders in it are fixtures of their own.
+            if path.is_dir() {
+                continue;
+            }
             let name = path.file_name().expect("an entry has a name");
             fs::copy(&path, folder.path().join(name)).expect("scratch files can be written");
         }
