@@ -498,10 +498,9 @@ fn a_model_is_found_by_its_weights_file_too() {
     assert!(import(&file, &ImportOptions::default()).is_ok());
 }
 
-/// Rewrites a setting of the same length inside a model of Marian, whose archive then has another sum.
-fn with_setting(from: &str, to: &str) -> TempDir {
-    assert_eq!(from.len(), to.len());
-    let folder = copy("marian/joint-yaml");
+/// A model of Marian of whose arrays some were changed, or left out; the archive then has other sums.
+fn with_arrays(name: &str, change: impl Fn(&str, Vec<u8>) -> Option<Vec<u8>>) -> TempDir {
+    let folder = copy(name);
     let path = folder.path().join("model.npz");
     let bytes = fs::read(&path).unwrap();
     let mut reader = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
@@ -511,17 +510,29 @@ fn with_setting(from: &str, to: &str) -> TempDir {
         let name = entry.name().unwrap().to_string();
         let mut content = Vec::new();
         std::io::Read::read_to_end(&mut entry, &mut content).unwrap();
-        if name == "special:model.yml.npy" {
-            let place = content.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
-            content[place..place + to.len()].copy_from_slice(to.as_bytes());
-        }
-        if name != "decoder_ff_logit_out_b.npy" || from.starts_with("right-left") {
+        if let Some(content) = change(&name, content) {
             writer.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
             std::io::Write::write_all(&mut writer, &content).unwrap();
         }
     }
     fs::write(&path, writer.finish().unwrap().into_inner()).unwrap();
     folder
+}
+
+/// Where Marian keeps its settings.
+const SETTINGS: &str = "special:model.yml.npy";
+
+/// Rewrites a setting of the same length inside a model of Marian.
+fn with_setting(from: &str, to: &str) -> TempDir {
+    assert_eq!(from.len(), to.len());
+    with_arrays("marian/joint-yaml", |name, mut content| {
+        if name == SETTINGS {
+            let place = content.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
+            content[place..place + to.len()].copy_from_slice(to.as_bytes());
+        }
+        let stays = name != "decoder_ff_logit_out_b.npy" || from.starts_with("right-left");
+        stays.then_some(content)
+    })
 }
 
 #[test]
@@ -540,17 +551,8 @@ fn settings_of_marian_that_would_change_a_translation_are_not_passed_over() {
 
 /// A model of Marian whose settings were changed.
 fn with_settings(name: &str, change: impl Fn(String) -> String) -> TempDir {
-    let folder = copy(name);
-    let path = folder.path().join("model.npz");
-    let bytes = fs::read(&path).unwrap();
-    let mut reader = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
-    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    for index in 0..reader.len() {
-        let mut entry = reader.by_index(index).unwrap();
-        let name = entry.name().unwrap().to_string();
-        let mut content = Vec::new();
-        std::io::Read::read_to_end(&mut entry, &mut content).unwrap();
-        if name == "special:model.yml.npy" {
+    with_arrays(name, |name, mut content| {
+        if name == SETTINGS {
             let start = content.iter().position(|byte| *byte == b'\n').unwrap() + 1;
             let text = String::from_utf8(content.split_off(start)).unwrap();
             let text = change(text.trim_end_matches('\0').to_string()) + "\0";
@@ -560,11 +562,8 @@ fn with_settings(name: &str, change: impl Fn(String) -> String) -> TempDir {
                 [b"\x93NUMPY\x01\0v\0".as_slice(), format!("{header:<117}\n").as_bytes()].concat();
             content.extend(text.into_bytes());
         }
-        writer.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
-        std::io::Write::write_all(&mut writer, &content).unwrap();
-    }
-    fs::write(&path, writer.finish().unwrap().into_inner()).unwrap();
-    folder
+        Some(content)
+    })
 }
 
 /// The options of Marian 1.12.42 that change the network, with values that are not its defaults.

@@ -1,11 +1,14 @@
 //! The stages by hand: vocab, train, distill, translate, score, info, bench, import, export.
 
+mod common;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use wdistill_demo::{Pair, Sizes, generate};
+use common::write_texts;
+use wdistill_demo::Sizes;
 
 fn wdistill(folder: &Path, arguments: &str, input: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_wdistill"))
@@ -39,15 +42,7 @@ const TRAINING: &str = "--set training.updates=20 --set training.max_tokens=400 
 
 fn task() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let task = generate(7, Sizes { train: 200, validation: 10, test: 5 }).unwrap();
-    let write = |name: &str, pairs: &[Pair], side: fn(&Pair) -> &str| {
-        let text: String = pairs.iter().flat_map(|pair| [side(pair), "\n"]).collect();
-        fs::write(folder.path().join(name), text).unwrap();
-    };
-    for (name, pairs) in [("train", &task.train), ("validation", &task.validation)] {
-        write(&format!("{name}.en"), pairs, |pair| &pair.source);
-        write(&format!("{name}.de"), pairs, |pair| &pair.target);
-    }
+    write_texts(folder.path(), Sizes { train: 200, validation: 10, test: 5 });
     folder
 }
 

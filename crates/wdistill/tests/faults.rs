@@ -4,6 +4,8 @@
 //! A sample of the calls by default; with `WDISTILL_FAULTS=all` every call (`fuzz/faults/campaign.sh`).
 #![cfg(target_os = "linux")]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
@@ -14,7 +16,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use wdistill_demo::{Pair, Sizes, generate};
+use common::write_texts;
+use wdistill_demo::Sizes;
 
 const RECIPE: &str = r#"
 title = "Faults"
@@ -255,15 +258,7 @@ fn survives(work: &Work) {
 }
 
 fn write_task(folder: &Path) {
-    let task = generate(7, Sizes { train: 40, validation: 3, test: 3 }).unwrap();
-    let parts = [("train", task.train), ("validation", task.validation), ("test", task.test)];
-    for (name, pairs) in parts {
-        let side = |side: fn(&Pair) -> &str| -> String {
-            pairs.iter().flat_map(|pair| [side(pair), "\n"]).collect()
-        };
-        fs::write(folder.join(format!("{name}.en")), side(|pair| &pair.source)).unwrap();
-        fs::write(folder.join(format!("{name}.de")), side(|pair| &pair.target)).unwrap();
-    }
+    write_texts(folder, Sizes { train: 40, validation: 3, test: 3 });
     fs::write(folder.join("recipe.toml"), RECIPE).unwrap();
 }
 

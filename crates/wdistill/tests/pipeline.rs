@@ -1,12 +1,15 @@
 //! A whole recipe at toy size, as a user runs it: to its end, again, and killed and resumed.
 
+mod common;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use common::write_texts;
 use serde_json::Value;
-use wdistill_demo::{Pair, Sizes, generate};
+use wdistill_demo::Sizes;
 use wdistill_text::Vocabulary;
 
 const RECIPE: &str = r#"
@@ -57,15 +60,7 @@ training = { word_distillation = 0.5 }
 "#;
 
 fn write_task(folder: &Path) {
-    let task = generate(7, Sizes { train: 300, validation: 12, test: 12 }).unwrap();
-    let parts = [("train", task.train), ("validation", task.validation), ("test", task.test)];
-    for (name, pairs) in parts {
-        let side = |side: fn(&Pair) -> &str| -> String {
-            pairs.iter().flat_map(|pair| [side(pair), "\n"]).collect()
-        };
-        fs::write(folder.join(format!("{name}.en")), side(|pair| &pair.source)).unwrap();
-        fs::write(folder.join(format!("{name}.de")), side(|pair| &pair.target)).unwrap();
-    }
+    write_texts(folder, Sizes { train: 300, validation: 12, test: 12 });
     fs::write(folder.join("toy.toml"), RECIPE).unwrap();
 }
 

@@ -1,12 +1,15 @@
 //! What a user may rely on: nobody's run is changed by another, changed products are named, messages never
 //! end the work, and signals lose nothing.
 
+mod common;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use wdistill_demo::{Pair, Sizes, generate};
+use common::write_texts;
+use wdistill_demo::Sizes;
 
 const RECIPE: &str = r#"
 title = "Toy"
@@ -38,15 +41,7 @@ method = "kd"
 
 fn task() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let task = generate(7, Sizes { train: 150, validation: 8, test: 8 }).unwrap();
-    let parts = [("train", task.train), ("validation", task.validation), ("test", task.test)];
-    for (name, pairs) in parts {
-        let side = |side: fn(&Pair) -> &str| -> String {
-            pairs.iter().flat_map(|pair| [side(pair), "\n"]).collect()
-        };
-        fs::write(folder.path().join(format!("{name}.en")), side(|pair| &pair.source)).unwrap();
-        fs::write(folder.path().join(format!("{name}.de")), side(|pair| &pair.target)).unwrap();
-    }
+    write_texts(folder.path(), Sizes { train: 150, validation: 8, test: 8 });
     fs::write(folder.path().join("toy.toml"), RECIPE).unwrap();
     folder
 }

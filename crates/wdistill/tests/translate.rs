@@ -1,5 +1,7 @@
 //! `translate`: what it makes of its input and its options, and what it says of both.
 
+mod common;
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -7,19 +9,14 @@ use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use common::write_texts;
 use tempfile::TempDir;
-use wdistill_demo::{Sizes, generate};
+use wdistill_demo::Sizes;
 
 /// A folder with texts and the folder `run` of a small model that was trained on them.
 static TRAINED: LazyLock<TempDir> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
-    let task = generate(7, Sizes { train: 200, validation: 10, test: 5 }).unwrap();
-    for (name, pairs) in [("train", &task.train), ("validation", &task.validation)] {
-        let source: Vec<&str> = pairs.iter().map(|pair| pair.source.as_str()).collect();
-        let target: Vec<&str> = pairs.iter().map(|pair| pair.target.as_str()).collect();
-        fs::write(folder.path().join(format!("{name}.en")), source.join("\n") + "\n").unwrap();
-        fs::write(folder.path().join(format!("{name}.de")), target.join("\n") + "\n").unwrap();
-    }
+    write_texts(folder.path(), Sizes { train: 200, validation: 10, test: 5 });
     let train = "train --train train.en train.de --validation validation.en validation.de --quiet \
                  --preset transformer-nano --vocabulary-size 500 --set training.updates=20 \
                  --set training.max_tokens=400 --set training.validate_every=10 --out run";
