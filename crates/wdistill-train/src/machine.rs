@@ -4,16 +4,19 @@ use wdistill_report::Machine;
 
 /// The most memory that this process has had resident, in bytes; none where the system does not say.
 pub fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+    bytes_of("/proc/self/status", "VmHWM:")
 }
 
 /// The memory of this machine, in bytes; none where the system does not say.
 pub fn total_memory() -> Option<u64> {
-    let memory = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = memory.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+    bytes_of("/proc/meminfo", "MemTotal:")
+}
+
+/// A size that a file of Linux gives in kibibytes, in a line that starts with a name.
+fn bytes_of(file: &str, name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let size = text.lines().find_map(|line| line.strip_prefix(name))?;
+    Some(size.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
 /// The processor's model, its cores, the memory; empty where the system does not say.
@@ -27,9 +30,7 @@ pub fn describe(threads: usize) -> Machine {
             .unwrap_or_default()
     };
     let processor = read("/proc/cpuinfo");
-    let memory = field(&read("/proc/meminfo"), "MemTotal");
-    let kibibytes: f64 =
-        memory.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0.0);
+    let gibibytes = total_memory().unwrap_or(0) as f64 / f64::from(1 << 30);
     let flags = field(&processor, "flags");
     let wanted = ["avx2", "fma", "avx512f", "avx512_vnni"];
     let features = flags.split_whitespace().filter(|flag| wanted.contains(flag));
@@ -41,7 +42,7 @@ pub fn describe(threads: usize) -> Machine {
         cpu: name,
         cores: std::thread::available_parallelism().map_or(0, usize::from),
         threads,
-        memory_gib: (kibibytes / 1024.0 / 1024.0 * 10.0).round() / 10.0,
+        memory_gib: (gibibytes * 10.0).round() / 10.0,
         operating_system: std::env::consts::OS.to_string(),
         features: features.map(str::to_string).collect(),
     }

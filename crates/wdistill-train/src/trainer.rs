@@ -214,10 +214,6 @@ impl<'a> Loop<'a> {
                 self.progress.say(&format!("interrupted; update {updates} is saved"));
             })?;
         }
-        if self.out_of_patience() {
-            self.say_out_of_patience();
-            return Ok(Ended::OutOfPatience);
-        }
         Ok(Ended::Finished)
     }
 

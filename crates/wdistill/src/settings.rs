@@ -52,11 +52,6 @@ impl Common {
         }
     }
 
-    /// Says something on standard error that has to be known even if silence was asked for.
-    pub fn warn(&self, text: &str) {
-        message(text);
-    }
-
     /// Options of a run, which signals can end.
     pub fn run_options(&self, caution: Caution) -> RunOptions {
         RunOptions {

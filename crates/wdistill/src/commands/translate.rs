@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use wdistill_runtime::{LongSource, Report, Translator};
 use wdistill_search::Hypothesis;
 use wdistill_text::{SentenceLanguage, Vocabulary, sentences, text_reader};
-use wdistill_train::{VocabularyPair, one_line, peak_memory};
+use wdistill_train::{VocabularyPair, message, one_line, peak_memory};
 
 use crate::settings::{Common, Search, open_translator};
 
@@ -234,7 +234,7 @@ impl Translate {
         let mut done = Done::default();
         let result = self.translate_input(&translator, &vocabularies, &input, &mut done);
         // Whoever asks for silence still has to know which translations are not whole.
-        done.notices.list().iter().for_each(|notice| self.common.warn(notice));
+        done.notices.list().iter().for_each(|notice| message(notice));
         if result.is_ok() {
             self.common.say(&done.summary(started));
         }
