@@ -4,16 +4,17 @@
 
 Exports the model, translates every line of the source with wdistill and with each library, both from text to
 text, and reports the share of equal lines and every line that differs, with both scores. Needs transformers,
-torch, sentencepiece and sacremoses for huggingface, ctranslate2 and sentencepiece for the others. `marian` is
-checked through CTranslate2's converter, in float32: Marian itself is no Python package.
+torch, sentencepiece and sacremoses for huggingface, ctranslate2 and sentencepiece for ctranslate2, pymarian (which
+holds Marian itself) for marian. `marian-converted` runs Marian's files through CTranslate2's converter, in float32.
 """
 
 import argparse
+import math
 import subprocess
 import tempfile
 from pathlib import Path
 
-FORMATS = ["huggingface", "ctranslate2", "ctranslate2-int8", "marian"]
+FORMATS = ["huggingface", "ctranslate2", "ctranslate2-int8", "marian", "marian-converted"]
 LONGEST = 250
 
 
@@ -22,11 +23,14 @@ def run(*command, **options):
 
 
 def own(program, model, lines, beam, arguments=()):
-    """Translations and scores of wdistill; n-best lists of one carry no scores, so two are asked for."""
+    """Translations and scores of wdistill; lists of the two best carry scores, greedy search has none to compare."""
+    listed = ["--n-best", 2] if beam > 1 else []
     output = run(
-        program, "translate", "--model", model, "--beam", beam, "--n-best", min(2, beam), *arguments,
+        program, "translate", "--model", model, "--beam", beam, *listed, *arguments,
         input="".join(line + "\n" for line in lines), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     ).stdout
+    if not listed:
+        return [(text, math.nan) for text in output.splitlines()]
     best = {}
     for row in output.splitlines():
         number, text, score = row.split(" ||| ")
@@ -68,6 +72,21 @@ def with_ctranslate2(folder, lines, beam, compute_type):
     return [(target.decode(result.hypotheses[0]), result.scores[0]) for result in results]
 
 
+def with_marian(folder, lines, beam):
+    """One line at a time, since padding changes sums; as scores, Marian's for a sentence, divided by its length."""
+    from pymarian import Translator
+
+    translator = Translator(
+        config=str(folder / "decoder.yml"), cpu_threads=1, mini_batch=1, maxi_batch=1, beam_size=beam,
+        max_length=LONGEST, max_length_crop=True, max_length_factor=20, n_best=True, normalize=1, quiet=True,
+    )
+    found = []
+    for line in lines:
+        _, text, _, score = translator.translate(line).splitlines()[0].split(" ||| ")
+        found.append((text.strip(), float(score)))
+    return found
+
+
 def through_converter(folder, lines, beam):
     from ctranslate2.converters import MarianConverter
     import sentencepiece
@@ -91,9 +110,9 @@ def through_converter(folder, lines, beam):
 
 def compare(name, ours, theirs, lines):
     equal = sum(a[0] == b[0] for a, b in zip(ours, theirs))
-    same = [abs(a[1] - b[1]) for a, b in zip(ours, theirs) if a[0] == b[0]]
-    print(f"{name}: {equal} of {len(lines)} translations are equal; scores of these differ by at most "
-          f"{max(same, default=0):.1e}", flush=True)
+    same = [abs(a[1] - b[1]) for a, b in zip(ours, theirs) if a[0] == b[0] and not math.isnan(a[1])]
+    scores = f"; scores of these differ by at most {max(same):.1e}" if same else ""
+    print(f"{name}: {equal} of {len(lines)} translations are equal{scores}", flush=True)
     for line, a, b in zip(lines, ours, theirs):
         if a[0] != b[0]:
             print(f"  source  {line}\n  ours    {a[1]:.5f}  {a[0]}\n  theirs  {b[1]:.5f}  {b[0]}")
@@ -114,12 +133,14 @@ def main():
         for name in arguments.formats:
             folder = Path(scratch) / name
             kind, _, numbers = name.partition("-")
-            quantize = ["--quantize", numbers] if numbers else []
+            quantize = ["--quantize", numbers] if numbers == "int8" else []
             run(arguments.wdistill, "export", arguments.model, "--format", kind, *quantize, "--out", folder,
                 stdout=subprocess.DEVNULL)
             if name == "huggingface":
                 theirs = with_transformers(folder, lines, arguments.beam)
             elif name == "marian":
+                theirs = with_marian(folder, lines, arguments.beam)
+            elif name == "marian-converted":
                 theirs = through_converter(folder, lines, arguments.beam)
             else:
                 theirs = with_ctranslate2(folder, lines, arguments.beam, "float32")

@@ -115,6 +115,10 @@ pub(crate) fn projection(role: &str) -> &'static str {
     }
 }
 
+/// Tables of sinusoids, which a file may hold.
+const POSITIONS: [&str; 2] =
+    ["model.encoder.embed_positions.weight", "model.decoder.embed_positions.weight"];
+
 /// Reads a folder.
 ///
 /// # Errors
@@ -146,7 +150,7 @@ pub(crate) fn read(folder: &Path) -> Result<Foreign, FormatError> {
     let config = architecture.zip(vocabularies).map(|(mut architecture, vocabularies)| {
         architecture.embeddings = tie(&mut arrays, &mut settings);
         embeddings = architecture.embeddings;
-        check_positions(&mut arrays, settings.findings);
+        architecture.positions = positions(&mut arrays, settings.findings);
         architecture.output_bias = output_bias(&mut arrays);
         Config::new(architecture, vocabularies)
     });
@@ -686,15 +690,26 @@ fn tie(arrays: &mut Arrays<'_>, settings: &mut Settings<'_>) -> Embeddings {
     }
 }
 
-/// Tables of sinusoids are not weights; they have to be the ones that MarianMT computes.
-fn check_positions(arrays: &mut Arrays<'_>, findings: &mut Findings) {
-    for stack in ["encoder", "decoder"] {
-        let name = format!("model.{stack}.embed_positions.weight");
-        let Some(array) = arrays.remove(&name) else { continue };
-        if sinusoids(&array, &[PositionTable::Marian]).is_none() {
-            findings.problem(format!("{name} is not the table of sinusoids that MarianMT has"));
+/// Tables of sinusoids are not weights: one that is there, of either stack, follows a known formula; the one that
+/// MarianMT computes stands for one that is not.
+fn positions(arrays: &mut Arrays<'_>, findings: &mut Findings) -> PositionTable {
+    let tables = POSITIONS.map(|name| match arrays.remove(name) {
+        None => Some(PositionTable::Marian),
+        Some(array) => {
+            let table = sinusoids(&array, &PositionTable::ALL);
+            if table.is_none() {
+                findings.problem(format!("{name} is no table of sinusoids that is known"));
+            }
+            table
         }
+    });
+    if let [Some(encoder), Some(decoder)] = tables
+        && encoder != decoder
+    {
+        findings
+            .problem(format!("the encoder's sinusoids are {encoder:?}, the decoder's {decoder:?}"));
     }
+    tables[0].unwrap_or_default()
 }
 
 /// A bias that is all zero is none.

@@ -421,6 +421,7 @@ proptest! {
         architecture.decoder.heads = architecture.encoder.heads;
         architecture.decoder.width = architecture.encoder.width;
         architecture.embedding_scale = EmbeddingScale::SquareRootOfWidth;
+        let positions = architecture.positions;
         architecture.positions = PositionTable::Tensor2tensor;
         architecture.output_bias = OutputBias::Present;
         if architecture.activation == Activation::Gelu {
@@ -442,10 +443,11 @@ proptest! {
         assert_same_weights(&again.model, &own.model, "");
 
         let architecture = &mut own.model.config.architecture;
-        architecture.positions = PositionTable::Marian;
+        architecture.positions = positions;
         let is_post = architecture.norm == NormPlacement::Post;
         if is_post && architecture.final_norm == FinalNorm::Absent {
             let again = around(&own, ExportFormat::HuggingFace, &ImportOptions::default());
+            prop_assert_eq!(again.model.config.architecture.positions, positions);
             // The same, with a row of zeros for padding.
             let (found, all) = (again.model.weights.slices(), own.model.weights.slices());
             for ((slot, found), (_, expected)) in found.into_iter().zip(all) {

@@ -151,8 +151,8 @@ pub struct Architecture {
     /// Factor on embeddings.
     #[serde(default)]
     pub embedding_scale: EmbeddingScale,
-    /// Table of sinusoids.
-    #[serde(default)]
+    /// Table of sinusoids. A configuration that names none is of a model with the one that was the only one once.
+    #[serde(default = "unnamed_positions")]
     pub positions: PositionTable,
     /// Bias of the output product.
     #[serde(default)]
@@ -164,6 +164,10 @@ pub struct Architecture {
     /// Dropout in training.
     #[serde(default)]
     pub dropout: DropoutRates,
+}
+
+fn unnamed_positions() -> PositionTable {
+    PositionTable::Marian
 }
 
 fn default_epsilon() -> f64 {
@@ -563,6 +567,25 @@ mod tests {
         let text = text.replace("zero-vector", "zero");
         let error = Config::from_toml(&text).unwrap_err().to_string();
         assert!(error.contains("expected a token's number or \"zero-vector\""), "{error}");
+    }
+
+    #[test]
+    fn new_models_have_marians_own_positions_and_old_configurations_keep_theirs() {
+        for (name, _) in PRESETS {
+            let positions = Architecture::preset(name).unwrap().positions;
+            assert_eq!(positions, PositionTable::Tensor2tensor, "{name}");
+        }
+        let config =
+            Config::new(Architecture::preset("small").unwrap(), Vocabularies::shared(9)).unwrap();
+        let text = config.to_toml();
+        let positions = |text: &str| Config::from_toml(text).unwrap().architecture.positions;
+        assert_eq!(positions(&text), PositionTable::Tensor2tensor);
+        let line = "positions = \"tensor2tensor\"\n";
+        assert_eq!(positions(&text.replace(line, "")), PositionTable::Marian);
+        assert_eq!(
+            positions(&text.replace(line, "positions = \"marian\"\n")),
+            PositionTable::Marian
+        );
     }
 
     #[test]

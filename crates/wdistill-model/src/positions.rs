@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 pub enum PositionTable {
     /// First half sines, second half cosines, of `p / 10000^(2k/d)`: Marian's models as Hugging Face
     /// (`MarianSinusoidalPositionalEmbedding`) and CTranslate2's converter compute them.
-    #[default]
     Marian,
     /// First half sines, second half cosines, of `p / 10000^(k/(d/2 - 1))` (tensor2tensor; Marian itself, in
-    /// `inits::sinusoidalPositionEmbeddings`).
+    /// `inits::sinusoidalPositionEmbeddings`). New models have it: Marian computes it, and the other engines read
+    /// tables from a model's file.
+    #[default]
     Tensor2tensor,
     /// First half sines, second half cosines, of `(p + 2) / 10000^(k/(d/2 - 1))`: the first word
     /// stands at 2 because fairseq counts from its padding id (1) on

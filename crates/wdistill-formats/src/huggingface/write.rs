@@ -4,11 +4,13 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use wdistill_model::{
-    Activation, Config, DecoderStart, Dense, EmbeddingScale, Embeddings, FinalNorm, Model,
-    NormPlacement, PositionTable,
+    Activation, Architecture, Config, DecoderStart, Dense, EmbeddingScale, Embeddings, FinalNorm,
+    Model, NormPlacement, PositionTable,
 };
 
-use super::{CONFIG_FILE, OUTPUT_BIAS, SAFETENSORS_FILE, TARGET_WORDS_FILE, WORDS_FILE, place};
+use super::{
+    CONFIG_FILE, OUTPUT_BIAS, POSITIONS, SAFETENSORS_FILE, TARGET_WORDS_FILE, WORDS_FILE, place,
+};
 use crate::error::FormatError;
 use crate::export::{Complete, ExportFormat, Obstacles, insert_padding, publish};
 use crate::foreign::slots::{self, Written};
@@ -67,18 +69,6 @@ fn check(config: &Config, obstacles: &mut Obstacles) {
     obstacles.need(architecture.final_norm == FinalNorm::Absent, || {
         "its stacks end in norms, which MarianMT does not have; hint: CTranslate2 does".to_string()
     });
-    match architecture.positions {
-        PositionTable::Marian => {}
-        PositionTable::Tensor2tensor => obstacles.notes.push(
-            "MarianMT computes the sinusoids of positions slightly differently from Marian: scores differ a \
-             little, as in every Marian model that was converted to it"
-                .to_string(),
-        ),
-        other => obstacles.problems.push(format!(
-            "its table of positions is {other:?}, but MarianMT's is {:?}; hint: CTranslate2 takes any",
-            PositionTable::Marian
-        )),
-    }
     if architecture.norm_epsilon != 1e-5 {
         obstacles.notes.push(format!(
             "its norms add {} to variances, MarianMT's 1e-5: scores differ a little",
@@ -225,11 +215,28 @@ fn weights(
     if !has_bias {
         named.push(Named::float32(OUTPUT_BIAS.to_string(), vec![1, no_bias.len()]));
     }
+    let positions = position_table(&model.config.architecture);
+    if positions.is_some() {
+        let shape = vec![LONGEST, model.config.architecture.encoder.width];
+        named.extend(POSITIONS.map(|name| Named::float32(name.to_string(), shape.clone())));
+    }
     let metadata = Metadata::from([("format".to_string(), "pt".to_string())]);
     tensors::prepare(&folder.join(SAFETENSORS_FILE), &named, &metadata, |file| {
         for Written { data, .. } in slots::write(&model.config, &table, &model.weights) {
             tensors::write_numbers(file, &data)?;
         }
-        if has_bias { Ok(()) } else { tensors::write_numbers(file, &no_bias) }
+        if !has_bias {
+            tensors::write_numbers(file, &no_bias)?;
+        }
+        let tables = positions.iter().flat_map(|table| [table; POSITIONS.len()]);
+        tables.into_iter().try_for_each(|table| tensors::write_numbers(file, table))
     })
+}
+
+/// The sinusoids of both stacks, which `transformers` reads from a model's file; it computes those of its own that are
+/// not there.
+fn position_table(architecture: &Architecture) -> Option<Vec<f32>> {
+    let row = |position| architecture.positions.row(position, architecture.encoder.width);
+    let table = || (0..LONGEST).flat_map(row).map(|number| number as f32).collect();
+    (architecture.positions != PositionTable::Marian).then(table)
 }

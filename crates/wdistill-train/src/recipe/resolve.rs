@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 use wdistill_formats::native;
 use wdistill_generator::{Start, check_fit};
-use wdistill_model::{Architecture, Config, ConfigError, Embeddings, Transformer, Vocabularies};
+use wdistill_model::{
+    Architecture, Config, ConfigError, Embeddings, PositionTable, Transformer, Vocabularies,
+};
 use wdistill_search::SearchSettings;
 use wdistill_text::VocabularySettings;
 
@@ -70,6 +72,13 @@ impl ResolvedTeacher {
                 Config::new(architecture.clone(), Vocabularies::shared(1))
             }
             ResolvedTeacher::Given(_, config) => Ok(config.clone()),
+        }
+    }
+
+    fn positions(&self) -> PositionTable {
+        match self {
+            ResolvedTeacher::Trained(architecture, _) => architecture.positions,
+            ResolvedTeacher::Given(_, config) => config.architecture.positions,
         }
     }
 }
@@ -147,8 +156,10 @@ impl Recipe {
         problems.0.extend(self.path_problems());
         let vocabulary = self.resolve_vocabulary(&mut problems);
         let teacher = self.resolve_teacher(&mut problems);
+        // The method maps a teacher's weights only onto a student with the same table.
+        let positions = teacher.as_ref().map(ResolvedTeacher::positions).unwrap_or_default();
         let (preset, changes) = (self.student.preset.as_deref(), &self.student.architecture);
-        let student = resolve_architecture("student", preset, changes, &mut problems);
+        let student = resolve_architecture("student", preset, positions, changes, &mut problems);
         let training = resolve_training("student", &self.student.training, &mut problems);
         let systems = match (&training, &student) {
             (Some(training), Some(student)) => {
@@ -219,7 +230,9 @@ impl Recipe {
         let teacher = &self.teacher;
         let Some(folder) = &teacher.model else {
             let (preset, changes) = (teacher.preset.as_deref(), &teacher.architecture);
-            let architecture = resolve_architecture("teacher", preset, changes, problems);
+            let positions = PositionTable::default();
+            let architecture =
+                resolve_architecture("teacher", preset, positions, changes, problems);
             let training = resolve_training("teacher", &teacher.training, problems);
             if training.as_ref().is_some_and(|settings| settings.word_distillation > 0.0) {
                 problems
@@ -464,11 +477,12 @@ fn resolve_training(
 fn resolve_architecture(
     place: &str,
     preset: Option<&str>,
+    positions: PositionTable,
     changes: &Table,
     problems: &mut Problems,
 ) -> Option<Architecture> {
     let place = format!("{place}.architecture");
-    let architecture = problems.take(&place, architecture(preset, changes))?;
+    let architecture = problems.take(&place, architecture(preset, positions, changes))?;
     // Sizes of vocabularies are not known yet; equal ones contradict nothing.
     match Config::new(architecture.clone(), Vocabularies::shared(1)) {
         Ok(config) => problems.take(&place, fits_memory(&config)).map(|()| architecture),
@@ -499,12 +513,17 @@ fn fits_memory(config: &Config) -> Result<(), String> {
     }
 }
 
-/// A preset with changes, or an architecture written out.
-fn architecture(preset: Option<&str>, changes: &Table) -> Result<Architecture, String> {
-    let base = match preset {
+/// A preset with changes, or an architecture written out; `positions` where the changes name none.
+fn architecture(
+    preset: Option<&str>,
+    positions: PositionTable,
+    changes: &Table,
+) -> Result<Architecture, String> {
+    let mut base = match preset {
         Some(name) => table(&Architecture::preset(name).map_err(|error| error.to_string())?),
         None => Table::new(),
     };
+    base.insert("positions".to_string(), Value::try_from(positions).map_err(|e| e.to_string())?);
     changed(&base, changes)
 }
 
@@ -582,6 +601,31 @@ mod tests {
         assert_eq!((wd.training.updates, wd.training.warm_up), (60, 7));
         assert_eq!((wd.training.learning_rate, generator.learning_rate), (0.5, 7e-4));
         assert_eq!(wd.start, Start::Cut);
+    }
+
+    #[test]
+    fn a_student_has_the_position_table_of_its_teacher() {
+        let positions = |text: &str| {
+            let Resolved { teacher, systems, .. } = resolve(text).unwrap();
+            systems.iter().for_each(|system| {
+                assert_eq!(system.architecture.positions, teacher.positions());
+            });
+            teacher.positions()
+        };
+        assert_eq!(positions(RECIPE), PositionTable::Tensor2tensor);
+        let preset = "preset = \"transformer-nano\"\n        training = { updates = 10 }";
+        let marian = format!("{preset}\n        architecture = {{ positions = \"marian\" }}");
+        assert!(RECIPE.contains(preset));
+        assert_eq!(positions(&RECIPE.replace(preset, &marian)), PositionTable::Marian);
+
+        // Written out, without a table.
+        let mut recipe: Table = RECIPE.parse().unwrap();
+        let mut written = table(&resolve(RECIPE).unwrap().student);
+        written.remove("positions");
+        let student = recipe["student"].as_table_mut().unwrap();
+        student.remove("preset");
+        student.insert("architecture".to_string(), Value::Table(written));
+        assert_eq!(positions(&recipe.to_string()), PositionTable::Tensor2tensor);
     }
 
     #[test]

@@ -122,9 +122,12 @@ impl Distill {
 
     /// The student's architecture, whole.
     fn architecture(&self, changes: &Table) -> anyhow::Result<Table> {
+        let teacher = native::load_config(&self.teacher)?.architecture;
         let base = match &self.preset {
-            Some(preset) => Architecture::preset(preset)?,
-            None => native::load_config(&self.teacher)?.architecture.with_tiny_decoder(),
+            Some(preset) => {
+                Architecture { positions: teacher.positions, ..Architecture::preset(preset)? }
+            }
+            None => teacher.with_tiny_decoder(),
         };
         let changed = with_changes(&base, changes)
             .map_err(|problem| anyhow!("--set architecture: {problem}"))?;
