@@ -6,6 +6,7 @@ pub use report::{Action, CorpusReport, Example, Finding, FindingKind};
 
 use crate::encoded::EncodedCorpus;
 use crate::error::TextError;
+use crate::length::{CHARACTERS_OF_A_TOKEN, is_longer};
 use crate::lines::{TextLines, read_lines};
 use crate::vocabulary::Vocabulary;
 use report::Findings;
@@ -129,6 +130,14 @@ impl CorpusLimits {
         })
     }
 
+    /// Most tokens of a line that is kept, with the end.
+    fn most_tokens(&self) -> usize {
+        match self.role {
+            CorpusRole::Training => self.max_tokens_per_sentence,
+            CorpusRole::Evaluation => self.max_tokens_in_evaluation,
+        }
+    }
+
     /// What to do with pairs that are doubtful in this way.
     fn action(&self, kind: FindingKind) -> Action {
         let policy = match kind {
@@ -162,7 +171,7 @@ pub struct CheckedCorpus {
 /// which pairs are kept are counted for every pair that is not left out, a pair perhaps in several.
 ///
 /// # Errors
-/// [`TextError::EmptyLine`] and [`TextError::LineTooLong`] in an evaluation set,
+/// [`TextError::EmptyLine`], [`TextError::LineTooLong`] and [`TextError::LineOfTooManyCharacters`] in an evaluation set,
 /// [`TextError::NothingLeft`] when no pair is kept, [`TextError::Setting`] for a ratio below 1.
 pub fn encode_corpus(
     text: &ParallelText,
@@ -171,12 +180,12 @@ pub fn encode_corpus(
     limits: &CorpusLimits,
 ) -> Result<CheckedCorpus, TextError> {
     limits.check()?;
-    let source_ids = source_vocabulary.encode_batch(&text.source.lines);
-    let target_ids = target_vocabulary.encode_batch(&text.target.lines);
+    let (source_ids, source_lengths) = encode_side(&text.source, source_vocabulary, limits);
+    let (target_ids, target_lengths) = encode_side(&text.target, target_vocabulary, limits);
     let mut checker = Checker::new(text, limits);
     let mut kept = Vec::new();
-    for (index, (source, target)) in source_ids.iter().zip(&target_ids).enumerate() {
-        if checker.judge(index, source.len() + 1, target.len() + 1)? == Verdict::Keep {
+    for (index, (source, target)) in source_lengths.into_iter().zip(target_lengths).enumerate() {
+        if checker.judge(index, source, target)? == Verdict::Keep {
             kept.push(index);
         }
     }
@@ -194,6 +203,37 @@ pub fn encode_corpus(
     let [source, target] = special;
     let corpus = EncodedCorpus::from_pairs(source, target, pairs);
     Ok(CheckedCorpus { corpus, lines: kept.iter().map(|index| index + 1).collect(), report })
+}
+
+/// The tokens of each line, and its length; a line of far too many characters is not divided.
+fn encode_side(
+    side: &TextLines,
+    vocabulary: &Vocabulary,
+    limits: &CorpusLimits,
+) -> (Vec<Vec<u32>>, Vec<Length>) {
+    let most = limits.most_tokens().saturating_mul(CHARACTERS_OF_A_TOKEN);
+    let is_divided = |line: &&String| !is_longer(line, most);
+    let divided: Vec<&str> = side
+        .lines
+        .iter()
+        .map(|line| Some(line).filter(is_divided).map_or("", |line| line))
+        .collect();
+    let ids = vocabulary.encode_batch(&divided);
+    let lengths = side.lines.iter().zip(&ids).map(|(line, ids)| match is_divided(&line) {
+        true => Length::Tokens(ids.len() + 1),
+        false => Length::Characters { found: line.chars().count(), most },
+    });
+    let lengths = lengths.collect();
+    (ids, lengths)
+}
+
+/// A line's length, as far as it is known.
+#[derive(Clone, Copy)]
+enum Length {
+    /// With the end.
+    Tokens(usize),
+    /// So many that the line counts as too long before its tokens are known.
+    Characters { found: usize, most: usize },
 }
 
 #[derive(PartialEq, Eq)]
@@ -232,12 +272,12 @@ impl<'text> Checker<'text> {
         Self { text, limits, seen: HashMap::new(), findings }
     }
 
-    /// Decides on one pair; lengths are in tokens with the end.
+    /// Decides on one pair.
     fn judge(
         &mut self,
         index: usize,
-        source_length: usize,
-        target_length: usize,
+        source_length: Length,
+        target_length: Length,
     ) -> Result<Verdict, TextError> {
         let mut doubts = Vec::new();
         doubts.extend(self.empty_side(index)?);
@@ -288,23 +328,46 @@ impl<'text> Checker<'text> {
         }
     }
 
-    fn check_length(&self, side: &TextLines, index: usize, tokens: usize) -> Result<(), TextError> {
+    fn check_length(
+        &self,
+        side: &TextLines,
+        index: usize,
+        length: Length,
+    ) -> Result<(), TextError> {
+        let (path, line) = (side.path.clone(), index + 1);
         let limit = self.limits.max_tokens_in_evaluation;
-        match self.limits.role {
-            CorpusRole::Evaluation if tokens > limit => {
-                let (path, line) = (side.path.clone(), index + 1);
+        match (self.limits.role, length) {
+            (CorpusRole::Evaluation, Length::Characters { found, most }) => {
+                Err(TextError::LineOfTooManyCharacters {
+                    path,
+                    line,
+                    characters: found,
+                    limit: most,
+                })
+            }
+            (CorpusRole::Evaluation, Length::Tokens(tokens)) if tokens > limit => {
                 Err(TextError::LineTooLong { path, line, tokens, limit })
             }
             _ => Ok(()),
         }
     }
 
-    fn length_doubts(&self, source: usize, target: usize) -> Vec<Doubt> {
+    fn length_doubts(&self, source: Length, target: Length) -> Vec<Doubt> {
+        let too_long = |detail: String| vec![Doubt { kind: FindingKind::TooLong, detail }];
+        let (source, target) = match (source, target) {
+            (Length::Tokens(source), Length::Tokens(target)) => (source, target),
+            (Length::Characters { found, .. }, _) => {
+                return too_long(format!("{found} source characters"));
+            }
+            (_, Length::Characters { found, .. }) => {
+                return too_long(format!("{found} target characters"));
+            }
+        };
         let detail = format!("{source} source and {target} target tokens");
         let (longer, shorter) = (source.max(target), source.min(target));
         let mut doubts = Vec::new();
         if longer > self.limits.max_tokens_per_sentence {
-            doubts.push(Doubt { kind: FindingKind::TooLong, detail: detail.clone() });
+            doubts.extend(too_long(detail.clone()));
         }
         if longer as f64 > self.limits.max_length_ratio * shorter as f64 {
             doubts.push(Doubt { kind: FindingKind::LengthRatio, detail });

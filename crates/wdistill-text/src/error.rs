@@ -89,6 +89,21 @@ pub enum TextError {
         /// How many are allowed.
         limit: usize,
     },
+    /// A line that is not divided, in a set from which nothing may be left out.
+    #[error(
+        "{}:{line}: {characters} characters in a set from which nothing may be left out, at most {limit} are \
+         allowed. hint: split the line, on both sides, or raise the limit of tokens", path.display()
+    )]
+    LineOfTooManyCharacters {
+        /// The file.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+        /// Its characters.
+        characters: usize,
+        /// How many are allowed: [`CHARACTERS_OF_A_TOKEN`](crate::CHARACTERS_OF_A_TOKEN) for each token.
+        limit: usize,
+    },
     /// No pair of a corpus is left.
     #[error("{} and {}: none of {lines} pairs is left\n{report}", source_path.display(), target_path.display())]
     NothingLeft {

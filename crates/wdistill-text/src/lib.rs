@@ -27,6 +27,7 @@ mod corpus;
 mod encoded;
 mod error;
 mod hash;
+mod length;
 mod lexical;
 mod lines;
 mod random;
@@ -46,6 +47,7 @@ pub use corpus::{
 pub use encoded::{CorpusStatistics, EncodedCorpus, SideStatistics};
 pub use error::TextError;
 pub use hash::{hash_bytes, hash_file};
+pub use length::CHARACTERS_OF_A_TOKEN;
 pub use lexical::LexicalTable;
 pub use lines::{Occurrences, TextLines, read_lines, read_lines_or_standard_input};
 pub use sentence_piece::{

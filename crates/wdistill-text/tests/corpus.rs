@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use wdistill_text::{
-    Action, CheckedCorpus, CorpusLimits, CorpusReport, FindingKind, PairPolicy, ParallelText,
-    SubwordModel, TextError, Vocabulary, VocabularySettings, encode_corpus,
+    Action, CHARACTERS_OF_A_TOKEN, CheckedCorpus, CorpusLimits, CorpusReport, FindingKind,
+    PairPolicy, ParallelText, SubwordModel, TextError, Vocabulary, VocabularySettings,
+    encode_corpus,
 };
 
 /// One token for each character and one for the space in front: `abc` has 5 tokens with the end.
@@ -242,4 +243,26 @@ fn encoded_pairs_are_the_lines_with_the_end() {
     assert_eq!(vocabulary.decode(&source[..source.len() - 1]).unwrap(), "ab");
     assert_eq!(vocabulary.decode(&target[..target.len() - 1]).unwrap(), "c");
     assert_eq!((source.last(), target.last()), (Some(&0), Some(&0)));
+}
+
+#[test]
+fn a_line_of_far_too_many_characters_is_not_divided() {
+    // Blanks fold: divided, the line would have three tokens and pass.
+    let long = format!("a{}b\n", " ".repeat(10 * CHARACTERS_OF_A_TOKEN));
+    let files = Files::new(format!("ab\n{long}").as_bytes(), b"ba\nb\n");
+    let checked = files.check(&strict()).unwrap();
+    assert_eq!(checked.lines, [1]);
+    let finding = checked.report.finding(FindingKind::TooLong).unwrap();
+    assert_eq!((finding.count, finding.examples[0].line), (1, 2));
+    assert_eq!(finding.examples[0].detail, "642 source characters");
+
+    let limits = CorpusLimits { max_tokens_in_evaluation: 9, ..CorpusLimits::evaluation() };
+    match files.check(&limits).unwrap_err() {
+        TextError::LineOfTooManyCharacters { path, line, characters, limit } => {
+            assert_eq!((path, line, characters, limit), (files.source(), 2, 642, 576));
+        }
+        other => panic!("{other}"),
+    }
+    let allowed = CorpusLimits { max_tokens_in_evaluation: 11, ..limits };
+    assert_eq!(files.check(&allowed).unwrap().lines, [1, 2]);
 }

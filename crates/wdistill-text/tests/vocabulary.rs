@@ -1,10 +1,11 @@
 //! Vocabularies through the public interface: losslessness, repeatability, files.
 
 use proptest::prelude::*;
+use std::path::Path;
 use std::sync::LazyLock;
 use wdistill_text::{
-    BASE_SIZE, END_ID, FIRST_BYTE_ID, Normalisation, SubwordModel, TextError, UNKNOWN_ID,
-    Vocabulary, VocabularySettings, hash_file,
+    BASE_SIZE, END_ID, FIRST_BYTE_ID, Normalisation, SentencePieceModel, SubwordModel, TextError,
+    UNKNOWN_ID, Vocabulary, VocabularySettings, hash_file,
 };
 
 const BOTH: [SubwordModel; 2] = [SubwordModel::Bpe, SubwordModel::Unigram];
@@ -514,3 +515,25 @@ fn long_words_and_lines_are_left_out_of_learning_and_named() {
 }
 
 const SPACE_MARKER: char = '\u{2581}';
+
+#[test]
+fn a_vocabulary_is_opened_by_its_content_whatever_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sentence_piece");
+    let at = |name: &str| folder.path().join(name);
+    let line = "Ein paar Hunde.";
+    for model in ["bpe.spm", "unigram.spm"] {
+        // Expected ids from SentencePiece itself are in tests/sentence_piece.rs; here it is the same reader.
+        let expected = SentencePieceModel::load(&models.join(model)).unwrap().encode(line);
+        std::fs::copy(models.join(model), at("vocabulary.json")).unwrap();
+        let opened = Vocabulary::open(&at("vocabulary.json")).unwrap();
+        assert_eq!(opened.encode(line), expected, "{model}");
+    }
+    TRAINED[0].save(&at("vocabulary.spm")).unwrap();
+    let opened = Vocabulary::open(&at("vocabulary.spm")).unwrap();
+    assert_eq!(opened.content_hash(), TRAINED[0].content_hash());
+
+    std::fs::write(at("text"), "no vocabulary at all\n").unwrap();
+    let error = Vocabulary::open(&at("text")).unwrap_err().to_string();
+    assert!(error.contains("text"), "{error}");
+}

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use common::write_texts;
 use wdistill_demo::Sizes;
+use wdistill_text::packed_by_name;
 
 fn wdistill(folder: &Path, arguments: &str, input: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_wdistill"))
@@ -515,4 +516,43 @@ fn a_teacher_of_hugging_face_is_distilled_and_its_student_exported() {
     assert!(said.contains("nothing to import"), "{said}");
     let said = refuse(folder.path(), "translate --model foreign", b"");
     assert!(said.contains("`wdistill import`"), "{said}");
+}
+
+#[test]
+fn compressed_texts_and_vocabularies_of_sentence_piece_train_a_model() {
+    let folder = task();
+    let at = |name: &str| folder.path().join(name);
+    let models =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../wdistill-text/fixtures/sentence_piece");
+    fs::copy(models.join("unigram.spm"), at("source.model")).unwrap();
+    fs::copy(models.join("bpe_bytes.spm"), at("target.spm")).unwrap();
+    for (text, packed) in [
+        ("train.en", "packed.en.gz"),
+        ("train.de", "packed.de.zst"),
+        ("validation.en", "packed-validation.en.xz"),
+        ("validation.de", "packed-validation.de.bz2"),
+    ] {
+        let bytes = packed_by_name(&at(packed), &fs::read(at(text)).unwrap()).unwrap().into_owned();
+        fs::write(at(packed), bytes).unwrap();
+    }
+    let common = format!(
+        "--vocabulary source.model target.spm --preset transformer-nano --quiet {TRAINING} \
+         --set architecture.embeddings=separate"
+    );
+    let run = |texts: &str| succeed(folder.path(), &format!("train {texts} {common}"), b"");
+    let plain =
+        run("--train train.en train.de --validation validation.en validation.de --out plain");
+    let model = run("--train packed.en.gz packed.de.zst \
+         --validation packed-validation.en.xz packed-validation.de.bz2 --out packed");
+    let weights = |model: &str| fs::read(at(model.trim()).join("model.safetensors")).unwrap();
+    assert!(weights(&plain) == weights(&model));
+
+    // The pieces are those of the models, and so is the number of rows.
+    let info = succeed(folder.path(), &format!("info {}", model.trim()), b"");
+    for name in ["source.model", "target.spm"] {
+        let pieces = wdistill_text::Vocabulary::open(&at(name)).unwrap().size();
+        assert!(info.contains(&pieces.to_string()), "{name}, {pieces} pieces: {info}");
+    }
+    let translated = succeed(folder.path(), "translate --model packed", b"On Monday.\n");
+    assert_eq!(translated.lines().count(), 1);
 }

@@ -4,6 +4,7 @@ use super::unigram;
 use super::words::{Segment, WordSplitter, choose_alphabet, may_join_alphabet};
 use super::{BASE_SIZE, Normalisation, Vocabulary};
 use crate::error::TextError;
+use crate::length::is_longer;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use tokenizers::models::bpe::{BPE, BpeTrainer};
@@ -211,10 +212,6 @@ where
     }
     let alphabet = choose_alphabet(&characters, settings.character_coverage);
     Ok(WordCounts { words: within_alphabet(&raw, &alphabet), alphabet, left_out })
-}
-
-fn is_longer(text: &str, characters: usize) -> bool {
-    text.len() > characters && text.chars().nth(characters).is_some()
 }
 
 /// How often each character is in words with these counts.

@@ -11,7 +11,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use wdistill_runtime::{LongSource, Report, Translator};
 use wdistill_search::Hypothesis;
-use wdistill_text::{SentenceLanguage, Vocabulary, sentences, text_reader};
+use wdistill_text::{CHARACTERS_OF_A_TOKEN, SentenceLanguage, Vocabulary, sentences, text_reader};
 use wdistill_train::{VocabularyPair, message, one_line, peak_memory};
 
 use crate::settings::{Common, Search, open_translator};
@@ -35,10 +35,6 @@ enum Sentences {
     /// Sentences, which are translated one by one and joined with the blanks that stood between them
     Split,
 }
-
-/// Most characters of a source for each token that it may have: more are too many before anything is known
-/// of its tokens, which would take time and memory to find out.
-const CHARACTERS_OF_A_TOKEN: usize = 64;
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
