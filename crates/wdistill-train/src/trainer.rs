@@ -211,7 +211,7 @@ impl<'a> Loop<'a> {
             }
             self.run.interrupt.check().inspect_err(|_| {
                 let updates = self.state.updates;
-                self.progress.say(&format!("interrupted; update {updates} is saved"));
+                self.progress.say(&format!("update {updates} is saved"));
             })?;
         }
         Ok(Ended::Finished)

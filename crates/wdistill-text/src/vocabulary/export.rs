@@ -2,7 +2,7 @@
 
 use super::native::{Native, NativeModel};
 use super::train::SCORE_UNITS;
-use super::{BASE_SIZE, Segmenter, TokenRole, Vocabulary, VocabularyKind};
+use super::{BASE_SIZE, Normalisation, Segmenter, TokenRole, Vocabulary, VocabularyKind};
 use crate::error::TextError;
 use crate::sentence_piece::{
     ByteFallback, PieceKind, SentencePiece, SentencePieceAlgorithm, SentencePieceModel,
@@ -18,10 +18,10 @@ impl Vocabulary {
     /// unigram piece has its log probability in single precision.
     ///
     /// The model cuts text almost as this vocabulary does. It differs where the text has a `▁`, which
-    /// SentencePiece and [`Normalisation::NmtNfkc`](super::Normalisation::NmtNfkc) take for a space,
-    /// [`Normalisation::None`](super::Normalisation::None) does not; and it merges any two neighbours that make a piece, this
-    /// vocabulary only those of its merges. A unigram model may differ between segmentations whose
-    /// scores agree up to rounding.
+    /// SentencePiece and [`Normalisation::NmtNfkc`] take for a space,
+    /// [`Normalisation::None`] does not; and it merges any two neighbours that make a piece, this
+    /// vocabulary only those of its merges. A unigram vocabulary with a normalisation cuts by this very model; one
+    /// without may differ between segmentations whose scores agree up to rounding.
     ///
     /// An imported SentencePiece model is given as it is; if a list of tokens says the ids, then the
     /// model's own are not those of [`Self::encode`].
@@ -52,29 +52,42 @@ impl Vocabulary {
                 (SentencePieceAlgorithm::Bpe, bpe_scores(&self.tokens[BASE_SIZE..], merges))
             }
             NativeModel::Unigram { scores, .. } => {
-                let score = |&score: &i64| (score as f64 / SCORE_UNITS) as f32;
-                (SentencePieceAlgorithm::Unigram, scores.iter().map(score).collect())
+                (SentencePieceAlgorithm::Unigram, unigram_scores(scores))
             }
         };
-        let scores = std::iter::repeat_n(0.0, BASE_SIZE).chain(scores);
-        let pieces = self.tokens.iter().zip(&self.roles).zip(scores);
-        let piece = |((text, role), score): ((&String, &TokenRole), f32)| {
-            let kind = match role {
-                TokenRole::End | TokenRole::Control => PieceKind::Control,
-                TokenRole::Unknown => PieceKind::Unknown,
-                TokenRole::Byte(_) => PieceKind::Byte,
-                TokenRole::Text => PieceKind::Normal,
-            };
-            SentencePiece { text: text.clone(), score, kind }
-        };
-        SentencePieceParts {
-            algorithm,
-            pieces: pieces.map(piece).collect(),
-            byte_fallback: ByteFallback::On,
-            normalizer: native.normalisation.parts(),
-            ..SentencePieceParts::default()
-        }
+        sentence_piece_parts(algorithm, (&self.tokens, &self.roles), scores, native.normalisation)
     }
+}
+
+/// The parts of a model with these tokens, of which all that were learnt have scores.
+pub(super) fn sentence_piece_parts(
+    algorithm: SentencePieceAlgorithm,
+    (texts, roles): (&[String], &[TokenRole]),
+    scores: Vec<f32>,
+    normalisation: Normalisation,
+) -> SentencePieceParts {
+    let scores = std::iter::repeat_n(0.0, BASE_SIZE).chain(scores);
+    let piece = |((text, role), score): ((&String, &TokenRole), f32)| {
+        let kind = match role {
+            TokenRole::End | TokenRole::Control => PieceKind::Control,
+            TokenRole::Unknown => PieceKind::Unknown,
+            TokenRole::Byte(_) => PieceKind::Byte,
+            TokenRole::Text => PieceKind::Normal,
+        };
+        SentencePiece { text: text.clone(), score, kind }
+    };
+    SentencePieceParts {
+        algorithm,
+        pieces: texts.iter().zip(roles).zip(scores).map(piece).collect(),
+        byte_fallback: ByteFallback::On,
+        normalizer: normalisation.parts(),
+        ..SentencePieceParts::default()
+    }
+}
+
+/// Log probabilities in single precision, from millionths.
+pub(super) fn unigram_scores(scores: &[i64]) -> Vec<f32> {
+    scores.iter().map(|&score| (score as f64 / SCORE_UNITS) as f32).collect()
 }
 
 fn bpe_scores(pieces: &[String], merges: &[(String, String)]) -> Vec<f32> {

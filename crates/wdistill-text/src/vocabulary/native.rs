@@ -3,8 +3,9 @@
 use super::words::{self, SPACE_MARKER, Segment, WordSplitter};
 use super::{
     BASE_SIZE, END_ID, FIRST_BYTE_ID, Normalisation, Segmenter, SubwordModel, TokenRole,
-    UNKNOWN_ID, Vocabulary, train,
+    UNKNOWN_ID, Vocabulary, export, train,
 };
+use crate::sentence_piece::{SentencePieceAlgorithm, SentencePieceModel};
 use std::collections::{HashMap, HashSet};
 use tokenizers::Model;
 use tokenizers::models::bpe::BPE;
@@ -26,7 +27,18 @@ pub(super) enum NativeModel {
     Bpe { model: BPE, merges: Vec<(String, String)> },
     /// Unigram language model (Kudo 2018), with log probabilities in millionths of a nat: integers,
     /// so that files hold exactly what is used.
-    Unigram { model: Unigram, scores: Vec<i64> },
+    Unigram { model: UnigramModel, scores: Vec<i64> },
+}
+
+/// What finds the best segmentation.
+#[derive(Clone)]
+pub(super) enum UnigramModel {
+    /// Word by word with sums in float64, as vocabularies without a normalisation were always cut.
+    Words(Unigram),
+    /// The exported SentencePiece model itself. Its sums in float32 run over the whole line, and rounding decides
+    /// between segmentations that are equally good, such as `00 000` and `000 00`: nothing else cuts every line as
+    /// the engines do that load the export.
+    Lines(Box<SentencePieceModel>),
 }
 
 impl Vocabulary {
@@ -45,7 +57,8 @@ impl Vocabulary {
         }
         let builder = BPE::builder().vocab_and_merges(numbered, merges.clone());
         let model = builder.build().map_err(|error| error.to_string())?;
-        Self::from_pieces(pieces, NativeModel::Bpe { model, merges }, normalisation)
+        let tokens = Tokens::of_pieces(pieces)?;
+        Ok(tokens.into_vocabulary(NativeModel::Bpe { model, merges }, normalisation))
     }
 
     /// Builds a unigram vocabulary; `scores` are log probabilities in millionths.
@@ -57,17 +70,42 @@ impl Vocabulary {
         if pieces.len() != scores.len() {
             return Err(format!("{} pieces but {} scores", pieces.len(), scores.len()));
         }
-        let scored = scores.iter().map(|&score| score as f64 / train::SCORE_UNITS);
-        let model = Unigram::from(pieces.iter().cloned().zip(scored).collect(), None, false)
-            .map_err(|error| error.to_string())?;
-        Self::from_pieces(pieces, NativeModel::Unigram { model, scores }, normalisation)
+        let tokens = Tokens::of_pieces(pieces)?;
+        let model = match normalisation {
+            Normalisation::None => {
+                let scored = scores.iter().map(|&score| score as f64 / train::SCORE_UNITS);
+                let pieces = tokens.texts[BASE_SIZE..].iter().cloned();
+                Unigram::from(pieces.zip(scored).collect(), None, false)
+                    .map(UnigramModel::Words)
+                    .map_err(|error| error.to_string())?
+            }
+            Normalisation::Nfkc | Normalisation::NmtNfkc => {
+                let parts = export::sentence_piece_parts(
+                    SentencePieceAlgorithm::Unigram,
+                    (&tokens.texts, &tokens.roles),
+                    export::unigram_scores(&scores),
+                    normalisation,
+                );
+                SentencePieceModel::new(parts)
+                    .map(|model| UnigramModel::Lines(Box::new(model)))
+                    .map_err(|error| error.to_string())?
+            }
+        };
+        Ok(tokens.into_vocabulary(NativeModel::Unigram { model, scores }, normalisation))
     }
+}
 
-    fn from_pieces(
-        pieces: Vec<String>,
-        model: NativeModel,
-        normalisation: Normalisation,
-    ) -> Result<Self, String> {
+/// The tokens of a learnt vocabulary.
+struct Tokens {
+    texts: Vec<String>,
+    roles: Vec<TokenRole>,
+    ids: HashMap<String, u32>,
+    alphabet: HashSet<char>,
+}
+
+impl Tokens {
+    /// Special tokens, bytes and the pieces, if these are such as can be learnt.
+    fn of_pieces(pieces: Vec<String>) -> Result<Self, String> {
         let alphabet = words::alphabet_of(&pieces);
         if !alphabet.contains(&SPACE_MARKER) {
             return Err(format!("no piece is the space marker {SPACE_MARKER}"));
@@ -76,15 +114,20 @@ impl Vocabulary {
         if let Some(piece) = pieces.iter().find(|piece| piece.is_empty() || !spelled(piece)) {
             return Err(format!("piece {piece:?} has a character that is not a piece itself"));
         }
-        let tokens: Vec<String> = base_tokens().chain(pieces).collect();
-        let ids: HashMap<String, u32> = tokens.iter().cloned().zip(0..).collect();
-        if ids.len() != tokens.len() {
-            return Err(format!("{} of its tokens occur twice", tokens.len() - ids.len()));
+        let texts: Vec<String> = base_tokens().chain(pieces).collect();
+        let ids: HashMap<String, u32> = texts.iter().cloned().zip(0..).collect();
+        if ids.len() != texts.len() {
+            return Err(format!("{} of its tokens occur twice", texts.len() - ids.len()));
         }
-        let roles = (0..tokens.len() as u32).map(role).collect();
+        let roles = (0..texts.len() as u32).map(role).collect();
+        Ok(Self { texts, roles, ids, alphabet })
+    }
+
+    fn into_vocabulary(self, model: NativeModel, normalisation: Normalisation) -> Vocabulary {
+        let Self { texts, roles, ids, alphabet } = self;
         let native = Native { alphabet, splitter: WordSplitter::new(), normalisation, model };
         let segmenter = Segmenter::Native(Box::new(native));
-        Ok(Self { tokens, ids, roles, end: END_ID, unknown: UNKNOWN_ID, segmenter })
+        Vocabulary { tokens: texts, ids, roles, end: END_ID, unknown: UNKNOWN_ID, segmenter }
     }
 }
 
@@ -97,24 +140,29 @@ impl Native {
     }
 
     pub(super) fn encode(&self, line: &str) -> Vec<u32> {
+        match &self.model {
+            NativeModel::Bpe { model, .. } => self.encode_words(line, model),
+            NativeModel::Unigram { model: UnigramModel::Words(model), .. } => {
+                self.encode_words(line, model)
+            }
+            NativeModel::Unigram { model: UnigramModel::Lines(model), .. } => model.encode(line),
+        }
+    }
+
+    fn encode_words(&self, line: &str, model: &impl Model) -> Vec<u32> {
         let mut ids = Vec::with_capacity(line.len() / 3 + 1);
         let in_alphabet = |character| self.alphabet.contains(&character);
         let visit = |segment: Segment<'_>| match segment {
-            Segment::Word(word) => self.encode_word(word, &mut ids),
+            Segment::Word(word) => {
+                // A word is made of characters that are pieces, the one thing that a segmentation needs.
+                let tokens =
+                    model.tokenize(word).expect("a word of the alphabet has a segmentation");
+                ids.extend(tokens.iter().map(|token| BASE_SIZE as u32 + token.id));
+            }
             Segment::Bytes(text) => ids.extend(text.bytes().map(byte_id)),
         };
         self.normalisation.for_each_segment(&self.splitter, line, in_alphabet, visit);
         ids
-    }
-
-    fn encode_word(&self, word: &str, ids: &mut Vec<u32>) {
-        let tokens = match &self.model {
-            NativeModel::Bpe { model, .. } => model.tokenize(word),
-            NativeModel::Unigram { model, .. } => model.tokenize(word),
-        };
-        // A word is made of characters that are pieces, the one thing that a segmentation needs.
-        let tokens = tokens.expect("a word of the alphabet has a segmentation");
-        ids.extend(tokens.iter().map(|token| BASE_SIZE as u32 + token.id));
     }
 
     /// The text of ids, which were checked.

@@ -36,7 +36,7 @@ pub fn refuse_models(out: &Path) -> anyhow::Result<()> {
 #[derive(Args, Clone)]
 pub struct Open {
     /// What divides a text into words of the vocabulary, if the model's folder does not hold it: a
-    /// SentencePiece model or subword-nmt codes, or `whitespace`
+    /// SentencePiece model, codes of subword-nmt or fastBPE, or `whitespace`
     #[arg(long, value_name = "FILE|whitespace")]
     subwords: Option<String>,
     /// The same for the target, if it differs
