@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds every fuzz target with the compiler that builds the rest and runs each for some seconds (10, or the
-# first argument). A finding fails the script and is printed. Needs a C++ compiler, for the fuzzer itself.
+# first argument) from one seed (1, or the second argument). A finding fails the script and is printed. The fuzzer
+# itself needs a C++ compiler, which is installed where Debian's packages can be.
 #
 # The flags are those of `cargo fuzz` without a sanitizer: counters and comparisons for the fuzzer, overflow
 # checks for the findings.
@@ -8,6 +9,11 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 seconds=${1:-10}
+seed=${2:-1}
+if ! command -v c++ > /dev/null; then
+    apt-get update --quiet --quiet
+    apt-get install --yes --quiet --quiet g++ > /dev/null
+fi
 host=$(rustc -vV | sed -n 's/^host: //p')
 export CARGO_TARGET_DIR=$PWD/../target/fuzz
 export RUSTFLAGS="--cfg fuzzing -Cdebug-assertions -Ccodegen-units=1 -Cpasses=sancov-module \
@@ -47,16 +53,16 @@ seeds() {
 }
 
 fuzz() {
-    local target=$1 folder=$work/$1 number=0 seed found
+    local target=$1 folder=$work/$1 number=0 file found
     mkdir -p "$folder/corpus" "$folder/found" "$folder/scratch"
     found=$(seeds "$target") || return 1
-    for seed in $found; do
+    for file in $found; do
         number=$((number + 1))
-        cp "$seed" "$folder/corpus/$number"
+        cp "$file" "$folder/corpus/$number"
     done
     [ "$number" -gt 0 ] || { echo "fuzz/run_all.sh: $target has no seed" >&2; return 1; }
     if TMPDIR=$folder/scratch "$CARGO_TARGET_DIR/$host/release/$target" "$folder/corpus" \
-        -max_total_time="$seconds" -max_len=1048576 -rss_limit_mb=512 -timeout=10 -print_final_stats=1 \
+        -seed="$seed" -max_total_time="$seconds" -max_len=1048576 -rss_limit_mb=512 -timeout=10 -print_final_stats=1 \
         -artifact_prefix="$folder/found/" > "$folder/log" 2>&1; then
         echo "$target: $(sed -n 's/^stat::number_of_executed_units: *//p' "$folder/log") inputs, no finding"
         return 0

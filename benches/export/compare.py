@@ -54,7 +54,8 @@ def with_transformers(folder, lines, beam):
             return_dict_in_generate=True, output_scores=True,
         )
         text = tokenizer.decode(output.sequences[0], skip_special_tokens=True)
-        found.append((text, output.sequences_scores.item()))
+        # Greedy search gives none.
+        found.append((text, output.sequences_scores.item() if beam > 1 else math.nan))
     return found
 
 

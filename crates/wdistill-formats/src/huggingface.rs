@@ -706,8 +706,7 @@ fn positions(arrays: &mut Arrays<'_>, findings: &mut Findings) -> PositionTable 
     if let [Some(encoder), Some(decoder)] = tables
         && encoder != decoder
     {
-        findings
-            .problem(format!("the encoder's sinusoids are {encoder:?}, the decoder's {decoder:?}"));
+        findings.problem(format!("the encoder's sinusoids are {encoder}, the decoder's {decoder}"));
     }
     tables[0].unwrap_or_default()
 }

@@ -1,5 +1,7 @@
 //! Tables of sinusoids. Toolkits differ, and a wrong table breaks an imported model without an error.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Which sinusoids stand for a position. `d` is the width, `k` counts frequencies `0..d/2`.
@@ -25,6 +27,13 @@ pub enum PositionTable {
     Interleaved,
 }
 
+/// As in a configuration.
+impl fmt::Display for PositionTable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(formatter)
+    }
+}
+
 impl PositionTable {
     /// Every table there is.
     pub const ALL: [PositionTable; 5] = [
@@ -43,7 +52,8 @@ impl PositionTable {
                 position as f64 / 10000f64.powf(2.0 * k as f64 / width as f64)
             }
             PositionTable::Tensor2tensor | PositionTable::OpennmtTf | PositionTable::Fairseq => {
-                let step = 10000f64.ln() / (half as f64 - 1.0);
+                // One frequency alone has the exponent 0.
+                let step = 10000f64.ln() / (half as f64 - 1.0).max(1.0);
                 let first = match self {
                     PositionTable::Fairseq => 2,
                     PositionTable::OpennmtTf => 1,

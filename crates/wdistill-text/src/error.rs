@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use crate::vocabulary::LeftOut;
+
 /// Everything that can go wrong on the text side.
 #[derive(Debug, thiserror::Error)]
 pub enum TextError {
@@ -140,10 +142,12 @@ pub enum TextError {
         alphabet: usize,
     },
     /// The training text holds no word at all.
-    #[error("the text to train a vocabulary on has no words ({lines} lines, all empty)")]
+    #[error("the text to train a vocabulary on has no words to learn from: {lines} lines{}{}", if *.left_out == LeftOut::default() { ", all empty" } else { "; " }, .left_out)]
     NoText {
         /// Lines that were read.
         lines: usize,
+        /// What was too long to learn from.
+        left_out: LeftOut,
     },
     /// The training text is longer than the trainer can count.
     #[error(

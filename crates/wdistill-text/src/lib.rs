@@ -49,7 +49,9 @@ pub use error::TextError;
 pub use hash::{hash_bytes, hash_file};
 pub use length::CHARACTERS_OF_A_TOKEN;
 pub use lexical::LexicalTable;
-pub use lines::{Occurrences, TextLines, read_lines, read_lines_or_standard_input};
+pub use lines::{
+    Occurrences, TextLines, lines_as_they_come, read_lines, read_lines_or_standard_input,
+};
 pub use sentence_piece::{
     ByteFallback, DummySpace, EncodedPiece, ExtraSpaces, NormalizerParts, PieceKind, SentencePiece,
     SentencePieceAlgorithm, SentencePieceModel, SentencePieceParts, SpaceEscape, SpecialNames,

@@ -5,8 +5,9 @@ use crate::error::{TextError, file_error};
 use crate::hash::digits;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{BufRead, Read};
+use std::io::{BufRead, ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 use twox_hash::XxHash3_128;
 
 /// How many examples of one kind of finding are kept.
@@ -15,7 +16,7 @@ pub(crate) const EXAMPLES: usize = 5;
 /// The path that stands for standard input where one text is expected.
 const STANDARD_INPUT: &str = "-";
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// How often something was seen, and where first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +98,49 @@ fn lines_of(path: &Path, input: impl Read + Send) -> Result<TextLines, TextError
     }
 }
 
+/// Lines as they come, such as those of a terminal, without line endings and without a byte order mark at the start.
+///
+/// # Errors
+/// Those of `reader`, and [`ErrorKind::InvalidData`] for a line that is no UTF-8; each is the last item.
+pub fn lines_as_they_come(
+    mut reader: impl BufRead,
+) -> impl Iterator<Item = std::io::Result<String>> {
+    let (mut is_first, mut has_ended) = (true, false);
+    std::iter::from_fn(move || {
+        let mut bytes = Vec::new();
+        let line = match reader.read_until(b'\n', &mut bytes) {
+            _ if has_ended => return None,
+            Ok(0) => return None,
+            Ok(_) => String::from_utf8(without_ending(bytes)).map_err(not_utf_8),
+            Err(error) => Err(error),
+        };
+        has_ended = line.is_err();
+        let was_first = std::mem::take(&mut is_first);
+        Some(line.map(|line| match line.strip_prefix(BYTE_ORDER_MARK) {
+            Some(rest) if was_first => rest.to_string(),
+            _ => line,
+        }))
+    })
+}
+
+fn without_ending(mut line: Vec<u8>) -> Vec<u8> {
+    if line.last() == Some(&b'\n') {
+        line.pop();
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+    }
+    line
+}
+
+fn not_utf_8(error: FromUtf8Error) -> std::io::Error {
+    let byte = error.utf8_error().valid_up_to();
+    let message = format!(
+        "not valid UTF-8 at byte {byte} of the line, counted from 0; hint: convert the text to UTF-8"
+    );
+    std::io::Error::new(ErrorKind::InvalidData, message)
+}
+
 /// Bytes on their way from a file, which are hashed as they come, before anything unpacks them.
 struct Hashed<'h, R> {
     input: R,
@@ -123,7 +167,7 @@ impl TextLines {
             }
         }
         if line == 1
-            && let Some(without_mark) = content.strip_prefix(BYTE_ORDER_MARK)
+            && let Some(without_mark) = content.strip_prefix(BYTE_ORDER_MARK.as_bytes())
         {
             content = without_mark;
             self.byte_order_mark.add(line);
@@ -204,5 +248,19 @@ mod tests {
             ),
             "{error}"
         );
+    }
+
+    #[test]
+    fn lines_come_one_by_one_up_to_the_first_that_is_no_text() {
+        let text = b"\xef\xbb\xbfa\r\nb\r\n\xef\xbb\xbfc\n\nd\xffe\nf".as_slice();
+        let (lines, errors): (Vec<_>, Vec<_>) = lines_as_they_come(text).partition(Result::is_ok);
+        let lines: Vec<String> = lines.into_iter().map(Result::unwrap).collect();
+        assert_eq!(lines, ["a", "b", "\u{feff}c", ""]);
+        let [error] = &errors[..] else { panic!("{errors:?}") };
+        let error = error.as_ref().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidData);
+        assert!(error.to_string().contains("not valid UTF-8 at byte 1 of the line"), "{error}");
+        let last: Vec<String> = lines_as_they_come(&b"a\nb"[..]).map(Result::unwrap).collect();
+        assert_eq!(last, ["a", "b"]);
     }
 }

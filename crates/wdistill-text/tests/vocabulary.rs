@@ -253,7 +253,7 @@ fn rare_characters_stay_out_of_the_alphabet_when_asked() {
 fn training_without_words_or_with_a_wrong_coverage_is_an_error() {
     let settings = VocabularySettings::new(SubwordModel::Bpe, 1000);
     let error = Vocabulary::train(["", ""], &settings).unwrap_err();
-    assert!(matches!(error, TextError::NoText { lines: 2 }), "{error}");
+    assert!(matches!(error, TextError::NoText { lines: 2, .. }), "{error}");
     for coverage in [0.0, 1.01, f64::NAN] {
         let settings = VocabularySettings { character_coverage: coverage, ..settings.clone() };
         let error = Vocabulary::train(["a"], &settings).unwrap_err();

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use wdistill_formats::native;
 use wdistill_model::{DecoderStart, SourceEnding, Vocabularies};
 use wdistill_report::DataSet;
 use wdistill_text::{
     CheckedCorpus, CorpusLimits, CorpusReport, CorpusRole, CorpusStatistics, EncodedCorpus,
-    LeftOut, PairPolicy, ParallelText, Vocabulary, VocabularySettings, encode_corpus,
+    LeftOut, PairPolicy, ParallelText, SpecialTokens, Vocabulary, VocabularySettings,
+    encode_corpus,
 };
 
 use crate::error::TrainError;
@@ -90,6 +92,30 @@ impl VocabularyPair {
     pub fn load(folder: &Path) -> Result<VocabularyPair, TrainError> {
         let source = Vocabulary::load(&folder.join(SOURCE_FILE))?;
         Ok(VocabularyPair { source, target: Vocabulary::load(&folder.join(TARGET_FILE))? })
+    }
+
+    /// Reads both from a model's folder, and checks that they are the model's.
+    ///
+    /// # Errors
+    /// [`TrainError::Text`], [`TrainError::Format`], and [`TrainError::ForeignVocabulary`] for one of another size.
+    pub fn of_model(folder: &Path) -> Result<VocabularyPair, TrainError> {
+        let vocabularies = VocabularyPair::load(folder)?;
+        let expected = native::load_config(folder)?.vocabularies;
+        let sides = [
+            (SOURCE_FILE, vocabularies.source.size(), expected.source),
+            (TARGET_FILE, vocabularies.target.size(), expected.target),
+        ];
+        match sides.into_iter().find(|(_, found, expected)| found != expected) {
+            None => Ok(vocabularies),
+            Some((file, found, expected)) => {
+                Err(TrainError::ForeignVocabulary { path: folder.join(file), found, expected })
+            }
+        }
+    }
+
+    /// Special tokens of source and target.
+    pub fn special_tokens(&self) -> [SpecialTokens; 2] {
+        [self.source.special_tokens(), self.target.special_tokens()]
     }
 
     /// Sizes and special tokens, for the configuration of a new model. Its decoder starts from a vector of

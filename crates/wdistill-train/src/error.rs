@@ -74,13 +74,28 @@ pub enum TrainError {
         /// What does not fit.
         problem: String,
     },
+    /// A model's folder with a vocabulary that is not the model's.
+    #[error(
+        "{}: a vocabulary of {found} words, expected the model's {expected}; hint: it is another model's; take the \
+         file that was written with this one", path.display()
+    )]
+    ForeignVocabulary {
+        /// The file.
+        path: PathBuf,
+        /// Words in it.
+        found: usize,
+        /// Words of the model.
+        expected: usize,
+    },
     /// Training has come apart.
     #[error(
-        "update {update}: training has diverged: {problem}; checkpoints are kept as they were; hint: a \
+        "{training}: update {update}: training has diverged: {problem}; checkpoints are kept as they were; hint: a \
          lower learning_rate, a longer warm_up, or clip_norm = 1; divergence = \"off\" goes on as long as \
          the loss is a number"
     )]
     Diverged {
+        /// Which training, by its name.
+        training: String,
         /// The update.
         update: u64,
         /// What was found.

@@ -47,11 +47,11 @@ pub use recipe::{
 pub use run_folder::RunFolder;
 pub use selection::{Candidate, Judgement, Selected};
 pub use settings::{Criterion, Selection, TrainingSettings};
-pub use stage::{Fingerprint, Stages};
+pub use stage::{Fingerprint, Stages, is_stage};
 pub use step::{
     Batch, Clipping, Moments, Pass, SHARES, StepReport, Team, Update, WordTeacher, optimiser_step,
     run_batch, shares,
 };
 pub use trainable::{DenseModel, GeneratedStudent, Trainable};
-pub use trainer::{Ended, Outcome, Run, SaveModel};
+pub use trainer::{BEST_FOLDER, Ended, Outcome, Run, SaveModel};
 pub use validation::{Decoded, Scores, Validator, one_line, translate};

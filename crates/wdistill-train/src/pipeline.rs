@@ -320,6 +320,9 @@ impl Pipeline {
         self.check_identical(&training.report)?;
         let validation = self.held_out("validation", validation, &vocabularies)?;
         let test = test.map(|text| self.held_out("test", text, &vocabularies)).transpose()?;
+        for held_out in [Some(&validation), test.as_ref()].into_iter().flatten() {
+            self.check_identical(&held_out.report)?;
+        }
         let folder = self.path("vocabulary");
         let hashes = [hash_file(&folder.join(SOURCE_FILE))?, hash_file(&folder.join(TARGET_FILE))?];
         self.check_tied(&vocabularies)?;
@@ -372,7 +375,7 @@ impl Pipeline {
     ) -> Result<(VocabularyPair, Vec<String>), TrainError> {
         let origin = &self.resolved.vocabulary;
         let given = match origin {
-            VocabularyOrigin::Teacher(folder) => Some(VocabularyPair::load(folder)?),
+            VocabularyOrigin::Teacher(folder) => Some(VocabularyPair::of_model(folder)?),
             VocabularyOrigin::Files(source, target) => Some(VocabularyPair::open(source, target)?),
             VocabularyOrigin::Learned(..) => None,
         };

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use wdistill_formats::{Depth, remove_leftovers};
 
 use crate::error::TrainError;
+use crate::stage::is_stage;
+
+const LOCK: &str = "lock";
 
 /// A folder that nobody else works in as long as this lives; nothing may be written into the folder of a
 /// run before there is one.
@@ -23,7 +26,7 @@ impl RunFolder {
     /// [`TrainError::Busy`] if another process has it, or [`TrainError::Io`].
     pub fn claim(path: &Path) -> Result<RunFolder, TrainError> {
         std::fs::create_dir_all(path).map_err(TrainError::io(path))?;
-        let lock_path = path.join("lock");
+        let lock_path = path.join(LOCK);
         let lock = File::create(&lock_path).map_err(TrainError::io(&lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -34,6 +37,11 @@ impl RunFolder {
         }
         remove_leftovers(path, Depth::Folder)?;
         Ok(RunFolder { path: path.to_path_buf(), _lock: lock })
+    }
+
+    /// Whether a folder is that of a run, or of one of its stages: no place for other results.
+    pub fn is_used(path: &Path) -> bool {
+        path.join(LOCK).exists() || is_stage(path)
     }
 
     /// Where it is.

@@ -45,6 +45,11 @@ pub struct Stages {
 const INPUTS: &str = "inputs.json";
 const RESULT: &str = "result.json";
 
+/// Whether a folder is a stage's, finished or not.
+pub fn is_stage(folder: &Path) -> bool {
+    folder.join(INPUTS).exists()
+}
+
 impl Stages {
     /// Of the run in a folder; `display` is where progress is shown.
     pub fn new(folder: PathBuf, display: Display) -> Stages {

@@ -23,6 +23,11 @@ use crate::step::{
 use crate::trainable::Trainable;
 use crate::validation::{Scores, Validator};
 
+/// The best model so far, below the folder of a training.
+pub const BEST_FOLDER: &str = "best";
+
+const CHECKPOINT_FILE: &str = "checkpoint.safetensors";
+
 /// Writes a model that can be used as it is, with its vocabularies, into a folder.
 pub type SaveModel<'a> = dyn Fn(&Model<Dense<f32>>, &Path) -> Result<(), TrainError> + 'a;
 
@@ -145,7 +150,7 @@ impl<'a> Loop<'a> {
         lengths.truncate(run.pairs);
         let mut order = BatchOrder::new(lengths, batches, run.seed)?;
         let mut moments = Moments::zeros(trainable);
-        let checkpoint = run.path("checkpoint.safetensors");
+        let checkpoint = run.path(CHECKPOINT_FILE);
         let state = if checkpoint.exists() {
             let fingerprint = run.fingerprint();
             let state = checkpoint::load(&checkpoint, &fingerprint, trainable, &mut moments)?;
@@ -265,10 +270,10 @@ impl<'a> Loop<'a> {
             let loss = loss.mean();
             let problem =
                 format!("the loss is {loss} and the norm of its gradient {gradient_norm}");
-            return Err(TrainError::Diverged { update, problem });
+            return Err(self.diverged(update, problem));
         }
         if let Some(problem) = self.state.watch.update(loss.mean(), settings.divergence) {
-            return Err(TrainError::Diverged { update, problem });
+            return Err(self.diverged(update, problem));
         }
         self.state.window.seconds += self.tick();
         self.state.updates = update;
@@ -328,13 +333,19 @@ impl<'a> Loop<'a> {
         let scores = self.scores(model)?;
         let judgement = scores.judgement(self.settings().criterion);
         let updates = self.state.updates;
+        let words = model.config.vocabularies.target;
+        let lowest = self.state.best.map_or(f64::INFINITY, |best| best.judgement.loss);
+        let problem = diverged(judgement.loss, lowest, words, self.settings().divergence)
+            .filter(|_| updates > self.settings().warm_up);
         let validated = Some(Validated { updates, judgement });
-        let best = self.state.best.is_none_or(|best| judgement.is_better_than(&best.judgement));
+        // What has come apart is never the best, even if it is the first.
+        let best = problem.is_none()
+            && self.state.best.is_none_or(|best| judgement.is_better_than(&best.judgement));
         self.state.last = validated;
         if best {
             self.state.best = validated;
             self.state.stale_validations = 0;
-            (self.run.save_model)(model, &self.run.path("best"))?;
+            (self.run.save_model)(model, &self.run.path(BEST_FOLDER))?;
         } else {
             self.state.stale_validations += 1;
         }
@@ -364,13 +375,11 @@ impl<'a> Loop<'a> {
             if best { "  best" } else { "" }
         ));
         self.log.write(&Event::Validation(event))?;
-        let words = model.config.vocabularies.target;
-        let best = self.state.best.map_or(f64::INFINITY, |best| best.judgement.loss);
-        let problem = diverged(judgement.loss, best, words, self.settings().divergence);
-        match problem.filter(|_| updates > self.settings().warm_up) {
-            Some(problem) => Err(TrainError::Diverged { update: updates, problem }),
-            None => Ok(()),
-        }
+        problem.map_or(Ok(()), |problem| Err(self.diverged(updates, problem)))
+    }
+
+    fn diverged(&self, update: u64, problem: String) -> TrainError {
+        TrainError::Diverged { training: self.run.name.to_string(), update, problem }
     }
 
     fn scores(&mut self, model: &Model<Dense<f32>>) -> Result<Scores, TrainError> {
@@ -394,7 +403,7 @@ impl<'a> Loop<'a> {
         let keep = self.state.snapshots.len().saturating_sub(self.settings().average_last);
         let old: Vec<u64> = self.state.snapshots.drain(..keep).collect();
         self.tick();
-        let path = self.run.path("checkpoint.safetensors");
+        let path = self.run.path(CHECKPOINT_FILE);
         checkpoint::save(&path, &self.state, trainable, &self.moments)?;
         self.checkpointed = Instant::now();
         for updates in old {
@@ -432,7 +441,7 @@ impl<'a> Loop<'a> {
             && let Some(Validated { updates, judgement }) = best
             && updates != last.updates
         {
-            match native::load(&self.run.path("best")) {
+            match native::load(&self.run.path(BEST_FOLDER)) {
                 Ok(model) => candidates.push((Candidate::Best(updates), judgement, Some(model))),
                 Err(error) => self.progress.say(&format!(
                     "the model of the best validation, at update {updates}, is left out of account: {error}"

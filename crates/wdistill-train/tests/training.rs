@@ -285,6 +285,9 @@ fn a_diverged_run_ends_with_an_error() {
     let Err(error) = run("validated", Divergence::After(1000)) else { panic!("accepted") };
     assert!(matches!(error, TrainError::Diverged { update: 10, .. }), "{error}");
     assert!(error.to_string().contains("a guess that knows nothing of the 290 words"), "{error}");
+    // What came apart is handed on in no way, and the error names the training.
+    assert!(!folder.path().join("validated/best").exists());
+    assert!(error.to_string().starts_with("test: update 10: "), "{error}");
     let Err(error) = run("watched", Divergence::After(3)) else { panic!("accepted") };
     assert!(error.to_string().contains("for 3 updates the training loss"), "{error}");
     assert_eq!(run("off", Divergence::Off(Off::Off)).unwrap().updates, 60);

@@ -17,13 +17,12 @@ pub mod vocab;
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 
 /// A line of results on standard output; a reader that has gone is an error that ends the program quietly.
 pub fn print(text: &str) -> anyhow::Result<()> {
     let mut output = stdout().lock();
-    writeln!(output, "{text}")?;
-    Ok(output.flush()?)
+    writeln!(output, "{text}").and_then(|()| output.flush()).context("standard output")
 }
 
 /// Whether two paths lead to one file or folder.

@@ -12,9 +12,9 @@ use wdistill_model::PRESETS;
 use wdistill_runtime::{Precision, Shortlist, Translator, TranslatorError, TranslatorOptions};
 use wdistill_text::{LexicalTable, Normalisation, SubwordModel};
 use wdistill_train::{
-    BenchmarkRecipe, Caution, DataRecipe, DecodingRecipe, Display, ModelRecipe, Recipe, RunOptions,
-    Sharing, SystemRecipe, TeacherRecipe, TextPair, TrainError, VocabularyPair, VocabularyRecipe,
-    message, with_changes,
+    BEST_FOLDER, BenchmarkRecipe, Caution, DataRecipe, DecodingRecipe, Display, ModelRecipe,
+    Recipe, RunOptions, Sharing, SystemRecipe, TeacherRecipe, TextPair, TrainError, VocabularyPair,
+    VocabularyRecipe, is_stage, message, with_changes,
 };
 
 use crate::signals;
@@ -154,7 +154,7 @@ pub fn open_translator(
 ) -> anyhow::Result<(Translator, VocabularyPair)> {
     let folder = find_model(folder)?;
     let stored = native::load_any(&folder)?;
-    let vocabularies = VocabularyPair::load(&folder)?;
+    let vocabularies = VocabularyPair::of_model(&folder)?;
     if let Some(path) = shortlist {
         options.shortlist = Some(Arc::new(read_shortlist(path, &vocabularies)?));
     }
@@ -220,8 +220,8 @@ pub fn find_model(folder: &Path) -> anyhow::Result<PathBuf> {
     }
 }
 
-/// Adds the models below a folder. What training keeps for itself (checkpoints and the like) lies beside a
-/// folder `model`, and is not looked into.
+/// Adds the models below a folder. What training keeps for itself (checkpoints, `best`) is none that it handed on,
+/// and is not looked into.
 fn find_models(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
     let model = folder.join("model");
     if native::is_folder_of(&model) {
@@ -230,6 +230,9 @@ fn find_models(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
     }
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for path in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()) {
+        if is_stage(folder) && path.ends_with(BEST_FOLDER) {
+            continue;
+        }
         match native::is_folder_of(&path) {
             true => found.push(path),
             false if depth > 1 => find_models(&path, depth - 1, found),
@@ -384,9 +387,14 @@ pub fn changes(changes: &[String]) -> anyhow::Result<Table> {
     for change in changes {
         let expected = || format!("--set {change}: expected KEY=VALUE, as training.updates=5000");
         let (key, value) = change.split_once('=').with_context(expected)?;
-        // A bare word is meant as text.
-        let table = toml::from_str::<Table>(&format!("{key} = {value}"))
-            .or_else(|_| toml::from_str(&format!("{key} = {value:?}")));
+        let table = toml::from_str::<Table>(&format!("{key} = {value}")).or_else(|error| {
+            match value.parse::<f64>() {
+                // A number that TOML refuses, such as one that is too large.
+                Ok(_) => Err(error),
+                // A bare word is meant as text.
+                Err(_) => toml::from_str(&format!("{key} = {value:?}")),
+            }
+        });
         add(&mut all, table.ok().with_context(expected)?, change)?;
     }
     Ok(all)

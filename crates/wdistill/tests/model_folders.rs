@@ -104,6 +104,47 @@ fn names(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
+fn a_vocabulary_of_another_model_is_named() {
+    let folder = with_model();
+    let other = Vocabulary::train(["abc"], &VocabularySettings::new(SubwordModel::Bpe, 270));
+    let other = other.unwrap().vocabulary;
+    for file in [SOURCE_FILE, TARGET_FILE] {
+        let path = folder.path().join("model").join(file);
+        let own = fs::read(&path).unwrap();
+        other.save(&path).unwrap();
+        for command in ["info model", "translate --model model", "quantize model --out q"] {
+            let said = refuse(folder.path(), command);
+            let expected =
+                format!("{file}: a vocabulary of {} words, expected the model's", other.size());
+            assert!(said.contains(&expected) && said.contains("hint: "), "{command}: {said}");
+        }
+        fs::write(&path, own).unwrap();
+    }
+    assert!(!folder.path().join("q").exists());
+}
+
+#[test]
+fn the_folder_of_a_run_and_a_file_are_no_place_for_a_model() {
+    let folder = with_model();
+    fs::create_dir_all(folder.path().join("run/teacher")).unwrap();
+    fs::write(folder.path().join("run/lock"), "").unwrap();
+    fs::write(folder.path().join("run/teacher/inputs.json"), "{}").unwrap();
+    for out in ["run", "run/teacher"] {
+        for command in ["quantize model", "export model --format ctranslate2"] {
+            let said = refuse(folder.path(), &format!("{command} --out {out}"));
+            assert!(
+                said.contains(&format!("--out {out} holds a run, or a stage of one; hint: ")),
+                "{said}"
+            );
+        }
+    }
+    succeed(folder.path(), "quantize model --out run/small");
+    fs::write(folder.path().join("file"), "").unwrap();
+    let said = refuse(folder.path(), "quantize model --out file");
+    assert!(said.contains("--out file is a file; hint: "), "{said}");
+}
+
+#[test]
 fn quantize_writes_over_no_model() {
     let folder = with_model();
     succeed(folder.path(), "quantize model --out small");

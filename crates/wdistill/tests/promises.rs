@@ -219,6 +219,21 @@ fn distill_refuses_a_teacher_of_the_other_direction_and_shows_how_the_student_do
     assert!(!output.status.success());
     assert!(said(&output).contains("in the teacher's direction?"), "{}", said(&output));
     assert!(!folder.path().join("swapped/pseudo").exists());
+    // The training text alone is the wrong way round.
+    let half = "--train train.de train.en --validation validation.en validation.de --threads 2";
+    let output = distill(half, "half");
+    assert!(!output.status.success());
+    assert!(
+        said(&output).contains("the teacher's loss in the training text is"),
+        "{}",
+        said(&output)
+    );
+    assert!(!folder.path().join("half/pseudo").exists());
+    // A validation text that is no translation.
+    let same = "--train train.en train.de --validation validation.en validation.en --threads 2";
+    let output = distill(same, "same");
+    assert!(!output.status.success());
+    assert!(said(&output).contains("8 have the same text on both sides"), "{}", said(&output));
     let output = distill(corpus, "right");
     assert!(output.status.success(), "{}", said(&output));
     let said = said(&output);

@@ -92,6 +92,16 @@ fn lines_of_several_sentences_that_come_back_short_are_counted() {
 }
 
 #[test]
+fn a_line_that_is_no_text_is_named_with_its_byte() {
+    let said = refused("", b"On Monday.\nOn \xff Monday.\n");
+    assert!(
+        said.contains("standard input, line 2: not valid UTF-8 at byte 3 of the line"),
+        "{said}"
+    );
+    assert!(said.contains("hint: "), "{said}");
+}
+
+#[test]
 fn a_byte_order_mark_is_no_text() {
     let (clean, _) = translate("--quiet", "On Monday.\nOn Monday.\n");
     let (marked, _) = translate("--quiet", "\u{feff}On Monday.\nOn Monday.\n");
@@ -217,6 +227,10 @@ fn absurd_numbers_are_refused() {
         (
             format!("{train} --set architecture.encoder.width=1000000"),
             "architecture: training it takes",
+        ),
+        (
+            format!("{train} --set training.max_tokens=18446744073709551615"),
+            "--set training.max_tokens=18446744073709551615: expected KEY=VALUE",
         ),
         (
             "score train.de -i train.en -b -w 65536".to_string(),

@@ -100,11 +100,14 @@ fn check_words(complete: &Complete<'_>, obstacles: &mut Obstacles) {
     }
     let padding = vocabularies.padding;
     let numbers = [source.id(PADDING), target.id(PADDING)];
+    let number = |id: Option<u32>| id.map_or("none".to_string(), |id| id.to_string());
     obstacles.need(numbers == [padding, padding], || {
         format!(
-            "MarianMT needs {PADDING} with one number on both sides, but it is {:?} in the source vocabulary, \
-             {:?} in the target vocabulary, and the model's padding is {padding:?}",
-            numbers[0], numbers[1]
+            "MarianMT needs {PADDING} with one number on both sides, but it is {} in the source vocabulary, \
+             {} in the target vocabulary, and the model's padding is {}",
+            number(numbers[0]),
+            number(numbers[1]),
+            number(padding)
         )
     });
 }

@@ -24,7 +24,7 @@ pub(super) struct Native {
 #[derive(Clone)]
 pub(super) enum NativeModel {
     /// Byte pair encoding (Sennrich et al. 2016), with its merges by rank.
-    Bpe { model: BPE, merges: Vec<(String, String)> },
+    Bpe { model: Box<BPE>, merges: Vec<(String, String)> },
     /// Unigram language model (Kudo 2018), with log probabilities in millionths of a nat: integers,
     /// so that files hold exactly what is used.
     Unigram { model: UnigramModel, scores: Vec<i64> },
@@ -34,7 +34,7 @@ pub(super) enum NativeModel {
 #[derive(Clone)]
 pub(super) enum UnigramModel {
     /// Word by word with sums in float64, as vocabularies without a normalisation were always cut.
-    Words(Unigram),
+    Words(Box<Unigram>),
     /// The exported SentencePiece model itself. Its sums in float32 run over the whole line, and rounding decides
     /// between segmentations that are equally good, such as `00 000` and `000 00`: nothing else cuts every line as
     /// the engines do that load the export.
@@ -56,7 +56,7 @@ impl Vocabulary {
             }
         }
         let builder = BPE::builder().vocab_and_merges(numbered, merges.clone());
-        let model = builder.build().map_err(|error| error.to_string())?;
+        let model = Box::new(builder.build().map_err(|error| error.to_string())?);
         let tokens = Tokens::of_pieces(pieces)?;
         Ok(tokens.into_vocabulary(NativeModel::Bpe { model, merges }, normalisation))
     }
@@ -76,7 +76,7 @@ impl Vocabulary {
                 let scored = scores.iter().map(|&score| score as f64 / train::SCORE_UNITS);
                 let pieces = tokens.texts[BASE_SIZE..].iter().cloned();
                 Unigram::from(pieces.zip(scored).collect(), None, false)
-                    .map(UnigramModel::Words)
+                    .map(|model| UnigramModel::Words(Box::new(model)))
                     .map_err(|error| error.to_string())?
             }
             Normalisation::Nfkc | Normalisation::NmtNfkc => {
@@ -141,9 +141,9 @@ impl Native {
 
     pub(super) fn encode(&self, line: &str) -> Vec<u32> {
         match &self.model {
-            NativeModel::Bpe { model, .. } => self.encode_words(line, model),
+            NativeModel::Bpe { model, .. } => self.encode_words(line, model.as_ref()),
             NativeModel::Unigram { model: UnigramModel::Words(model), .. } => {
-                self.encode_words(line, model)
+                self.encode_words(line, model.as_ref())
             }
             NativeModel::Unigram { model: UnigramModel::Lines(model), .. } => model.encode(line),
         }

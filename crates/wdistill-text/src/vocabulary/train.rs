@@ -203,7 +203,7 @@ where
         settings.normalisation.for_each_segment(&splitter, line, may_join_alphabet, visit);
     }
     if raw.is_empty() {
-        return Err(TextError::NoText { lines: line_count as usize });
+        return Err(TextError::NoText { lines: line_count as usize, left_out });
     }
     let characters = count_characters(raw.iter().map(|(word, count)| (word.as_str(), *count)));
     let total = characters.values().sum();

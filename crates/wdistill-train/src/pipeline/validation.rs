@@ -6,9 +6,11 @@ use wdistill_text::EncodedCorpus;
 
 use super::{Caution, Pipeline, Prepared, Trained};
 use crate::benchmark::Speed;
+use crate::data::VocabularyPair;
 use crate::divergence::above_uniform;
 use crate::error::TrainError;
 use crate::log::Progress;
+use crate::recipe::ResolvedTeacher;
 use crate::settings::{Criterion, TrainingSettings};
 use crate::stage::Fingerprint;
 use crate::step::Team;
@@ -45,6 +47,16 @@ pub struct Standing {
 /// The sides of a text are taken for swapped if the loss is lower by this much the other way round, in nats.
 const FAR_BETTER: f64 = 1.0;
 
+/// Pairs of the training text that say whether the teacher knows it.
+const SAMPLE: usize = 500;
+
+/// Losses in a text, as it stands and with its sides swapped.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Losses {
+    loss: f64,
+    swapped: f64,
+}
+
 impl Pipeline {
     /// Validates a teacher before anything is learned from it, and says how it does.
     ///
@@ -63,23 +75,63 @@ impl Pipeline {
         );
         self.say(&teacher.name, &summary);
         prepared.notes.push(format!("{}: {summary}", teacher.name));
-        let words = prepared.vocabularies.target.size();
-        let (loss, swapped) = (found.loss, found.swapped_loss);
-        if swapped + FAR_BETTER < loss {
-            self.suspect(
-                format!(
-                    "the teacher's validation loss is {loss:.3}, and {swapped:.3} with the sides swapped"
-                ),
-                "are source and target given in the teacher's direction?",
-            )?;
-        }
-        if let Some(problem) = above_uniform(found.loss, words) {
-            self.suspect(
-                format!("the teacher does not know this text: {problem}"),
-                "are these the teacher's languages, in its direction?",
-            )?;
+        self.check_losses("validation", prepared, found.loss, found.swapped_loss)?;
+        if let ResolvedTeacher::Given(..) = self.resolved.teacher {
+            // A teacher that was trained here has learned from this very text.
+            let Losses { loss, swapped } = self.losses_in_training_text(prepared, teacher)?;
+            self.check_losses("training", prepared, loss, swapped)?;
         }
         Ok(found)
+    }
+
+    /// Refuses a teacher by its losses in a text, as it stands and with its sides swapped.
+    fn check_losses(
+        &self,
+        text: &str,
+        prepared: &Prepared,
+        loss: f64,
+        swapped: f64,
+    ) -> Result<(), TrainError> {
+        if swapped + FAR_BETTER < loss {
+            return self.suspect(
+                format!(
+                    "the teacher's loss in the {text} text is {loss:.3}, and {swapped:.3} with the sides swapped"
+                ),
+                "are source and target given in the teacher's direction?",
+            );
+        }
+        let Some(problem) = above_uniform(loss, prepared.vocabularies.target.size()) else {
+            return Ok(());
+        };
+        let hint = match self.resolved.teacher {
+            ResolvedTeacher::Given(..) => "are these the teacher's languages, in its direction?",
+            ResolvedTeacher::Trained(..) => "train the teacher for more updates",
+        };
+        self.suspect(format!("the teacher does not know the {text} text: {problem}"), hint)
+    }
+
+    /// A teacher's losses in a sample of the training text.
+    fn losses_in_training_text(
+        &self,
+        prepared: &Prepared,
+        teacher: &Trained,
+    ) -> Result<Losses, TrainError> {
+        let inputs = Fingerprint::of(&(&teacher.fingerprint, &prepared.fingerprint));
+        self.stages.run("validation/training-text", &inputs, &[], |_| {
+            let all = &prepared.training.corpus;
+            let step = all.len().div_ceil(SAMPLE).max(1);
+            let special = prepared.vocabularies.special_tokens();
+            let pairs = (0..all.len()).step_by(step).map(|index| without_ends(all.pair(index)));
+            let sample = EncodedCorpus::from_pairs(special[0].clone(), special[1].clone(), pairs);
+            let model = self.load(teacher)?;
+            let mut team = Team::start(rayon::current_num_threads())?;
+            let settings = TrainingSettings::default();
+            let mut loss = |corpus: &EncodedCorpus| {
+                validation_loss(corpus, &model, &mut team, &settings).mean()
+            };
+            let swapped = swapped(&sample, &prepared.vocabularies)?;
+            Ok(Losses { loss: loss(&sample), swapped: loss(&swapped) })
+        })
     }
 
     /// Refuses what cannot be meant, unless the user insists.
@@ -116,7 +168,7 @@ impl Pipeline {
                 TrainingSettings { criterion: Criterion::Bleu, ..TrainingSettings::default() };
             let mut team = Team::start(rayon::current_num_threads())?;
             let scores = validator.validate(&model, &mut team, &settings)?;
-            let swapped = self.swapped(prepared)?;
+            let swapped = swapped(&set.corpus, &prepared.vocabularies)?;
             let swapped_loss = validation_loss(&swapped, &model, &mut team, &settings).mean();
             busy.finish();
             Ok(SystemValidation {
@@ -126,19 +178,6 @@ impl Pipeline {
                 chrf: scores.chrf.unwrap_or_default(),
             })
         })
-    }
-
-    /// The validation text with its sides swapped, each divided as the other side's text is.
-    fn swapped(&self, prepared: &Prepared) -> Result<EncodedCorpus, TrainError> {
-        let set = &prepared.validation;
-        let vocabularies = &prepared.vocabularies;
-        let sources = vocabularies.source.encode_batch(&set.references);
-        let targets = vocabularies.target.encode_batch(&self.unchanged_lines(set)?);
-        let rows = sources.iter().zip(&targets).map(|(source, target)| (&source[..], &target[..]));
-        let special =
-            [&vocabularies.source, &vocabularies.target].map(|side| side.special_tokens());
-        let [source, target] = special;
-        Ok(EncodedCorpus::from_pairs(source, target, rows))
     }
 
     /// Teacher and student beside each other, on the validation text.
@@ -164,4 +203,26 @@ impl Pipeline {
         };
         systems.iter().zip(speeds).map(standing).collect()
     }
+}
+
+/// A text with its sides swapped, each divided as the other side's text is.
+fn swapped(
+    corpus: &EncodedCorpus,
+    vocabularies: &VocabularyPair,
+) -> Result<EncodedCorpus, TrainError> {
+    let VocabularyPair { source, target } = vocabularies;
+    let swap = |index: usize| {
+        let (source_ids, target_ids) = without_ends(corpus.pair(index));
+        let (source_text, target_text) = (source.decode(source_ids)?, target.decode(target_ids)?);
+        Ok((source.encode(&target_text), target.encode(&source_text)))
+    };
+    let pairs: Vec<_> = (0..corpus.len()).map(swap).collect::<Result<_, TrainError>>()?;
+    let pairs = pairs.iter().map(|(source, target)| (&source[..], &target[..]));
+    let [source, target] = vocabularies.special_tokens();
+    Ok(EncodedCorpus::from_pairs(source, target, pairs))
+}
+
+/// A pair without its end tokens.
+fn without_ends<'c>((source, target): (&'c [u32], &'c [u32])) -> (&'c [u32], &'c [u32]) {
+    (&source[..source.len() - 1], &target[..target.len() - 1])
 }

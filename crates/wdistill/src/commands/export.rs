@@ -57,7 +57,7 @@ impl Export {
         };
         refuse_models(&self.out)?;
         let model = native::load(&self.model)?;
-        let VocabularyPair { source, target } = VocabularyPair::load(&self.model)?;
+        let VocabularyPair { source, target } = VocabularyPair::of_model(&self.model)?;
         let complete = Complete { model: &model, source: &source, target: &target };
         for note in export(&complete, format, &self.out)? {
             message(&format!("{}: {note}", format.name()));

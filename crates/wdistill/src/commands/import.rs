@@ -20,8 +20,18 @@ enum Ending {
     Nothing,
 }
 
-/// Refuses a folder for results that holds a model, of wdistill or another toolkit: it would be lost.
+/// Refuses a folder for results that holds a model, of wdistill or another toolkit, which would be lost, or a run,
+/// whose model the new one would be taken for.
 pub fn refuse_models(out: &Path) -> anyhow::Result<()> {
+    if out.exists() && !out.is_dir() {
+        bail!("--out {} is a file; hint: name a folder, which may be new", out.display());
+    }
+    if RunFolder::is_used(out) {
+        bail!(
+            "--out {} holds a run, or a stage of one; hint: name another folder, which may be new",
+            out.display()
+        );
+    }
     match Format::detect(out) {
         Ok(format) if out.exists() => bail!(
             "--out {} holds a model of {}; hint: name another folder, which may be new",

@@ -99,7 +99,7 @@ impl Info {
 fn vocabularies_of(folder: &Path) -> Result<Option<VocabularyPair>, TrainError> {
     let has = |file: &str| folder.join(file).exists();
     match has(SOURCE_FILE) || has(TARGET_FILE) {
-        true => VocabularyPair::load(folder).map(Some),
+        true => VocabularyPair::of_model(folder).map(Some),
         false => Ok(None),
     }
 }

@@ -31,7 +31,7 @@ impl Quantize {
         );
         refuse_models(&self.out)?;
         let model = native::load(&self.model)?;
-        let vocabularies = VocabularyPair::load(&self.model)?;
+        let vocabularies = VocabularyPair::of_model(&self.model)?;
         let quantised = quantise(&model)?;
         write_folder(&self.out, |folder| {
             native::save_int8(&quantised, folder)?;

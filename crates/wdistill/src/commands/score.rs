@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, value_parser};
 use wdistill_metrics::cli_text::{Entry, SystemEntry, json, systems_json, text};
 use wdistill_metrics::{
     Bleu, Bootstrap, Case, Chrf, ChrfSmoothing, Confidence, CorpusMetric, Form, Orders, Signature,
@@ -30,6 +30,12 @@ enum Format {
     Text,
 }
 
+/// Longer n-grams say nothing of a sentence.
+const LONGEST_N_GRAM: i64 = 100;
+
+/// More resamples take memory and change no digit.
+const MOST_RESAMPLES: i64 = 10_000_000;
+
 /// Arguments of `wdistill score`.
 #[derive(Args)]
 #[command(after_help = short_names_help())]
@@ -48,7 +54,7 @@ pub struct Score {
     #[arg(long)]
     sentence_level: bool,
     /// References on each line of the one file, tabs between them
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
     num_refs: u32,
     /// Encoding of the texts; utf-8 is the only one
     #[arg(short, long, default_value = "utf-8", value_parser = encoding)]
@@ -69,11 +75,11 @@ pub struct Score {
     #[arg(long, value_name = "X")]
     smooth_value: Option<f64>,
     /// Longest character n-gram of chrF
-    #[arg(long, value_name = "N", default_value_t = 6)]
-    chrf_char_order: usize,
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = value_parser!(u8).range(1..=LONGEST_N_GRAM))]
+    chrf_char_order: u8,
     /// Longest word n-gram of chrF: 0 for chrF, 2 for chrF++
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    chrf_word_order: usize,
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = value_parser!(u8).range(..=LONGEST_N_GRAM))]
+    chrf_word_order: u8,
     /// How much more recall counts than precision in chrF
     #[arg(long, value_name = "N", default_value_t = 2)]
     chrf_beta: u32,
@@ -90,16 +96,16 @@ pub struct Score {
     #[arg(long)]
     confidence: bool,
     /// Resamples of --confidence
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    confidence_n: usize,
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = value_parser!(u32).range(1..=MOST_RESAMPLES))]
+    confidence_n: u32,
     /// Compare every further system with the first by paired bootstrap resampling
     #[arg(long)]
     paired_bs: bool,
     /// Resamples of --paired-bs
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    paired_bs_n: usize,
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = value_parser!(u32).range(1..=MOST_RESAMPLES))]
+    paired_bs_n: u32,
     /// Decimals
-    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(..=100))]
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u8).range(..=100))]
     width: u8,
     /// Form of the output; the environment variable SACREBLEU_FORMAT overrides it
     #[arg(short, long, value_enum, default_value = "json")]
@@ -468,8 +474,8 @@ impl Score {
 
     fn chrf(&self) -> Chrf {
         Chrf {
-            character_order: self.chrf_char_order,
-            word_order: self.chrf_word_order,
+            character_order: self.chrf_char_order.into(),
+            word_order: self.chrf_word_order.into(),
             beta: self.chrf_beta,
             case: case(self.chrf_lowercase),
             whitespace: match self.chrf_whitespace {
@@ -497,7 +503,7 @@ impl Score {
             .map(|system| metric.corpus_statistics(&system.lines, references))
             .collect::<Result<Vec<_>, _>>()?;
         let samples = if self.paired_bs { self.paired_bs_n } else { self.confidence_n };
-        let bootstrap = Bootstrap { samples, ..Bootstrap::default() };
+        let bootstrap = Bootstrap { samples: samples as usize, ..Bootstrap::default() };
         let resamples = self.confidence || self.paired_bs;
         let mut scores = Vec::new();
         for (index, own) in statistics.iter().enumerate() {

@@ -48,7 +48,7 @@ pub struct Shortlist {
 impl Shortlist {
     pub fn run(self) -> anyhow::Result<()> {
         refuse_input(&self.out, [&self.source, &self.target])?;
-        let vocabularies = VocabularyPair::load(&find_model(&self.model)?)?;
+        let vocabularies = VocabularyPair::of_model(&find_model(&self.model)?)?;
         let text = ParallelText::read(&self.source, &self.target)?;
         let pairs = self.common.install(|| Ok(self.pairs(&text, &vocabularies)))?;
         let progress = Progress::new(self.common.display(), "shortlist", ITERATIONS as u64);

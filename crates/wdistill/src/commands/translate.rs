@@ -1,7 +1,7 @@
 //! `wdistill translate`: standard input to standard output, line by line.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, Write, stdin, stdout};
+use std::io::{Write, stdin, stdout};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
@@ -11,7 +11,9 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use wdistill_runtime::{LongSource, Report, Translator};
 use wdistill_search::Hypothesis;
-use wdistill_text::{CHARACTERS_OF_A_TOKEN, SentenceLanguage, Vocabulary, sentences, text_reader};
+use wdistill_text::{
+    CHARACTERS_OF_A_TOKEN, SentenceLanguage, Vocabulary, lines_as_they_come, sentences, text_reader,
+};
 use wdistill_train::{VocabularyPair, message, one_line, peak_memory};
 
 use crate::settings::{Common, Search, open_translator};
@@ -35,8 +37,6 @@ enum Sentences {
     /// Sentences, which are translated one by one and joined with the blanks that stood between them
     Split,
 }
-
-const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// How long a line that has arrived waits for others to be translated with.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -221,7 +221,7 @@ impl Translate {
             // The receiver has gone when the translation ended with an error.
             let lines: Box<dyn Iterator<Item = std::io::Result<String>>> = match text_reader(stdin())
             {
-                Ok(text) => Box::new(text.lines()),
+                Ok(text) => Box::new(lines_as_they_come(text)),
                 Err(error) => Box::new(std::iter::once(Err(error))),
             };
             lines.map_while(|line| sender.send(line).ok()).for_each(drop);
@@ -246,14 +246,8 @@ impl Translate {
         done: &mut Done,
     ) -> anyhow::Result<()> {
         loop {
-            let (mut lines, failed) = self.next_lines(input);
+            let (lines, failed) = self.next_lines(input);
             let end = lines.is_empty() && failed.is_none();
-            if done.lines == 0
-                && let Some(first) = lines.first_mut()
-                && first.starts_with(BYTE_ORDER_MARK)
-            {
-                first.remove(0);
-            }
             self.translate_all(translator, vocabularies, &lines, done)?;
             if let Some(error) = failed {
                 let line = done.lines + 1;
