@@ -1,5 +1,6 @@
 //! The loss, and the way back.
 
+use wdistill_base::{Activation, Mask};
 use wdistill_kernels as kernels;
 use wdistill_kernels::{
     Accumulate, AttentionGradients, CrossEntropyGradients, EmbeddingGradients, LinearGradients,
@@ -191,7 +192,7 @@ impl<R: Real> Tape<'_, R> {
             }
             Operation::Linear { x, weight, bias, activation, pre_activation, dropout } => {
                 let layer = self.linear_parameters(*weight, *bias, *activation, *dropout);
-                let saved = if activation.needs_pre_activation() {
+                let saved = if activation.is_some_and(Activation::needs_pre_activation) {
                     pre_activation.as_slice()
                 } else {
                     node.value.as_slice()
@@ -310,7 +311,7 @@ pub(crate) fn attention_shape<'s>(
     heads: usize,
     queries: &'s Spans,
     keys: &'s Spans,
-    mask: kernels::Mask,
+    mask: Mask,
     dropout: kernels::Dropout,
 ) -> kernels::AttentionShape<'s> {
     kernels::AttentionShape {

@@ -106,7 +106,7 @@ pub(crate) enum Operation<R> {
         x: Variable,
         weight: TrackedMatrix,
         bias: Option<TrackedVector>,
-        activation: kernels::Activation,
+        activation: Option<Activation>,
         pre_activation: Vec<R>,
         dropout: Dropout,
     },
@@ -135,7 +135,7 @@ pub(crate) enum Operation<R> {
         memory: KeyValues,
         spans: Spans,
         heads: usize,
-        mask: kernels::Mask,
+        mask: Mask,
         probabilities: Vec<R>,
         dropout: Dropout,
     },
@@ -213,7 +213,7 @@ impl<'a, R: Real> Tape<'a, R> {
         &self,
         weight: TrackedMatrix,
         bias: Option<TrackedVector>,
-        activation: kernels::Activation,
+        activation: Option<Activation>,
         dropout: Dropout,
     ) -> kernels::Linear<'a, R> {
         kernels::Linear {
@@ -231,18 +231,19 @@ impl<'a, R: Real> Tape<'a, R> {
         x: Variable,
         weight: TrackedMatrix,
         bias: Option<TrackedVector>,
-        activation: kernels::Activation,
+        activation: Option<Activation>,
         dropout: Dropout,
     ) -> Variable {
         let layer = self.linear_parameters(weight, bias, activation, dropout);
         let input = self.value(x);
         let rows = input.len() / weight.columns;
         let mut y = self.workspace.take(rows * weight.rows);
-        let mut pre_activation = match activation.needs_pre_activation() {
+        let needs_pre_activation = activation.is_some_and(Activation::needs_pre_activation);
+        let mut pre_activation = match needs_pre_activation {
             true => self.workspace.take(y.len()),
             false => Vec::new(),
         };
-        let saved = activation.needs_pre_activation().then_some(pre_activation.as_mut_slice());
+        let saved = needs_pre_activation.then_some(pre_activation.as_mut_slice());
         kernels::linear_forward(&mut y, saved, &input, &layer);
         let operation = Operation::Linear { x, weight, bias, activation, pre_activation, dropout };
         self.push(y, weight.rows, operation)
@@ -281,8 +282,7 @@ impl<R: Real> Engine for Tape<'_, R> {
     }
 
     fn linear(&self, x: &Variable, linear: &Linear<Tracked>) -> Variable {
-        let identity = kernels::Activation::Identity;
-        self.product(*x, linear.weight, Some(linear.bias), identity, Dropout::NONE)
+        self.product(*x, linear.weight, Some(linear.bias), None, Dropout::NONE)
     }
 
     fn activated_linear(
@@ -291,13 +291,8 @@ impl<R: Real> Engine for Tape<'_, R> {
         linear: &Linear<Tracked>,
         activation: Activation,
     ) -> Variable {
-        let activation = match activation {
-            Activation::Relu => kernels::Activation::Relu,
-            Activation::Swish => kernels::Activation::Swish,
-            Activation::Gelu => kernels::Activation::Gelu,
-        };
         let dropout = self.mask(self.dropout.rates.activation);
-        self.product(*x, linear.weight, Some(linear.bias), activation, dropout)
+        self.product(*x, linear.weight, Some(linear.bias), Some(activation), dropout)
     }
 
     fn residual(&self, x: &Variable, branch: &Variable) -> Variable {
@@ -384,8 +379,8 @@ impl<R: Real> Engine for Tape<'_, R> {
     ) -> Variable {
         let width = self.width(*queries);
         let mask = match mask {
-            Mask::Full => kernels::Mask::Full,
-            Mask::Causal => kernels::Mask::Causal,
+            Mask::Full => Mask::Full,
+            Mask::Causal => Mask::Causal,
         };
         let dropout = self.mask(self.dropout.rates.attention);
         let shape = attention_shape(width, heads, spans, &memory.spans, mask, dropout);
@@ -413,8 +408,7 @@ impl<R: Real> Engine for Tape<'_, R> {
         table: &TrackedMatrix,
         bias: Option<&TrackedVector>,
     ) -> Variable {
-        let identity = kernels::Activation::Identity;
-        self.product(*x, *table, bias.copied(), identity, Dropout::NONE)
+        self.product(*x, *table, bias.copied(), None, Dropout::NONE)
     }
 }
 

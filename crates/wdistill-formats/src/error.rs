@@ -1,24 +1,17 @@
 //! Everything that can be wrong with a file.
 
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 
+use wdistill_base::FileError;
 use wdistill_model::ConfigError;
 
 /// Why a file could not be written or read; always names it.
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
     /// The operating system refused.
-    #[error("cannot {action} {}: {error}", path.display())]
-    Io {
-        /// What was tried: `create`, `read` or `write`.
-        action: &'static str,
-        /// On which file or folder.
-        path: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] FileError),
     /// A file that every model folder holds is not there.
     #[error(
         "there is no {}; hint: a model folder holds config.toml and model.safetensors, and `wdistill import` \

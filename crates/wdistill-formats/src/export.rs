@@ -7,9 +7,10 @@ use wdistill_model::{
 };
 use wdistill_text::Vocabulary;
 
-use crate::atomic::{Pending, write_folder};
 use crate::error::FormatError;
+use crate::model_folder::write_model_folder;
 use crate::{ctranslate2, huggingface, marian};
+use wdistill_base::Pending;
 
 /// What a model can be written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +68,7 @@ pub fn export(
 ) -> Result<Vec<String>, FormatError> {
     // Before the folder is touched.
     check_export(complete, format)?;
-    write_folder(folder, |folder| match format {
+    write_model_folder(folder, |folder| match format {
         ExportFormat::HuggingFace => huggingface::write(complete, folder),
         ExportFormat::CTranslate2(numbers) => ctranslate2::write(complete, numbers, folder),
         ExportFormat::Marian => marian::write(complete, folder),
@@ -207,5 +208,5 @@ pub(crate) fn publish(folder: &Path, files: Vec<(&str, Vec<u8>)>) -> Result<(), 
         .into_iter()
         .map(|(name, bytes)| Pending::write(&folder.join(name), |file| file.write_all(&bytes)))
         .collect::<Result<Vec<_>, _>>()?;
-    pending.into_iter().try_for_each(Pending::publish)
+    Ok(pending.into_iter().try_for_each(Pending::publish)?)
 }

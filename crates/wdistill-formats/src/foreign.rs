@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use wdistill_model::{Config, ConfigError, Dense, Model, PositionTable, SourceEnding};
 
-use crate::atomic::io_error;
 use crate::error::{FormatError, ImportProblem, TensorProblem};
+use wdistill_base::FileError;
 
 pub(crate) mod archive;
 pub(crate) mod arrays;
@@ -132,7 +132,7 @@ const LARGE_FILE_POINTER: &[u8] = b"version https://git-lfs";
 /// # Errors
 /// [`FormatError::Io`]; [`FormatError::Malformed`] if the file was never fetched.
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, FormatError> {
-    let bytes = std::fs::read(path).map_err(io_error("read", path))?;
+    let bytes = std::fs::read(path).map_err(FileError::when("read", path))?;
     match bytes.starts_with(LARGE_FILE_POINTER) {
         false => Ok(bytes),
         true => Err(FormatError::Malformed {

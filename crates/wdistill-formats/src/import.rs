@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use wdistill_model::{Dense, Model, Vocabularies};
 use wdistill_text::{SentencePieceModel, SubwordNmtCodes, TextError, TokenList, Vocabulary};
 
-use crate::atomic::{folder_of, io_error};
 use crate::error::{FormatError, ImportProblem};
 use crate::fairseq::Languages;
 use crate::foreign::words::{self, Side, WordReader, Words};
 use crate::foreign::{Foreign, ImportOptions, Subwords, read_file, read_optional, yaml};
 use crate::{ctranslate2, fairseq, huggingface, marian, native};
+use wdistill_base::{FileError, folder_of};
 
 /// Whose model a path holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,14 +201,14 @@ fn refuse_marian_binary(path: &Path) -> Result<(), FormatError> {
 
 /// The first bytes of a file that has as many.
 fn start_of(file: &Path) -> Result<Option<[u8; 8]>, FormatError> {
-    let failed = |error| io_error("read", file)(error);
+    let failed = |error| FileError::when("read", file)(error);
     let mut bytes = Vec::new();
     std::fs::File::open(file).map_err(failed)?.take(8).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes.try_into().ok())
 }
 
 fn files_in(folder: &Path) -> Result<Vec<PathBuf>, FormatError> {
-    let failed = |error| io_error("read", folder)(error);
+    let failed = |error| FileError::when("read", folder)(error);
     let entries = std::fs::read_dir(folder).map_err(failed)?;
     let mut files = entries
         .map(|entry| entry.map(|entry| entry.path()).map_err(failed))

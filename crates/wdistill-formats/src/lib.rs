@@ -5,7 +5,7 @@
 //!   vocabularies.
 //! * [`write_tensors`] and [`read_tensors`]: named float32 tensors in one safetensors file, for whatever
 //!   else has tensors to keep (checkpoints, optimiser state).
-//! * [`atomic_write`] and [`write_folder`]: a text or JSON file, or a folder, that is never seen half written.
+//! * [`write_model_folder`]: a folder that is never seen half written.
 //!
 //! Every file is written under a temporary name next to its place, flushed to the disk, and renamed: a
 //! reader sees the old file or the new one. Every problem found in a file is reported, not only the
@@ -23,7 +23,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod atomic;
 mod ctranslate2;
 mod error;
 mod export;
@@ -32,12 +31,13 @@ mod foreign;
 mod huggingface;
 mod import;
 mod marian;
+mod model_folder;
 pub mod native;
 mod tensors;
 
-pub use atomic::{Depth, atomic_write, remove_leftovers, write_folder};
 pub use error::{FormatError, TensorProblem};
 pub use export::{Complete, ExportFormat, Numbers, check_export, export};
 pub use foreign::{ImportOptions, Subwords};
 pub use import::{Format, Imported, import};
+pub use model_folder::write_model_folder;
 pub use tensors::{Metadata, Tensor, read_tensors, write_tensors};

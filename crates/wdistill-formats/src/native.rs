@@ -59,9 +59,9 @@ use std::path::Path;
 use wdistill_model::tree::{Leaf, Map, MatrixSpec, SlotInfo, VectorSpec};
 use wdistill_model::{Config, Dense, Matrix, Model, Slot, Spec, Transformer};
 
-use crate::atomic::Pending;
 use crate::error::{FormatError, TensorProblem};
 use crate::tensors::{self, Metadata, Named, Tensor, TensorFile};
+use wdistill_base::{FileError, Pending};
 
 mod int8;
 
@@ -104,7 +104,7 @@ fn publish(config: &Config, weights: Pending, folder: &Path) -> Result<(), Forma
     let text = config.to_toml();
     let config = Pending::write(&folder.join(CONFIG_FILE), |file| file.write_all(text.as_bytes()))?;
     weights.publish()?;
-    config.publish()
+    Ok(config.publish()?)
 }
 
 /// Leaf family of a map that is made for what it does on the way.
@@ -213,7 +213,7 @@ pub fn is_folder_of(folder: &Path) -> bool {
 pub fn load_config(folder: &Path) -> Result<Config, FormatError> {
     let path = folder.join(CONFIG_FILE);
     let text = std::fs::read_to_string(&path).map_err(|error| {
-        absent(&path, FormatError::Io { action: "read", path: path.clone(), error })
+        absent(&path, FormatError::Io(FileError { action: "read", path: path.clone(), error }))
     })?;
     Config::from_toml(&text).map_err(|error| FormatError::Config { path, error })
 }
@@ -232,7 +232,7 @@ pub fn checksum(folder: &Path) -> Result<Option<String>, FormatError> {
 /// A file that is not there is told apart from one that cannot be read.
 fn absent(path: &Path, error: FormatError) -> FormatError {
     match error {
-        FormatError::Io { error, .. } if error.kind() == io::ErrorKind::NotFound => {
+        FormatError::Io(FileError { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
             FormatError::NoSuchFile { path: path.to_path_buf() }
         }
         other => other,

@@ -19,8 +19,8 @@ use safetensors::tensor::TensorInfo;
 use serde::Serialize;
 use twox_hash::XxHash3_64;
 
-use crate::atomic::{Pending, io_error};
 use crate::error::{FormatError, TensorProblem};
+use wdistill_base::{FileError, Pending};
 
 /// Free text in the header of a safetensors file.
 pub type Metadata = BTreeMap<String, String>;
@@ -97,7 +97,7 @@ pub fn write_tensors<'a, N: Into<String>>(
     let (names, data) = in_order_of_names(tensors)
         .map_err(|problems| FormatError::Tensors { path: path.to_path_buf(), problems })?;
     let write = |file: &mut dyn Write| data.iter().try_for_each(|data| write_numbers(file, data));
-    prepare(path, &names, metadata, write)?.publish()
+    Ok(prepare(path, &names, metadata, write)?.publish()?)
 }
 
 type InOrder<'a> = (Vec<Named>, Vec<&'a [f32]>);
@@ -137,15 +137,15 @@ pub(crate) fn prepare(
     numbers: impl Fn(&mut dyn Write) -> io::Result<()>,
 ) -> Result<Pending, FormatError> {
     let mut sum = Summing { inner: io::sink(), hasher: XxHash3_64::new() };
-    numbers(&mut sum).map_err(io_error("write", path))?;
+    numbers(&mut sum).map_err(FileError::when("write", path))?;
     let mut metadata = metadata.clone();
     metadata.insert(CHECKSUM.to_string(), sum.text());
     let header = header(tensors, &metadata);
-    Pending::write(path, |file| {
+    Ok(Pending::write(path, |file| {
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(&header)?;
         numbers(file)
-    })
+    })?)
 }
 
 /// Passes bytes on, and hashes them.
@@ -226,7 +226,8 @@ pub(crate) struct TensorFile<'a> {
 impl<'a> TensorFile<'a> {
     /// Reads the header, and holds the length of the file against it.
     pub(crate) fn open(path: &'a Path) -> Result<TensorFile<'a>, FormatError> {
-        let io_error = |error| FormatError::Io { action: "read", path: path.to_path_buf(), error };
+        let io_error =
+            |error| FormatError::Io(FileError { action: "read", path: path.to_path_buf(), error });
         let file = File::open(path).map_err(io_error)?;
         let length = file.metadata().map_err(io_error)?.len();
         let mut file = BufReader::with_capacity(1 << 16, file);
@@ -286,7 +287,7 @@ impl<'a> TensorFile<'a> {
                 Dtype::I8 => read_bytes(&mut file, count).map(Numbers::Int8),
                 _ => read_numbers(&mut file, count).map(Numbers::Float32),
             };
-            tensors.insert(name, numbers.map_err(io_error("read", self.path))?);
+            tensors.insert(name, numbers.map_err(FileError::when("read", self.path))?);
         }
         let found = file.text();
         match self.checksum {

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use safetensors::{Dtype, SafeTensors};
+use wdistill_base::Random;
 use wdistill_formats::native::{self, Stored, WEIGHTS_FILE};
 use wdistill_formats::{FormatError, TensorProblem};
-use wdistill_model::random::Random;
 use wdistill_model::tree::Map;
 use wdistill_model::{
     Architecture, Config, Dense, Int8, Int8Rows, Matrix, Model, Slot, Transformer, Vocabularies,

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use tempfile::TempDir;
+use wdistill_base::Random;
 use wdistill_formats::native::{self, CONFIG_FILE, WEIGHTS_FILE};
 use wdistill_formats::{FormatError, Metadata, Tensor, read_tensors, write_tensors};
-use wdistill_model::random::Random;
 use wdistill_model::tree::Map;
 use wdistill_model::{
     Architecture, Config, Dense, Embeddings, FinalNorm, Matrix, Model, NormPlacement, OutputBias,

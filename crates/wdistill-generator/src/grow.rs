@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
-use wdistill_model::random::Random;
+use wdistill_base::Random;
 use wdistill_model::tree::{LeafRef, Map, MatrixRole, MatrixSpec, VectorRole, VectorSpec};
 use wdistill_model::{
     Architecture, Axis, Config, Dense, Matrix, Model, Slot, Spec, Stack, Transformer,

@@ -4,16 +4,7 @@ use crate::dispatch::{Instructions, multiversion};
 use crate::dropout::DropoutMask;
 use crate::elementwise::{row_dot, row_max, row_sum};
 use crate::parallel::for_each;
-use crate::{Dropout, Real};
-
-/// Which keys a query sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mask {
-    /// Every key of its sentence.
-    Full,
-    /// Query `i` of `n_q` sees keys `0..=(n_k - n_q + i)`; `n_k` is at least `n_q`.
-    Causal,
-}
+use crate::{Dropout, Mask, Real};
 
 /// Sizes and settings of an attention.
 #[derive(Clone, Copy, Debug)]

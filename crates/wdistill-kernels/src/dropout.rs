@@ -1,5 +1,7 @@
 //! Dropout from a counter-based generator: a hash of (seed, stream, row, column) decides.
 
+use wdistill_base::mix;
+
 use crate::parallel::{count_rows, for_each, rows_per_piece};
 use crate::{Real, dispatch::multiversion};
 
@@ -45,7 +47,7 @@ impl Dropout {
     /// The mask, or `None` if everything passes.
     pub(crate) fn mask<R: Real>(&self) -> Option<DropoutMask<R>> {
         (self.rate > 0.0).then(|| DropoutMask {
-            key: mix64(mix64(self.key.seed) ^ self.key.stream.wrapping_mul(GOLDEN)),
+            key: mix(mix(self.key.seed) ^ self.key.stream.wrapping_mul(STREAM)),
             // A rate within 2^-33 of 1 saturates, which is the nearest threshold there is.
             threshold: (self.rate * 4_294_967_296.0).round() as u32,
             factor: R::from_f64(1.0 / (1.0 - self.rate)),
@@ -53,15 +55,8 @@ impl Dropout {
     }
 }
 
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-
-/// A bijective 64-bit mixer (the finaliser of SplitMix64).
-fn mix64(value: u64) -> u64 {
-    let value = value.wrapping_add(GOLDEN);
-    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
-}
+/// Spreads the numbers of streams over all bits: 2^64 over the golden ratio.
+const STREAM: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A bijective 32-bit mixer with low bias (constants found by Wellons' hash prospector).
 #[inline(always)]
@@ -83,7 +78,7 @@ impl<R: Real> DropoutMask<R> {
     /// The mask of one row.
     #[inline(always)]
     pub(crate) fn row(&self, row: usize) -> RowMask<R> {
-        let key = mix64(self.key ^ mix64(row as u64));
+        let key = mix(self.key ^ mix(row as u64));
         RowMask {
             low: key as u32,
             high: (key >> 32) as u32,

@@ -37,11 +37,12 @@ mod real;
 mod recall;
 mod workers;
 
+pub use wdistill_base::{Activation, Mask};
+
 pub use adam::{AdamSettings, adam_step};
 pub use aligned::AlignedNumbers;
 pub use attention::{
-    AttentionGradients, AttentionInputs, AttentionShape, Mask, attention_backward,
-    attention_forward,
+    AttentionGradients, AttentionInputs, AttentionShape, attention_backward, attention_forward,
 };
 pub use buffers::Buffers;
 pub use cross_entropy::{
@@ -60,7 +61,7 @@ pub use generate::{
     ScaleTanhShiftGradients, add_weighted_sum_gradients, scale_tanh_shift,
     scale_tanh_shift_backward, weighted_sum,
 };
-pub use linear::{Activation, Linear, LinearGradients, linear_backward, linear_forward};
+pub use linear::{Linear, LinearGradients, linear_backward, linear_forward};
 pub use norm::{
     LayerNorm, NormGradients, NormStatistics, ResidualNormSaved, layer_norm_backward,
     layer_norm_forward, residual, residual_norm_backward, residual_norm_forward,

@@ -3,28 +3,7 @@
 use crate::dispatch::{Instructions, multiversion};
 use crate::dropout::{DropoutMask, mask_row};
 use crate::parallel::{count_rows, for_each, optional_chunks, rows_per_piece};
-use crate::{Accumulate, Dropout, MatrixRef, Real, add_column_sums, product};
-
-/// The function applied to each element of a linear layer's result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// `f(x) = x`.
-    Identity,
-    /// `f(x) = max(x, 0)`.
-    Relu,
-    /// `f(x) = x / (1 + e^-x)`.
-    Swish,
-    /// `f(x) = x Phi(x)` with the exact distribution function of the standard normal.
-    Gelu,
-}
-
-impl Activation {
-    /// Whether the backward pass needs the values before the activation; the others need at most
-    /// the layer's output.
-    pub fn needs_pre_activation(self) -> bool {
-        matches!(self, Self::Swish | Self::Gelu)
-    }
-}
+use crate::{Accumulate, Activation, Dropout, MatrixRef, Real, add_column_sums, product};
 
 /// A linear layer: `y = dropout(activation(x W^T + b))`.
 #[derive(Clone, Copy, Debug)]
@@ -37,8 +16,8 @@ pub struct Linear<'a, R> {
     pub inputs: usize,
     /// Width of the output.
     pub outputs: usize,
-    /// Applied to each element before dropout.
-    pub activation: Activation,
+    /// Applied to each element before dropout, if any.
+    pub activation: Option<Activation>,
     /// Applied last.
     pub dropout: Dropout,
 }
@@ -79,8 +58,7 @@ pub fn linear_forward<R: Real>(
     let weight = MatrixRef::new(layer.weight, outputs, layer.inputs);
     product(y, Accumulate::Overwrite, MatrixRef::new(x, rows, layer.inputs), weight.transposed());
     let mask = layer.dropout.mask::<R>();
-    let has_epilogue =
-        layer.bias.is_some() || layer.activation != Activation::Identity || mask.is_some();
+    let has_epilogue = layer.bias.is_some() || layer.activation.is_some() || mask.is_some();
     if !has_epilogue && pre_activation.is_none() {
         return;
     }
@@ -109,7 +87,7 @@ pub struct LinearGradients<'a, R> {
 /// `dy [rows, outputs]`, the gradient of the output, is used as scratch space: it holds the gradient
 /// of `x W^T + b` afterwards. `saved [rows, outputs]` is the output `y` for
 /// [`Activation::Relu`], the pre-activation for [`Activation::Swish`] and [`Activation::Gelu`], and
-/// may be empty for [`Activation::Identity`].
+/// may be empty without an activation.
 pub fn linear_backward<R: Real>(
     gradients: LinearGradients<'_, R>,
     dy: &mut [R],
@@ -137,7 +115,7 @@ pub fn linear_backward<R: Real>(
 /// Turns the gradient of the output into that of `x W^T + b`.
 fn undo_activation<R: Real>(dy: &mut [R], saved: &[R], layer: &Linear<'_, R>) {
     let mask = layer.dropout.mask::<R>();
-    let needs_saved = layer.activation != Activation::Identity;
+    let needs_saved = layer.activation.is_some();
     if needs_saved {
         assert_eq!(saved.len(), dy.len(), "linear backward: length of the saved values");
     } else if mask.is_none() {
@@ -164,7 +142,7 @@ multiversion! {
         y: &mut [R],
         saved: Option<&mut [R]>,
         bias: Option<&[R]>,
-        activation: Activation,
+        activation: Option<Activation>,
         mask: Option<DropoutMask<R>>,
         first_row: usize,
         width: usize,
@@ -191,13 +169,13 @@ multiversion! {
     fn undo_rows<R: Real>(
         dy: &mut [R],
         saved: &[R],
-        activation: Activation,
+        activation: Option<Activation>,
         mask: Option<DropoutMask<R>>,
         first_row: usize,
         width: usize,
     ) {
         // A dropped output of a ReLU is zero, as is a clipped one: the output alone tells both.
-        if activation == Activation::Relu {
+        if activation == Some(Activation::Relu) {
             let factor = mask.map_or(R::ONE, |mask| mask.factor());
             for (dy, y) in dy.iter_mut().zip(saved) {
                 *dy = if *y > R::ZERO { *dy * factor } else { R::ZERO };
@@ -215,21 +193,21 @@ multiversion! {
 
 /// Applies the activation in place.
 #[inline(always)]
-pub(crate) fn activate<I: Instructions, R: Real>(y: &mut [R], activation: Activation) {
+pub(crate) fn activate<I: Instructions, R: Real>(y: &mut [R], activation: Option<Activation>) {
     match activation {
-        Activation::Identity => {}
-        Activation::Relu => {
+        None => {}
+        Some(Activation::Relu) => {
             for y in y {
                 // NaN fails the comparison and passes through, so that it stays visible.
                 *y = if *y < R::ZERO { R::ZERO } else { *y };
             }
         }
-        Activation::Swish => {
+        Some(Activation::Swish) => {
             for y in y {
                 *y *= y.sigmoid::<I>();
             }
         }
-        Activation::Gelu => {
+        Some(Activation::Gelu) => {
             for y in y {
                 *y *= y.normal_cdf::<I>();
             }
@@ -239,16 +217,16 @@ pub(crate) fn activate<I: Instructions, R: Real>(y: &mut [R], activation: Activa
 
 /// Multiplies `dy` by the derivative of the activation at `x`, for those that save `x`.
 #[inline(always)]
-fn differentiate<I: Instructions, R: Real>(dy: &mut [R], x: &[R], activation: Activation) {
+fn differentiate<I: Instructions, R: Real>(dy: &mut [R], x: &[R], activation: Option<Activation>) {
     match activation {
-        Activation::Identity | Activation::Relu => {}
-        Activation::Swish => {
+        None | Some(Activation::Relu) => {}
+        Some(Activation::Swish) => {
             for (dy, x) in dy.iter_mut().zip(x) {
                 let sigmoid = x.sigmoid::<I>();
                 *dy *= sigmoid * I::multiply_add(*x, R::ONE - sigmoid, R::ONE);
             }
         }
-        Activation::Gelu => {
+        Some(Activation::Gelu) => {
             let peak = R::from_f64(0.398_942_280_401_432_7);
             let half = R::from_f64(0.5);
             for (dy, x) in dy.iter_mut().zip(x) {

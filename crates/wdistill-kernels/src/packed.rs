@@ -64,12 +64,12 @@ pub struct Epilogue<'a> {
     /// `[outputs]` of the whole matrix, or none.
     pub bias: Option<&'a [f32]>,
     /// Applied last.
-    pub activation: Activation,
+    pub activation: Option<Activation>,
 }
 
 impl Epilogue<'_> {
     /// Neither.
-    pub const NONE: Epilogue<'static> = Epilogue { bias: None, activation: Activation::Identity };
+    pub const NONE: Epilogue<'static> = Epilogue { bias: None, activation: None };
 
     /// Applies it to the outputs from `first` of one row.
     #[inline(always)]

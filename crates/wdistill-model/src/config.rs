@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use wdistill_base::Activation;
+
 use crate::positions::PositionTable;
 use crate::tokens::NO_WORD;
 use crate::tree::Axis;
@@ -46,19 +48,6 @@ pub enum FinalNorm {
     Absent,
     /// The last layer's output is normalised once more.
     Present,
-}
-
-/// Non-linearity between the two matrices of a feed-forward block.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Activation {
-    /// `max(0, x)`.
-    #[default]
-    Relu,
-    /// `x * sigmoid(x)`.
-    Swish,
-    /// `x * Phi(x)` with the exact normal distribution function.
-    Gelu,
 }
 
 /// Which of the three embedding matrices are one and the same.

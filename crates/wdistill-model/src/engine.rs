@@ -1,18 +1,10 @@
 //! What a forward pass is made of.
 
-use crate::config::Activation;
+use wdistill_base::{Activation, Mask};
+
 use crate::positions::PositionTable;
 use crate::tokens::{Spans, Tokens};
 use crate::tree::{LayerNorm, Leaf, Linear};
-
-/// Which keys a query sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mask {
-    /// All keys of its sentence.
-    Full,
-    /// Of `n` keys, query `i` of `m` sees the first `n - m + i + 1`: itself and what came before.
-    Causal,
-}
 
 /// How words become activations: `dropout(scale * table[id] + positions[first + i])`, where the row of
 /// [`NO_WORD`](crate::NO_WORD) is zero.

@@ -1,7 +1,9 @@
 //! The forward pass: written once, for every engine, for training and for decoding.
 
+use wdistill_base::Mask;
+
 use crate::config::{Architecture, Config, NormPlacement};
-use crate::engine::{EmbeddingRule, Engine, Mask};
+use crate::engine::{EmbeddingRule, Engine};
 use crate::tokens::{Spans, Tokens};
 use crate::tree::{
     Attention, DecoderLayer, EncoderLayer, FeedForward, LayerNorm, Leaf, Transformer,

@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use crate::config::Config;
 use crate::dense::{Dense, Matrix};
 use crate::forward::Model;
-use crate::random::Random;
 use crate::tree::{Map, MatrixRole, MatrixSpec, Slot, Spec, Transformer, VectorRole, VectorSpec};
+use wdistill_base::Random;
 
 struct Initialise<'a> {
     config: &'a Config,

@@ -31,17 +31,18 @@ mod forward;
 mod initialise;
 mod int8;
 mod positions;
-pub mod random;
 pub mod reference;
 mod tokens;
 pub mod tree;
 
+pub use wdistill_base::{Activation, Mask};
+
 pub use config::{
-    Activation, Architecture, Config, ConfigError, DecoderStart, DropoutRates, EmbeddingScale,
-    Embeddings, FinalNorm, NormPlacement, OutputBias, PRESETS, Shape, SourceEnding, Vocabularies,
+    Architecture, Config, ConfigError, DecoderStart, DropoutRates, EmbeddingScale, Embeddings,
+    FinalNorm, NormPlacement, OutputBias, PRESETS, Shape, SourceEnding, Vocabularies,
 };
 pub use dense::{Dense, Matrix};
-pub use engine::{EmbeddingRule, Engine, Mask};
+pub use engine::{EmbeddingRule, Engine};
 pub use forward::{DecoderState, Encoded, LayerState, Model};
 pub use int8::{Int8, Int8Rows};
 pub use positions::PositionTable;

@@ -1,8 +1,9 @@
 //! The oracle: every operation in float64, slow and obvious.
 
-use crate::config::Activation;
+use wdistill_base::{Activation, Mask};
+
 use crate::dense::{Dense, Matrix};
-use crate::engine::{EmbeddingRule, Engine, Mask};
+use crate::engine::{EmbeddingRule, Engine};
 use crate::tokens::{NO_WORD, Spans, Tokens};
 use crate::tree::{LayerNorm, Linear};
 

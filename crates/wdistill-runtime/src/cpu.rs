@@ -97,7 +97,7 @@ impl<W: PackedWeight> Cpu<W> {
         (x, rows): (&W::Input<'_>, usize),
         weight: &W,
         bias: Option<&Vec<f32>>,
-        activation: kernels::Activation,
+        activation: Option<Activation>,
     ) -> Activations {
         let mut y = self.take(rows, weight.outputs());
         let epilogue = Epilogue { bias: bias.map(Vec::as_slice), activation };
@@ -142,14 +142,9 @@ impl<W: PackedWeight> Engine for Cpu<W> {
         linear: &Linear<Packed<W>>,
         activation: Activation,
     ) -> Activations {
-        let activation = match activation {
-            Activation::Relu => kernels::Activation::Relu,
-            Activation::Swish => kernels::Activation::Swish,
-            Activation::Gelu => kernels::Activation::Gelu,
-        };
         let mut scratch = self.inputs.borrow_mut();
         let input = W::input(x.data(), x.columns(), &mut scratch);
-        self.product((&input, x.rows()), &linear.weight, Some(&linear.bias), activation)
+        self.product((&input, x.rows()), &linear.weight, Some(&linear.bias), Some(activation))
     }
 
     /// The activations are made ready once for all products.
@@ -160,9 +155,8 @@ impl<W: PackedWeight> Engine for Cpu<W> {
     ) -> [Activations; N] {
         let mut scratch = self.inputs.borrow_mut();
         let input = W::input(x.data(), x.columns(), &mut scratch);
-        let identity = kernels::Activation::Identity;
         linears.map(|linear| {
-            self.product((&input, x.rows()), &linear.weight, Some(&linear.bias), identity)
+            self.product((&input, x.rows()), &linear.weight, Some(&linear.bias), None)
         })
     }
 
@@ -230,7 +224,7 @@ impl<W: PackedWeight> Engine for Cpu<W> {
     fn logits(&self, x: &Activations, table: &W, bias: Option<&Vec<f32>>) -> Activations {
         let mut scratch = self.inputs.borrow_mut();
         let input = W::input(x.data(), x.columns(), &mut scratch);
-        self.product((&input, x.rows()), table, bias, kernels::Activation::Identity)
+        self.product((&input, x.rows()), table, bias, None)
     }
 }
 
@@ -312,7 +306,7 @@ impl<W: PackedWeight> Cpu<W> {
         let words = table.outputs();
         let mut scratch = self.inputs.borrow_mut();
         let input = W::input(states, table.inputs(), &mut scratch);
-        let epilogue = Epilogue { bias, activation: kernels::Activation::Identity };
+        let epilogue = Epilogue { bias, activation: None };
         let mut top = self.top.borrow_mut();
         top.start(rows, candidates);
         let mut ends = self.take(rows, 1);

@@ -180,10 +180,7 @@ impl KeyValues {
             heads,
             query_offsets: &[0, queries.len() / width],
             key_offsets: &[0, rows.len()],
-            mask: match mask {
-                Mask::Full => wdistill_kernels::Mask::Full,
-                Mask::Causal => wdistill_kernels::Mask::Causal,
-            },
+            mask,
             dropout: Dropout::NONE,
         };
         let inputs = AttentionInputs { queries, keys, values };

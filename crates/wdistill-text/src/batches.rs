@@ -1,8 +1,8 @@
 //! Batches bounded by padded tokens, in an order that can be resumed.
 
 use crate::error::TextError;
-use crate::random::SplitMix64;
 use serde::{Deserialize, Serialize};
+use wdistill_base::Random;
 
 /// Tokens of a pair, each side with its end-of-sentence token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -114,7 +114,7 @@ impl BatchOrder {
 
     /// All batches of one epoch, in their order.
     pub fn epoch_batches(&self, epoch: u64) -> Vec<Vec<usize>> {
-        let mut random = SplitMix64::for_stream(self.seed, epoch);
+        let mut random = Random::for_stream(self.seed, epoch);
         let mut indices: Vec<usize> = (0..self.lengths.len()).collect();
         random.shuffle(&mut indices);
         indices.sort_by_key(|&index| sorting_key(self.lengths[index]));

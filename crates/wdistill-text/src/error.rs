@@ -1,20 +1,15 @@
 use std::path::PathBuf;
 
+use wdistill_base::FileError;
+
 use crate::vocabulary::LeftOut;
 
 /// Everything that can go wrong on the text side.
 #[derive(Debug, thiserror::Error)]
 pub enum TextError {
     /// A file could not be read or written.
-    #[error("cannot {action} {}: {error}", path.display())]
-    File {
-        /// What was tried, such as `read`.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why it failed.
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A text file holds bytes that are not UTF-8.
     #[error(
         "{}:{line}: not valid UTF-8 at byte {byte_in_line} of the line (byte {byte_in_file} of the \
@@ -246,15 +241,6 @@ pub enum TextError {
         /// Batches in an epoch.
         batches: u64,
     },
-}
-
-/// For `map_err`: gives an input or output error the file it happened on.
-pub(crate) fn file_error(
-    action: &'static str,
-    path: &std::path::Path,
-) -> impl FnOnce(std::io::Error) -> TextError {
-    let path = path.to_path_buf();
-    move |error| TextError::File { action, path, error }
 }
 
 /// What is wrong with one input, all of it up to a number that a person still reads.

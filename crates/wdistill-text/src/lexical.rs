@@ -1,10 +1,11 @@
 //! Which target words translate which source words, learnt from parallel text.
 
 use crate::compressed::packed_by_name;
-use crate::error::{TextError, file_error};
+use wdistill_base::{FileError, atomic_write};
+
+use crate::error::TextError;
 use crate::lines::read_lines;
 use crate::vocabulary::Vocabulary;
-use crate::write::write_whole;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -128,8 +129,9 @@ impl LexicalTable {
                 }
             }
         }
-        let bytes = packed_by_name(path, text.as_bytes()).map_err(file_error("compress", path))?;
-        write_whole(path, &bytes)?;
+        let bytes =
+            packed_by_name(path, text.as_bytes()).map_err(FileError::when("compress", path))?;
+        atomic_write(path, &bytes)?;
         left_out.sort_unstable();
         left_out.dedup();
         Ok(left_out)

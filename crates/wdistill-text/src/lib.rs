@@ -26,17 +26,14 @@ mod compressed;
 mod corpus;
 mod encoded;
 mod error;
-mod hash;
 mod length;
 mod lexical;
 mod lines;
-mod random;
 mod sentence_piece;
 mod sentences;
 mod subword_nmt;
 mod trie;
 mod vocabulary;
-mod write;
 
 pub use batches::{BatchOrder, BatchSettings, PairLength, Position, sorted_batches};
 pub use compressed::{packed_by_name, text_reader};
@@ -46,7 +43,6 @@ pub use corpus::{
 };
 pub use encoded::{CorpusStatistics, EncodedCorpus, SideStatistics};
 pub use error::TextError;
-pub use hash::{hash_bytes, hash_file};
 pub use length::CHARACTERS_OF_A_TOKEN;
 pub use lexical::LexicalTable;
 pub use lines::{

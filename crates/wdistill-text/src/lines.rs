@@ -1,14 +1,16 @@
 //! Reading text files line by line, with the checks that need raw bytes.
 
 use crate::compressed::text_reader;
-use crate::error::{TextError, file_error};
-use crate::hash::digits;
+use wdistill_base::FileError;
+
+use crate::error::TextError;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{BufRead, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 use twox_hash::XxHash3_128;
+use wdistill_base::digits;
 
 /// How many examples of one kind of finding are kept.
 pub(crate) const EXAMPLES: usize = 5;
@@ -41,7 +43,7 @@ impl Occurrences {
 pub struct TextLines {
     /// Where the lines were read.
     pub path: PathBuf,
-    /// Hash of the file's bytes, compressed or not, the same as [`crate::hash_file`] of the unchanged file.
+    /// Hash of the file's bytes, compressed or not, the same as [`wdistill_base::hash_file`] of the unchanged file.
     pub hash: String,
     /// The lines, in order. Only a line feed ends a line: other characters that some tools treat as
     /// line breaks (U+2028, form feed, a lone carriage return) stay inside their line.
@@ -58,7 +60,7 @@ pub struct TextLines {
 /// [`TextError::File`] when it cannot be read or unpacked or is no text, [`TextError::InvalidUtf8`] with the first
 /// bad byte.
 pub fn read_lines(path: &Path) -> Result<TextLines, TextError> {
-    lines_of(path, File::open(path).map_err(file_error("open", path))?)
+    lines_of(path, File::open(path).map_err(FileError::when("open", path))?)
 }
 
 /// Reads a text file as [`read_lines`] does, and standard input where the path is `-`.
@@ -75,7 +77,7 @@ pub fn read_lines_or_standard_input(path: &Path) -> Result<TextLines, TextError>
 fn lines_of(path: &Path, input: impl Read + Send) -> Result<TextLines, TextError> {
     let mut hasher = XxHash3_128::new();
     let input = Hashed { input, hasher: &mut hasher };
-    let mut reader = text_reader(input).map_err(file_error("read", path))?;
+    let mut reader = text_reader(input).map_err(FileError::when("read", path))?;
     let mut text = TextLines {
         path: path.to_path_buf(),
         hash: String::new(),
@@ -87,7 +89,7 @@ fn lines_of(path: &Path, input: impl Read + Send) -> Result<TextLines, TextError
     let mut bytes = Vec::new();
     loop {
         bytes.clear();
-        let length = reader.read_until(b'\n', &mut bytes).map_err(file_error("read", path))?;
+        let length = reader.read_until(b'\n', &mut bytes).map_err(FileError::when("read", path))?;
         if length == 0 {
             drop(reader);
             text.hash = digits(&hasher);
@@ -211,7 +213,7 @@ mod tests {
     #[test]
     fn the_hash_is_that_of_the_file() {
         for bytes in [&b""[..], b"a\r\nb", b"\xef\xbb\xbfa\n\nb\n"] {
-            assert_eq!(read(bytes).unwrap().hash, crate::hash_bytes(bytes));
+            assert_eq!(read(bytes).unwrap().hash, wdistill_base::hash_bytes(bytes));
         }
     }
 

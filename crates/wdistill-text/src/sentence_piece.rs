@@ -17,7 +17,9 @@ mod wire;
 pub(crate) use decode::{Joiner, LeadingMarker, Surface};
 pub(crate) use normalize::Normalizer;
 
-use crate::error::{Problems, TextError, file_error, shown};
+use wdistill_base::FileError;
+
+use crate::error::{Problems, TextError, shown};
 use crate::trie::Trie;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -260,7 +262,7 @@ impl SentencePieceModel {
     /// # Errors
     /// [`TextError::File`] when it cannot be read; what [`Self::from_bytes`] brings, with the path.
     pub fn load(path: &Path) -> Result<Self, TextError> {
-        let bytes = std::fs::read(path).map_err(file_error("read", path))?;
+        let bytes = std::fs::read(path).map_err(FileError::when("read", path))?;
         Self::from_bytes_of(&bytes, &path.display().to_string())
     }
 

@@ -1,7 +1,9 @@
 //! Byte pair encoding as subword-nmt applies it (Sennrich et al. 2016): codes files, those of fastBPE
 //! included, and cutting words into subwords.
 
-use crate::error::{Problems, TextError, file_error, shown};
+use wdistill_base::FileError;
+
+use crate::error::{Problems, TextError, shown};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::path::Path;
@@ -99,7 +101,7 @@ impl SubwordNmtCodes {
     /// # Errors
     /// [`TextError::File`] when it cannot be read; what [`Self::from_bytes`] brings, with the path.
     pub fn load(path: &Path) -> Result<Self, TextError> {
-        let bytes = std::fs::read(path).map_err(file_error("read", path))?;
+        let bytes = std::fs::read(path).map_err(FileError::when("read", path))?;
         Self::from_bytes_of(&bytes, &path.display().to_string())
     }
 

@@ -5,7 +5,8 @@ use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 
-use wdistill_text::{TextError, hash_file, packed_by_name, read_lines, text_reader};
+use wdistill_base::hash_file;
+use wdistill_text::{TextError, packed_by_name, read_lines, text_reader};
 
 const EXTENSIONS: [&str; 4] = ["gz", "bz2", "xz", "zst"];
 

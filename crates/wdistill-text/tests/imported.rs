@@ -7,9 +7,10 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use wdistill_base::hash_file;
 use wdistill_text::{
     CodesVersion, SentencePieceAlgorithm, SentencePieceModel, SubwordModel, SubwordNmtCodes,
-    TextError, TokenList, TokenRole, Vocabulary, VocabularyKind, hash_file,
+    TextError, TokenList, TokenRole, Vocabulary, VocabularyKind,
 };
 
 fn fixture(folder: &str, name: &str) -> Vec<u8> {

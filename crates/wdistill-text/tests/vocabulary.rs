@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 use std::path::Path;
 use std::sync::LazyLock;
+use wdistill_base::hash_file;
 use wdistill_text::{
     BASE_SIZE, END_ID, FIRST_BYTE_ID, Normalisation, SentencePieceModel, SubwordModel, TextError,
-    UNKNOWN_ID, Vocabulary, VocabularySettings, hash_file,
+    UNKNOWN_ID, Vocabulary, VocabularySettings,
 };
 
 const BOTH: [SubwordModel; 2] = [SubwordModel::Bpe, SubwordModel::Unigram];

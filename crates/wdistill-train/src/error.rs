@@ -1,7 +1,8 @@
 //! What can go wrong between a corpus and a student.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use wdistill_base::FileError;
 use wdistill_formats::FormatError;
 use wdistill_generator::GrowError;
 use wdistill_metrics::MetricsError;
@@ -13,13 +14,8 @@ use wdistill_text::TextError;
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     /// A file could not be read or written.
-    #[error("{}: {error}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] FileError),
     /// Another process works there.
     #[error("another wdistill is at work in {}; hint: wait for it, or choose another folder", folder.display())]
     Busy {
@@ -153,11 +149,4 @@ pub enum TrainError {
     /// A translation.
     #[error(transparent)]
     Translate(#[from] TranslateError),
-}
-
-impl TrainError {
-    /// Adds the path to an input or output error.
-    pub fn io(path: &Path) -> impl FnOnce(std::io::Error) -> TrainError + '_ {
-        move |error| TrainError::Io { path: path.to_path_buf(), error }
-    }
 }

@@ -31,7 +31,7 @@ pub use data::{SOURCE_FILE, TARGET_FILE, TextSet, VocabularyPair, encode, limits
 pub use divergence::{Divergence, Off};
 pub use error::TrainError;
 pub use interrupt::{Interrupt, Reaction};
-pub use log::{Display, Event, Progress, TrainingEvent, ValidationEvent, in_words, read_events};
+pub use log::{Display, Event, Progress, TrainingEvent, ValidationEvent, read_events};
 pub use machine::{describe as describe_machine, peak_memory};
 pub use messages::message;
 pub use pipeline::{

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Deserializer, Serialize};
-use wdistill_formats::atomic_write;
+use wdistill_base::{FileError, atomic_write};
 
 use crate::error::TrainError;
 use crate::messages::message;
@@ -104,7 +104,8 @@ impl MetricsLog {
             read_events(path)?.into_iter().filter(|event| event.updates() <= updates).collect();
         let text: String = kept.iter().map(line).collect();
         atomic_write(path, text.as_bytes())?;
-        let file = File::options().append(true).open(path).map_err(TrainError::io(path))?;
+        let file =
+            File::options().append(true).open(path).map_err(FileError::when("open", path))?;
         Ok(MetricsLog { path: path.to_path_buf(), file })
     }
 
@@ -113,7 +114,10 @@ impl MetricsLog {
     /// # Errors
     /// [`TrainError::Io`].
     pub fn write(&mut self, event: &Event) -> Result<(), TrainError> {
-        self.file.write_all(line(event).as_bytes()).map_err(TrainError::io(&self.path))
+        self.file
+            .write_all(line(event).as_bytes())
+            .map_err(FileError::when("write", &self.path))?;
+        Ok(())
     }
 }
 
@@ -129,9 +133,11 @@ pub fn read_events(path: &Path) -> Result<Vec<Event>, TrainError> {
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let file = File::open(path).map_err(TrainError::io(path))?;
-    let lines: Vec<String> =
-        BufReader::new(file).lines().collect::<Result<_, _>>().map_err(TrainError::io(path))?;
+    let file = File::open(path).map_err(FileError::when("open", path))?;
+    let lines: Vec<String> = BufReader::new(file)
+        .lines()
+        .collect::<Result<_, _>>()
+        .map_err(FileError::when("read", path))?;
     let mut events = Vec::new();
     for (index, line) in lines.iter().enumerate() {
         match serde_json::from_str(line) {
@@ -246,16 +252,6 @@ pub fn perplexity_in_words(perplexity: f64) -> String {
     }
 }
 
-/// A duration in words: `45s`, `3m05s`, `2h07m`.
-pub fn in_words(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds}s"),
-        (0, minutes, seconds) => format!("{minutes}m{seconds:02}s"),
-        (hours, minutes, _) => format!("{hours}h{minutes:02}m"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -315,11 +311,5 @@ mod tests {
         let perplexities = [1.0, 99_999.994, 99_999.995, 1e308, f64::INFINITY, f64::NAN];
         let words = perplexities.map(perplexity_in_words);
         assert_eq!(words, ["1.00", "99999.99", "1.00e5", "1.00e308", "inf", "NaN"]);
-    }
-
-    #[test]
-    fn durations_in_words() {
-        let words = [5, 65, 7500].map(|seconds| in_words(Duration::from_secs(seconds)));
-        assert_eq!(words, ["5s", "1m05s", "2h05m"]);
     }
 }

@@ -8,17 +8,16 @@ pub use validation::{Standing, SystemValidation};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use wdistill_formats::{atomic_write, native};
+use wdistill_base::{FileError, Random, atomic_write, hash_file};
+use wdistill_formats::native;
 use wdistill_generator::{ParameterGenerator, Saturation, Start, cut};
 use wdistill_metrics::{Bleu, Chrf, CorpusMetric};
-use wdistill_model::random::Random;
 use wdistill_model::{Architecture, Config, Dense, Model, Vocabularies};
 use wdistill_report::Report;
 use wdistill_runtime::{LongSource, Translator, TranslatorOptions};
 use wdistill_search::{MaximumLength, SearchOptions};
 use wdistill_text::{
-    CorpusLimits, CorpusReport, CorpusRole, EncodedCorpus, FindingKind, ParallelText, hash_file,
-    read_lines,
+    CorpusLimits, CorpusReport, CorpusRole, EncodedCorpus, FindingKind, ParallelText, read_lines,
 };
 
 use crate::benchmark::{Speed, benchmark};
@@ -230,7 +229,7 @@ impl Pipeline {
     ) -> Result<Pipeline, TrainError> {
         let resolved = recipe.resolve()?;
         // Complete, and with absolute paths: `wdistill run` can carry it out from where it lies.
-        let here = std::env::current_dir().map_err(TrainError::io(Path::new(".")))?;
+        let here = std::env::current_dir().map_err(FileError::when("find", Path::new(".")))?;
         let mut complete = recipe.spelled_out(&resolved);
         let VocabularyRecipe { source, target, .. } = &mut complete.vocabulary;
         let models = [&mut complete.teacher.model, source, target].into_iter().flatten();

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use wdistill_formats::atomic_write;
+use wdistill_base::{FileError, atomic_write, hash_bytes};
 use wdistill_runtime::Translator;
-use wdistill_text::{Vocabulary, hash_bytes};
+use wdistill_text::Vocabulary;
 
 use crate::error::TrainError;
 use crate::interrupt::Interrupt;
@@ -91,7 +91,7 @@ pub fn translate_corpus(
     let _willing = interrupt.willing();
     let progress = Progress::new(display, "pseudo data", lines.len() as u64);
     let shards = folder.join("shards");
-    std::fs::create_dir_all(&shards).map_err(TrainError::io(&shards))?;
+    std::fs::create_dir_all(&shards).map_err(FileError::when("create", &shards))?;
     let mut report = PseudoReport {
         lines: 0,
         source_hash: write_lines(&folder.join(SOURCE), lines.iter())?,

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::Table;
+use wdistill_base::FileError;
 use wdistill_generator::Start;
 use wdistill_runtime::Precision;
 use wdistill_text::{Normalisation, SubwordModel};
@@ -350,7 +351,7 @@ impl Recipe {
     /// # Errors
     /// [`TrainError::Io`], or [`TrainError::Recipe`] with line, expected keys and the nearest one.
     pub fn read(path: &Path, data: Option<&Path>) -> Result<Recipe, TrainError> {
-        let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
+        let text = std::fs::read_to_string(path).map_err(FileError::when("read", path))?;
         Recipe::parse(&text, path, data)
     }
 

@@ -3,7 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use wdistill_formats::{Depth, remove_leftovers};
+use wdistill_base::{Depth, FileError, remove_leftovers};
 
 use crate::error::TrainError;
 use crate::stage::is_stage;
@@ -25,15 +25,17 @@ impl RunFolder {
     /// # Errors
     /// [`TrainError::Busy`] if another process has it, or [`TrainError::Io`].
     pub fn claim(path: &Path) -> Result<RunFolder, TrainError> {
-        std::fs::create_dir_all(path).map_err(TrainError::io(path))?;
+        std::fs::create_dir_all(path).map_err(FileError::when("create", path))?;
         let lock_path = path.join(LOCK);
-        let lock = File::create(&lock_path).map_err(TrainError::io(&lock_path))?;
+        let lock = File::create(&lock_path).map_err(FileError::when("create", &lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(TrainError::Busy { folder: path.to_path_buf() });
             }
-            Err(TryLockError::Error(error)) => return Err(TrainError::io(&lock_path)(error)),
+            Err(TryLockError::Error(error)) => {
+                return Err(FileError::when("lock", &lock_path)(error).into());
+            }
         }
         remove_leftovers(path, Depth::Folder)?;
         Ok(RunFolder { path: path.to_path_buf(), _lock: lock })

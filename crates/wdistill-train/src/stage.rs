@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use wdistill_formats::{Depth, atomic_write, remove_leftovers};
-use wdistill_text::{hash_bytes, hash_file};
+use wdistill_base::{Depth, FileError, atomic_write, hash_bytes, hash_file, remove_leftovers};
 
 use crate::error::TrainError;
 use crate::log::{Display, Progress};
@@ -96,7 +95,7 @@ impl Stages {
             let kept = set_aside(&folder)?;
             progress.say(&format!("its inputs changed; the old result is now {}", kept.display()));
         }
-        std::fs::create_dir_all(&folder).map_err(TrainError::io(&folder))?;
+        std::fs::create_dir_all(&folder).map_err(FileError::when("create", &folder))?;
         remove_leftovers(&folder, Depth::Tree)?;
         write(&folder.join(INPUTS), inputs)?;
         let result = work(&folder)?;
@@ -129,7 +128,7 @@ fn set_aside(folder: &Path) -> Result<PathBuf, TrainError> {
         .map(|number| folder.with_file_name(format!("{name}.old-{number}")))
         .find(|path| !path.exists())
         .expect("there are more numbers than folders");
-    std::fs::rename(folder, &kept).map_err(TrainError::io(folder))?;
+    std::fs::rename(folder, &kept).map_err(FileError::when("rename", folder))?;
     Ok(kept)
 }
 
@@ -140,7 +139,7 @@ fn set_aside(folder: &Path) -> Result<PathBuf, TrainError> {
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, TrainError> {
     let text = match std::fs::read_to_string(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        other => other.map_err(TrainError::io(path))?,
+        other => other.map_err(FileError::when("read", path))?,
     };
     serde_json::from_str(&text).map(Some).map_err(|error| TrainError::Json {
         path: path.to_path_buf(),
@@ -195,7 +194,7 @@ mod tests {
         let inputs = Fingerprint::of(&1);
         let cut_off: Result<u32, _> = stages.run("pseudo", &inputs, &[], |folder| {
             std::fs::write(folder.join("half"), "x").unwrap();
-            Err(TrainError::io(folder)(std::io::Error::other("power cut")))
+            Err(FileError::when("write", folder)(std::io::Error::other("power cut")).into())
         });
         assert!(cut_off.is_err());
         let found = stages.run("pseudo", &inputs, &[], |folder| Ok(folder.join("half").exists()));

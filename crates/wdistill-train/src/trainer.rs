@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use wdistill_base::{FileError, in_words};
 use wdistill_formats::{native, read_tensors, write_tensors};
 use wdistill_model::{Dense, Model};
 use wdistill_text::{BatchOrder, BatchSettings, EncodedCorpus};
@@ -12,8 +13,7 @@ use crate::divergence::{Watch, diverged};
 use crate::error::TrainError;
 use crate::interrupt::Interrupt;
 use crate::log::{
-    Display, Event, MetricsLog, Progress, TrainingEvent, ValidationEvent, in_words,
-    perplexity_in_words,
+    Display, Event, MetricsLog, Progress, TrainingEvent, ValidationEvent, perplexity_in_words,
 };
 use crate::selection::{Candidate, Selected};
 use crate::settings::{Selection, TrainingSettings};
@@ -144,7 +144,7 @@ impl Run<'_> {
 impl<'a> Loop<'a> {
     fn start(run: &'a Run<'a>, trainable: &mut dyn Trainable) -> Result<Loop<'a>, TrainError> {
         let folder = run.path("snapshots");
-        std::fs::create_dir_all(&folder).map_err(TrainError::io(&folder))?;
+        std::fs::create_dir_all(&folder).map_err(FileError::when("create", &folder))?;
         let batches = BatchSettings { max_tokens: run.settings.max_tokens };
         let mut lengths = run.corpus.lengths();
         lengths.truncate(run.pairs);
@@ -410,7 +410,7 @@ impl<'a> Loop<'a> {
             let path = self.run.snapshot_path(updates);
             match std::fs::remove_file(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(TrainError::io(&path)(error));
+                    return Err(FileError::when("remove", &path)(error).into());
                 }
                 _ => {}
             }

@@ -7,14 +7,15 @@ use serde_json::Value;
 
 /// Level of every crate; a crate may use crates of lower levels.
 const LEVELS: &[(&str, u32)] = &[
-    ("wdistill-kernels", 0),
-    ("wdistill-text", 0),
+    ("wdistill-base", 0),
     ("wdistill-metrics", 0),
-    ("wdistill-demo", 0),
+    ("wdistill-search", 0),
     ("wdistill-report", 0),
+    ("wdistill-demo", 0),
+    ("wdistill-kernels", 1),
+    ("wdistill-text", 1),
     ("wdistill-model", 1),
     ("wdistill-generator", 2),
-    ("wdistill-search", 2),
     ("wdistill-formats", 2),
     ("wdistill-runtime", 3),
     ("wdistill-autograd", 3),

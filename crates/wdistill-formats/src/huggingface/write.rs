@@ -206,7 +206,7 @@ fn tokenizer(is_joint: bool) -> Value {
 fn weights(
     model: &Model<Dense<f32>>,
     folder: &Path,
-) -> Result<crate::atomic::Pending, FormatError> {
+) -> Result<wdistill_base::Pending, FormatError> {
     let embeddings = model.config.architecture.embeddings;
     let table = |path: &[&str]| place(path, embeddings);
     let shapes = slots::shapes(&model.config, &table);

@@ -247,7 +247,7 @@ mod tests {
                     let x = numbers(rows * inputs, 2);
                     let bias = numbers(outputs, 3);
                     let epilogue =
-                        Epilogue { bias: Some(&bias), activation: crate::Activation::Relu };
+                        Epilogue { bias: Some(&bias), activation: Some(crate::Activation::Relu) };
                     let mut y = vec![f32::NAN; rows * outputs];
                     let mut scratch = ();
                     let input = Float32Matrix::input(&x, inputs, &mut scratch);

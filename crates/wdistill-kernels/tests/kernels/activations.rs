@@ -5,15 +5,15 @@ use wdistill_kernels::{
     Accumulate, Activation, Dropout, Linear, LinearGradients, Real, linear_backward, linear_forward,
 };
 
-const ACTIVATIONS: [Activation; 4] =
-    [Activation::Identity, Activation::Relu, Activation::Swish, Activation::Gelu];
+const ACTIVATIONS: [Option<Activation>; 4] =
+    [None, Some(Activation::Relu), Some(Activation::Swish), Some(Activation::Gelu)];
 
-fn activate(activation: Activation, x: f64) -> f64 {
+fn activate(activation: Option<Activation>, x: f64) -> f64 {
     match activation {
-        Activation::Identity => x,
-        Activation::Relu => x.max(0.0),
-        Activation::Swish => x / (1.0 + (-x).exp()),
-        Activation::Gelu => 0.5 * x * (1.0 + libm::erf(x / 2f64.sqrt())),
+        None => x,
+        Some(Activation::Relu) => x.max(0.0),
+        Some(Activation::Swish) => x / (1.0 + (-x).exp()),
+        Some(Activation::Gelu) => 0.5 * x * (1.0 + libm::erf(x / 2f64.sqrt())),
     }
 }
 
@@ -83,7 +83,7 @@ fn output(x: &[f64], layer: &Linear<'_, f64>) -> Vec<f64> {
     y
 }
 
-fn check_backward(activation: Activation, dropout: Dropout) {
+fn check_backward(activation: Option<Activation>, dropout: Dropout) {
     let (rows, inputs, outputs) = (5, 7, 17);
     let (weight, bias) = (random(2, outputs * inputs), random(3, outputs));
     let (x, dy) = (random(4, rows * inputs), random(5, rows * outputs));
@@ -91,7 +91,7 @@ fn check_backward(activation: Activation, dropout: Dropout) {
     let layer = Linear { weight: &weight, bias, inputs, outputs, activation, dropout };
     let (mut y, mut before) = (vec![0.0; dy.len()], vec![0.0; dy.len()]);
     linear_forward(&mut y, Some(&mut before), &x, &layer);
-    let saved = if activation.needs_pre_activation() { &before } else { &y };
+    let saved = if activation.is_some_and(Activation::needs_pre_activation) { &before } else { &y };
 
     let (mut dx, mut dweight, mut dbias) =
         (vec![9.0; x.len()], vec![0.5; weight.len()], vec![0.25; outputs]);
@@ -133,7 +133,7 @@ fn nan_is_not_hidden() {
         bias: None,
         inputs: 1,
         outputs: 1,
-        activation: Activation::Relu,
+        activation: Some(Activation::Relu),
         dropout: Dropout::NONE,
     };
     let mut y = [0.0];

@@ -14,7 +14,7 @@ fn run_all() -> Vec<Vec<f32>> {
     let mut results = Vec::new();
     let (x, weight, bias) =
         (vector(1, rows * inputs), vector(2, outputs * inputs), vector(3, outputs));
-    let activation = Activation::Swish;
+    let activation = Some(Activation::Swish);
     let layer = Linear { weight: &weight, bias: Some(&bias), inputs, outputs, activation, dropout };
     let (mut y, mut saved) = (vec![0.0; rows * outputs], vec![0.0; rows * outputs]);
     linear_forward(&mut y, Some(&mut saved), &x, &layer);

@@ -1,6 +1,6 @@
 //! Small models of every kind, and sentences for them.
 
-use wdistill_model::random::Random;
+use wdistill_base::Random;
 use wdistill_model::{
     Activation, Architecture, Config, DecoderStart, Dense, Embeddings, FinalNorm, Model,
     NormPlacement, OutputBias, PositionTable, Vocabularies,

@@ -5,16 +5,17 @@
 use super::imported::Imported;
 use super::native::{Native, NativeModel};
 use super::{BASE_SIZE, Normalisation, Segmenter, SubwordModel, TokenList, Vocabulary};
-use crate::error::{TextError, file_error};
-use crate::hash::hash_bytes;
+use wdistill_base::{FileError, atomic_write};
+
+use crate::error::TextError;
 use crate::sentence_piece::{
     ByteFallback, DummySpace, ExtraSpaces, NormalizerParts, PieceKind, SentencePiece,
     SentencePieceAlgorithm, SentencePieceModel, SentencePieceParts, SpaceEscape, SpecialNames,
 };
 use crate::subword_nmt::{CodesVersion, SubwordNmtCodes};
-use crate::write::write_whole;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use wdistill_base::hash_bytes;
 
 const FORMAT: &str = "wdistill-vocabulary";
 const NATIVE_VERSION: u32 = 1;
@@ -130,7 +131,7 @@ impl Vocabulary {
         json
     }
 
-    /// A hash of the file's content, the same as [`crate::hash_file`] of the saved file.
+    /// A hash of the file's content, the same as [`wdistill_base::hash_file`] of the saved file.
     pub fn content_hash(&self) -> String {
         hash_bytes(self.to_json().as_bytes())
     }
@@ -142,7 +143,7 @@ impl Vocabulary {
     /// # Errors
     /// [`TextError::File`] with the path; what was there before stays.
     pub fn save(&self, path: &Path) -> Result<(), TextError> {
-        write_whole(path, self.to_json().as_bytes())
+        Ok(atomic_write(path, self.to_json().as_bytes())?)
     }
 
     /// Reads a vocabulary that [`Self::save`] wrote.
@@ -151,7 +152,7 @@ impl Vocabulary {
     /// [`TextError::File`] when it cannot be read, [`TextError::VocabularyFile`] when it is not
     /// such a file or contradicts itself.
     pub fn load(path: &Path) -> Result<Self, TextError> {
-        let bytes = std::fs::read(path).map_err(file_error("read", path))?;
+        let bytes = std::fs::read(path).map_err(FileError::when("read", path))?;
         let invalid = |message| TextError::VocabularyFile { path: path.to_path_buf(), message };
         read(&bytes).map_err(invalid)
     }
@@ -163,7 +164,7 @@ impl Vocabulary {
     /// Those of [`Self::load`] for what starts as JSON does; otherwise what
     /// [`SentencePieceModel::load`] and [`Self::from_sentence_piece`] bring.
     pub fn open(path: &Path) -> Result<Self, TextError> {
-        let bytes = std::fs::read(path).map_err(file_error("read", path))?;
+        let bytes = std::fs::read(path).map_err(FileError::when("read", path))?;
         let start = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
         // A model's file starts with the tag of its first piece, which is a line feed.
         match start == Some(&b'{') && bytes.first() != Some(&b'\n') {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use wdistill_formats::{atomic_write, native};
+use wdistill_base::atomic_write;
+use wdistill_formats::native;
 use wdistill_metrics::{Bleu, Bootstrap, CorpusMetric, Statistics, paired_bootstrap};
 use wdistill_report::{
     Comparison, Curve, CurvePoint, Decoding, Report, SeedMean, Signatures, SystemRow, html, to_json,

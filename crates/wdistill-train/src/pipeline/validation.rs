@@ -1,6 +1,7 @@
 //! How a teacher, and its student, do on the validation text: does the teacher know these languages at all?
 
 use serde::{Deserialize, Serialize};
+use wdistill_base::FileError;
 use wdistill_formats::native;
 use wdistill_text::EncodedCorpus;
 
@@ -196,7 +197,7 @@ impl Pipeline {
             Ok(Standing {
                 name: system.name.clone(),
                 parameters: model.weights.count(),
-                bytes: weights.metadata().map_err(TrainError::io(&weights))?.len(),
+                bytes: weights.metadata().map_err(FileError::when("read", &weights))?.len(),
                 validation: self.validated(prepared, system)?,
                 speed,
             })

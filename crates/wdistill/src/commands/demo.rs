@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use wdistill_base::atomic_write;
 use wdistill_demo::{Pair, Sizes, generate};
-use wdistill_formats::atomic_write;
 use wdistill_train::{Caution, Pipeline, Recipe, RunFolder};
 
 use crate::commands::print;

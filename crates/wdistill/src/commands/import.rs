@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
-use wdistill_formats::{Format, ImportOptions, Imported, Subwords, import, native, write_folder};
+use wdistill_formats::{
+    Format, ImportOptions, Imported, Subwords, import, native, write_model_folder,
+};
 use wdistill_model::SourceEnding;
 use wdistill_train::{IMPORTED_TEACHER, RunFolder, VocabularyPair, message};
 
@@ -91,7 +93,7 @@ impl Open {
         for note in notes {
             said(&format!("{}: {note}", format.name()));
         }
-        write_folder(folder, |folder| {
+        write_model_folder(folder, |folder| {
             native::save(&model, folder)?;
             Ok(VocabularyPair { source, target }.save(folder)?)
         })

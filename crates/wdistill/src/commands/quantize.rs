@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::Args;
-use wdistill_formats::{native, write_folder};
+use wdistill_formats::{native, write_model_folder};
 use wdistill_runtime::quantise;
 use wdistill_train::VocabularyPair;
 
@@ -33,7 +33,7 @@ impl Quantize {
         let model = native::load(&self.model)?;
         let vocabularies = VocabularyPair::of_model(&self.model)?;
         let quantised = quantise(&model)?;
-        write_folder(&self.out, |folder| {
+        write_model_folder(&self.out, |folder| {
             native::save_int8(&quantised, folder)?;
             Ok::<_, anyhow::Error>(vocabularies.save(folder)?)
         })?;

@@ -1,6 +1,6 @@
 //! Hashes that answer "did this input change?"; they are no protection against forgery.
 
-use crate::error::{TextError, file_error};
+use crate::files::FileError;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -12,7 +12,7 @@ pub fn hash_bytes(bytes: &[u8]) -> String {
 }
 
 /// What has been hashed so far, as 32 hexadecimal digits.
-pub(crate) fn digits(hasher: &XxHash3_128) -> String {
+pub fn digits(hasher: &XxHash3_128) -> String {
     format!("{:032x}", hasher.finish_128())
 }
 
@@ -21,13 +21,13 @@ pub(crate) fn digits(hasher: &XxHash3_128) -> String {
 /// The same digits as `xxhsum -H2` prints.
 ///
 /// # Errors
-/// [`TextError::File`] when the file cannot be read.
-pub fn hash_file(path: &Path) -> Result<String, TextError> {
-    let mut file = File::open(path).map_err(file_error("open", path))?;
+/// [`FileError`] when the file cannot be read.
+pub fn hash_file(path: &Path) -> Result<String, FileError> {
+    let mut file = File::open(path).map_err(FileError::when("open", path))?;
     let mut hasher = XxHash3_128::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
-        match file.read(&mut buffer).map_err(file_error("read", path))? {
+        match file.read(&mut buffer).map_err(FileError::when("read", path))? {
             0 => return Ok(digits(&hasher)),
             count => hasher.write(&buffer[..count]),
         }

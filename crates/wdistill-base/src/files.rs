@@ -6,15 +6,29 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 
-use crate::error::FormatError;
+/// A file or folder that could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {}: {error}", path.display())]
+pub struct FileError {
+    /// What was tried, such as `read`.
+    pub action: &'static str,
+    /// The file or folder.
+    pub path: PathBuf,
+    /// What the system said.
+    pub error: io::Error,
+}
 
-pub(crate) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FormatError {
-    let path = path.to_path_buf();
-    move |error| FormatError::Io { action, path, error }
+impl FileError {
+    /// For `map_err`: gives an error of the system what was tried, and the file that it happened on.
+    pub fn when(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
+        let path = path.to_path_buf();
+        move |error| FileError { action, path, error }
+    }
 }
 
 /// A file under a temporary name. Dropped without [`publish`](Pending::publish), it leaves nothing.
-pub(crate) struct Pending {
+#[derive(Debug)]
+pub struct Pending {
     target: PathBuf,
     temporary: PathBuf,
     published: bool,
@@ -22,26 +36,28 @@ pub(crate) struct Pending {
 
 impl Pending {
     /// Writes a file next to `target`, whose folder is created if need be, down to the disk.
-    pub(crate) fn write(
+    pub fn write(
         target: &Path,
         content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<Pending, FormatError> {
-        fs::create_dir_all(folder_of(target)).map_err(io_error("create", folder_of(target)))?;
-        let (file, temporary) = create_beside(target).map_err(io_error("create", target))?;
+    ) -> Result<Pending, FileError> {
+        fs::create_dir_all(folder_of(target))
+            .map_err(FileError::when("create", folder_of(target)))?;
+        let (file, temporary) = create_beside(target).map_err(FileError::when("create", target))?;
         let pending = Pending { target: target.to_path_buf(), temporary, published: false };
         let mut writer = BufWriter::with_capacity(1 << 16, file);
         content(&mut writer)
             .and_then(|()| writer.into_inner().map_err(io::IntoInnerError::into_error))
             .and_then(|file| file.sync_all())
-            .map_err(io_error("write", target))?;
+            .map_err(FileError::when("write", target))?;
         Ok(pending)
     }
 
     /// Puts the file in its place, over an older one.
-    pub(crate) fn publish(mut self) -> Result<(), FormatError> {
-        fs::rename(&self.temporary, &self.target).map_err(io_error("write", &self.target))?;
+    pub fn publish(mut self) -> Result<(), FileError> {
+        fs::rename(&self.temporary, &self.target)
+            .map_err(FileError::when("write", &self.target))?;
         self.published = true;
-        sync_folder(folder_of(&self.target)).map_err(io_error("write", &self.target))
+        sync_folder(folder_of(&self.target)).map_err(FileError::when("write", &self.target))
     }
 }
 
@@ -55,7 +71,7 @@ impl Drop for Pending {
 }
 
 /// The folder that a file lies in.
-pub(crate) fn folder_of(path: &Path) -> &Path {
+pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -143,18 +159,19 @@ fn is_another_running(process: u32) -> bool {
 }
 
 /// Writes a folder as a whole: it is made under a temporary name beside its place and renamed. In a folder that is there
-/// already, the files are made in a temporary folder below it and moved one by one; those by whose names the folder is
-/// taken for a model come last. What earlier writers that were killed have left there is removed.
+/// already, the files are made in a temporary folder below it and moved one by one, by rising `turn` of their names: what
+/// the folder is known by has to come last. What earlier writers that were killed have left there is removed.
 ///
 /// # Errors
-/// Those of `write`, and [`FormatError::Io`]; nothing is then left of the new folder, or the old one is as it was.
-pub fn write_folder<T, E: From<FormatError>>(
+/// Those of `write`, and [`FileError`]; nothing is then left of the new folder, or the old one is as it was.
+pub fn write_folder<T, E: From<FileError>>(
     folder: &Path,
+    turn: impl Fn(&str) -> u32,
     write: impl FnOnce(&Path) -> Result<T, E>,
 ) -> Result<T, E> {
     let draft = Draft::new(folder)?;
     let written = write(&draft.temporary)?;
-    draft.publish()?;
+    draft.publish(turn)?;
     Ok(written)
 }
 
@@ -175,7 +192,7 @@ enum Place {
 }
 
 impl Draft {
-    fn new(target: &Path) -> Result<Draft, FormatError> {
+    fn new(target: &Path) -> Result<Draft, FileError> {
         let beside = folder_of(target);
         let place = if target.exists() { Place::Existing } else { Place::New };
         let make = || {
@@ -191,11 +208,11 @@ impl Draft {
             fs::create_dir_all(parent)?;
             make_new(parent, name, |path| fs::create_dir(path))
         };
-        let ((), temporary) = make().map_err(io_error("create", target))?;
+        let ((), temporary) = make().map_err(FileError::when("create", target))?;
         Ok(Draft { target: target.to_path_buf(), temporary, place })
     }
 
-    fn publish(&self) -> Result<(), FormatError> {
+    fn publish(&self, turn: impl Fn(&str) -> u32) -> Result<(), FileError> {
         let publish = || match self.place {
             Place::New => {
                 sync_folder(&self.temporary)?;
@@ -203,14 +220,14 @@ impl Draft {
                 sync_folder(folder_of(&self.target))
             }
             Place::Existing => {
-                for name in in_order_of_publishing(&self.temporary)? {
+                for name in in_order_of_turns(&self.temporary, &turn)? {
                     fs::rename(self.temporary.join(&name), self.target.join(&name))?;
                 }
                 fs::remove_dir(&self.temporary)?;
                 sync_folder(&self.target)
             }
         };
-        publish().map_err(io_error("write", &self.target))
+        publish().map_err(FileError::when("write", &self.target))
     }
 }
 
@@ -221,18 +238,12 @@ impl Drop for Draft {
     }
 }
 
-/// The names in a folder, those last by which it is taken for a model.
-fn in_order_of_publishing(folder: &Path) -> io::Result<Vec<OsString>> {
+/// The names in a folder, by their turn.
+fn in_order_of_turns(folder: &Path, turn: &impl Fn(&str) -> u32) -> io::Result<Vec<OsString>> {
     let mut names = fs::read_dir(folder)?
         .map(|entry| entry.map(|entry| entry.file_name()))
         .collect::<io::Result<Vec<_>>>()?;
-    let makes_a_model = |name: &OsString| {
-        let name = name.to_string_lossy();
-        name == "config.toml" || name == "model.bin" || name.ends_with(".npz")
-    };
-    // A folder of Hugging Face is one with config.json and its weights.
-    let is_weights = |name: &OsString| name == "model.safetensors";
-    names.sort_by_cached_key(|name| (makes_a_model(name), is_weights(name), name.clone()));
+    names.sort_by_cached_key(|name| (turn(&name.to_string_lossy()), name.clone()));
     Ok(names)
 }
 
@@ -245,8 +256,8 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 /// new one is on the disk. Missing folders are created.
 ///
 /// # Errors
-/// [`FormatError::Io`]; the old file, if there was one, is then untouched.
-pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<(), FormatError> {
+/// [`FileError`]; the old file, if there was one, is then untouched.
+pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     Pending::write(path, |file| file.write_all(bytes))?.publish()
 }
 
@@ -282,17 +293,17 @@ pub enum Depth {
 /// Nobody may be writing there.
 ///
 /// # Errors
-/// [`FormatError::Io`].
-pub fn remove_leftovers(folder: &Path, depth: Depth) -> Result<usize, FormatError> {
+/// [`FileError`].
+pub fn remove_leftovers(folder: &Path, depth: Depth) -> Result<usize, FileError> {
     let mut removed = 0;
-    for entry in fs::read_dir(folder).map_err(io_error("read", folder))? {
-        let entry = entry.map_err(io_error("read", folder))?;
+    for entry in fs::read_dir(folder).map_err(FileError::when("read", folder))? {
+        let entry = entry.map_err(FileError::when("read", folder))?;
         let path = entry.path();
         if Temporary::parse(&entry.file_name()).is_some() {
-            remove(&path).map_err(io_error("remove", &path))?;
+            remove(&path).map_err(FileError::when("remove", &path))?;
             removed += 1;
         } else if depth == Depth::Tree
-            && entry.file_type().map_err(io_error("read", &path))?.is_dir()
+            && entry.file_type().map_err(FileError::when("read", &path))?.is_dir()
         {
             removed += remove_leftovers(&path, depth)?;
         }
@@ -303,6 +314,11 @@ pub fn remove_leftovers(folder: &Path, depth: Depth) -> Result<usize, FormatErro
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The configuration last.
+    fn turn(name: &str) -> u32 {
+        u32::from(name == "config.toml")
+    }
 
     fn names(folder: &Path) -> Vec<OsString> {
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect()
@@ -397,14 +413,15 @@ mod tests {
     fn a_folder_appears_whole_or_not_at_all() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("models/new");
-        let failed = write_folder(&target, |draft| {
+        let failed = write_folder(&target, turn, |draft| {
             atomic_write(&draft.join("config.toml"), b"half")?;
             assert!(!target.exists());
-            Err::<(), FormatError>(io_error("write", draft)(io::Error::other("no space left")))
+            Err::<(), FileError>(FileError::when("write", draft)(io::Error::other("no space left")))
         });
         assert!(failed.unwrap_err().to_string().contains("no space left"));
         assert!(names(target.parent().unwrap()).is_empty());
-        write_folder(&target, |draft| atomic_write(&draft.join("config.toml"), b"whole")).unwrap();
+        write_folder(&target, turn, |draft| atomic_write(&draft.join("config.toml"), b"whole"))
+            .unwrap();
         assert_eq!(fs::read(target.join("config.toml")).unwrap(), b"whole");
         assert_eq!(names(target.parent().unwrap()), ["new"]);
     }
@@ -421,11 +438,11 @@ mod tests {
         fs::write(beside.join("model.bin"), "half").unwrap();
         fs::write(target.join("notes.txt"), "mine").unwrap();
         let files = ["config.toml", "source.vocabulary.json", "model.safetensors"];
-        write_folder(&target, |draft| {
+        write_folder(&target, turn, |draft| {
             files.iter().try_for_each(|name| atomic_write(&draft.join(name), b"x"))?;
-            let order = in_order_of_publishing(draft).unwrap();
-            assert_eq!(order, ["source.vocabulary.json", "model.safetensors", "config.toml"]);
-            Ok::<_, FormatError>(())
+            let order = in_order_of_turns(draft, &turn).unwrap();
+            assert_eq!(order, ["model.safetensors", "source.vocabulary.json", "config.toml"]);
+            Ok::<_, FileError>(())
         })
         .unwrap();
         assert_eq!(names(folder.path()), ["out"]);

@@ -1,0 +1,22 @@
+//! What every room stands on.
+//!
+//! * [`Random`]: random numbers that no dependency's version changes.
+//! * [`atomic_write`] and [`write_folder`]: files and folders that are never seen half written; [`FileError`] for what
+//!   goes wrong with a file.
+//! * [`hash_bytes`] and [`hash_file`]: did this input change?
+//! * [`Activation`] and [`Mask`]: words that the model and the kernels share.
+//! * [`in_words`]: durations for people.
+
+mod duration;
+mod files;
+mod hash;
+mod operation;
+mod random;
+
+pub use duration::in_words;
+pub use files::{
+    Depth, FileError, Pending, atomic_write, folder_of, remove_leftovers, write_folder,
+};
+pub use hash::{digits, hash_bytes, hash_file};
+pub use operation::{Activation, Mask};
+pub use random::{Random, mix};

@@ -1,0 +1,32 @@
+//! Words that the model and the kernels share.
+
+use serde::{Deserialize, Serialize};
+
+/// Which keys a query of an attention sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mask {
+    /// Every key of its sentence.
+    Full,
+    /// Of `n` keys, query `i` of `m` (at most `n`) sees the first `n - m + i + 1`: itself and what came before.
+    Causal,
+}
+
+/// Non-linearity between the two matrices of a feed-forward block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activation {
+    /// `f(x) = max(x, 0)`.
+    #[default]
+    Relu,
+    /// `f(x) = x * sigmoid(x) = x / (1 + e^-x)`.
+    Swish,
+    /// `f(x) = x * Phi(x)` with the exact distribution function of the standard normal.
+    Gelu,
+}
+
+impl Activation {
+    /// Whether the backward pass needs the values before the activation; the others need at most the layer's output.
+    pub fn needs_pre_activation(self) -> bool {
+        matches!(self, Activation::Swish | Activation::Gelu)
+    }
+}
