@@ -105,6 +105,19 @@ pub enum FormatError {
         /// What is wrong with it.
         error: ConfigError,
     },
+    /// A model's folder with a vocabulary that is not the model's.
+    #[error(
+        "{}: a vocabulary of {found} words, expected the model's {expected}; hint: it is another model's; take the \
+         file that was written with this one", path.display()
+    )]
+    ForeignVocabulary {
+        /// The file.
+        path: PathBuf,
+        /// Words in it.
+        found: usize,
+        /// Words of the model.
+        expected: usize,
+    },
     /// Neither a model of wdistill nor of another toolkit.
     #[error("{} is no model: {reason}", path.display())]
     NoModel {

@@ -5,10 +5,9 @@ use std::path::Path;
 use wdistill_model::{
     Config, DecoderStart, Dense, Embeddings, Matrix, Model, OutputBias, SourceEnding,
 };
-use wdistill_text::Vocabulary;
 
 use crate::error::FormatError;
-use crate::model_folder::write_model_folder;
+use crate::model_folder::{ModelFolder, write_model_folder};
 use crate::{ctranslate2, huggingface, marian};
 use wdistill_base::Pending;
 
@@ -43,18 +42,8 @@ impl ExportFormat {
     }
 }
 
-/// A model with the vocabularies that it reads and writes.
-pub struct Complete<'a> {
-    /// What it computes.
-    pub model: &'a Model<Dense<f32>>,
-    /// How it reads a source text.
-    pub source: &'a Vocabulary,
-    /// How it writes a target text.
-    pub target: &'a Vocabulary,
-}
-
 /// Writes a model into a folder, with its tokenisers, so that the other toolkit can load it as it is. The folder appears
-/// when it is whole ([`write_folder`]).
+/// when it is whole ([`write_model_folder`]).
 ///
 /// Returns what its user should know: where results may differ, and what has to be done by hand.
 ///
@@ -62,16 +51,16 @@ pub struct Complete<'a> {
 /// [`FormatError::Export`] with every property that the format cannot express, before anything is written;
 /// [`FormatError::Io`].
 pub fn export(
-    complete: &Complete<'_>,
+    given: &ModelFolder,
     format: ExportFormat,
     folder: &Path,
 ) -> Result<Vec<String>, FormatError> {
     // Before the folder is touched.
-    check_export(complete, format)?;
+    check_export(given, format)?;
     write_model_folder(folder, |folder| match format {
-        ExportFormat::HuggingFace => huggingface::write(complete, folder),
-        ExportFormat::CTranslate2(numbers) => ctranslate2::write(complete, numbers, folder),
-        ExportFormat::Marian => marian::write(complete, folder),
+        ExportFormat::HuggingFace => huggingface::write(given, folder),
+        ExportFormat::CTranslate2(numbers) => ctranslate2::write(given, numbers, folder),
+        ExportFormat::Marian => marian::write(given, folder),
     })
 }
 
@@ -79,14 +68,11 @@ pub fn export(
 ///
 /// # Errors
 /// [`FormatError::Export`] with every property that the format cannot express.
-pub fn check_export(
-    complete: &Complete<'_>,
-    format: ExportFormat,
-) -> Result<Vec<String>, FormatError> {
+pub fn check_export(given: &ModelFolder, format: ExportFormat) -> Result<Vec<String>, FormatError> {
     let obstacles = match format {
-        ExportFormat::HuggingFace => huggingface::obstacles(complete),
-        ExportFormat::CTranslate2(_) => ctranslate2::obstacles(complete),
-        ExportFormat::Marian => marian::obstacles(complete),
+        ExportFormat::HuggingFace => huggingface::obstacles(given),
+        ExportFormat::CTranslate2(_) => ctranslate2::obstacles(given),
+        ExportFormat::Marian => marian::obstacles(given),
     };
     obstacles.finish(format)
 }

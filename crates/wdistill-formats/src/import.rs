@@ -3,13 +3,16 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use wdistill_model::{Dense, Model, Vocabularies};
-use wdistill_text::{SentencePieceModel, SubwordNmtCodes, TextError, TokenList, Vocabulary};
+use wdistill_model::Vocabularies;
+use wdistill_text::{
+    SentencePieceModel, SubwordNmtCodes, TextError, TokenList, Vocabulary, VocabularyPair,
+};
 
 use crate::error::{FormatError, ImportProblem};
 use crate::fairseq::Languages;
 use crate::foreign::words::{self, Side, WordReader, Words};
 use crate::foreign::{Foreign, ImportOptions, Subwords, read_file, read_optional, yaml};
+use crate::model_folder::ModelFolder;
 use crate::{ctranslate2, fairseq, huggingface, marian, native};
 use wdistill_base::{FileError, folder_of};
 
@@ -53,12 +56,8 @@ impl Format {
 pub struct Imported {
     /// Whose it was.
     pub format: Format,
-    /// What it computes.
-    pub model: Model<Dense<f32>>,
-    /// How it reads a source text.
-    pub source: Vocabulary,
-    /// How it writes a target text.
-    pub target: Vocabulary,
+    /// The model and its vocabularies.
+    pub folder: ModelFolder,
     /// What its user should know: conventions that were found, and what became different.
     pub notes: Vec<String>,
 }
@@ -125,7 +124,8 @@ pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, FormatEr
     };
     let source = named("source", vocabulary(words.source, source, None))?;
     let target = named("target", vocabulary(words.target, target, Some(&vocabularies)))?;
-    Ok(Imported { format, model, source, target, notes })
+    let folder = ModelFolder { model, vocabularies: VocabularyPair { source, target } };
+    Ok(Imported { format, folder, notes })
 }
 
 /// Whose model it is, and its file, or its folder if that is the model.

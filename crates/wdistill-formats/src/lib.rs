@@ -36,8 +36,8 @@ pub mod native;
 mod tensors;
 
 pub use error::{FormatError, TensorProblem};
-pub use export::{Complete, ExportFormat, Numbers, check_export, export};
+pub use export::{ExportFormat, Numbers, check_export, export};
 pub use foreign::{ImportOptions, Subwords};
 pub use import::{Format, Imported, import};
-pub use model_folder::write_model_folder;
+pub use model_folder::{ModelFolder, load_vocabularies, save_model, write_model_folder};
 pub use tensors::{Metadata, Tensor, read_tensors, write_tensors};

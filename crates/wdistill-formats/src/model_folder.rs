@@ -3,6 +3,99 @@
 use std::path::Path;
 
 use wdistill_base::{FileError, write_folder};
+use wdistill_model::{Config, Dense, Int8, Model};
+use wdistill_text::{SOURCE_FILE, TARGET_FILE, VocabularyPair};
+
+use crate::error::FormatError;
+use crate::native::{self, Stored};
+
+/// What a model folder holds: a model, and the vocabularies of both sides.
+///
+/// `M` is a [`Model`] with float32 weights, one with int8 weights, or [`Stored`], which is either.
+pub struct ModelFolder<M = Model<Dense<f32>>> {
+    /// What it computes.
+    pub model: M,
+    /// How it reads source text and writes target text.
+    pub vocabularies: VocabularyPair,
+}
+
+impl ModelFolder {
+    /// Reads a folder with float32 weights.
+    ///
+    /// # Errors
+    /// As [`native::load`]; [`FormatError::Text`] and [`FormatError::ForeignVocabulary`] for the vocabularies.
+    pub fn load(folder: &Path) -> Result<ModelFolder, FormatError> {
+        let model = native::load(folder)?;
+        let vocabularies = load_vocabularies(folder, &model.config)?;
+        Ok(ModelFolder { model, vocabularies })
+    }
+
+    /// Writes the folder, new or in place of a model that is there.
+    ///
+    /// # Errors
+    /// As [`native::save`], [`FormatError::Text`].
+    pub fn save(&self, folder: &Path) -> Result<(), FormatError> {
+        save_model(&self.model, &self.vocabularies, folder)
+    }
+}
+
+impl ModelFolder<Model<Int8>> {
+    /// Writes the folder, new or in place of a model that is there.
+    ///
+    /// # Errors
+    /// As [`native::save_int8`], [`FormatError::Text`].
+    pub fn save(&self, folder: &Path) -> Result<(), FormatError> {
+        write_model_folder(folder, |folder| {
+            native::save_int8(&self.model, folder)?;
+            Ok(self.vocabularies.save(folder)?)
+        })
+    }
+}
+
+impl ModelFolder<Stored> {
+    /// Reads a folder, whatever its weights are.
+    ///
+    /// # Errors
+    /// As [`native::load_any`]; [`FormatError::Text`] and [`FormatError::ForeignVocabulary`] for the vocabularies.
+    pub fn load_any(folder: &Path) -> Result<ModelFolder<Stored>, FormatError> {
+        let model = native::load_any(folder)?;
+        let vocabularies = load_vocabularies(folder, model.config())?;
+        Ok(ModelFolder { model, vocabularies })
+    }
+}
+
+/// Writes a model and the vocabularies that it belongs to, as [`ModelFolder::save`] does.
+///
+/// # Errors
+/// As [`native::save`], [`FormatError::Text`].
+pub fn save_model(
+    model: &Model<Dense<f32>>,
+    vocabularies: &VocabularyPair,
+    folder: &Path,
+) -> Result<(), FormatError> {
+    write_model_folder(folder, |folder| {
+        native::save(model, folder)?;
+        Ok(vocabularies.save(folder)?)
+    })
+}
+
+/// Reads the vocabularies of a model's folder, and checks that they are the model's.
+///
+/// # Errors
+/// [`FormatError::Text`], and [`FormatError::ForeignVocabulary`] for one of another size.
+pub fn load_vocabularies(folder: &Path, config: &Config) -> Result<VocabularyPair, FormatError> {
+    let vocabularies = VocabularyPair::load(folder)?;
+    let sides = [
+        (SOURCE_FILE, vocabularies.source.size(), config.vocabularies.source),
+        (TARGET_FILE, vocabularies.target.size(), config.vocabularies.target),
+    ];
+    match sides.into_iter().find(|(_, found, expected)| found != expected) {
+        None => Ok(vocabularies),
+        Some((file, found, expected)) => {
+            Err(FormatError::ForeignVocabulary { path: folder.join(file), found, expected })
+        }
+    }
+}
 
 /// Writes the folder of a model, of whatever toolkit: a reader sees the old model or the new one.
 ///

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use tempfile::TempDir;
 use wdistill_formats::{
-    Complete, ExportFormat, Format, FormatError, ImportOptions, Imported, Numbers, Subwords,
-    export, import, native,
+    ExportFormat, Format, FormatError, ImportOptions, ModelFolder, Numbers, Subwords, export,
+    import, native,
 };
 use wdistill_model::{
     Activation, Architecture, Config, DecoderStart, Dense, EmbeddingScale, Embeddings, FinalNorm,
     Model, NormPlacement, OutputBias, PositionTable, SourceEnding, Vocabularies,
 };
-use wdistill_text::{SubwordModel, TokenList, Vocabulary, VocabularySettings};
+use wdistill_text::{SubwordModel, TokenList, Vocabulary, VocabularyPair, VocabularySettings};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
@@ -134,7 +134,7 @@ fn a_model_without_a_table_of_positions_has_ctranslate2s_own() {
         text.replace("\"add_source_bos\": true", "\"add_source_bos\": false")
     });
     let imported = import(folder.path(), &words_as_they_stand()).unwrap();
-    let architecture = &imported.model.config.architecture;
+    let architecture = &imported.folder.model.config.architecture;
     assert_eq!(architecture.positions, PositionTable::OpennmtTf);
     assert_eq!(architecture.embedding_scale, EmbeddingScale::One);
     assert_eq!(architecture.embeddings, Embeddings::DecoderTied);
@@ -159,8 +159,8 @@ fn counts_and_flags_of_a_fairseq_dictionary_do_not_change_what_it_says() {
     }
     let path = folder.path().join("checkpoint_best.pt");
     let imported = import(&path, &ImportOptions::default()).unwrap();
-    assert_eq!(imported.model.config, plain.model.config);
-    assert_same_text(&imported, &plain);
+    assert_eq!(imported.folder.model.config, plain.folder.model.config);
+    assert_same_text(&imported.folder, &plain.folder);
 }
 
 #[test]
@@ -233,26 +233,28 @@ fn assert_same_weights(found: &Model<Dense<f32>>, expected: &Model<Dense<f32>>, 
 }
 
 /// Exports and imports again.
-fn around(imported: &Imported, format: ExportFormat, options: &ImportOptions) -> Imported {
+fn around(given: &ModelFolder, format: ExportFormat, options: &ImportOptions) -> ModelFolder {
     let folder = tempfile::tempdir().unwrap();
-    let Imported { model, source, target, .. } = imported;
-    let complete = Complete { model, source, target };
-    export(&complete, format, folder.path()).unwrap_or_else(|error| panic!("{error}"));
-    import(folder.path(), options).unwrap_or_else(|error| panic!("{error}"))
+    export(given, format, folder.path()).unwrap_or_else(|error| panic!("{error}"));
+    import(folder.path(), options).unwrap_or_else(|error| panic!("{error}")).folder
 }
 
 const LINES: [&str; 4] = ["bako tano néra.", "selo timu ☃ koru", "", "  a  b"];
 
-fn assert_same_text(found: &Imported, expected: &Imported) {
+fn assert_same_text(found: &ModelFolder, expected: &ModelFolder) {
     for line in LINES {
-        assert_eq!(found.source.encode(line), expected.source.encode(line), "{line:?}");
+        assert_eq!(
+            found.vocabularies.source.encode(line),
+            expected.vocabularies.source.encode(line),
+            "{line:?}"
+        );
     }
 }
 
 #[test]
 fn marian_mt_goes_to_every_format_and_back() {
     let default = ImportOptions::default();
-    let imported = import(&fixture("huggingface/swish-shared"), &default).unwrap();
+    let imported = import(&fixture("huggingface/swish-shared"), &default).unwrap().folder;
 
     let again = around(&imported, ExportFormat::HuggingFace, &default);
     assert_eq!(again.model.config, imported.model.config);
@@ -279,7 +281,7 @@ fn marian_mt_goes_to_every_format_and_back() {
 
 #[test]
 fn stacks_of_two_widths_go_to_ctranslate2_only() {
-    let imported = import(&fixture("ctranslate2/prenorm"), &words_as_they_stand()).unwrap();
+    let imported = import(&fixture("ctranslate2/prenorm"), &words_as_they_stand()).unwrap().folder;
     let again =
         around(&imported, ExportFormat::CTranslate2(Numbers::Float32), &words_as_they_stand());
     assert_eq!(again.model.config, imported.model.config);
@@ -297,10 +299,8 @@ fn stacks_of_two_widths_go_to_ctranslate2_only() {
     }
 
     let folder = tempfile::tempdir().unwrap();
-    let Imported { model, source, target, .. } = &imported;
-    let complete = Complete { model, source, target };
     for format in [ExportFormat::HuggingFace, ExportFormat::Marian] {
-        let error = export(&complete, format, &folder.path().join("out")).unwrap_err().to_string();
+        let error = export(&imported, format, &folder.path().join("out")).unwrap_err().to_string();
         assert_mentions(&error, &["24 wide and the decoder 16", "hint: CTranslate2 takes both"]);
         assert!(!folder.path().join("out").exists());
     }
@@ -323,11 +323,14 @@ fn a_model_of_ones_own_goes_to_every_format() {
         ..Vocabularies::shared(0)
     };
     let model = Model::initialise(Config::new(architecture, vocabularies).unwrap(), 3);
-    let own = Imported { format: Format::Wdistill, model, source, target, notes: Vec::new() };
+    let own = ModelFolder { model, vocabularies: VocabularyPair { source, target } };
     let default = ImportOptions::default();
 
     let again = around(&own, ExportFormat::Marian, &default);
-    assert_eq!(again.source.encode("a dog sleeps 🐕"), own.source.encode("a dog sleeps 🐕"));
+    assert_eq!(
+        again.vocabularies.source.encode("a dog sleeps 🐕"),
+        own.vocabularies.source.encode("a dog sleeps 🐕")
+    );
     assert_eq!(again.model.weights.embeddings.target, own.model.weights.embeddings.target);
     let again = around(&own, ExportFormat::CTranslate2(Numbers::Float32), &default);
     assert_eq!(again.model.config.vocabularies, own.model.config.vocabularies);
@@ -335,14 +338,14 @@ fn a_model_of_ones_own_goes_to_every_format() {
 
     // Padding has one number on both sides: that after the smaller vocabulary.
     let again = around(&own, ExportFormat::HuggingFace, &default);
-    let at = own.target.size().min(own.source.size());
+    let at = own.vocabularies.target.size().min(own.vocabularies.source.size());
     let vocabularies = again.model.config.vocabularies;
     assert_eq!(vocabularies.padding, Some(at as u32));
     assert_eq!(vocabularies.decoder_start, DecoderStart::Word(at as u32));
     let line = "a dog runs";
     let moved = |id: u32| if id as usize >= at { id + 1 } else { id };
-    let expected: Vec<u32> = own.source.encode(line).into_iter().map(moved).collect();
-    assert_eq!(again.source.encode(line), expected);
+    let expected: Vec<u32> = own.vocabularies.source.encode(line).into_iter().map(moved).collect();
+    assert_eq!(again.vocabularies.source.encode(line), expected);
 }
 
 fn words(count: usize) -> Vocabulary {
@@ -404,7 +407,7 @@ proptest! {
         let model = Model::initialise(config, seed);
         let vocabularies = model.config.vocabularies;
         let (source, target) = (words(vocabularies.source), words(vocabularies.target));
-        let own = Imported { format: Format::Wdistill, model, source, target, notes: Vec::new() };
+        let own = ModelFolder { model, vocabularies: VocabularyPair { source, target } };
         let again =
             around(&own, ExportFormat::CTranslate2(Numbers::Float32), &words_as_they_stand());
         let mut config = own.model.config.clone();
@@ -433,7 +436,7 @@ proptest! {
         let config = Config::new(architecture, vocabularies).unwrap();
         let model = Model::initialise(config, seed);
         let (source, target) = (vocabulary.clone(), vocabulary);
-        let mut own = Imported { format: Format::Wdistill, model, source, target, notes: Vec::new() };
+        let mut own = ModelFolder { model, vocabularies: VocabularyPair { source, target } };
         let again = around(&own, ExportFormat::Marian, &ImportOptions::default());
         let mut expected = own.model.config.clone();
         // Marian has an epsilon of its own, and does not say what was dropped in training.
@@ -629,7 +632,7 @@ fn marians_gelu_is_the_usual_one_since_1_12_3() {
         })
     };
     let imported = import(with("v1.12.3").path(), &ImportOptions::default()).unwrap();
-    assert_eq!(imported.model.config.architecture.activation, Activation::Gelu);
+    assert_eq!(imported.folder.model.config.architecture.activation, Activation::Gelu);
     for version in ["v1.12.2", "v1.9.0", "unknown"] {
         let text = refusal(with(version).path(), &ImportOptions::default());
         assert_mentions(&text, &["gelu", version, "before 1.12.3"]);
@@ -642,7 +645,7 @@ fn positions_that_marian_did_not_train_are_sinusoids() {
         text.replace("train-position-embeddings: false", "train-position-embeddings: true")
     });
     let imported = import(folder.path(), &ImportOptions::default()).unwrap();
-    assert_eq!(imported.model.config.architecture.positions, PositionTable::Tensor2tensor);
+    assert_eq!(imported.folder.model.config.architecture.positions, PositionTable::Tensor2tensor);
     assert!(imported.notes.iter().any(|note| note.contains("there is no Wpos")));
 }
 
@@ -652,8 +655,8 @@ fn a_yaml_vocabulary_may_have_a_byte_order_mark_and_more_words_than_the_model() 
     let folder = copy("marian/joint-yaml");
     edit(&folder, "vocab.yml", |text| format!("\u{feff}{text}one-more: 92\nand-more: 93\n"));
     let imported = import(folder.path(), &ImportOptions::default()).unwrap();
-    assert_same_text(&imported, &plain);
-    assert_eq!(imported.source.size(), 92);
+    assert_same_text(&imported.folder, &plain.folder);
+    assert_eq!(imported.folder.vocabularies.source.size(), 92);
     let said = |note: &&String| note.contains("has 94 words") && note.contains("the first 92");
     assert_eq!(imported.notes.iter().filter(said).count(), 2, "{:?}", imported.notes);
     edit(&folder, "vocab.yml", |text| {
@@ -780,8 +783,8 @@ fn weights_may_lie_in_several_files() {
     let part = folder.path().join("model-00002-of-00004.safetensors");
     for path in [folder.path(), &part, &folder.path().join("model.safetensors.index.json")] {
         let imported = import(path, &ImportOptions::default()).unwrap();
-        assert_eq!(imported.model.config, whole.model.config);
-        assert_same_weights(&imported.model, &whole.model, "");
+        assert_eq!(imported.folder.model.config, whole.folder.model.config);
+        assert_same_weights(&imported.folder.model, &whole.folder.model, "");
     }
     fs::rename(&part, folder.path().join("elsewhere")).unwrap();
     let text = refusal(folder.path(), &ImportOptions::default());
@@ -806,7 +809,7 @@ fn weights_may_lie_in_several_files() {
     let path = folder.path().join("pytorch_model.bin.index.json");
     fs::write(&path, index("final_logits_bias")).unwrap();
     let imported = import(folder.path(), &ImportOptions::default()).unwrap();
-    assert_same_weights(&imported.model, &whole.model, "");
+    assert_same_weights(&imported.folder.model, &whole.folder.model, "");
     fs::write(&path, index("model.of.nobody")).unwrap();
     let text = refusal(folder.path(), &ImportOptions::default());
     assert_mentions(&text, &["1 weights are in none of its files", "model.of.nobody"]);
@@ -826,18 +829,24 @@ fn a_text_is_divided_at_added_tokens() {
     let added = folder.path().join("added_tokens.json");
     fs::write(&added, "{\"<ent1>\": 10, \"<pad>\": 83}").unwrap();
     let imported = import(folder.path(), &ImportOptions::default()).unwrap();
-    assert_eq!(imported.source.size(), 84);
-    let ids = |line: &str| imported.source.encode(line);
-    let between = [plain.source.encode("bako"), vec![10], plain.source.encode("tano")].concat();
+    assert_eq!(imported.folder.vocabularies.source.size(), 84);
+    let ids = |line: &str| imported.folder.vocabularies.source.encode(line);
+    let between = [
+        plain.folder.vocabularies.source.encode("bako"),
+        vec![10],
+        plain.folder.vocabularies.source.encode("tano"),
+    ]
+    .concat();
     assert_eq!(ids("bako <ent1> tano"), between);
     assert_eq!(ids("bako<ent1>tano"), between);
     assert_eq!(ids("<ent1>"), [10]);
-    assert_eq!(ids("bako tano"), plain.source.encode("bako tano"));
-    assert_eq!(imported.source.decode(&between).unwrap(), "bako<ent1> tano");
+    assert_eq!(ids("bako tano"), plain.folder.vocabularies.source.encode("bako tano"));
+    assert_eq!(imported.folder.vocabularies.source.decode(&between).unwrap(), "bako<ent1> tano");
     // The vocabulary's own file knows it.
-    let again = Vocabulary::from_json(imported.source.to_json().as_bytes()).unwrap();
+    let again =
+        Vocabulary::from_json(imported.folder.vocabularies.source.to_json().as_bytes()).unwrap();
     assert_eq!(again.encode("bako<ent1>tano"), between);
-    assert_eq!(again.to_json(), imported.source.to_json());
+    assert_eq!(again.to_json(), imported.folder.vocabularies.source.to_json());
 
     fs::write(&added, "{\"<ent1>\": 10, \"<pad>\": 84}").unwrap();
     fs::remove_file(folder.path().join("tokenizer_config.json")).unwrap();
@@ -860,13 +869,13 @@ fn rows_without_a_word_are_cut_and_said() {
     });
     fs::remove_file(folder.path().join("tokenizer_config.json")).unwrap();
     let imported = import(folder.path(), &ImportOptions::default()).unwrap();
-    let vocabularies = imported.model.config.vocabularies;
+    let vocabularies = imported.folder.model.config.vocabularies;
     assert_eq!((vocabularies.source, vocabularies.target), (83, 83));
-    let table = &imported.model.weights.embeddings.source;
-    assert!(plain.model.weights.embeddings.source.data().starts_with(table.data()));
+    let table = &imported.folder.model.weights.embeddings.source;
+    assert!(plain.folder.model.weights.embeddings.source.data().starts_with(table.data()));
     assert!(
-        plain.model.weights.embeddings.output_bias.is_none()
-            == imported.model.weights.embeddings.output_bias.is_none()
+        plain.folder.model.weights.embeddings.output_bias.is_none()
+            == imported.folder.model.weights.embeddings.output_bias.is_none()
     );
     let said =
         |note: &&String| note.contains("84 rows for 83 words") && note.contains("the last 1");

@@ -13,8 +13,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use wdistill_formats::native;
-use wdistill_runtime::{Precision, Translator, TranslatorOptions};
-use wdistill_search::{MaximumLength, SearchOptions};
+use wdistill_runtime::{DecodingOptions, Precision, TokenTranslator};
+use wdistill_search::SearchOptions;
 
 fn ids(line: &str) -> Vec<u32> {
     line.split_whitespace().map(|word| word.parse().expect("an id")).collect()
@@ -34,25 +34,18 @@ fn main() {
     let [beam, batch_tokens, threads, words] = numbers[..] else {
         panic!("expected four numbers, found {}", numbers.len())
     };
-    let mut search = SearchOptions { beam, ..SearchOptions::default() };
+    let mut search = SearchOptions { beam_size: beam, ..SearchOptions::default() };
     if words > 0 {
-        search.minimum_length = words;
-        search.maximum_length = MaximumLength { cap: words, ..MaximumLength::default() };
+        (search.min_length, search.max_length) = (words, words);
     }
-    let options = TranslatorOptions {
-        threads,
-        batch_tokens,
-        precision,
-        search,
-        ..TranslatorOptions::default()
-    };
+    let options = DecodingOptions { batch_tokens, precision, search };
     let model = native::load(Path::new(model)).expect("a model");
-    let translator = Translator::new(&model, options).expect("valid options");
+    let translator = TokenTranslator::new(&model, threads, options, None).expect("valid options");
     let text = std::fs::read_to_string(sentences).expect("the sentences");
     let sources: Vec<Vec<u32>> = text.lines().map(ids).collect();
     for request in std::io::stdin().lock().lines() {
         let start = Instant::now();
-        let translations = translator.translate_ids(&sources).expect("translations");
+        let translations = translator.translate(&sources).expect("translations");
         let seconds = start.elapsed().as_secs_f64();
         match request.expect("a request").as_str() {
             "time" => println!("{seconds} {}", translations.report.target_tokens),

@@ -1,6 +1,9 @@
 //! A lexical shortlist: which words a translation may use, from the words of its source.
 
+use std::path::Path;
+
 use wdistill_model::Vocabularies;
+use wdistill_text::{LexicalTable, TextError, VocabularyPair};
 
 /// The target words that each source word may be translated with, and those that any sentence may have.
 ///
@@ -16,6 +19,17 @@ impl Shortlist {
     /// Target words that any sentence may have, and those of each source word, by its number.
     pub fn new(always: Vec<u32>, of_source: Vec<Vec<u32>>) -> Shortlist {
         Shortlist { always, of_source }
+    }
+
+    /// Reads a file of word translations, as [`LexicalTable`] writes it, for a model with these vocabularies.
+    ///
+    /// # Errors
+    /// As [`LexicalTable::read`].
+    pub fn read(path: &Path, vocabularies: &VocabularyPair) -> Result<Shortlist, TextError> {
+        let VocabularyPair { source, target } = vocabularies;
+        let table = LexicalTable::read(path, source, target)?;
+        let always = table.of_null().iter().map(|(word, _)| *word).collect();
+        Ok(Shortlist::new(always, table.translations(source, target)))
     }
 
     /// What does not fit a model.

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use wdistill_formats::{Format, ImportOptions, Imported, Subwords, import, read_tensors};
 use wdistill_kernels::Float32Matrix;
 use wdistill_model::{DecoderState, NO_WORD, SourceEnding, Tokens};
-use wdistill_runtime::{Cpu, Translator, TranslatorOptions, pack_float32};
-use wdistill_search::{MaximumLength, SearchOptions, Stopping};
+use wdistill_runtime::{Cpu, DecodingOptions, TokenTranslator, pack_float32};
+use wdistill_search::{SearchOptions, Stopping};
 
 #[derive(Deserialize)]
 struct Expected {
@@ -96,12 +96,12 @@ fn check_logits(imported: &Imported, name: &str, expected: &str, cases: &[Logits
     assert!(!cases.is_empty());
     let tensors = fixtures().join(format!("{expected}.expected.safetensors"));
     let (tensors, _) = read_tensors(&tensors).unwrap();
-    let model = pack_float32(&imported.model);
+    let model = pack_float32(&imported.folder.model);
     let engine = Cpu::<Float32Matrix>::default();
     for case in cases {
-        let source = imported.model.config.vocabularies.encoder_input(&case.source);
+        let source = imported.folder.model.config.vocabularies.encoder_input(&case.source);
         // Sources are as the encoder gets them, so there may be no end token to leave out.
-        let source = match imported.model.config.vocabularies.source_ending {
+        let source = match imported.folder.model.config.vocabularies.source_ending {
             SourceEnding::EndToken => source,
             SourceEnding::Nothing => &case.source,
         };
@@ -146,23 +146,25 @@ fn check_translations(
     assert!(expected.text.len() >= 10);
     let most = expected.maximum_length.unwrap_or(100);
     let search = SearchOptions {
-        beam,
+        beam_size: beam,
         stopping: Stopping::BeamFinished,
-        maximum_length: MaximumLength { per_source_word: 0.0, constant: most, cap: most },
+        max_length_ratio: 0.0,
+        max_length_constant: most,
+        max_length: most,
         ..SearchOptions::default()
     };
-    let options = TranslatorOptions { search, ..TranslatorOptions::default() };
-    let translator = Translator::new(&imported.model, options).unwrap();
-    let end = imported.source.end_id();
+    let options = DecodingOptions { search, ..DecodingOptions::default() };
+    let translator = TokenTranslator::new(&imported.folder.model, 1, options, None).unwrap();
+    let end = imported.folder.vocabularies.source.end_id();
     let sources: Vec<Vec<u32>> = expected
         .text
         .iter()
-        .map(|line| match imported.model.config.vocabularies.source_ending {
+        .map(|line| match imported.folder.model.config.vocabularies.source_ending {
             SourceEnding::EndToken => line.source.clone(),
             SourceEnding::Nothing => [line.source.as_slice(), &[end]].concat(),
         })
         .collect();
-    let found = translator.translate_ids(&sources).unwrap();
+    let found = translator.translate(&sources).unwrap();
     for ((line, source), found) in expected.text.iter().zip(&sources).zip(found.hypotheses) {
         // What has no words is translated to nothing without asking the model.
         if source == &[end] {
@@ -180,9 +182,10 @@ fn check_translations(
             assert!(difference < most, "{name}, {:?}: {}", line.line, found[0].score);
         }
         if text == Text::Compared && !spells_a_special_token(&line.line) {
-            let divided = [imported.source.encode(&line.line), vec![end]].concat();
+            let divided =
+                [imported.folder.vocabularies.source.encode(&line.line), vec![end]].concat();
             assert_eq!(&divided, source, "{name}, {:?}", line.line);
-            let found = imported.target.decode(&found[0].tokens).unwrap();
+            let found = imported.folder.vocabularies.target.decode(&found[0].tokens).unwrap();
             if let Some(joined) = joined {
                 assert_eq!(&found, joined, "{name}, {:?}", line.line);
             }

@@ -122,7 +122,8 @@ fn a_search_finds_what_it_finds_over_the_reference() {
     let mut lengths = std::collections::BTreeSet::new();
     for model in models() {
         for beam in [1, 2, 5] {
-            let options = SearchOptions { beam, n_best: beam.min(2), ..SearchOptions::default() };
+            let options =
+                SearchOptions { beam_size: beam, n_best: beam.min(2), ..SearchOptions::default() };
             let settings = SearchSettings::new(options).unwrap();
             let (engine, packed) = (Engine32::default(), pack_float32(&model));
             let mut decoder = BatchDecoder::new(&packed, &engine, &pack(&sources));
@@ -154,7 +155,7 @@ fn with_a_shortlist_only_its_words_share_the_probability() {
         (0..count).filter(may).collect()
     };
     for model in models() {
-        let options = SearchOptions { beam: 3, n_best: 3, ..SearchOptions::default() };
+        let options = SearchOptions { beam_size: 3, n_best: 3, ..SearchOptions::default() };
         let settings = SearchSettings::new(options).unwrap();
         let (engine, packed) = (Engine32::default(), pack_float32(&model));
         let tokens = pack(&sources);

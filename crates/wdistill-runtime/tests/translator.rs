@@ -1,296 +1,184 @@
-//! The translator: order, independence of neighbours, and what it refuses and reports.
+//! The door for text: what becomes of long lines, of several sentences on a line, and of what is not whole.
 
-mod common;
-
+use std::path::Path;
 use std::sync::Arc;
 
-use common::{END, START, WORDS, model, models, sentences};
-use wdistill_model::{Architecture, DecoderStart, Dense, Model, SourceEnding};
+use wdistill_formats::ModelFolder;
+use wdistill_model::{Architecture, Config, DecoderStart, Model, Vocabularies};
 use wdistill_runtime::{
-    LongSource, Precision, Shortlist, SourceProblem, TranslateError, Translations, Translator,
-    TranslatorError, TranslatorOptions,
+    DecodingOptions, LineContent, LongText, Notice, TooLong, TranslateError, Translation,
+    Translator, TranslatorError, TranslatorOptions, quantise,
 };
-use wdistill_search::{Ending, MaximumLength, SearchOptions};
+use wdistill_search::SearchOptions;
+use wdistill_text::{SubwordModel, Vocabulary, VocabularyPair, VocabularySettings};
 
-fn nano() -> Model<Dense<f32>> {
-    model(Architecture::preset("transformer-nano").unwrap(), 3)
-}
+const LINES: [&str; 3] = ["A dog runs.", "Two dogs sleep.", "Nobody runs to the dog."];
 
-fn translate(
-    model: &Model<Dense<f32>>,
-    options: TranslatorOptions,
-    sources: &[Vec<u32>],
-) -> Result<Translations, TranslateError> {
-    Translator::new(model, options).unwrap().translate_ids(sources)
-}
-
-#[test]
-fn a_translation_depends_on_neither_neighbours_nor_batch_size_nor_threads() {
-    let mut sources = sentences(40, 15);
-    sources.insert(17, vec![END]);
-    for (model, precision) in models()
-        .iter()
-        .flat_map(|model| [Precision::Float32, Precision::Int8].map(|precision| (model, precision)))
-    {
-        let run = |threads, batch_tokens| {
-            let search = SearchOptions { beam: 3, n_best: 2, ..SearchOptions::default() };
-            let options = TranslatorOptions {
-                threads,
-                batch_tokens,
-                precision,
-                search,
-                ..TranslatorOptions::default()
-            };
-            translate(model, options, &sources).unwrap()
-        };
-        let alone = run(1, 1);
-        assert_eq!(alone.report.batches, 40);
-        for (threads, batch_tokens) in [(1, 100), (1, 100_000), (2, 300), (3, 100_000)] {
-            let together = run(threads, batch_tokens);
-            assert!(together.report.batches < 40);
-            // Words, endings, and scores to the last bit.
-            assert!(
-                together.hypotheses == alone.hypotheses,
-                "{precision:?} {threads} {batch_tokens}"
-            );
-        }
+/// A model that has learnt nothing: what it writes is noise, but the same noise for the same line.
+fn folder() -> ModelFolder {
+    let settings = VocabularySettings::new(SubwordModel::Bpe, 300);
+    let vocabulary = Vocabulary::train(LINES, &settings).unwrap().vocabulary;
+    let vocabularies = Vocabularies {
+        decoder_start: DecoderStart::ZeroVector,
+        ..Vocabularies::shared(vocabulary.size())
+    };
+    let architecture = Architecture::preset("transformer-nano").unwrap();
+    let model = Model::initialise(Config::new(architecture, vocabularies).unwrap(), 3);
+    ModelFolder {
+        model,
+        vocabularies: VocabularyPair { source: vocabulary.clone(), target: vocabulary },
     }
 }
 
-/// A list of its own for each source word, some of them long.
-fn shortlist() -> Shortlist {
-    let words = WORDS as u32;
-    let of_source =
-        (0..words).map(|word| (0..word % 7).map(|i| (word * 5 + i * 3) % words).collect());
-    Shortlist::new(vec![4, 9], of_source.collect())
+/// Translations of at most so many tokens.
+fn decoding(max_length: usize) -> DecodingOptions {
+    let search = SearchOptions { max_length, ..SearchOptions::default() };
+    DecodingOptions { search, ..DecodingOptions::default() }
+}
+
+fn options() -> TranslatorOptions {
+    TranslatorOptions { decoding: decoding(8), ..TranslatorOptions::default() }
+}
+
+fn translator(options: TranslatorOptions) -> Translator {
+    let ModelFolder { model, vocabularies } = folder();
+    Translator::new(&model, Arc::new(vocabularies), options).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn texts(translations: &[Translation]) -> Vec<&str> {
+    translations.iter().map(|translation| translation.text.as_str()).collect()
 }
 
 #[test]
-fn with_a_shortlist_too_a_translation_does_not_depend_on_others() {
-    let sources = sentences(40, 15);
-    let (model, shortlist) = (nano(), Arc::new(shortlist()));
-    for precision in [Precision::Float32, Precision::Int8] {
-        let run = |threads, batch_tokens| {
-            let search = SearchOptions { beam: 3, n_best: 2, ..SearchOptions::default() };
-            let shortlist = Some(shortlist.clone());
-            let options = TranslatorOptions {
-                threads,
-                batch_tokens,
-                precision,
-                search,
-                shortlist,
-                ..TranslatorOptions::default()
-            };
-            translate(&model, options, &sources).unwrap().hypotheses
-        };
-        let alone = run(1, 1);
-        assert!(run(2, 300) == alone && run(1, 100_000) == alone, "{precision:?}");
+fn sentences_are_translated_one_by_one_and_joined_by_their_blanks() {
+    let translator = translator(options());
+    let alone = translator.translate(&LINES).unwrap();
+    let [first, second, third] = texts(&alone)[..] else { panic!("three lines") };
+    let text = format!("{}\t{} \u{a0}{}\n", LINES[0], LINES[1], LINES[2]);
+    let together = translator.translate(&[text]).unwrap();
+    assert_eq!(together[0].text, format!("{first}\t{second} \u{a0}{third}"));
+    assert_eq!(together[0].parts, 3);
+    let tokens = |translations: &[Translation]| -> (usize, usize) {
+        translations.iter().fold((0, 0), |(read, written), translation| {
+            (read + translation.source_tokens, written + translation.target_tokens)
+        })
+    };
+    assert_eq!(tokens(&together), tokens(&alone));
+    // The mean log-probability of all words, which the score of the whole is with a penalty of 1.
+    let words = |translation: &Translation| translation.target_tokens as f64;
+    let all: f64 = alone.iter().map(|one| one.score * words(one)).sum();
+    let mean = all / alone.iter().map(words).sum::<f64>();
+    assert!((together[0].score - mean).abs() < 1e-12, "{} {mean}", together[0].score);
+}
+
+#[test]
+fn a_line_as_one_sentence_is_noticed_if_it_comes_back_much_shorter() {
+    let content = LineContent::Sentence;
+    let decoding = decoding(2);
+    let translator = translator(TranslatorOptions { content, decoding, ..options() });
+    let translations = translator.translate(&[LINES[0], &LINES.join(" ")]).unwrap();
+    assert_eq!(translations[0].notices, [Notice::Cut]);
+    assert_eq!(translations[1].notices, [Notice::Cut, Notice::Shorter]);
+    assert_eq!(translations[1].parts, 1);
+}
+
+#[test]
+fn empty_lines_are_translated_as_nothing() {
+    let translations = translator(options()).translate(&["", " \t\u{a0}", LINES[0]]).unwrap();
+    assert_eq!(texts(&translations)[..2], ["", ""]);
+    let empty = &translations[0];
+    assert_eq!((empty.score, empty.source_tokens, empty.target_tokens), (0.0, 0, 0));
+    assert!(translator(options()).translate::<&str>(&[]).unwrap().is_empty());
+}
+
+#[test]
+fn long_lines_are_refused_truncated_or_split() {
+    let long = "dog ".repeat(30);
+    let of =
+        |long_text| translator(TranslatorOptions { max_source_length: 6, long_text, ..options() });
+    let lines = ["A dog.", &long, "A dog runs to the dog."];
+    let refused = of(LongText::Refuse);
+    let error = refused.translate(&lines).unwrap_err();
+    let TranslateError::Lines(problems) = &error else { panic!("{error}") };
+    assert_eq!(problems.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 3]);
+    assert!(
+        error.to_string().starts_with("line 2 has 30 tokens, at most 6 are allowed\nline 3 has "),
+        "{error}"
+    );
+    assert!(error.after(10).to_string().starts_with("line 12 has 30 tokens"));
+    // The others are translated all the same where each line has an answer of its own.
+    let each = refused.translate_each(&lines).unwrap();
+    let alone = refused.translate(&lines[..1]).unwrap();
+    assert_eq!(each[0].as_ref().unwrap(), &alone[0]);
+    assert_eq!(each[1], Err(TooLong::Tokens { found: 30, most: 6 }));
+
+    let truncated = of(LongText::Truncate).translate(&lines).unwrap();
+    assert_eq!(truncated[0], alone[0]);
+    assert!(truncated[1].notices.contains(&Notice::Truncated { most: 6 }));
+    assert_eq!(truncated[1].source_tokens, 7);
+    let start = of(LongText::Refuse).translate(&["dog dog dog dog dog dog"]).unwrap();
+    assert_eq!(truncated[1].text, start[0].text);
+
+    let split = of(LongText::Split).translate(&lines).unwrap();
+    assert!(split[1].notices.contains(&Notice::Split { parts: 5 }), "{:?}", split[1].notices);
+    assert_eq!(split[1].parts, 5);
+    assert_eq!(split[1].text, [start[0].text.as_str(); 5].join(" "));
+}
+
+#[test]
+fn characters_are_judged_before_a_line_is_divided() {
+    let options = TranslatorOptions { max_source_length: 2, ..options() };
+    let line = "d".repeat(129);
+    let each = translator(options).translate_each(&[line]).unwrap();
+    assert_eq!(each, [Err(TooLong::Characters { found: 129, most: 128 })]);
+}
+
+#[test]
+fn the_next_best_translations_follow_the_best() {
+    let mut decoding = decoding(8);
+    decoding.search.n_best = 3;
+    let content = LineContent::Sentence;
+    let translator = translator(TranslatorOptions { content, decoding, ..options() });
+    let translations = translator.translate(&LINES).unwrap();
+    for translation in &translations {
+        let scores: Vec<f64> = translation.others.iter().map(|other| other.score).collect();
+        assert!(scores.len() == 2 && translation.score >= scores[0] && scores[0] >= scores[1]);
     }
 }
 
 #[test]
-fn a_shortlist_of_all_words_changes_no_bit() {
-    let sources = sentences(10, 12);
-    let all = Arc::new(Shortlist::new((0..WORDS as u32).collect(), vec![Vec::new(); WORDS]));
-    for model in models() {
-        for precision in [Precision::Float32, Precision::Int8] {
-            let [without, with] = [None, Some(all.clone())].map(|shortlist| {
-                let options = TranslatorOptions { precision, shortlist, ..Default::default() };
-                translate(&model, options, &sources).unwrap()
-            });
-            assert!(with == without, "{precision:?}");
-        }
-    }
-}
-
-#[test]
-fn a_shortlist_of_another_model_is_refused() {
-    let refused = |shortlist| {
-        let options =
-            TranslatorOptions { shortlist: Some(Arc::new(shortlist)), ..Default::default() };
-        let Err(error) = Translator::new(&nano(), options) else { panic!("it was taken") };
-        error.to_string()
-    };
-    let message = refused(Shortlist::new(vec![], vec![vec![]; 3]));
-    let expected = format!("the shortlist is for 3 source words, the model has {WORDS}");
-    assert!(message.contains(&expected), "{message}");
-    let message = refused(Shortlist::new(vec![], vec![vec![WORDS as u32]; WORDS]));
-    let expected = format!("the shortlist has target word {WORDS}, but the model has {WORDS}");
-    assert!(message.contains(&expected), "{message}");
-}
-
-#[test]
-fn results_come_in_the_order_of_the_sources() {
-    let model = nano();
-    let sources = sentences(30, 12);
-    let options = TranslatorOptions { batch_tokens: 200, threads: 2, ..Default::default() };
-    let forwards = translate(&model, options.clone(), &sources).unwrap().hypotheses;
-    let reversed: Vec<_> = sources.iter().rev().cloned().collect();
-    let backwards = translate(&model, options, &reversed).unwrap().hypotheses;
-    let tokens = |h: &Vec<wdistill_search::Hypothesis>| h[0].tokens.clone();
-    let forwards: Vec<_> = forwards.iter().map(tokens).collect();
-    assert_eq!(forwards, backwards.iter().rev().map(tokens).collect::<Vec<_>>());
-    let different: std::collections::HashSet<_> = forwards.iter().collect();
-    assert!(different.len() > 5, "equal translations show no order");
-}
-
-#[test]
-fn an_empty_source_has_the_empty_translation() {
-    let result = translate(&nano(), TranslatorOptions::default(), &[vec![END], vec![END]]).unwrap();
-    assert_eq!((result.report.empty_sources, result.report.batches), (2, 0));
-    let best = &result.hypotheses[1][0];
-    assert_eq!((best.tokens.len(), best.score, best.ending), (0, 0.0, Ending::EndToken));
-    let nothing = translate(&nano(), TranslatorOptions::default(), &[]).unwrap();
-    assert_eq!(nothing, Translations::default());
-}
-
-#[test]
-fn long_sources_are_refused_by_line_or_truncated_and_reported() {
-    let long = vec![1, 2, 3, 4, 5, END];
-    let sources = [vec![7, END], long, vec![1, 2, 3, END]];
-    let options = TranslatorOptions { longest_source: 3, ..Default::default() };
-    let refused = translate(&nano(), options.clone(), &sources).unwrap_err();
-    let problem = SourceProblem::TooLong { line: 2, tokens: 5, longest: 3 };
-    assert_eq!(refused, TranslateError::Sources(vec![problem]));
-    assert!(refused.to_string().contains("line 2 has 5 tokens, at most 3"), "{refused}");
-    let options = TranslatorOptions { long_source: LongSource::Truncate, ..options };
-    let truncated = translate(&nano(), options, &sources).unwrap();
-    assert_eq!(truncated.report.truncated_sources, [2]);
-    assert_eq!(truncated.report.source_tokens, 2 + 4 + 4);
-    assert_eq!(truncated.hypotheses[1][0].tokens, truncated.hypotheses[2][0].tokens);
-}
-
-#[test]
-fn unreadable_sources_are_all_named() {
-    let outside = WORDS as u32;
-    let sources = [vec![], vec![3, END], vec![3], vec![outside, END]];
-    let error = translate(&nano(), TranslatorOptions::default(), &sources).unwrap_err();
-    let expected = vec![
-        SourceProblem::NoEnd { line: 1, end: END, found: None },
-        SourceProblem::NoEnd { line: 3, end: END, found: Some(3) },
-        SourceProblem::UnknownToken { line: 4, token: outside, vocabulary: WORDS },
-    ];
-    assert_eq!(error, TranslateError::Sources(expected));
-    let many = vec![vec![]; 14];
-    let error = translate(&nano(), TranslatorOptions::default(), &many).unwrap_err().to_string();
-    assert!(error.contains("14 source sentences") && error.contains("and 4 more"), "{error}");
-}
-
-#[test]
-fn translations_cut_at_the_maximum_length_are_counted() {
-    let sources = sentences(20, 6);
-    let maximum_length = MaximumLength { per_source_word: 0.0, constant: 2, cap: 2 };
-    let search = SearchOptions { maximum_length, ..SearchOptions::default() };
-    let options = TranslatorOptions { search, ..TranslatorOptions::default() };
-    let result = translate(&nano(), options, &sources).unwrap();
-    let best = || result.hypotheses.iter().map(|hypotheses| &hypotheses[0]);
-    assert!(best().all(|best| best.tokens.len() <= 2));
-    let cut: Vec<usize> =
-        (1..).zip(best()).filter(|(_, b)| b.ending == Ending::MaximumLength).map(|c| c.0).collect();
-    assert!(!cut.is_empty());
-    assert_eq!(result.report.cut_translations, cut);
-    let tokens: usize = best().map(|best| best.tokens.len() + 1).sum();
-    assert_eq!(result.report.target_tokens, tokens);
-}
-
-#[test]
-fn conventions_of_other_toolkits_are_those_of_the_configuration() {
-    // A word whose embedding is zero starts the decoder as a zero vector does, padding is never written,
-    // and an encoder that reads no end token reads the same as one that is given none.
-    let mut with_word = nano();
-    let width = with_word.config.architecture.decoder.width;
-    let target = with_word.weights.embeddings.target.as_mut().unwrap();
-    target.data_mut()[START as usize * width..][..width].fill(0.0);
-    let sources = sentences(20, 6);
-    let words = |translations: &Translations| -> Vec<Vec<u32>> {
-        translations.hypotheses.iter().map(|hypotheses| hypotheses[0].tokens.clone()).collect()
-    };
-    let run = |model: &Model<Dense<f32>>, sources: &[Vec<u32>]| {
-        // A limit that does not depend on the length of the source.
-        let maximum_length = MaximumLength { per_source_word: 0.0, constant: 12, cap: 12 };
-        let search = SearchOptions { maximum_length, ..SearchOptions::default() };
-        let options = TranslatorOptions { search, ..TranslatorOptions::default() };
-        translate(model, options, sources).unwrap()
-    };
-    let expected = run(&with_word, &sources);
-    let mut zero = with_word.clone();
-    zero.config.vocabularies.decoder_start = DecoderStart::ZeroVector;
-    assert!(run(&zero, &sources).hypotheses == expected.hypotheses);
-
-    let favourite = words(&expected)[0][0];
-    zero.config.vocabularies.padding = Some(favourite);
-    assert!(!words(&run(&zero, &sources)).concat().contains(&favourite));
-
-    let mut wordy = with_word.clone();
-    wordy.config.vocabularies.source_ending = SourceEnding::Nothing;
-    let twice: Vec<Vec<u32>> =
-        sources.iter().map(|ids| [ids.as_slice(), &[END]].concat()).collect();
-    assert_eq!(words(&run(&wordy, &twice)), words(&expected));
-    assert_ne!(words(&run(&wordy, &sources)), words(&expected));
-}
-
-#[test]
-fn the_start_token_can_be_forbidden_and_the_end_cannot() {
-    let sources = sentences(20, 6);
-    let run = |forbidden| {
-        let search = SearchOptions { forbidden, ..SearchOptions::default() };
-        let options = TranslatorOptions { search, ..TranslatorOptions::default() };
-        translate(&nano(), options, &sources)
-    };
-    let writes = |translations: &Translations, token| {
-        translations.hypotheses.iter().flatten().any(|h| h.tokens.contains(&token))
-    };
-    let free = run(vec![]).unwrap();
-    let favourite = free.hypotheses[0][0].tokens[0];
-    assert!(!writes(&run(vec![START, favourite]).unwrap(), favourite));
-    assert!(!writes(&run(vec![START]).unwrap(), START));
-    assert!(matches!(run(vec![END]).unwrap_err(), TranslateError::Search { .. }));
-}
-
-#[test]
-fn a_broken_model_is_named_with_the_lines_of_its_batch() {
-    let mut model = nano();
-    model.weights.decoder.layers[0].feed_forward.down.bias[0] = f32::NAN;
-    let sources = [vec![END], vec![3, END]];
-    let error = translate(&model, TranslatorOptions::default(), &sources).unwrap_err().to_string();
-    assert!(error.starts_with("the batch of lines 2: ") && error.contains("NaN"), "{error}");
-}
-
-#[test]
-fn one_translator_serves_many_threads() {
-    let translator = Translator::new(&nano(), TranslatorOptions::default()).unwrap();
-    let sources = sentences(5, 6);
-    let expected = translator.translate_ids(&sources).unwrap();
-    std::thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| assert_eq!(translator.translate_ids(&sources).unwrap(), expected));
-        }
-    });
-}
-
-#[test]
-fn all_problems_of_the_options_are_reported_together() {
-    let search = SearchOptions { beam: 0, ..SearchOptions::default() };
-    let options = TranslatorOptions { threads: 0, longest_source: 0, search, ..Default::default() };
-    let Err(TranslatorError::Options(problems)) = Translator::new(&nano(), options) else {
+fn problems_of_all_options_come_together() {
+    let ModelFolder { model, vocabularies } = folder();
+    let mut options = TranslatorOptions { threads: 0, max_source_length: 0, ..options() };
+    options.decoding.search.n_best = 2;
+    let Err(TranslatorError::Options(problems)) =
+        Translator::new(&model, Arc::new(vocabularies), options)
+    else {
         panic!("accepted")
     };
-    assert_eq!(problems.len(), 4, "{problems:#?}");
+    assert_eq!(problems.len(), 3, "{problems:#?}");
 }
 
 #[test]
-fn a_model_too_wide_for_exact_sums_is_refused_in_int8() {
-    let mut architecture = Architecture::preset("transformer-nano").unwrap();
-    architecture.decoder.feed_forward = (1 << 17) + 1;
-    architecture.decoder.width = 4;
-    architecture.decoder.heads = 1;
-    architecture.decoder.layers = 1;
-    let model = common::model(architecture, 5);
-    let int8 = TranslatorOptions { precision: Precision::Int8, ..Default::default() };
-    let Err(error @ TranslatorError::TooWide(_)) = Translator::new(&model, int8) else {
-        panic!("accepted")
-    };
-    let start = "decoder.layers.0.feed_forward.down.weight has 131073 inputs";
-    assert!(error.to_string().starts_with(start), "{error}");
-    assert!(Translator::new(&model, TranslatorOptions::default()).is_ok());
+fn a_folder_is_opened_whatever_its_weights_are() {
+    let place = tempfile::tempdir().unwrap();
+    let (float32, int8) = (place.path().join("float32"), place.path().join("int8"));
+    let ModelFolder { model, vocabularies } = folder();
+    ModelFolder { model: quantise(&model).unwrap(), vocabularies: vocabularies.clone() }
+        .save(&int8)
+        .unwrap();
+    ModelFolder { model, vocabularies }.save(&float32).unwrap();
+    let open = |folder: &Path| Translator::open(folder, options()).unwrap();
+    let expected = translator(options()).translate(&LINES).unwrap();
+    assert_eq!(open(&float32).translate(&LINES).unwrap(), expected);
+    let scores =
+        |translations: &[Translation]| translations.iter().map(|t| t.score).collect::<Vec<_>>();
+    assert_ne!(scores(&open(&int8).translate(&LINES).unwrap()), scores(&expected));
+
+    // Another model's vocabulary.
+    let settings = VocabularySettings::new(SubwordModel::Bpe, 300);
+    let other = Vocabulary::train(["ab"], &settings).unwrap().vocabulary;
+    other.save(&float32.join("source.vocabulary.json")).unwrap();
+    let Err(error) = Translator::open(&float32, options()) else { panic!("accepted") };
+    assert!(error.to_string().contains("source.vocabulary.json: a vocabulary of"), "{error}");
 }

@@ -227,7 +227,7 @@ impl Round<'_> {
             self.end_all(sentence, rows);
             return Ok(());
         }
-        let beam = self.settings.options().beam;
+        let beam = self.settings.options().beam_size;
         let Reused { ranked, next: live, old } = reused;
         self.rank(ranked, sentence, rows.clone());
         for (rank, next) in ranked.iter().enumerate() {
@@ -270,7 +270,7 @@ impl Round<'_> {
 
     /// Everything that is allowed to follow, best first.
     fn rank(&self, ranked: &mut Vec<Continuation>, sentence: &Sentence, rows: Range<usize>) {
-        let end_allowed = self.words >= self.settings.options().minimum_length;
+        let end_allowed = self.words >= self.settings.options().min_length;
         let allowed = |candidate: &&crate::Candidate| {
             candidate.log_probability > f64::NEG_INFINITY
                 && !self.settings.is_forbidden(candidate.token)
@@ -312,7 +312,9 @@ impl Round<'_> {
     /// Adds a finished hypothesis, unless the beam is full of them and that was to be the end.
     fn finish(&self, sentence: &mut Sentence, end: &Continuation, ending: Ending) {
         let options = self.settings.options();
-        if options.stopping == Stopping::BeamFinished && sentence.finished.len() == options.beam {
+        if options.stopping == Stopping::BeamFinished
+            && sentence.finished.len() == options.beam_size
+        {
             return;
         }
         let tokens = sentence.live[end.hypothesis].tokens.clone();
@@ -328,8 +330,8 @@ impl Round<'_> {
         let options = self.settings.options();
         match options.stopping {
             // Greedy search never looks past the end.
-            _ if options.beam == 1 => !sentence.finished.is_empty(),
-            Stopping::BeamFinished => sentence.finished.len() == options.beam,
+            _ if options.beam_size == 1 => !sentence.finished.is_empty(),
+            Stopping::BeamFinished => sentence.finished.len() == options.beam_size,
             Stopping::NoneBetter => {
                 let mut scores: Vec<f64> = sentence.finished.iter().map(|h| h.score).collect();
                 scores.sort_by(|a, b| b.total_cmp(a));

@@ -33,7 +33,7 @@
 //!     }
 //! }
 //!
-//! let settings = SearchSettings::new(SearchOptions { beam: 2, ..SearchOptions::default() })?;
+//! let settings = SearchSettings::new(SearchOptions { beam_size: 2, ..SearchOptions::default() })?;
 //! let best = &search(&mut Toy, &[1], &settings)?[0][0];
 //! assert_eq!(best.tokens, [1]);
 //! assert!((best.score - (0.6f64.ln() + 0.9f64.ln()) / 2.0).abs() < 1e-12);
@@ -45,5 +45,5 @@ mod settings;
 mod step;
 
 pub use beam::{Ending, Hypothesis, SearchError, search};
-pub use settings::{MaximumLength, SearchOptions, SearchSettings, SettingsError, Stopping};
+pub use settings::{SearchOptions, SearchSettings, SettingsError, Stopping};
 pub use step::{Candidate, Scores, Step, StepModel, Vocabulary};

@@ -1,7 +1,10 @@
 //! How to search: raw options, and settings that cannot be invalid.
 
+use serde::{Deserialize, Serialize};
+
 /// When a sentence is done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Stopping {
     /// As soon as `beam` hypotheses are finished, as in fairseq (`sequence_generator.py`).
     #[default]
@@ -14,38 +17,29 @@ pub enum Stopping {
     NoneBetter,
 }
 
-/// Most words of a translation, without its end token:
-/// `min(cap, floor(per_source_word * source words) + constant)`, where neither side counts its end token.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct MaximumLength {
-    /// Target words for each source word.
-    pub per_source_word: f64,
-    /// Target words on top.
-    pub constant: usize,
-    /// Most target words for any source.
-    pub cap: usize,
-}
-
-impl Default for MaximumLength {
-    fn default() -> Self {
-        MaximumLength { per_source_word: 2.0, constant: 20, cap: 512 }
-    }
-}
-
 /// Raw options of a search; [`SearchSettings::new`] checks them.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// A translation has at most `min(max_length, floor(max_length_ratio * source words) + max_length_constant)` words, where
+/// neither side counts its end token. A hypothesis that reaches that is ended by force, and says so
+/// ([`Ending::MaximumLength`](crate::Ending::MaximumLength)).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct SearchOptions {
     /// Live hypotheses of each sentence; 1 is greedy search.
-    pub beam: usize,
+    #[serde(alias = "beam")]
+    pub beam_size: usize,
     /// Exponent of the length in a hypothesis' score: 0 prefers short translations, 1 scores by the
     /// mean log-probability; a negative one, down to -10, prefers short translations all the more.
     pub length_penalty: f64,
-    /// Most words of a translation. A hypothesis that reaches it is ended by force, and says so
-    /// ([`Ending::MaximumLength`](crate::Ending::MaximumLength)).
-    pub maximum_length: MaximumLength,
+    /// Target words for each source word.
+    pub max_length_ratio: f64,
+    /// Target words on top.
+    pub max_length_constant: usize,
+    /// Most target words for any source.
+    pub max_length: usize,
     /// Fewest words of a translation; the end token is not allowed before. Goes before the maximum.
-    pub minimum_length: usize,
-    /// Translations wanted for each sentence; at most `beam`.
+    pub min_length: usize,
+    /// Translations wanted for each sentence; at most `beam_size`.
     pub n_best: usize,
     /// When a sentence is done.
     pub stopping: Stopping,
@@ -54,13 +48,15 @@ pub struct SearchOptions {
 }
 
 impl Default for SearchOptions {
-    /// Beam 5, length penalty 1, the best translation only.
+    /// Beam 4, length penalty 1, the best translation only.
     fn default() -> Self {
         SearchOptions {
-            beam: 5,
+            beam_size: 4,
             length_penalty: 1.0,
-            maximum_length: MaximumLength::default(),
-            minimum_length: 0,
+            max_length_ratio: 2.0,
+            max_length_constant: 20,
+            max_length: 512,
+            min_length: 0,
             n_best: 1,
             stopping: Stopping::default(),
             forbidden: Vec::new(),
@@ -101,10 +97,10 @@ impl SearchSettings {
 
     /// Most words of the translation of a source of `source_words` words, neither with its end token.
     pub fn maximum_length(&self, source_words: usize) -> usize {
-        let limit = self.options.maximum_length;
-        let proportional = (limit.per_source_word * source_words as f64).floor() as usize;
-        let most = proportional.saturating_add(limit.constant).min(limit.cap);
-        most.max(self.options.minimum_length)
+        let SearchOptions { max_length_ratio, max_length_constant, max_length, min_length, .. } =
+            self.options;
+        let proportional = (max_length_ratio * source_words as f64).floor() as usize;
+        proportional.saturating_add(max_length_constant).min(max_length).max(min_length)
     }
 
     /// `log_probability / (words + 1)^length_penalty`: the end token counts as a word
@@ -120,7 +116,7 @@ impl SearchSettings {
     /// Next words that each hypothesis must name so that none is missed: `beam` words that go on, the
     /// end token, and as many as are thrown away.
     pub fn candidates(&self, vocabulary: usize) -> usize {
-        (self.options.beam + 1 + self.options.forbidden.len()).min(vocabulary)
+        (self.options.beam_size + 1 + self.options.forbidden.len()).min(vocabulary)
     }
 }
 
@@ -132,38 +128,36 @@ const LARGEST_PENALTY: f64 = 10.0;
 
 fn problems(options: &SearchOptions) -> Vec<String> {
     let mut problems = Vec::new();
-    let SearchOptions { beam, n_best, length_penalty, minimum_length, maximum_length, .. } =
-        options;
-    if *beam == 0 {
-        problems.push("beam is 0, expected at least 1; hint: 1 is greedy search".to_string());
+    let SearchOptions { beam_size, n_best, length_penalty, .. } = options;
+    if *beam_size == 0 {
+        problems.push("beam_size is 0, expected at least 1; hint: 1 is greedy search".to_string());
     }
-    if *beam > WIDEST_BEAM {
-        problems.push(format!("beam is {beam}, expected at most {WIDEST_BEAM}"));
+    if *beam_size > WIDEST_BEAM {
+        problems.push(format!("beam_size is {beam_size}, expected at most {WIDEST_BEAM}"));
     }
-    if *n_best == 0 || n_best > beam {
-        problems.push(format!("n_best is {n_best}, expected 1 to beam, which is {beam}"));
+    if *n_best == 0 || n_best > beam_size {
+        problems.push(format!("n_best is {n_best}, expected 1 to beam_size, which is {beam_size}"));
     }
     if !(length_penalty.is_finite() && length_penalty.abs() <= LARGEST_PENALTY) {
         problems.push(format!(
             "length_penalty is {length_penalty}, expected -{LARGEST_PENALTY} to {LARGEST_PENALTY}"
         ));
     }
-    let MaximumLength { per_source_word, constant, cap } = maximum_length;
-    if !(per_source_word.is_finite() && *per_source_word >= 0.0) {
-        problems.push(format!(
-            "maximum_length.per_source_word is {per_source_word}, expected at least 0"
-        ));
+    let SearchOptions { max_length_ratio, max_length_constant, max_length, min_length, .. } =
+        options;
+    if !(max_length_ratio.is_finite() && *max_length_ratio >= 0.0) {
+        problems.push(format!("max_length_ratio is {max_length_ratio}, expected at least 0"));
     }
-    if *per_source_word == 0.0 && *constant == 0 {
+    if *max_length_ratio == 0.0 && *max_length_constant == 0 {
         problems.push(
-            "maximum_length allows no word: per_source_word and constant are both 0".to_string(),
+            "max_length_ratio and max_length_constant are both 0, which allows no word".to_string(),
         );
     }
-    if *cap == 0 {
-        problems.push("maximum_length.cap is 0, expected at least 1".to_string());
-    } else if minimum_length > cap {
+    if *max_length == 0 {
+        problems.push("max_length is 0, expected at least 1".to_string());
+    } else if min_length > max_length {
         problems.push(format!(
-            "maximum_length.cap is {cap}, expected at least minimum_length, which is {minimum_length}"
+            "max_length is {max_length}, expected at least min_length, which is {min_length}"
         ));
     }
     problems
@@ -176,25 +170,32 @@ mod tests {
     #[test]
     fn all_problems_are_reported_together() {
         let options = SearchOptions {
-            beam: 0,
+            beam_size: 0,
             length_penalty: -11.0,
-            maximum_length: MaximumLength { per_source_word: f64::NAN, constant: 0, cap: 3 },
-            minimum_length: 4,
+            max_length_ratio: f64::NAN,
+            max_length_constant: 0,
+            max_length: 3,
+            min_length: 4,
             ..SearchOptions::default()
         };
         let SettingsError(problems) = SearchSettings::new(options).unwrap_err();
         assert_eq!(problems.len(), 5, "{problems:#?}");
-        assert!(problems[1].contains("n_best is 1, expected 1 to beam, which is 0"));
-        let none = MaximumLength { per_source_word: 0.0, constant: 0, cap: 3 };
-        let options = SearchOptions { maximum_length: none, ..SearchOptions::default() };
-        assert!(SearchSettings::new(options).unwrap_err().to_string().contains("no word"));
+        assert!(problems[1].contains("n_best is 1, expected 1 to beam_size, which is 0"));
+        let options = SearchOptions {
+            max_length_ratio: 0.0,
+            max_length_constant: 0,
+            ..SearchOptions::default()
+        };
+        assert!(SearchSettings::new(options).unwrap_err().to_string().contains("allows no word"));
     }
 
     #[test]
     fn lengths_and_scores_follow_their_formulas() {
         let settings = SearchSettings::new(SearchOptions {
-            maximum_length: MaximumLength { per_source_word: 1.5, constant: 2, cap: 12 },
-            minimum_length: 4,
+            max_length_ratio: 1.5,
+            max_length_constant: 2,
+            max_length: 12,
+            min_length: 4,
             length_penalty: 2.0,
             ..SearchOptions::default()
         })

@@ -1,8 +1,8 @@
 //! Search on small tables, against results worked out by hand and against enumeration.
 
 use wdistill_search::{
-    Candidate, Ending, Hypothesis, MaximumLength, Scores, SearchError, SearchOptions,
-    SearchSettings, Step, StepModel, Stopping, Vocabulary, search,
+    Candidate, Ending, Hypothesis, Scores, SearchError, SearchOptions, SearchSettings, Step,
+    StepModel, Stopping, Vocabulary, search,
 };
 
 const END: u32 = 0;
@@ -100,9 +100,14 @@ impl Language for Noise {
     }
 }
 
-fn options(beam: usize, most: usize) -> SearchOptions {
-    let maximum_length = MaximumLength { per_source_word: 0.0, constant: most, cap: most };
-    SearchOptions { beam, maximum_length, ..SearchOptions::default() }
+fn options(beam_size: usize, most: usize) -> SearchOptions {
+    SearchOptions {
+        beam_size,
+        max_length_ratio: 0.0,
+        max_length_constant: most,
+        max_length: most,
+        ..SearchOptions::default()
+    }
 }
 
 fn run<L: Language>(
@@ -161,7 +166,7 @@ fn the_maximum_length_forces_an_end_and_shows_it() {
     assert_eq!((cut.tokens.as_slice(), cut.ending), ([1, 1, 1].as_slice(), Ending::MaximumLength));
     assert!((cut.log_probability - (0.9f64 * 0.8 * 0.8 * 0.2).ln()).abs() < 1e-12);
     let willing = Chain(vec![vec![0.1, 0.9], vec![0.6, 0.4]]);
-    let ended = &run(&willing, 1, SearchOptions { minimum_length: 3, ..options(1, 3) })[0][0];
+    let ended = &run(&willing, 1, SearchOptions { min_length: 3, ..options(1, 3) })[0][0];
     assert_eq!((ended.tokens.as_slice(), ended.ending), ([1, 1, 1].as_slice(), Ending::EndToken));
 }
 
@@ -169,7 +174,7 @@ fn the_maximum_length_forces_an_end_and_shows_it() {
 fn the_end_is_not_allowed_before_the_minimum_length() {
     let eager = Chain(vec![vec![0.9, 0.1], vec![0.9, 0.1]]);
     for beam in [1, 2, 4] {
-        let options = SearchOptions { minimum_length: 2, ..options(beam, 6) };
+        let options = SearchOptions { min_length: 2, ..options(beam, 6) };
         for hypothesis in &run(&eager, 1, options)[0] {
             assert_eq!(hypothesis.tokens, [1, 1]);
         }

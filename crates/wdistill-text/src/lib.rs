@@ -34,6 +34,7 @@ mod sentences;
 mod subword_nmt;
 mod trie;
 mod vocabulary;
+mod vocabulary_pair;
 
 pub use batches::{BatchOrder, BatchSettings, PairLength, Position, sorted_batches};
 pub use compressed::{packed_by_name, text_reader};
@@ -59,3 +60,4 @@ pub use vocabulary::{
     TokenList, TokenRole, TrainedVocabulary, UNKNOWN_ID, Vocabulary, VocabularyKind,
     VocabularySettings,
 };
+pub use vocabulary_pair::{SOURCE_FILE, Sharing, TARGET_FILE, VocabularyPair};

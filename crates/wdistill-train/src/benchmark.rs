@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use wdistill_runtime::Translator;
+use wdistill_runtime::TokenTranslator;
 
 use crate::error::TrainError;
 
@@ -37,9 +37,9 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// count. `sources` holds the sentences of each model, since their vocabularies may differ.
 ///
 /// # Errors
-/// [`TrainError::Translate`].
+/// [`TrainError::Tokens`].
 pub fn benchmark(
-    models: &[(String, &Translator)],
+    models: &[(String, &TokenTranslator)],
     sources: &[Vec<Vec<u32>>],
     rounds: usize,
     said: &mut dyn FnMut(usize),
@@ -49,7 +49,7 @@ pub fn benchmark(
     for round in 0..=rounds {
         for (index, (_, translator)) in models.iter().enumerate() {
             let start = Instant::now();
-            let translations = translator.translate_ids(&sources[index])?;
+            let translations = translator.translate(&sources[index])?;
             tokens[index] = translations.report.target_tokens;
             if round > 0 {
                 seconds[index].push(start.elapsed().as_secs_f64());

@@ -2,134 +2,28 @@
 
 use std::path::Path;
 
-use wdistill_formats::native;
 use wdistill_model::{DecoderStart, SourceEnding, Vocabularies};
 use wdistill_report::DataSet;
 use wdistill_text::{
     CheckedCorpus, CorpusLimits, CorpusReport, CorpusRole, CorpusStatistics, EncodedCorpus,
-    LeftOut, PairPolicy, ParallelText, SpecialTokens, Vocabulary, VocabularySettings,
-    encode_corpus,
+    PairPolicy, ParallelText, VocabularyPair, encode_corpus,
 };
 
 use crate::error::TrainError;
-use crate::recipe::{DataRecipe, Duplicates, Sharing, TextPair};
+use crate::recipe::{DataRecipe, Duplicates, TextPair};
 
-/// The vocabularies of both sides.
-pub struct VocabularyPair {
-    /// What the encoder reads.
-    pub source: Vocabulary,
-    /// What the decoder reads and writes.
-    pub target: Vocabulary,
-}
-
-/// Name of the source vocabulary in a model folder.
-pub const SOURCE_FILE: &str = "source.vocabulary.json";
-/// Name of the target vocabulary in a model folder.
-pub const TARGET_FILE: &str = "target.vocabulary.json";
-
-impl VocabularyPair {
-    /// Learns vocabularies from the training text; says what was obtained.
-    ///
-    /// # Errors
-    /// [`TrainError::Text`].
-    pub fn train(
-        text: &ParallelText,
-        settings: &VocabularySettings,
-        sharing: Sharing,
-    ) -> Result<(VocabularyPair, Vec<String>), TrainError> {
-        let learn = |name: &str, lines: &mut dyn Iterator<Item = &String>| {
-            let trained = Vocabulary::train(lines.map(String::as_str), settings)?;
-            let size = trained.vocabulary.size();
-            let mut note = match size < trained.requested {
-                true => format!(
-                    "{name}: the text supports {size} tokens of the {} asked for",
-                    trained.requested
-                ),
-                false => format!("{name}: {size} tokens"),
-            };
-            if trained.left_out != LeftOut::default() {
-                note += &format!("; {}", trained.left_out);
-            }
-            Ok::<_, TrainError>((trained.vocabulary, note))
-        };
-        let (source, target) = (&text.source.lines, &text.target.lines);
-        match sharing {
-            Sharing::Joint => {
-                let (joint, note) =
-                    learn("joint vocabulary", &mut source.iter().chain(target.iter()))?;
-                Ok((VocabularyPair { source: joint.clone(), target: joint }, vec![note]))
-            }
-            Sharing::Separate => {
-                let (source, first) = learn("source vocabulary", &mut source.iter())?;
-                let (target, second) = learn("target vocabulary", &mut target.iter())?;
-                Ok((VocabularyPair { source, target }, vec![first, second]))
-            }
-        }
-    }
-
-    /// Reads both from files that `wdistill vocab` wrote, or from SentencePiece models.
-    ///
-    /// # Errors
-    /// [`TrainError::Text`].
-    pub fn open(source: &Path, target: &Path) -> Result<VocabularyPair, TrainError> {
-        let source = Vocabulary::open(source)?;
-        Ok(VocabularyPair { source, target: Vocabulary::open(target)? })
-    }
-
-    /// Writes both into a folder; a model's folder has its own, so that it can be used alone.
-    ///
-    /// # Errors
-    /// [`TrainError::Text`].
-    pub fn save(&self, folder: &Path) -> Result<(), TrainError> {
-        self.source.save(&folder.join(SOURCE_FILE))?;
-        Ok(self.target.save(&folder.join(TARGET_FILE))?)
-    }
-
-    /// Reads both from a folder.
-    ///
-    /// # Errors
-    /// [`TrainError::Text`].
-    pub fn load(folder: &Path) -> Result<VocabularyPair, TrainError> {
-        let source = Vocabulary::load(&folder.join(SOURCE_FILE))?;
-        Ok(VocabularyPair { source, target: Vocabulary::load(&folder.join(TARGET_FILE))? })
-    }
-
-    /// Reads both from a model's folder, and checks that they are the model's.
-    ///
-    /// # Errors
-    /// [`TrainError::Text`], [`TrainError::Format`], and [`TrainError::ForeignVocabulary`] for one of another size.
-    pub fn of_model(folder: &Path) -> Result<VocabularyPair, TrainError> {
-        let vocabularies = VocabularyPair::load(folder)?;
-        let expected = native::load_config(folder)?.vocabularies;
-        let sides = [
-            (SOURCE_FILE, vocabularies.source.size(), expected.source),
-            (TARGET_FILE, vocabularies.target.size(), expected.target),
-        ];
-        match sides.into_iter().find(|(_, found, expected)| found != expected) {
-            None => Ok(vocabularies),
-            Some((file, found, expected)) => {
-                Err(TrainError::ForeignVocabulary { path: folder.join(file), found, expected })
-            }
-        }
-    }
-
-    /// Special tokens of source and target.
-    pub fn special_tokens(&self) -> [SpecialTokens; 2] {
-        [self.source.special_tokens(), self.target.special_tokens()]
-    }
-
-    /// Sizes and special tokens, for the configuration of a new model. Its decoder starts from a vector of
-    /// zeros, so that every other toolkit's engine can run it.
-    pub fn sizes(&self) -> Vocabularies {
-        Vocabularies {
-            source: self.source.size(),
-            target: self.target.size(),
-            source_end: self.source.end_id(),
-            target_end: self.target.end_id(),
-            decoder_start: DecoderStart::ZeroVector,
-            source_ending: SourceEnding::EndToken,
-            padding: None,
-        }
+/// Sizes and special tokens, for the configuration of a new model. Its decoder starts from a vector of
+/// zeros, so that every other toolkit's engine can run it.
+pub fn conventions(vocabularies: &VocabularyPair) -> Vocabularies {
+    let VocabularyPair { source, target } = vocabularies;
+    Vocabularies {
+        source: source.size(),
+        target: target.size(),
+        source_end: source.end_id(),
+        target_end: target.end_id(),
+        decoder_start: DecoderStart::ZeroVector,
+        source_ending: SourceEnding::EndToken,
+        padding: None,
     }
 }
 

@@ -7,7 +7,7 @@ use wdistill_formats::FormatError;
 use wdistill_generator::GrowError;
 use wdistill_metrics::MetricsError;
 use wdistill_model::ConfigError;
-use wdistill_runtime::{TranslateError, TranslatorError};
+use wdistill_runtime::{TokenError, TranslateError, TranslatorError};
 use wdistill_text::TextError;
 
 /// Why a stage stopped.
@@ -69,19 +69,6 @@ pub enum TrainError {
         path: PathBuf,
         /// What does not fit.
         problem: String,
-    },
-    /// A model's folder with a vocabulary that is not the model's.
-    #[error(
-        "{}: a vocabulary of {found} words, expected the model's {expected}; hint: it is another model's; take the \
-         file that was written with this one", path.display()
-    )]
-    ForeignVocabulary {
-        /// The file.
-        path: PathBuf,
-        /// Words in it.
-        found: usize,
-        /// Words of the model.
-        expected: usize,
     },
     /// Training has come apart.
     #[error(
@@ -149,4 +136,7 @@ pub enum TrainError {
     /// A translation.
     #[error(transparent)]
     Translate(#[from] TranslateError),
+    /// A translation of token ids.
+    #[error(transparent)]
+    Tokens(#[from] TokenError),
 }

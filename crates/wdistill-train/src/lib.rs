@@ -27,7 +27,7 @@ mod trainer;
 mod validation;
 
 pub use benchmark::{Speed, benchmark};
-pub use data::{SOURCE_FILE, TARGET_FILE, TextSet, VocabularyPair, encode, limits, read_pair};
+pub use data::{TextSet, encode, limits, read_pair};
 pub use divergence::{Divergence, Off};
 pub use error::TrainError;
 pub use interrupt::{Interrupt, Reaction};
@@ -40,9 +40,9 @@ pub use pipeline::{
 };
 pub use pseudo::{PseudoReport, translate_corpus};
 pub use recipe::{
-    BenchmarkRecipe, DataRecipe, DecodingRecipe, Duplicates, IMPORTED_TEACHER, Method, ModelRecipe,
-    Pairs, Recipe, Resolved, ResolvedSystem, ResolvedTeacher, Sharing, SystemRecipe, TEACHER,
-    TeacherRecipe, TextPair, VocabularyOrigin, VocabularyRecipe, with_changes,
+    BenchmarkRecipe, DataRecipe, Duplicates, IMPORTED_TEACHER, Method, ModelRecipe, Pairs, Recipe,
+    Resolved, ResolvedSystem, ResolvedTeacher, SystemRecipe, TEACHER, TeacherRecipe, TextPair,
+    VocabularyOrigin, VocabularyRecipe, pseudo_data_decoding, with_changes,
 };
 pub use run_folder::RunFolder;
 pub use selection::{Candidate, Judgement, Selected};
@@ -54,4 +54,4 @@ pub use step::{
 };
 pub use trainable::{DenseModel, GeneratedStudent, Trainable};
 pub use trainer::{BEST_FOLDER, Ended, Outcome, Run, SaveModel};
-pub use validation::{Decoded, Scores, Validator, one_line, translate};
+pub use validation::{Decoded, Scores, Validator, line_by_line};

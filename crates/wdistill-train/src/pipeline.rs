@@ -6,31 +6,30 @@ mod validation;
 pub use validation::{Standing, SystemValidation};
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use wdistill_base::{FileError, Random, atomic_write, hash_file};
-use wdistill_formats::native;
+use wdistill_formats::{load_vocabularies, native};
 use wdistill_generator::{ParameterGenerator, Saturation, Start, cut};
 use wdistill_metrics::{Bleu, Chrf, CorpusMetric};
 use wdistill_model::{Architecture, Config, Dense, Model, Vocabularies};
 use wdistill_report::Report;
-use wdistill_runtime::{LongSource, Translator, TranslatorOptions};
-use wdistill_search::{MaximumLength, SearchOptions};
+use wdistill_runtime::{DecodingOptions, TokenTranslator, Translator};
 use wdistill_text::{
-    CorpusLimits, CorpusReport, CorpusRole, EncodedCorpus, FindingKind, ParallelText, read_lines,
+    CorpusLimits, CorpusReport, CorpusRole, EncodedCorpus, FindingKind, ParallelText, SOURCE_FILE,
+    TARGET_FILE, VocabularyPair, read_lines,
 };
 
 use crate::benchmark::{Speed, benchmark};
-use crate::data::{
-    SOURCE_FILE, TARGET_FILE, TextSet, VocabularyPair, encode, hashes, limits, read_pair,
-};
+use crate::data::{TextSet, conventions, encode, hashes, limits, read_pair};
 use crate::error::TrainError;
 use crate::interrupt::Interrupt;
 use crate::log::{Display, Progress};
 use crate::pseudo::{PseudoReport, SOURCE, TARGET, translate_corpus};
 use crate::recipe::{
-    DecodingRecipe, Method, Pairs, Recipe, Resolved, ResolvedSystem, ResolvedTeacher, TEACHER,
-    TextPair, VocabularyOrigin, VocabularyRecipe,
+    Method, Pairs, Recipe, Resolved, ResolvedSystem, ResolvedTeacher, TEACHER, TextPair,
+    VocabularyOrigin, VocabularyRecipe,
 };
 use crate::run_folder::RunFolder;
 use crate::selection::Selected;
@@ -38,7 +37,7 @@ use crate::settings::TrainingSettings;
 use crate::stage::{Fingerprint, Stages};
 use crate::trainable::{DenseModel, GeneratedStudent, Trainable};
 use crate::trainer::{Ended, Run};
-use crate::validation::{Validator, translate};
+use crate::validation::{Decoded, Validator, line_by_line};
 
 /// What a run is told besides its recipe.
 #[derive(Clone, Debug)]
@@ -77,7 +76,7 @@ pub struct Pipeline {
 /// Texts and vocabularies, ready for training.
 pub struct Prepared {
     /// Vocabularies of both sides.
-    pub vocabularies: VocabularyPair,
+    pub vocabularies: Arc<VocabularyPair>,
     /// Text to learn from; [`Pipeline::pseudo_data`] appends the teacher's translations to its pairs.
     pub training: TextSet,
     /// Text to judge a run by while it trains.
@@ -157,7 +156,7 @@ struct TrainingInputs<'a> {
     conventions: &'a Vocabularies,
     settings: TrainingSettings,
     /// Only if it can decide which weights come out.
-    decoding: Option<&'a DecodingRecipe>,
+    decoding: Option<&'a DecodingOptions>,
     seed: u64,
     data: &'a Fingerprint,
     from: Option<&'a Fingerprint>,
@@ -185,35 +184,6 @@ impl Prepared {
     /// If the recipe names none; a whole run refuses such a recipe.
     fn test(&self) -> &TextSet {
         self.test.as_ref().expect("a whole run has a test text")
-    }
-}
-
-impl DecodingRecipe {
-    /// Options of its search.
-    pub fn search(&self) -> SearchOptions {
-        SearchOptions {
-            beam: self.beam,
-            length_penalty: self.length_penalty,
-            maximum_length: MaximumLength {
-                per_source_word: self.max_length_ratio,
-                cap: self.max_length,
-                ..MaximumLength::default()
-            },
-            ..SearchOptions::default()
-        }
-    }
-
-    /// Options of a translator. Every source counts in a score, so none is too long.
-    pub fn translator(&self, threads: usize) -> TranslatorOptions {
-        TranslatorOptions {
-            threads,
-            batch_tokens: self.batch_tokens,
-            longest_source: usize::MAX,
-            long_source: LongSource::Refuse,
-            precision: self.precision,
-            search: self.search(),
-            shortlist: None,
-        }
     }
 }
 
@@ -329,6 +299,7 @@ impl Pipeline {
         let fingerprint = Fingerprint::of(&(train, held_out, hashes, limits));
         let sets = [Some(&training), Some(&validation), test.as_ref()];
         self.write_data_report("data.txt", sets.into_iter().flatten())?;
+        let vocabularies = Arc::new(vocabularies);
         Ok(Prepared { vocabularies, training, validation, test, fingerprint, notes })
     }
 
@@ -374,7 +345,9 @@ impl Pipeline {
     ) -> Result<(VocabularyPair, Vec<String>), TrainError> {
         let origin = &self.resolved.vocabulary;
         let given = match origin {
-            VocabularyOrigin::Teacher(folder) => Some(VocabularyPair::of_model(folder)?),
+            VocabularyOrigin::Teacher(folder) => {
+                Some(load_vocabularies(folder, &native::load_config(folder)?)?)
+            }
             VocabularyOrigin::Files(source, target) => Some(VocabularyPair::open(source, target)?),
             VocabularyOrigin::Learned(..) => None,
         };
@@ -474,7 +447,7 @@ impl Pipeline {
     fn conventions(&self, prepared: &Prepared) -> Vocabularies {
         match &self.resolved.teacher {
             ResolvedTeacher::Given(_, config) => config.vocabularies,
-            ResolvedTeacher::Trained(..) => prepared.vocabularies.sizes(),
+            ResolvedTeacher::Trained(..) => conventions(&prepared.vocabularies),
         }
     }
 
@@ -508,11 +481,11 @@ impl Pipeline {
         let result = self.stages.run(name, &fingerprint, &products, |folder| {
             let config = Config::new(architecture.clone(), self.conventions(prepared))?;
             let mut trainable = start(config, seed)?;
-            let translator = self.recipe.decoding.translator(self.options.threads);
+            let translator = line_by_line(&self.recipe.decoding, self.options.threads);
             let validator = Validator {
                 corpus: &prepared.validation.corpus,
                 references: &prepared.validation.references,
-                target_vocabulary: &prepared.vocabularies.target,
+                vocabularies: &prepared.vocabularies,
                 translator: &translator,
             };
             let teacher = match teacher {
@@ -555,7 +528,7 @@ impl Pipeline {
         folder: &Path,
     ) -> Result<(), TrainError> {
         native::save(model, folder)?;
-        prepared.vocabularies.save(folder)
+        Ok(prepared.vocabularies.save(folder)?)
     }
 
     /// Appends the teacher's translations of the training text's sources, as pairs, to the training text;
@@ -568,21 +541,20 @@ impl Pipeline {
         prepared: &mut Prepared,
         teacher: &Trained,
     ) -> Result<Fingerprint, TrainError> {
-        let settings = self.recipe.pseudo_data;
+        let settings = &self.recipe.pseudo_data;
         let inputs = Fingerprint::of(&(&prepared.fingerprint, &teacher.fingerprint, settings));
         let training = &prepared.training;
-        let VocabularyPair { source, target } = &prepared.vocabularies;
         let report: PseudoReport =
             self.stages.run("pseudo", &inputs, &[SOURCE, TARGET], |folder| {
                 let model = self.load(teacher)?;
-                let translator =
-                    Translator::new(&model, settings.translator(self.options.threads))?;
+                let options = line_by_line(settings, self.options.threads);
+                let translator = Translator::new(&model, prepared.vocabularies.clone(), options)?;
                 let all = self.unchanged_lines(training)?;
                 let kept: Vec<String> =
                     training.lines.iter().map(|line| all[line - 1].clone()).collect();
                 drop(all);
                 let RunOptions { display, interrupt, .. } = &self.options;
-                translate_corpus(&translator, source, target, &kept, folder, *display, interrupt)
+                translate_corpus(&translator, &kept, folder, *display, interrupt)
             })?;
         let summary = pseudo_summary(&report);
         self.say("pseudo data", &summary);
@@ -707,7 +679,7 @@ impl Pipeline {
         test: &TextSet,
         system: &Trained,
     ) -> Result<Evaluation, TrainError> {
-        let decoding = self.recipe.decoding;
+        let decoding = &self.recipe.decoding;
         let texts = [&prepared.validation, test];
         let files = texts.map(|set| &set.hashes);
         let inputs = Fingerprint::of(&(&system.fingerprint, files, decoding));
@@ -717,11 +689,11 @@ impl Pipeline {
         self.stages.run(&name, &inputs, &products, |folder| {
             let busy = Progress::busy(self.options.display, &name, "translating");
             let model = self.load(system)?;
-            let translator = Translator::new(&model, decoding.translator(self.options.threads))?;
+            let options = line_by_line(decoding, self.options.threads);
+            let translator = Translator::new(&model, prepared.vocabularies.clone(), options)?;
             let mut decoded = Vec::new();
             for set in texts {
-                let sources = sources(&set.corpus);
-                let decoded_set = translate(&translator, &sources, &prepared.vocabularies.target)?;
+                let decoded_set = Decoded::of(translator.translate_ids(sources(&set.corpus))?);
                 let path = folder.join(format!("{}.txt", set.role));
                 atomic_write(&path, (decoded_set.lines.join("\n") + "\n").as_bytes())?;
                 decoded.push(decoded_set);
@@ -756,7 +728,7 @@ impl Pipeline {
     /// [`TrainError::Translate`].
     pub fn speeds(&self, text: &TextSet, systems: &[&Trained]) -> Result<Vec<Speed>, TrainError> {
         let settings = self.recipe.benchmark;
-        let decoding = self.recipe.decoding;
+        let decoding = &self.recipe.decoding;
         let models: Vec<_> = systems.iter().map(|system| &system.fingerprint).collect();
         let [source, _] = &text.hashes;
         let threads = self.options.threads;
@@ -766,7 +738,7 @@ impl Pipeline {
                 .iter()
                 .map(|system| {
                     let model = self.load(system)?;
-                    Ok(Translator::new(&model, decoding.translator(threads))?)
+                    Ok(TokenTranslator::new(&model, threads, decoding.clone(), None)?)
                 })
                 .collect::<Result<Vec<_>, TrainError>>()?;
             let named: Vec<_> =

@@ -7,13 +7,12 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use wdistill_base::{FileError, atomic_write, hash_bytes};
 use wdistill_runtime::Translator;
-use wdistill_text::Vocabulary;
 
 use crate::error::TrainError;
 use crate::interrupt::Interrupt;
 use crate::log::{Display, Progress};
 use crate::stage::{read, write};
-use crate::validation::{Decoded, translate};
+use crate::validation::Decoded;
 
 /// Lines a shard; a kill loses at most one shard's work.
 const SHARD: usize = 1000;
@@ -81,8 +80,6 @@ fn write_lines<'l>(
 /// [`TrainError::PseudoData`] for a shard of other text, [`TrainError::Interrupted`], and what translating and writing can bring.
 pub fn translate_corpus(
     translator: &Translator,
-    source_vocabulary: &Vocabulary,
-    target_vocabulary: &Vocabulary,
     lines: &[String],
     folder: &Path,
     display: Display,
@@ -108,8 +105,7 @@ pub fn translate_corpus(
         let shard = match read::<Shard>(&path)? {
             Some(shard) => shard,
             None => {
-                let shard =
-                    translate_shard(translator, source_vocabulary, target_vocabulary, source)?;
+                let shard = translate_shard(translator, source)?;
                 write(&path, &shard)?;
                 shard
             }
@@ -120,7 +116,7 @@ pub fn translate_corpus(
         report.cut += shard.cut;
         report.joined += shard.joined;
         report.seconds += shard.seconds;
-        let tokens = |line: &String| target_vocabulary.encode(line).len() + 1;
+        let tokens = |line: &String| translator.vocabularies().target.encode(line).len() + 1;
         report.tokens += shard.translations.iter().map(tokens).sum::<usize>();
         translations.extend(shard.translations);
         let speed = report.tokens as f64 / report.seconds;
@@ -133,18 +129,9 @@ pub fn translate_corpus(
     Ok(report)
 }
 
-fn translate_shard(
-    translator: &Translator,
-    source_vocabulary: &Vocabulary,
-    target_vocabulary: &Vocabulary,
-    lines: &[String],
-) -> Result<Shard, TrainError> {
+fn translate_shard(translator: &Translator, lines: &[String]) -> Result<Shard, TrainError> {
     let start = Instant::now();
-    let end = translator.config().vocabularies.source_end;
-    let sources: Vec<Vec<u32>> =
-        lines.iter().map(|line| [source_vocabulary.encode(line), vec![end]].concat()).collect();
-    let Decoded { lines: translations, cut, joined } =
-        translate(translator, &sources, target_vocabulary)?;
+    let Decoded { lines: translations, cut, joined } = Decoded::of(translator.translate(lines)?);
     let seconds = start.elapsed().as_secs_f64();
     Ok(Shard { source_hash: hash(lines), translations, cut, joined, seconds })
 }

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 use wdistill_base::FileError;
 use wdistill_generator::Start;
-use wdistill_runtime::Precision;
-use wdistill_text::{Normalisation, SubwordModel};
+use wdistill_runtime::DecodingOptions;
+use wdistill_search::SearchOptions;
+use wdistill_text::{Normalisation, Sharing, SubwordModel};
 
 use crate::error::TrainError;
 
@@ -79,17 +80,6 @@ fn default_held_out_tokens() -> usize {
 
 fn default_length_ratio() -> f64 {
     9.0
-}
-
-/// Whether source and target share a vocabulary.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Sharing {
-    /// One vocabulary, learned from both sides.
-    #[default]
-    Joint,
-    /// Two vocabularies of the given size.
-    Separate,
 }
 
 /// Subwords: to be learned, with `size`, or from files, with `source` and `target`; neither for a teacher
@@ -166,42 +156,6 @@ pub struct TeacherRecipe {
     /// Changes to the default training settings.
     #[serde(default)]
     pub training: Table,
-}
-
-/// A search.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DecodingRecipe {
-    /// Hypotheses kept at each step.
-    pub beam: usize,
-    /// Exponent of the length in a hypothesis' score.
-    pub length_penalty: f64,
-    /// Longest translation in target words for each source word, plus 20.
-    pub max_length_ratio: f64,
-    /// Longest translation of any source, in target words.
-    pub max_length: usize,
-    /// Source tokens of a batch, each counted `beam` times.
-    pub batch_tokens: usize,
-    /// What the weights' products are computed in.
-    #[serde(skip_serializing_if = "is_float32")]
-    pub precision: Precision,
-}
-
-fn is_float32(precision: &Precision) -> bool {
-    *precision == Precision::Float32
-}
-
-impl Default for DecodingRecipe {
-    fn default() -> Self {
-        DecodingRecipe {
-            beam: 4,
-            length_penalty: 1.0,
-            max_length_ratio: 2.0,
-            max_length: 512,
-            batch_tokens: 4096,
-            precision: Precision::Float32,
-        }
-    }
 }
 
 /// How a student comes by its weights.
@@ -305,11 +259,11 @@ pub struct Recipe {
     /// Shape of the students, and the settings that all of them share.
     pub student: ModelRecipe,
     /// How the teacher translates the training text.
-    #[serde(default = "DecodingRecipe::for_pseudo_data")]
-    pub pseudo_data: DecodingRecipe,
+    #[serde(default = "pseudo_data_decoding")]
+    pub pseudo_data: DecodingOptions,
     /// How systems are validated, tested and timed.
     #[serde(default)]
-    pub decoding: DecodingRecipe,
+    pub decoding: DecodingOptions,
     /// Speed.
     #[serde(default)]
     pub benchmark: BenchmarkRecipe,
@@ -321,11 +275,10 @@ fn default_seed() -> u64 {
     1
 }
 
-impl DecodingRecipe {
-    /// The paper's: beam 6.
-    pub fn for_pseudo_data() -> DecodingRecipe {
-        DecodingRecipe { beam: 6, ..DecodingRecipe::default() }
-    }
+/// The teacher's wider beam: what it writes is learned from.
+pub fn pseudo_data_decoding() -> DecodingOptions {
+    let search = SearchOptions { beam_size: 6, ..SearchOptions::default() };
+    DecodingOptions { search, ..DecodingOptions::default() }
 }
 
 impl DataRecipe {

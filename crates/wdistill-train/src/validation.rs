@@ -1,12 +1,14 @@
 //! Judging a model on a held-out set.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use wdistill_autograd::LossSums;
 use wdistill_metrics::{Bleu, Chrf, CorpusMetric};
 use wdistill_model::{Dense, Model};
-use wdistill_runtime::{Translator, TranslatorOptions};
-use wdistill_text::{EncodedCorpus, Vocabulary, sorted_batches};
+use wdistill_runtime::{
+    DecodingOptions, LineContent, Notice, Translation, Translator, TranslatorOptions,
+};
+use wdistill_text::{EncodedCorpus, VocabularyPair, sorted_batches};
 
 use crate::error::TrainError;
 use crate::selection::Judgement;
@@ -19,8 +21,8 @@ pub struct Validator<'a> {
     pub corpus: &'a EncodedCorpus,
     /// Target lines as they stand in the file.
     pub references: &'a [String],
-    /// Turns tokens into text.
-    pub target_vocabulary: &'a Vocabulary,
+    /// Turn tokens into text.
+    pub vocabularies: &'a Arc<VocabularyPair>,
     /// Decoding for BLEU and chrF.
     pub translator: &'a TranslatorOptions,
 }
@@ -68,8 +70,9 @@ impl Validator<'_> {
             Criterion::Bleu | Criterion::Chrf => {
                 let sources: Vec<Vec<u32>> =
                     (0..self.corpus.len()).map(|pair| self.corpus.pair(pair).0.to_vec()).collect();
-                let translator = Translator::new(model, self.translator.clone())?;
-                let decoded = translate(&translator, &sources, self.target_vocabulary)?;
+                let vocabularies = self.vocabularies.clone();
+                let translator = Translator::new(model, vocabularies, self.translator.clone())?;
+                let decoded = Decoded::of(translator.translate_ids(sources)?);
                 let references = [self.references.to_vec()];
                 let bleu = Bleu::default().corpus_score(&decoded.lines, &references)?.score;
                 let chrf = Chrf::default().corpus_score(&decoded.lines, &references)?.score;
@@ -98,7 +101,7 @@ pub fn validation_loss(
 }
 
 /// Translations as lines of text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decoded {
     /// One line for each source, without line breaks.
     pub lines: Vec<String>,
@@ -108,35 +111,25 @@ pub struct Decoded {
     pub joined: usize,
 }
 
-/// Best translations as text, one line each.
-///
-/// # Errors
-/// [`TrainError::Translate`], [`TrainError::Text`].
-pub fn translate(
-    translator: &Translator,
-    sources: &[Vec<u32>],
-    target_vocabulary: &Vocabulary,
-) -> Result<Decoded, TrainError> {
-    let translations = translator.translate_ids(sources)?;
-    let mut decoded = Decoded {
-        lines: Vec::with_capacity(sources.len()),
-        cut: translations.report.cut_translations.len(),
-        joined: 0,
-    };
-    for hypotheses in &translations.hypotheses {
-        let text = target_vocabulary.decode(&hypotheses[0].tokens)?;
-        let line = one_line(&text);
-        decoded.joined += usize::from(line != text);
-        decoded.lines.push(line.into_owned());
+impl Decoded {
+    /// The best translations, and how many of them are not whole.
+    pub fn of(translations: Vec<Translation>) -> Decoded {
+        let with = |notice: Notice| {
+            translations.iter().filter(|translation| translation.notices.contains(&notice)).count()
+        };
+        let (cut, joined) = (with(Notice::Cut), with(Notice::LineBreak));
+        let lines = translations.into_iter().map(|translation| translation.text).collect();
+        Decoded { lines, cut, joined }
     }
-    Ok(decoded)
 }
 
-/// A text with its line breaks written as spaces: a vocabulary with bytes can spell one, and it would
-/// shift every later line of a file.
-pub fn one_line(text: &str) -> Cow<'_, str> {
-    match text.contains(['\n', '\r']) {
-        true => Cow::Owned(text.replace(['\n', '\r'], " ")),
-        false => Cow::Borrowed(text),
+/// Options of a translator of texts whose lines all count: none is too long, each is one sentence.
+pub fn line_by_line(decoding: &DecodingOptions, threads: usize) -> TranslatorOptions {
+    TranslatorOptions {
+        threads,
+        decoding: decoding.clone(),
+        content: LineContent::Sentence,
+        max_source_length: usize::MAX,
+        ..TranslatorOptions::default()
     }
 }

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use wdistill_model::{Architecture, Config, DecoderStart, Model, Vocabularies};
-use wdistill_runtime::{Translator, TranslatorOptions};
-use wdistill_search::{MaximumLength, SearchOptions};
-use wdistill_text::{SubwordModel, Vocabulary, VocabularySettings};
+use wdistill_runtime::{DecodingOptions, Translator};
+use wdistill_search::SearchOptions;
+use wdistill_text::{SubwordModel, Vocabulary, VocabularyPair, VocabularySettings};
 use wdistill_train::{
-    Caution, Display, Interrupt, Pipeline, Recipe, RunFolder, RunOptions, TrainError,
+    Caution, Display, Interrupt, Pipeline, Recipe, RunFolder, RunOptions, TrainError, line_by_line,
     translate_corpus,
 };
 
@@ -27,15 +28,21 @@ fn shards_are_resumed_and_checked() {
     };
     let architecture = Architecture::preset("transformer-nano").unwrap();
     let model = Model::initialise(Config::new(architecture, vocabularies).unwrap(), 1);
-    let maximum_length = MaximumLength { per_source_word: 1.0, constant: 2, cap: 4 };
-    let search = SearchOptions { beam: 1, maximum_length, ..SearchOptions::default() };
-    let options = TranslatorOptions { search, ..TranslatorOptions::default() };
-    let translator = Translator::new(&model, options).unwrap();
+    let search = SearchOptions {
+        beam_size: 1,
+        max_length_ratio: 1.0,
+        max_length_constant: 2,
+        max_length: 4,
+        ..SearchOptions::default()
+    };
+    let options = line_by_line(&DecodingOptions { search, ..DecodingOptions::default() }, 1);
+    let pair = VocabularyPair { source: vocabulary.clone(), target: vocabulary };
+    let translator = Translator::new(&model, Arc::new(pair), options).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let run = |lines: &[String]| {
         let (display, interrupt) = (Display::Silent, Interrupt::default());
         let folder = folder.path();
-        translate_corpus(&translator, &vocabulary, &vocabulary, lines, folder, display, &interrupt)
+        translate_corpus(&translator, lines, folder, display, &interrupt)
     };
     let shard = |index: usize| folder.path().join(format!("shards/{index:05}.json"));
 

@@ -1,6 +1,7 @@
 //! The training loop on a toy corpus: clipping, accumulation, early stopping, selection, checkpoints.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use wdistill_autograd::Gradients;
 use wdistill_formats::native;
@@ -8,7 +9,7 @@ use wdistill_model::{
     Architecture, Config, DecoderStart, Dense, DropoutRates, Model, Vocabularies,
 };
 use wdistill_runtime::TranslatorOptions;
-use wdistill_text::{EncodedCorpus, SubwordModel, Vocabulary, VocabularySettings};
+use wdistill_text::{EncodedCorpus, SubwordModel, Vocabulary, VocabularyPair, VocabularySettings};
 use wdistill_train::{
     Batch, Candidate, Clipping, Criterion, DenseModel, Display, Divergence, Ended, Event,
     Interrupt, Moments, Off, Outcome, Reaction, Run, Selection, StepReport, Team, TrainError,
@@ -59,10 +60,13 @@ impl Task {
         mut start: DenseModel,
     ) -> Result<Outcome, TrainError> {
         let translator = TranslatorOptions::default();
+        let pair =
+            VocabularyPair { source: self.vocabulary.clone(), target: self.vocabulary.clone() };
+        let vocabularies = Arc::new(pair);
         let validator = Validator {
             corpus: &self.corpus,
             references: &self.lines,
-            target_vocabulary: &self.vocabulary,
+            vocabularies: &vocabularies,
             translator: &translator,
         };
         let run = Run {

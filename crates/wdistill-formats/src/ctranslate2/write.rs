@@ -9,13 +9,15 @@ use wdistill_model::{
     Activation, Config, DecoderStart, EmbeddingScale, Embeddings, NormPlacement, PositionTable,
     Shape, SourceEnding,
 };
+use wdistill_text::VocabularyPair;
 use wdistill_text::{Vocabulary, VocabularyKind};
 
 use super::{CONFIG_FILE, MODEL_FILE, OUTPUT, OUTPUT_BIAS, SOURCE, TARGET, binary, place};
 use crate::error::FormatError;
-use crate::export::{Complete, ExportFormat, NEVER, Numbers, Obstacles, float32_bytes, publish};
+use crate::export::{ExportFormat, NEVER, Numbers, Obstacles, float32_bytes, publish};
 use crate::foreign::arrays::{Array, Arrays, NumberType};
 use crate::foreign::slots::{self, Written};
+use crate::model_folder::ModelFolder;
 
 /// What the newest version of the library reads.
 const SPECIFICATION: (&str, u32) = ("TransformerSpec", 7);
@@ -24,8 +26,8 @@ const SPECIFICATION: (&str, u32) = ("TransformerSpec", 7);
 const POSITIONS: usize = 1024;
 
 /// What stands in the way of writing a model, and what its user should know.
-pub(crate) fn obstacles(complete: &Complete<'_>) -> Obstacles {
-    let Complete { model, source, target } = complete;
+pub(crate) fn obstacles(given: &ModelFolder) -> Obstacles {
+    let ModelFolder { model, vocabularies: VocabularyPair { source, target } } = given;
     let vocabularies = &model.config.vocabularies;
     let mut obstacles = Obstacles::default();
     let end = [token(source, vocabularies.source_end), token(target, vocabularies.target_end)];
@@ -60,13 +62,13 @@ pub(crate) fn obstacles(complete: &Complete<'_>) -> Obstacles {
 /// # Errors
 /// As [`export`](crate::export).
 pub(crate) fn write(
-    complete: &Complete<'_>,
+    given: &ModelFolder,
     numbers: Numbers,
     folder: &Path,
 ) -> Result<Vec<String>, FormatError> {
-    let Complete { source, target, .. } = complete;
+    let VocabularyPair { source, target } = &given.vocabularies;
     let format = ExportFormat::CTranslate2(numbers);
-    let notes = obstacles(complete).finish(format)?;
+    let notes = obstacles(given).finish(format)?;
     let mut files = Vec::new();
     for (name, vocabulary) in [("source.spm", source), ("target.spm", target)] {
         if let Ok(model) = vocabulary.to_sentence_piece() {
@@ -79,8 +81,8 @@ pub(crate) fn write(
         files.push(("source_vocabulary.json", word_list(source)));
         files.push(("target_vocabulary.json", word_list(target)));
     }
-    files.push((CONFIG_FILE, conventions(complete).into_bytes()));
-    let (variables, aliases) = variables(complete, numbers);
+    files.push((CONFIG_FILE, conventions(given).into_bytes()));
+    let (variables, aliases) = variables(given, numbers);
     let (name, revision) = SPECIFICATION;
     let model = binary::write(name, revision, &variables, &aliases)
         .map_err(|reason| FormatError::Export { format: format.name(), problems: vec![reason] })?;
@@ -99,11 +101,11 @@ fn word_list(vocabulary: &Vocabulary) -> Vec<u8> {
     list
 }
 
-fn conventions(complete: &Complete<'_>) -> String {
-    let vocabularies = &complete.model.config.vocabularies;
-    let end = token(complete.target, vocabularies.target_end);
+fn conventions(given: &ModelFolder) -> String {
+    let vocabularies = &given.model.config.vocabularies;
+    let end = token(&given.vocabularies.target, vocabularies.target_end);
     let start = match vocabularies.decoder_start {
-        DecoderStart::Word(word) => token(complete.target, word),
+        DecoderStart::Word(word) => token(&given.vocabularies.target, word),
         // Something has to stand there; the vector of zeros takes its place.
         DecoderStart::ZeroVector => end,
     };
@@ -113,20 +115,17 @@ fn conventions(complete: &Complete<'_>) -> String {
         "bos_token": start,
         "decoder_start_token": start,
         "eos_token": end,
-        "layer_norm_epsilon": complete.model.config.architecture.norm_epsilon,
+        "layer_norm_epsilon": given.model.config.architecture.norm_epsilon,
         "multi_query_attention": false,
-        "unk_token": token(complete.target, complete.target.unknown_id()),
+        "unk_token": token(&given.vocabularies.target, given.vocabularies.target.unknown_id()),
     });
     format!("{config:#}\n")
 }
 
-fn variables(
-    complete: &Complete<'_>,
-    numbers: Numbers,
-) -> (Arrays<'static>, BTreeMap<String, String>) {
-    let config = &complete.model.config;
+fn variables(given: &ModelFolder, numbers: Numbers) -> (Arrays<'static>, BTreeMap<String, String>) {
+    let config = &given.model.config;
     let mut variables = Variables { arrays: Arrays::new(), numbers };
-    for Written { name, shape, data } in slots::write(config, &place, &complete.model.weights) {
+    for Written { name, shape, data } in slots::write(config, &place, &given.model.weights) {
         variables.weight(name, shape, &data);
     }
     if let Some(padding) = config.vocabularies.padding {

@@ -7,23 +7,27 @@ use wdistill_model::{
     Activation, Architecture, Config, DecoderStart, Dense, EmbeddingScale, Embeddings, FinalNorm,
     Model, NormPlacement, PositionTable,
 };
+use wdistill_text::VocabularyPair;
 
 use super::{
     CONFIG_FILE, OUTPUT_BIAS, POSITIONS, SAFETENSORS_FILE, TARGET_WORDS_FILE, WORDS_FILE, place,
 };
 use crate::error::FormatError;
-use crate::export::{Complete, ExportFormat, Obstacles, insert_padding, publish};
+use crate::export::{ExportFormat, Obstacles, insert_padding, publish};
 use crate::foreign::slots::{self, Written};
+use crate::model_folder::ModelFolder;
 use crate::tensors::{self, Metadata, Named};
 
 const PADDING: &str = "<pad>";
 
 /// What stands in the way of writing a model, and what its user should know.
-pub(crate) fn obstacles(complete: &Complete<'_>) -> Obstacles {
+pub(crate) fn obstacles(given: &ModelFolder) -> Obstacles {
     let mut obstacles = Obstacles::default();
-    check(&complete.model.config, &mut obstacles);
-    check_words(complete, &mut obstacles);
-    for (name, vocabulary) in [("source.spm", complete.source), ("target.spm", complete.target)] {
+    check(&given.model.config, &mut obstacles);
+    check_words(given, &mut obstacles);
+    for (name, vocabulary) in
+        [("source.spm", &given.vocabularies.source), ("target.spm", &given.vocabularies.target)]
+    {
         if let Err(error) = vocabulary.to_sentence_piece() {
             obstacles.problems.push(format!("there can be no {name}: {error}"));
         }
@@ -35,13 +39,13 @@ pub(crate) fn obstacles(complete: &Complete<'_>) -> Obstacles {
 ///
 /// # Errors
 /// As [`export`](crate::export).
-pub(crate) fn write(complete: &Complete<'_>, folder: &Path) -> Result<Vec<String>, FormatError> {
-    let notes = obstacles(complete).finish(ExportFormat::HuggingFace)?;
-    let Padded { model, source, target } = padded(complete);
+pub(crate) fn write(given: &ModelFolder, folder: &Path) -> Result<Vec<String>, FormatError> {
+    let notes = obstacles(given).finish(ExportFormat::HuggingFace)?;
+    let Padded { model, source, target } = padded(given);
     let is_joint = source == target;
     let mut files = vec![
-        ("source.spm", complete.source.to_sentence_piece()?.to_bytes()),
-        ("target.spm", complete.target.to_sentence_piece()?.to_bytes()),
+        ("source.spm", given.vocabularies.source.to_sentence_piece()?.to_bytes()),
+        ("target.spm", given.vocabularies.target.to_sentence_piece()?.to_bytes()),
         (WORDS_FILE, word_numbers(&source)),
         (CONFIG_FILE, text(&config(&model.config))),
         ("generation_config.json", text(&generation(&model.config))),
@@ -85,8 +89,8 @@ struct Padded {
 }
 
 /// Special words have to have their usual names, and padding one number on both sides, or none yet.
-fn check_words(complete: &Complete<'_>, obstacles: &mut Obstacles) {
-    let Complete { model, source, target } = complete;
+fn check_words(given: &ModelFolder, obstacles: &mut Obstacles) {
+    let ModelFolder { model, vocabularies: VocabularyPair { source, target } } = given;
     let vocabularies = &model.config.vocabularies;
     for (side, vocabulary, end) in
         [("source", source, vocabularies.source_end), ("target", target, vocabularies.target_end)]
@@ -113,8 +117,8 @@ fn check_words(complete: &Complete<'_>, obstacles: &mut Obstacles) {
 }
 
 /// Adds a padding word if there is none.
-fn padded(complete: &Complete<'_>) -> Padded {
-    let Complete { model, source, target } = complete;
+fn padded(given: &ModelFolder) -> Padded {
+    let ModelFolder { model, vocabularies: VocabularyPair { source, target } } = given;
     let (mut source, mut target) = (source.tokens().to_vec(), target.tokens().to_vec());
     if model.config.vocabularies.padding.is_some() {
         return Padded { model: (*model).clone(), source, target };

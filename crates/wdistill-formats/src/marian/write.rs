@@ -11,12 +11,11 @@ use wdistill_text::{Vocabulary, VocabularyKind};
 
 use super::{OUTPUT_BIAS, SETTINGS, place};
 use crate::error::FormatError;
-use crate::export::{
-    Complete, ExportFormat, Obstacles, float32_bytes, publish, without_zero_start,
-};
+use crate::export::{ExportFormat, Obstacles, float32_bytes, publish, without_zero_start};
 use crate::foreign::arrays::NumberType;
 use crate::foreign::npz;
 use crate::foreign::slots::{self, Written};
+use crate::model_folder::ModelFolder;
 
 const MODEL_FILE: &str = "model.npz";
 
@@ -24,16 +23,18 @@ const MODEL_FILE: &str = "model.npz";
 const INTGEMM_WIDTH: usize = 64;
 
 /// What stands in the way of writing a model, and what its user should know.
-pub(crate) fn obstacles(complete: &Complete<'_>) -> Obstacles {
-    let shortened = without_zero_start(complete.model);
+pub(crate) fn obstacles(given: &ModelFolder) -> Obstacles {
+    let shortened = without_zero_start(&given.model);
     let mut obstacles = Obstacles::default();
-    check(&shortened.as_ref().unwrap_or(complete.model).config, &mut obstacles);
-    for (side, vocabulary) in [("source", complete.source), ("target", complete.target)] {
+    check(&shortened.as_ref().unwrap_or(&given.model).config, &mut obstacles);
+    for (side, vocabulary) in
+        [("source", &given.vocabularies.source), ("target", &given.vocabularies.target)]
+    {
         if let Err(error) = vocabulary.to_sentence_piece() {
             obstacles.problems.push(format!("there can be no .spm of the {side}: {error}"));
         }
     }
-    if !have_own_numbers(complete) {
+    if !have_own_numbers(given) {
         obstacles.notes.push(
             "words have numbers of their own (vocab.*.yml): divide a text with source.spm before it is \
              translated, and join it with target.spm"
@@ -47,12 +48,12 @@ pub(crate) fn obstacles(complete: &Complete<'_>) -> Obstacles {
 ///
 /// # Errors
 /// As [`export`](crate::export).
-pub(crate) fn write(complete: &Complete<'_>, folder: &Path) -> Result<Vec<String>, FormatError> {
-    let notes = obstacles(complete).finish(ExportFormat::Marian)?;
-    let shortened = without_zero_start(complete.model);
-    let model = shortened.as_ref().unwrap_or(complete.model);
+pub(crate) fn write(given: &ModelFolder, folder: &Path) -> Result<Vec<String>, FormatError> {
+    let notes = obstacles(given).finish(ExportFormat::Marian)?;
+    let shortened = without_zero_start(&given.model);
+    let model = shortened.as_ref().unwrap_or(&given.model);
     let mut files = Vec::new();
-    let names = vocabularies(complete, model.config.vocabularies.target, &mut files)?;
+    let names = vocabularies(given, model.config.vocabularies.target, &mut files)?;
     let file = archive(model).map_err(|reason| FormatError::Export {
         format: ExportFormat::Marian.name(),
         problems: vec![reason],
@@ -64,8 +65,8 @@ pub(crate) fn write(complete: &Complete<'_>, folder: &Path) -> Result<Vec<String
 }
 
 /// Whether the numbers of both SentencePiece models are the vocabularies'.
-fn have_own_numbers(complete: &Complete<'_>) -> bool {
-    [complete.source, complete.target].iter().all(|vocabulary| {
+fn have_own_numbers(given: &ModelFolder) -> bool {
+    [&given.vocabularies.source, &given.vocabularies.target].iter().all(|vocabulary| {
         matches!(vocabulary.kind(), VocabularyKind::Native(_) | VocabularyKind::SentencePiece(_))
     })
 }
@@ -139,13 +140,13 @@ fn note_widths(architecture: &Architecture, obstacles: &mut Obstacles) {
 
 /// Files of the vocabularies; gives the names for `decoder.yml`.
 fn vocabularies(
-    complete: &Complete<'_>,
+    given: &ModelFolder,
     words: usize,
     files: &mut Vec<(&'static str, Vec<u8>)>,
 ) -> Result<[&'static str; 2], FormatError> {
-    let source = complete.source.to_sentence_piece()?.to_bytes();
-    let target = complete.target.to_sentence_piece()?.to_bytes();
-    if have_own_numbers(complete) {
+    let source = given.vocabularies.source.to_sentence_piece()?.to_bytes();
+    let target = given.vocabularies.target.to_sentence_piece()?.to_bytes();
+    if have_own_numbers(given) {
         files.push(("vocab.source.spm", source));
         files.push(("vocab.target.spm", target));
         return Ok(["vocab.source.spm", "vocab.target.spm"]);
@@ -157,8 +158,8 @@ fn vocabularies(
         let tokens = vocabulary.tokens();
         word_list(&tokens[..tokens.len().min(words)])
     };
-    files.push(("vocab.source.yml", list(complete.source)));
-    files.push(("vocab.target.yml", list(complete.target)));
+    files.push(("vocab.source.yml", list(&given.vocabularies.source)));
+    files.push(("vocab.target.yml", list(&given.vocabularies.target)));
     Ok(["vocab.source.yml", "vocab.target.yml"])
 }
 

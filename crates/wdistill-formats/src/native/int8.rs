@@ -26,6 +26,16 @@ pub enum Stored {
     Int8(Model<Int8>),
 }
 
+impl Stored {
+    /// What the model is.
+    pub fn config(&self) -> &Config {
+        match self {
+            Stored::Float32(model) => &model.config,
+            Stored::Int8(model) => &model.config,
+        }
+    }
+}
+
 /// Whether a model's weights are int8.
 pub(super) fn is_quantised(metadata: &Metadata) -> bool {
     metadata.get(WEIGHTS).is_some_and(|weights| weights == "int8")

@@ -30,7 +30,7 @@ impl Pipeline {
     ) -> Result<Report, TrainError> {
         let test = prepared.test();
         let recipe = &self.recipe;
-        let decoding = recipe.decoding;
+        let decoding = &recipe.decoding;
         let has_speeds = !speeds.is_empty();
         let speeds = speeds.iter().map(Some).chain(std::iter::repeat(None));
         let rows = systems.iter().zip(speeds);
@@ -47,11 +47,11 @@ impl Pipeline {
             recipe_toml: recipe_text(&without_folders(recipe.spelled_out(&self.resolved))),
             data: texts.iter().map(|set| set.summary()).collect(),
             decoding: Decoding {
-                beam: decoding.beam,
-                length_penalty: decoding.length_penalty,
-                max_ratio: decoding.max_length_ratio,
-                max_surplus: decoding.search().maximum_length.constant,
-                max_length: decoding.max_length,
+                beam: decoding.search.beam_size,
+                length_penalty: decoding.search.length_penalty,
+                max_ratio: decoding.search.max_length_ratio,
+                max_surplus: decoding.search.max_length_constant,
+                max_length: decoding.search.max_length,
                 batch: decoding.batch_tokens,
                 precision: match decoding.precision {
                     Precision::Float32 => "float32".to_string(),

@@ -3,11 +3,10 @@
 use serde::{Deserialize, Serialize};
 use wdistill_base::FileError;
 use wdistill_formats::native;
-use wdistill_text::EncodedCorpus;
+use wdistill_text::{EncodedCorpus, VocabularyPair};
 
 use super::{Caution, Pipeline, Prepared, Trained};
 use crate::benchmark::Speed;
-use crate::data::VocabularyPair;
 use crate::divergence::above_uniform;
 use crate::error::TrainError;
 use crate::log::Progress;
@@ -15,7 +14,7 @@ use crate::recipe::ResolvedTeacher;
 use crate::settings::{Criterion, TrainingSettings};
 use crate::stage::Fingerprint;
 use crate::step::Team;
-use crate::validation::{Validator, validation_loss};
+use crate::validation::{Validator, line_by_line, validation_loss};
 
 /// Scores of a model on the validation text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -158,11 +157,11 @@ impl Pipeline {
         self.stages.run(&name, &inputs, &[], |_| {
             let busy = Progress::busy(self.options.display, &name, "validating");
             let model = self.load(system)?;
-            let translator = decoding.translator(self.options.threads);
+            let translator = line_by_line(decoding, self.options.threads);
             let validator = Validator {
                 corpus: &set.corpus,
                 references: &set.references,
-                target_vocabulary: &prepared.vocabularies.target,
+                vocabularies: &prepared.vocabularies,
                 translator: &translator,
             };
             let settings =

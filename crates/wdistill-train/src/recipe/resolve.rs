@@ -13,11 +13,10 @@ use wdistill_model::{
     Architecture, Config, ConfigError, Embeddings, PositionTable, Transformer, Vocabularies,
 };
 use wdistill_search::SearchSettings;
-use wdistill_text::VocabularySettings;
+use wdistill_text::{Sharing, VocabularySettings};
 
 use super::{
-    DataRecipe, Method, Pairs, RESERVED_NAMES, Recipe, Sharing, SystemRecipe, VocabularyRecipe,
-    with_nearest,
+    DataRecipe, Method, Pairs, RESERVED_NAMES, Recipe, SystemRecipe, VocabularyRecipe, with_nearest,
 };
 use crate::error::TrainError;
 use crate::machine::total_memory;
@@ -371,8 +370,8 @@ impl Recipe {
     fn check_decoding(&self, problems: &mut Problems) {
         for (place, decoding) in [("pseudo_data", &self.pseudo_data), ("decoding", &self.decoding)]
         {
-            if let Err(error) = SearchSettings::new(decoding.search()) {
-                problems.extend(place, error.0.into_iter().map(by_key).collect());
+            if let Err(error) = SearchSettings::new(decoding.search.clone()) {
+                problems.extend(place, error.0);
             }
             if decoding.batch_tokens == 0 {
                 problems.add(place, "batch_tokens is 0, expected at least 1");
@@ -449,12 +448,6 @@ impl Recipe {
         }
         recipe
     }
-}
-
-/// A problem of a search with the names that its settings have in a recipe.
-fn by_key(problem: String) -> String {
-    let problem = problem.replace("maximum_length.per_source_word", "max_length_ratio");
-    problem.replace("maximum_length.cap", "max_length")
 }
 
 fn table(settings: &impl Serialize) -> Table {
@@ -673,9 +666,9 @@ mod tests {
         refused(
             "[vocabulary]",
             "[decoding]
-beam = 0
+beam_size = 0
 [vocabulary]",
-            "decoding: beam is 0",
+            "decoding: beam_size is 0",
         );
         refused(
             "[vocabulary]",

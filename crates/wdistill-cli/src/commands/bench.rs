@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::Args;
+use wdistill_runtime::{Translator, TranslatorOptions};
 use wdistill_text::read_lines_or_standard_input;
 use wdistill_train::{Progress, Speed, benchmark, peak_memory};
 
@@ -36,22 +37,28 @@ impl Bench {
         let mut lines = read_lines_or_standard_input(&self.input)?.lines;
         lines.truncate(self.sentences.unwrap_or(usize::MAX));
         ensure!(!lines.is_empty(), "{}: no sentences to time", self.input.display());
-        let options = self.search.translator_options(&self.common);
+        let options = TranslatorOptions {
+            threads: self.common.threads(),
+            decoding: self.search.decoding_options(),
+            ..TranslatorOptions::default()
+        };
         let (mut names, mut translators, mut sources) = (Vec::new(), Vec::new(), Vec::new());
-        let shortlists = [None].into_iter().chain(self.search.shortlist.as_deref().map(Some));
+        let shortlists = [None].into_iter().chain(self.search.shortlist.clone().map(Some));
         let models =
             self.models.iter().flat_map(|folder| shortlists.clone().map(move |s| (folder, s)));
         for (folder, shortlist) in models {
-            let (translator, vocabularies) = open_translator(folder, options.clone(), shortlist)?;
-            let vocabulary = &vocabularies.source;
+            let with = shortlist.as_ref().map(|path| format!(" with {}", path.display()));
+            names.push(format!("{}{}", folder.display(), with.unwrap_or_default()));
+            let translator =
+                open_translator(folder, TranslatorOptions { shortlist, ..options.clone() })?;
+            let vocabulary = &translator.vocabularies().source;
             let end = vocabulary.end_id();
             let source = |line: &String| [vocabulary.encode(line), vec![end]].concat();
             sources.push(lines.iter().map(source).collect::<Vec<_>>());
-            let with = shortlist.map(|path| format!(" with {}", path.display()));
-            names.push(format!("{}{}", folder.display(), with.unwrap_or_default()));
             translators.push(translator);
         }
-        let models: Vec<_> = names.into_iter().zip(&translators).collect();
+        let tokens = translators.iter().map(Translator::tokens);
+        let models: Vec<_> = names.into_iter().zip(tokens).collect();
         let rounds = self.rounds as usize;
         let progress = Progress::new(self.common.display(), "bench", rounds as u64);
         let speeds = benchmark(&models, &sources, rounds, &mut |round| {
@@ -60,7 +67,7 @@ impl Bench {
         progress.finish();
         let rows = speeds.iter().zip(&translators).map(|(speed, translator)| {
             let Speed { name, tokens_per_second, sentences_per_second, speed_up, .. } = speed;
-            let weights = translator.weight_bytes() as f64 / 1e6;
+            let weights = translator.tokens().weight_bytes() as f64 / 1e6;
             format!(
                 "{tokens_per_second:8.0}  {sentences_per_second:11.1}  {speed_up:7.2}x  \
                  {weights:10.1}  {name}"
@@ -70,8 +77,8 @@ impl Bench {
             "{} sentences of {}, beam {}, batches of {} tokens, {} threads, median of {rounds} rounds",
             lines.len(),
             self.input.display(),
-            options.search.beam,
-            options.batch_tokens,
+            options.decoding.search.beam_size,
+            options.decoding.batch_tokens,
             self.common.threads()
         );
         let heading = "tokens/s  sentences/s  speed-up  weights MB  model".to_string();

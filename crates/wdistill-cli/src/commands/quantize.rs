@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::Args;
-use wdistill_formats::{native, write_model_folder};
+use wdistill_formats::{ModelFolder, native};
 use wdistill_runtime::quantise;
-use wdistill_train::VocabularyPair;
 
 use crate::commands::import::refuse_models;
 use crate::commands::{is_same, print};
@@ -30,13 +29,8 @@ impl Quantize {
             "--out is the model's own folder; hint: another folder keeps the float32 weights"
         );
         refuse_models(&self.out)?;
-        let model = native::load(&self.model)?;
-        let vocabularies = VocabularyPair::of_model(&self.model)?;
-        let quantised = quantise(&model)?;
-        write_model_folder(&self.out, |folder| {
-            native::save_int8(&quantised, folder)?;
-            Ok::<_, anyhow::Error>(vocabularies.save(folder)?)
-        })?;
+        let ModelFolder { model, vocabularies } = ModelFolder::load(&self.model)?;
+        ModelFolder { model: quantise(&model)?, vocabularies }.save(&self.out)?;
         let size = |folder: &PathBuf| -> std::io::Result<f64> {
             Ok(folder.join(native::WEIGHTS_FILE).metadata()?.len() as f64 / 1e6)
         };

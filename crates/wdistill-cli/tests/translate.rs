@@ -84,8 +84,8 @@ fn sentences_of_a_line_are_translated_one_by_one() {
 fn lines_of_several_sentences_that_come_back_short_are_counted() {
     let input = format!("{}\n{}\n", PARAGRAPH[0], PARAGRAPH.join(" "));
     let (_, said) = translate("--quiet --max-length 2", &input);
-    let expected = "1 line with several sentences came back much shorter (line 2); hint: --sentences \
-                    split translates them one by one\n";
+    let expected = "1 line with several sentences came back much shorter (line 2)\nhint: --sentences split \
+                    translates them one by one\n";
     assert!(said.ends_with(expected), "{said}");
     let (_, said) = translate("--quiet --max-length 2 --sentences split", &input);
     assert!(!said.contains("several sentences"), "{said}");
@@ -118,7 +118,10 @@ fn a_lines_length_is_judged_before_it_is_divided() {
     assert!(said.contains("hint: raise --max-source"), "{said}");
     let (text, said) = translate("--quiet --long truncate --max-length 20", &input);
     assert_eq!(text.lines().count(), 3);
-    assert!(said.starts_with("1 line truncated to --max-source (line 2)\n"), "{said}");
+    assert!(
+        said.starts_with("1 line truncated to the longest source allowed (line 2)\n"),
+        "{said}"
+    );
     // Tens of seconds, when every piece of it was looked for.
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     let (text, _) =
@@ -131,7 +134,7 @@ fn errors_name_options_as_they_are_typed() {
     let said = refused("--max-length 0 --n-best 9 --batch-tokens 0 --max-source 0", b"");
     for expected in [
         "--max-length is 0, expected at least 1",
-        "--n-best is 9, expected 1 to --beam, which is 4",
+        "--n-best is 9, expected 1 to --beam-size, which is 4",
         "--batch-tokens is 0, expected at least 1",
         "--max-source is 0, expected at least 1",
     ] {
@@ -170,7 +173,7 @@ fn silence_hides_no_line_that_is_not_whole() {
     let options = "--long truncate --max-source 2 --max-length 1";
     let (_, loud) = translate(options, &input);
     let (_, quiet) = translate(&format!("{options} --quiet"), &input);
-    let truncated = "7 lines truncated to --max-source (lines 1, 2, 3, 4, 5, ...)\n";
+    let truncated = "7 lines truncated to the longest source allowed (lines 1, 2, 3, 4, 5, ...)\n";
     assert!(quiet.starts_with(truncated), "{quiet}");
     assert!(loud.contains(&quiet) && loud.contains("line 7: source truncated"), "{loud}");
 }

@@ -6,8 +6,9 @@ use std::process::{Command, Output};
 
 use wdistill_formats::native::{self, WEIGHTS_FILE};
 use wdistill_model::{Architecture, Config, DecoderStart, Model, Vocabularies};
-use wdistill_text::{SubwordModel, Vocabulary, VocabularySettings};
-use wdistill_train::{SOURCE_FILE, TARGET_FILE, VocabularyPair};
+use wdistill_text::{
+    SOURCE_FILE, SubwordModel, TARGET_FILE, Vocabulary, VocabularyPair, VocabularySettings,
+};
 
 fn wdistill(folder: &Path, arguments: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_wdistill"))

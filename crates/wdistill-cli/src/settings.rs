@@ -1,20 +1,22 @@
 //! Settings that several commands share.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use toml::{Table, Value};
-use wdistill_formats::native::{self, Stored};
+use wdistill_formats::native;
 use wdistill_model::PRESETS;
-use wdistill_runtime::{Precision, Shortlist, Translator, TranslatorError, TranslatorOptions};
-use wdistill_text::{LexicalTable, Normalisation, SubwordModel};
+use wdistill_runtime::{
+    DecodingOptions, Precision, Translator, TranslatorError, TranslatorOptions,
+};
+use wdistill_search::SearchOptions;
+use wdistill_text::{Normalisation, Sharing, SubwordModel};
 use wdistill_train::{
-    BEST_FOLDER, BenchmarkRecipe, Caution, DataRecipe, DecodingRecipe, Display, ModelRecipe,
-    Recipe, RunOptions, Sharing, SystemRecipe, TeacherRecipe, TextPair, TrainError, VocabularyPair,
-    VocabularyRecipe, is_stage, message, with_changes,
+    BEST_FOLDER, BenchmarkRecipe, Caution, DataRecipe, Display, ModelRecipe, Recipe, RunOptions,
+    SystemRecipe, TeacherRecipe, TextPair, TrainError, VocabularyRecipe, is_stage, message,
+    pseudo_data_decoding, with_changes,
 };
 
 use crate::signals;
@@ -98,8 +100,8 @@ impl Force {
 #[derive(Args)]
 pub struct Search {
     /// Hypotheses kept at each step; 1 is greedy search
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    beam: usize,
+    #[arg(long, alias = "beam", value_name = "N", default_value_t = 4)]
+    beam_size: usize,
     /// Exponent of the length in a hypothesis' score: the higher, the longer translations are
     #[arg(long, value_name = "A", default_value_t = 1.0, allow_negative_numbers = true)]
     length_penalty: f64,
@@ -127,54 +129,39 @@ enum Quantization {
 }
 
 impl Search {
-    /// Options of a translator, apart from what to do about long sources.
-    pub fn translator_options(&self, common: &Common) -> TranslatorOptions {
-        let &Search { beam, length_penalty, max_length_ratio, max_length, batch_tokens, .. } = self;
+    /// Options of a decoder.
+    pub fn decoding_options(&self) -> DecodingOptions {
+        let &Search { beam_size, length_penalty, max_length_ratio, max_length, .. } = self;
+        let search = SearchOptions {
+            beam_size,
+            length_penalty,
+            max_length_ratio,
+            max_length,
+            ..SearchOptions::default()
+        };
         let precision = match self.quantize {
             None => Precision::Float32,
             Some(Quantization::Int8) => Precision::Int8,
         };
-        DecodingRecipe {
-            beam,
-            length_penalty,
-            max_length_ratio,
-            max_length,
-            batch_tokens,
-            precision,
-        }
-        .translator(common.threads())
+        DecodingOptions { search, batch_tokens: self.batch_tokens, precision }
     }
 }
 
-/// A translator from a model folder, quantised or not, and the model's vocabularies.
-pub fn open_translator(
-    folder: &Path,
-    mut options: TranslatorOptions,
-    shortlist: Option<&Path>,
-) -> anyhow::Result<(Translator, VocabularyPair)> {
-    let folder = find_model(folder)?;
-    let stored = native::load_any(&folder)?;
-    let vocabularies = VocabularyPair::of_model(&folder)?;
-    if let Some(path) = shortlist {
-        options.shortlist = Some(Arc::new(read_shortlist(path, &vocabularies)?));
-    }
-    let translator = match stored {
-        Stored::Float32(model) => Translator::new(&model, options),
-        Stored::Int8(model) => Translator::quantised(&model, options),
-    };
-    Ok((translator.map_err(as_typed)?, vocabularies))
+/// A translator from a model's folder, or that of a run with one model.
+pub fn open_translator(folder: &Path, options: TranslatorOptions) -> anyhow::Result<Translator> {
+    Translator::open(&find_model(folder)?, options).map_err(as_typed)
 }
 
 /// Names of options in the library, and as they are typed.
 const TYPED: &[(&str, &str)] = &[
-    ("maximum_length.per_source_word", "--max-length-ratio"),
-    ("maximum_length.cap", "--max-length"),
+    ("max_length_ratio", "--max-length-ratio"),
+    ("max_length", "--max-length"),
     ("length_penalty", "--length-penalty"),
     ("batch_tokens", "--batch-tokens"),
-    ("longest_source", "--max-source"),
+    ("max_source_length", "--max-source"),
     ("n_best", "--n-best"),
     ("threads", "--threads"),
-    ("beam", "--beam"),
+    ("beam_size", "--beam-size"),
 ];
 
 /// An error about options that names them as they were typed.
@@ -241,12 +228,6 @@ fn find_models(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn read_shortlist(path: &Path, vocabularies: &VocabularyPair) -> anyhow::Result<Shortlist> {
-    let table = LexicalTable::read(path, &vocabularies.source, &vocabularies.target)?;
-    let always = table.of_null().iter().map(|(word, _)| *word).collect();
-    Ok(Shortlist::new(always, table.translations(&vocabularies.source, &vocabularies.target)))
-}
-
 /// Parallel text.
 #[derive(Args)]
 pub struct Corpus {
@@ -281,8 +262,8 @@ impl Corpus {
             vocabulary,
             teacher,
             student,
-            pseudo_data: DecodingRecipe::for_pseudo_data(),
-            decoding: DecodingRecipe::default(),
+            pseudo_data: pseudo_data_decoding(),
+            decoding: DecodingOptions::default(),
             benchmark: BenchmarkRecipe::default(),
             systems,
         };

@@ -6,12 +6,12 @@ use anyhow::ensure;
 use clap::Args;
 use wdistill_formats::native::{self, Stored};
 use wdistill_formats::{
-    Complete, ExportFormat, Format, FormatError, Imported, Numbers, check_export,
+    ExportFormat, Format, FormatError, Imported, ModelFolder, Numbers, check_export,
+    load_vocabularies,
 };
 use wdistill_generator::Saturation;
 use wdistill_model::{Config, Dense, Model, Transformer};
-use wdistill_text::Vocabulary;
-use wdistill_train::{SOURCE_FILE, TARGET_FILE, TrainError, VocabularyPair};
+use wdistill_text::{SOURCE_FILE, TARGET_FILE, VocabularyPair};
 
 use crate::commands::import::Open;
 use crate::commands::print;
@@ -47,24 +47,33 @@ impl Info {
             self.model.display()
         );
         let mut lines = vec![line("format", format.name())];
-        let mut vocabularies = Ok(None);
+        let mut damage = Ok(());
         let config = match format {
             Format::Wdistill => {
                 let stored = native::load_any(&self.model)?;
                 lines.push(line("checksum", checksum.as_deref().unwrap_or("none")));
                 // A damaged one is said after all that can be said of the model.
-                vocabularies = vocabularies_of(&self.model);
-                let sides = vocabularies.as_ref().ok().and_then(|pair| pair.as_ref());
-                let sides = sides.map(|pair| [&pair.source, &pair.target]);
+                let vocabularies = vocabularies_of(&self.model, stored.config());
+                let vocabularies = vocabularies.unwrap_or_else(|error| {
+                    damage = Err(error);
+                    None
+                });
                 match stored {
                     Stored::Float32(model) => {
                         lines.push(line("weights", "float32"));
-                        lines.extend(float32(&model, sides));
-                        model.config
+                        lines.extend(saturation(&model));
+                        match vocabularies {
+                            Some(vocabularies) => {
+                                let folder = ModelFolder { model, vocabularies };
+                                lines.extend(of_folder(&folder));
+                                folder.model.config
+                            }
+                            None => model.config,
+                        }
                     }
                     Stored::Int8(model) => {
                         lines.push(line("weights", "int8"));
-                        lines.extend(sides.into_iter().flat_map(words));
+                        lines.extend(vocabularies.iter().flat_map(words));
                         lines.push(line(
                             "cannot become",
                             "any other format; the model that it was made from may",
@@ -74,11 +83,11 @@ impl Info {
                 }
             }
             _ => {
-                let Imported { model, source, target, notes, .. } =
-                    self.open.import(&self.model)?;
+                let Imported { folder, notes, .. } = self.open.import(&self.model)?;
                 lines.extend(notes.into_iter().map(|note| line("note", &note)));
-                lines.extend(float32(&model, Some([&source, &target])));
-                model.config
+                lines.extend(saturation(&folder.model));
+                lines.extend(of_folder(&folder));
+                folder.model.config
             }
         };
         lines.extend(shape(&config));
@@ -91,15 +100,15 @@ impl Info {
             }));
         }
         print(&lines.join("\n"))?;
-        Ok(vocabularies.map(drop)?)
+        Ok(damage?)
     }
 }
 
 /// Those in a model's folder; weights alone are a model too.
-fn vocabularies_of(folder: &Path) -> Result<Option<VocabularyPair>, TrainError> {
+fn vocabularies_of(folder: &Path, config: &Config) -> Result<Option<VocabularyPair>, FormatError> {
     let has = |file: &str| folder.join(file).exists();
     match has(SOURCE_FILE) || has(TARGET_FILE) {
-        true => VocabularyPair::of_model(folder).map(Some),
+        true => load_vocabularies(folder, config).map(Some),
         false => Ok(None),
     }
 }
@@ -114,26 +123,29 @@ fn shape(config: &Config) -> Vec<String> {
     vec![line("shape", &config.architecture.summary()), line("parameters", &parameters.to_string())]
 }
 
-fn words([source, target]: [&Vocabulary; 2]) -> [String; 2] {
+fn words(vocabularies: &VocabularyPair) -> [String; 2] {
+    let VocabularyPair { source, target } = vocabularies;
     [("source words", source), ("target words", target)].map(|(side, vocabulary)| {
         line(side, &format!("{}, {}", vocabulary.size(), vocabulary.kind().name()))
     })
 }
 
-/// Weights, vocabularies, and what the model can be written as.
-fn float32(model: &Model<Dense<f32>>, vocabularies: Option<[&Vocabulary; 2]>) -> Vec<String> {
+/// How many weights a generator of the paper's start cannot reach.
+fn saturation(model: &Model<Dense<f32>>) -> [String; 1] {
     let Saturation { outside, all } = Saturation::of(&model.weights);
     let share = 100.0 * outside as f64 / all as f64;
-    let mut lines = vec![line("outside [-1, 1]", &format!("{outside} ({share:.3}%)"))];
-    let Some([source, target]) = vocabularies else { return lines };
-    lines.extend(words([source, target]));
-    let complete = Complete { model, source, target };
+    [line("outside [-1, 1]", &format!("{outside} ({share:.3}%)"))]
+}
+
+/// Vocabularies, and what the model can be written as.
+fn of_folder(folder: &ModelFolder) -> Vec<String> {
+    let mut lines = words(&folder.vocabularies).to_vec();
     for format in [
         ExportFormat::HuggingFace,
         ExportFormat::CTranslate2(Numbers::Float32),
         ExportFormat::Marian,
     ] {
-        let (name, answers) = match check_export(&complete, format) {
+        let (name, answers) = match check_export(folder, format) {
             Ok(notes) => ("can become", notes),
             Err(FormatError::Export { problems, .. }) => ("cannot become", problems),
             Err(error) => ("cannot become", vec![error.to_string()]),

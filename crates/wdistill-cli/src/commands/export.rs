@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
-use wdistill_formats::{Complete, ExportFormat, Numbers, export, native};
-use wdistill_train::{VocabularyPair, message};
+use wdistill_formats::{ExportFormat, ModelFolder, Numbers, export};
+use wdistill_train::message;
 
 use crate::commands::import::refuse_models;
 use crate::commands::print;
@@ -56,10 +56,7 @@ impl Export {
             (_, Some(_)) => bail!("--quantize is for --format ctranslate2 only"),
         };
         refuse_models(&self.out)?;
-        let model = native::load(&self.model)?;
-        let VocabularyPair { source, target } = VocabularyPair::of_model(&self.model)?;
-        let complete = Complete { model: &model, source: &source, target: &target };
-        for note in export(&complete, format, &self.out)? {
+        for note in export(&ModelFolder::load(&self.model)?, format, &self.out)? {
             message(&format!("{}: {note}", format.name()));
         }
         print(&self.out.display().to_string())

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::Args;
-use wdistill_text::{LexicalTable, ParallelText};
-use wdistill_train::{Progress, VocabularyPair};
+use wdistill_formats::{load_vocabularies, native};
+use wdistill_text::{LexicalTable, ParallelText, VocabularyPair};
+use wdistill_train::Progress;
 
 use crate::commands::{print, refuse_input};
 use crate::settings::{Common, find_model};
@@ -48,7 +49,8 @@ pub struct Shortlist {
 impl Shortlist {
     pub fn run(self) -> anyhow::Result<()> {
         refuse_input(&self.out, [&self.source, &self.target])?;
-        let vocabularies = VocabularyPair::of_model(&find_model(&self.model)?)?;
+        let model = find_model(&self.model)?;
+        let vocabularies = load_vocabularies(&model, &native::load_config(&model)?)?;
         let text = ParallelText::read(&self.source, &self.target)?;
         let pairs = self.common.install(|| Ok(self.pairs(&text, &vocabularies)))?;
         let progress = Progress::new(self.common.display(), "shortlist", ITERATIONS as u64);

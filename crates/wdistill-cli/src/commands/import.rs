@@ -4,11 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
-use wdistill_formats::{
-    Format, ImportOptions, Imported, Subwords, import, native, write_model_folder,
-};
+use wdistill_formats::{Format, ImportOptions, Imported, Subwords, import};
 use wdistill_model::SourceEnding;
-use wdistill_train::{IMPORTED_TEACHER, RunFolder, VocabularyPair, message};
+use wdistill_train::{IMPORTED_TEACHER, RunFolder, message};
 
 use crate::commands::print;
 use crate::settings::Common;
@@ -89,14 +87,11 @@ impl Open {
     /// Reads a model of another toolkit and writes it as one of wdistill; `said` is told what its user should
     /// know.
     fn import_into(&self, path: &Path, folder: &Path, said: impl Fn(&str)) -> anyhow::Result<()> {
-        let Imported { format, model, source, target, notes } = self.import(path)?;
+        let Imported { format, folder: model, notes } = self.import(path)?;
         for note in notes {
             said(&format!("{}: {note}", format.name()));
         }
-        write_model_folder(folder, |folder| {
-            native::save(&model, folder)?;
-            Ok(VocabularyPair { source, target }.save(folder)?)
-        })
+        Ok(model.save(folder)?)
     }
 
     /// A teacher's folder. A model of another toolkit is read into the folder of the run first; it gives the

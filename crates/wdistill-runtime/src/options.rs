@@ -1,0 +1,119 @@
+//! How to translate.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use wdistill_search::SearchOptions;
+use wdistill_text::SentenceLanguage;
+
+/// How to decode: a search, and how it is computed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DecodingOptions {
+    /// The search.
+    #[serde(flatten)]
+    pub search: SearchOptions,
+    /// Most source tokens of a batch, each counted `beam_size` times, a short sentence as 16; a longer sentence
+    /// is a batch alone.
+    pub batch_tokens: usize,
+    /// What the weights' products are computed in.
+    pub precision: Precision,
+}
+
+/// What the weights' products are computed in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// float32.
+    #[default]
+    Float32,
+    /// int8 weights, one scale for each output; activations quantised row by row, sums in int32.
+    Int8,
+}
+
+impl Default for DecodingOptions {
+    /// The default search in float32, in batches of 4096 tokens.
+    fn default() -> Self {
+        DecodingOptions {
+            search: SearchOptions::default(),
+            batch_tokens: 4096,
+            precision: Precision::default(),
+        }
+    }
+}
+
+/// What to do with a text that is longer than allowed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LongText {
+    /// Translate nothing; the error names the line.
+    #[default]
+    Refuse,
+    /// Translate its first tokens, and say so.
+    Truncate,
+    /// Translate it in parts, cut after punctuation or between words, and say so.
+    Split,
+}
+
+/// What a line holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LineContent {
+    /// One sentence, whatever it looks like, as Marian and CTranslate2 take it.
+    Sentence,
+    /// Sentences, which are translated one by one and joined with the blanks that stood between them.
+    #[default]
+    Text,
+}
+
+/// How to translate text; [`Translator::open`](crate::Translator::open) checks it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TranslatorOptions {
+    /// Threads, each of which works on a batch of its own.
+    pub threads: usize,
+    /// How to decode.
+    pub decoding: DecodingOptions,
+    /// A file of word translations, as [`LexicalTable`](wdistill_text::LexicalTable) reads it: each translation uses the
+    /// words that its source's may be translated with, and those that any sentence may have.
+    pub shortlist: Option<PathBuf>,
+    /// What each line holds.
+    pub content: LineContent,
+    /// Whose abbreviations end no sentence.
+    pub language: SentenceLanguage,
+    /// Most source tokens of a sentence, without its end token, and
+    /// [`CHARACTERS_OF_A_TOKEN`](wdistill_text::CHARACTERS_OF_A_TOKEN) characters for each.
+    pub max_source_length: usize,
+    /// What to do with longer ones.
+    pub long_text: LongText,
+}
+
+impl Default for TranslatorOptions {
+    /// One thread; lines of any number of sentences, each of at most 512 tokens.
+    fn default() -> Self {
+        TranslatorOptions {
+            threads: 1,
+            decoding: DecodingOptions::default(),
+            shortlist: None,
+            content: LineContent::default(),
+            language: SentenceLanguage::Any,
+            max_source_length: 512,
+            long_text: LongText::default(),
+        }
+    }
+}
+
+impl TranslatorOptions {
+    /// What does not hold together, apart from the search.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.max_source_length == 0 {
+            problems.push("max_source_length is 0, expected at least 1".to_string());
+        }
+        let joins = self.long_text == LongText::Split || self.content == LineContent::Text;
+        let n_best = self.decoding.search.n_best;
+        if n_best > 1 && joins {
+            problems.push(format!(
+                "n_best is {n_best}, but the best translations of a line's parts are joined; there is one of them"
+            ));
+        }
+        problems
+    }
+}
