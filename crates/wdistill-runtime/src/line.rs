@@ -11,6 +11,8 @@ pub(crate) struct Line {
     /// Among the lines that are translated with it, from 1.
     pub(crate) number: usize,
     pub(crate) parts: Vec<Part>,
+    /// Sentences that it was divided into, before any was cut into parts for its length.
+    pub(crate) sentences: usize,
     /// Sentences that it looks like, although it is translated as one.
     pub(crate) looks_like: usize,
     pub(crate) shortened: Shortened,
@@ -43,7 +45,13 @@ impl Line {
         vocabulary: &Vocabulary,
         options: &TranslatorOptions,
     ) -> Result<Line, TooLong> {
-        let mut line = Line { number, parts: Vec::new(), looks_like: 1, shortened: Shortened::No };
+        let mut line = Line {
+            number,
+            parts: Vec::new(),
+            sentences: 1,
+            looks_like: 1,
+            shortened: Shortened::No,
+        };
         match options.content {
             LineContent::Sentence => {
                 line.add(text, vocabulary, options)?;
@@ -52,7 +60,9 @@ impl Line {
                 }
             }
             LineContent::Text => {
-                for sentence in sentences(text, options.language) {
+                let sentences = sentences(text, options.language);
+                line.sentences = sentences.len().max(1);
+                for sentence in sentences {
                     line.add(sentence.trim(), vocabulary, options)?;
                     if let Some(last) = line.parts.last_mut() {
                         last.blanks = sentence[sentence.trim_end().len()..].to_string();
@@ -69,7 +79,7 @@ impl Line {
     /// A line whose ids are known.
     pub(crate) fn of_ids(number: usize, ids: Vec<u32>) -> Line {
         let part = Part { ids, blanks: String::new() };
-        Line { number, parts: vec![part], looks_like: 1, shortened: Shortened::No }
+        Line { number, parts: vec![part], sentences: 1, looks_like: 1, shortened: Shortened::No }
     }
 
     /// Adds a sentence: as it is, or its start, or in the parts of a long one.

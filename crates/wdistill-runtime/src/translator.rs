@@ -26,8 +26,8 @@ pub struct Translation {
     pub score: f64,
     /// The next best ones, by falling score: as many as `n_best` asks for, less one.
     pub others: Vec<Scored>,
-    /// Sentences, or parts of long ones, that were translated one by one.
-    pub parts: usize,
+    /// Sentences that were translated one by one.
+    pub sentences: usize,
     /// Tokens that the model read, with end tokens.
     pub source_tokens: usize,
     /// Tokens of the best translation, with end tokens.
@@ -255,7 +255,7 @@ impl Translator {
             score: self.score(&parts),
             text: joined,
             others,
-            parts: parts.len(),
+            sentences: line.sentences,
             source_tokens: read + shown,
             target_tokens: written + shown,
             notices,

@@ -57,7 +57,7 @@ fn sentences_are_translated_one_by_one_and_joined_by_their_blanks() {
     let text = format!("{}\t{} \u{a0}{}\n", LINES[0], LINES[1], LINES[2]);
     let together = translator.translate(&[text]).unwrap();
     assert_eq!(together[0].text, format!("{first}\t{second} \u{a0}{third}"));
-    assert_eq!(together[0].parts, 3);
+    assert_eq!(together[0].sentences, 3);
     let tokens = |translations: &[Translation]| -> (usize, usize) {
         translations.iter().fold((0, 0), |(read, written), translation| {
             (read + translation.source_tokens, written + translation.target_tokens)
@@ -79,7 +79,7 @@ fn a_line_as_one_sentence_is_noticed_if_it_comes_back_much_shorter() {
     let translations = translator.translate(&[LINES[0], &LINES.join(" ")]).unwrap();
     assert_eq!(translations[0].notices, [Notice::Cut]);
     assert_eq!(translations[1].notices, [Notice::Cut, Notice::Shorter]);
-    assert_eq!(translations[1].parts, 1);
+    assert_eq!(translations[1].sentences, 1);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn long_lines_are_refused_truncated_or_split() {
 
     let split = of(LongText::Split).translate(&lines).unwrap();
     assert!(split[1].notices.contains(&Notice::Split { parts: 5 }), "{:?}", split[1].notices);
-    assert_eq!(split[1].parts, 5);
+    assert_eq!(split[1].sentences, 1);
     assert_eq!(split[1].text, [start[0].text.as_str(); 5].join(" "));
 }
 

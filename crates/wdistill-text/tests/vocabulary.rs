@@ -371,10 +371,14 @@ fn the_file_holds_the_normalisation() {
 }
 
 #[test]
-fn saving_into_a_missing_folder_names_the_path() {
-    let path = std::path::Path::new("no/such/folder/tokenizer.json");
-    let message = TRAINED[0].save(path).unwrap_err().to_string();
-    assert!(message.contains("no/such/folder/tokenizer.json"), "{message}");
+fn saving_makes_missing_folders_or_names_the_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("no/such/folder/tokenizer.json");
+    TRAINED[0].save(&path).unwrap();
+    assert_eq!(hash_file(&path).unwrap(), TRAINED[0].content_hash());
+    let below_a_file = path.join("tokenizer.json");
+    let message = TRAINED[0].save(&below_a_file).unwrap_err().to_string();
+    assert!(message.contains("folder/tokenizer.json"), "{message}");
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl Done {
     /// Counts the translation of the next line, and returns the line's number, from 1.
     fn add(&mut self, translation: &Translation) -> usize {
         self.lines += 1;
-        self.sentences += translation.parts;
+        self.sentences += translation.sentences;
         self.source_tokens += translation.source_tokens;
         self.target_tokens += translation.target_tokens;
         translation.notices.iter().for_each(|notice| self.notices.add(self.lines, *notice));

@@ -539,12 +539,17 @@ fn changed<T: DeserializeOwned>(base: &Table, changes: &Table) -> Result<T, Stri
     table.try_into().map_err(|error: toml::de::Error| with_nearest(error.message()))
 }
 
+/// Earlier names of keys, and today's.
+const RENAMED: [(&str, &str); 1] = [("beam", "beam_size")];
+
 fn merge(base: &mut Table, changes: &Table) {
     for (key, change) in changes {
+        let renamed = RENAMED.iter().find(|(earlier, _)| earlier == key);
+        let key = renamed.map_or(key.as_str(), |(_, today)| today);
         match (base.get_mut(key), change) {
             (Some(Value::Table(base)), Value::Table(change)) => merge(base, change),
             _ => {
-                base.insert(key.clone(), change.clone());
+                base.insert(key.to_string(), change.clone());
             }
         }
     }
