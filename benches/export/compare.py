@@ -26,7 +26,7 @@ def own(program, model, lines, beam, arguments=()):
     """Translations and scores of wdistill; lists of the two best carry scores, greedy search has none to compare."""
     listed = ["--n-best", 2] if beam > 1 else []
     output = run(
-        program, "translate", "--model", model, "--beam", beam, *listed, *arguments,
+        program, "translate", "--model", model, "--beam-size", beam, *listed, *arguments,
         input="".join(line + "\n" for line in lines), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     ).stdout
     if not listed:

@@ -28,7 +28,7 @@ for name, part in [("test", words[:1000]), ("valid", words[1000:2000]), ("train"
     open(f"{sys.argv[2]}/{name}.source", "w", encoding="utf-8").write("".join(f"{word}\n" for word in part))
 PYTHON
 for part in train valid test; do
-    "$wdistill" translate --model "$out/teacher" --beam 4 --quiet < "$out/$part.source" > "$out/$part.target"
+    "$wdistill" translate --model "$out/teacher" --beam-size 4 --quiet < "$out/$part.source" > "$out/$part.target"
 done
 
 "$wdistill" distill --teacher "$teacher" $open \
@@ -40,8 +40,8 @@ done
     --set training.validate_every=500 --out "$out/run"
 
 student=$out/run/wd/student/model
-"$wdistill" translate --model "$student" --beam 4 --quiet < "$out/test.source" > "$out/test.student"
+"$wdistill" translate --model "$student" --beam-size 4 --quiet < "$out/test.source" > "$out/test.student"
 "$wdistill" score "$out/test.target" --input "$out/test.student" --tokenize none --format text
 paste -d '\t' "$out/test.target" "$out/test.student" | awk -F '\t' '$1 == $2 { equal++ } END { print equal " of " NR " words as the teacher spells them" }'
-echo "آ ت ز م و ن" | "$wdistill" translate --model "$student" --beam 4 --quiet
+echo "آ ت ز م و ن" | "$wdistill" translate --model "$student" --beam-size 4 --quiet
 "$wdistill" export "$student" --format ctranslate2 --out "$out/exported"

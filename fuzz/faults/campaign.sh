@@ -4,4 +4,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-WDISTILL_FAULTS=all cargo test --release -p wdistill --test faults -- --include-ignored "$@"
+WDISTILL_FAULTS=all cargo test --release -p wdistill-cli --test faults -- --include-ignored "$@"

@@ -378,10 +378,6 @@ impl<R: Real> Engine for Tape<'_, R> {
         mask: Mask,
     ) -> Variable {
         let width = self.width(*queries);
-        let mask = match mask {
-            Mask::Full => Mask::Full,
-            Mask::Causal => Mask::Causal,
-        };
         let dropout = self.mask(self.dropout.rates.attention);
         let shape = attention_shape(width, heads, spans, &memory.spans, mask, dropout);
         let values = [*queries, memory.keys, memory.values].map(|variable| self.value(variable));

@@ -20,7 +20,8 @@ const LEVELS: &[(&str, u32)] = &[
     ("wdistill-runtime", 3),
     ("wdistill-autograd", 3),
     ("wdistill-train", 4),
-    ("wdistill-cli", 5),
+    ("wdistill", 5),
+    ("wdistill-cli", 6),
 ];
 
 #[test]

@@ -60,8 +60,11 @@ impl Translator {
     /// # Errors
     /// [`TranslatorError::Format`] for the folder, [`TranslatorError::Text`] for the shortlist, and what
     /// [`Translator::new`] brings.
-    pub fn open(folder: &Path, options: TranslatorOptions) -> Result<Translator, TranslatorError> {
-        let ModelFolder { model, vocabularies } = ModelFolder::load_any(folder)?;
+    pub fn open(
+        folder: impl AsRef<Path>,
+        options: TranslatorOptions,
+    ) -> Result<Translator, TranslatorError> {
+        let ModelFolder { model, vocabularies } = ModelFolder::load_any(folder.as_ref())?;
         Translator::start(Arc::new(vocabularies), options, |options, shortlist| {
             let (threads, decoding) = (options.threads, options.decoding.clone());
             match &model {

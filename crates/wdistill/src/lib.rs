@@ -1,0 +1,91 @@
+//! Translation models: translating text, reading and writing other toolkits' models, scores, and, with the feature
+//! `train`, training and weight distillation.
+//!
+//! # Translate
+//!
+//! [`Translator::open`] reads a model folder; [`Translator::translate`] takes lines and returns a [`Translation`] for
+//! each. Lines may hold any number of sentences. [`TranslatorOptions`] says what becomes of long lines, and
+//! [`TranslatorOptions::decoding`] how to search.
+//!
+//! ```
+//! # use wdistill::model::{Architecture, Config, DecoderStart, Model, Vocabularies};
+//! # use wdistill::text::{SubwordModel, Vocabulary, VocabularyPair, VocabularySettings};
+//! # let settings = VocabularySettings::new(SubwordModel::Bpe, 280);
+//! # let vocabulary = Vocabulary::train(["where is my car", "it is here"], &settings)?.vocabulary;
+//! # let (decoder_start, size) = (DecoderStart::ZeroVector, vocabulary.size());
+//! # let sizes = Vocabularies { decoder_start, ..Vocabularies::shared(size) };
+//! # let config = Config::new(Architecture::preset("transformer-nano")?, sizes)?;
+//! # let vocabularies = VocabularyPair { source: vocabulary.clone(), target: vocabulary };
+//! # let place = tempfile::tempdir()?;
+//! # std::env::set_current_dir(place.path())?;
+//! # let model = Model::initialise(config, 1);
+//! # wdistill::ModelFolder { model, vocabularies }.save("model".as_ref())?;
+//! use wdistill::{Translator, TranslatorOptions};
+//! let translator = Translator::open("model", TranslatorOptions::default())?;
+//! for translation in translator.translate(&["Where is my car?", "Here. It is blue."])? {
+//!     println!("{}", translation.text);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Other toolkits' models
+//!
+//! [`import`] reads models of Hugging Face MarianMT (OPUS-MT), CTranslate2, Marian and fairseq with their vocabularies,
+//! [`export`] writes the first three.
+//!
+//! ```
+//! # use wdistill::model::{Architecture, Config, DecoderStart, Model, Vocabularies};
+//! # use wdistill::text::{SubwordModel, Vocabulary, VocabularyPair, VocabularySettings};
+//! # let settings = VocabularySettings::new(SubwordModel::Bpe, 280);
+//! # let vocabulary = Vocabulary::train(["where is my car", "it is here"], &settings)?.vocabulary;
+//! # let (decoder_start, size) = (DecoderStart::ZeroVector, vocabulary.size());
+//! # let sizes = Vocabularies { decoder_start, ..Vocabularies::shared(size) };
+//! # let config = Config::new(Architecture::preset("transformer-nano")?, sizes)?;
+//! # let vocabularies = VocabularyPair { source: vocabulary.clone(), target: vocabulary };
+//! # let place = tempfile::tempdir()?;
+//! # let folder = place.path().join("model");
+//! # let exported = place.path().join("exported");
+//! # wdistill::ModelFolder { model: Model::initialise(config, 1), vocabularies }.save(&folder)?;
+//! use wdistill::{ExportFormat, ImportOptions, ModelFolder, export, import};
+//!
+//! let model = ModelFolder::load(&folder)?;
+//! export(&model, ExportFormat::Marian, &exported)?;
+//! let imported = import(&exported, &ImportOptions::default())?;
+//! assert_eq!(imported.format.name(), "Marian");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Scores
+//!
+//! [`metrics`] has BLEU, chrF and the paired bootstrap, equal to sacreBLEU's to the last printed digit.
+//!
+//! ```
+//! use wdistill::metrics::{Bleu, CorpusMetric, Score};
+//!
+//! let (hypotheses, references) = (["The cat sat on the mat."], [["The cat sat on a mat."]]);
+//! let score = Bleu::default().corpus_score(&hypotheses, &references)?;
+//! assert_eq!(format!("{:.2}", score.score), "48.89");
+//! # Ok::<(), wdistill::metrics::MetricsError>(())
+//! ```
+
+pub use wdistill_formats::{
+    ExportFormat, Format, FormatError, ImportOptions, Imported, ModelFolder, Numbers, Subwords,
+    check_export, export, import,
+};
+pub use wdistill_runtime::{
+    DecodingOptions, LineContent, LongText, Notice, NoticeCounts, NoticeKind, Precision, Scored,
+    TooLong, TranslateError, Translation, Translator, TranslatorError, TranslatorOptions, gather,
+    quantise,
+};
+pub use wdistill_search::SearchOptions;
+
+/// Scores, equal to sacreBLEU's.
+pub use wdistill_metrics as metrics;
+/// What a model is: configuration, weights, the forward pass.
+pub use wdistill_model as model;
+/// Subwords, corpora, sentences.
+pub use wdistill_text as text;
+
+/// Training, distillation, recipes.
+#[cfg(feature = "train")]
+pub use wdistill_train as train;
