@@ -55,11 +55,11 @@ impl Track {
 
 impl<R> Map<Dense<R>, Tracked> for Track {
     type Error = Infallible;
-    fn matrix(&mut self, _: &Slot, from: &Matrix<R>) -> Result<TrackedMatrix, Infallible> {
+    fn matrix(&mut self, _: Slot, from: &Matrix<R>) -> Result<TrackedMatrix, Infallible> {
         let (rows, columns) = (from.rows(), from.columns());
         Ok(TrackedMatrix { index: self.index(), rows, columns })
     }
-    fn vector(&mut self, _: &Slot, _: &Vec<R>) -> Result<TrackedVector, Infallible> {
+    fn vector(&mut self, _: Slot, _: &Vec<R>) -> Result<TrackedVector, Infallible> {
         Ok(TrackedVector { index: self.index() })
     }
 }

@@ -70,7 +70,7 @@ fn gradients_are_the_slopes_of_the_loss() {
             for entry in entries {
                 let mut at = |value: f64| {
                     let (slot, slice) = &mut model.weights.slices_mut()[weight];
-                    let path = slot.path();
+                    let path = slot.to_string();
                     slice[entry] += value;
                     (path, loss(&model, &source_pairs(), dropout, None).smoothed)
                 };

@@ -83,13 +83,13 @@ struct Read<'a>(&'a Fixture);
 
 impl Map<Spec, Dense<f64>> for Read<'_> {
     type Error = std::convert::Infallible;
-    fn matrix(&mut self, slot: &Slot, spec: &MatrixSpec) -> Result<Matrix<f64>, Self::Error> {
+    fn matrix(&mut self, slot: Slot, spec: &MatrixSpec) -> Result<Matrix<f64>, Self::Error> {
         let length = |axis| self.0.config.length(axis);
-        let data = self.0.get(&format!("weights.{}", slot.path())).to_vec();
+        let data = self.0.get(&format!("weights.{}", slot)).to_vec();
         Ok(Matrix::new(length(spec.rows), length(spec.columns), data))
     }
-    fn vector(&mut self, slot: &Slot, _: &VectorSpec) -> Result<Vec<f64>, Self::Error> {
-        Ok(self.0.get(&format!("weights.{}", slot.path())).to_vec())
+    fn vector(&mut self, slot: Slot, _: &VectorSpec) -> Result<Vec<f64>, Self::Error> {
+        Ok(self.0.get(&format!("weights.{}", slot)).to_vec())
     }
 }
 
@@ -156,8 +156,8 @@ fn every_gradient_is_that_of_pytorch() {
     for fixture in fixtures() {
         let (_, gradients) = loss_and_gradients(&fixture, &fixture.model());
         for (info, buffer) in Transformer::list(&fixture.config).iter().zip(&gradients.buffers) {
-            let theirs = fixture.get(&format!("gradients.{}", info.path));
-            assert_close(&format!("{} {}", fixture.name, info.path), buffer, theirs, 1e-11);
+            let theirs = fixture.get(&format!("gradients.{}", info.slot));
+            assert_close(&format!("{} {}", fixture.name, info.slot), buffer, theirs, 1e-11);
         }
     }
 }
@@ -182,8 +182,8 @@ fn ten_steps_of_adam_end_where_pytorch_ends() {
         }
         assert_close(fixture.name, &losses, fixture.get("losses"), 1e-9);
         for (slot, weights) in model.weights.slices() {
-            let theirs = fixture.get(&format!("after.{}", slot.path()));
-            assert_close(&slot.path(), weights, theirs, 1e-8);
+            let theirs = fixture.get(&format!("after.{}", slot));
+            assert_close(&slot.to_string(), weights, theirs, 1e-8);
         }
     }
 }

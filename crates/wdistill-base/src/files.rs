@@ -351,7 +351,7 @@ mod tests {
             file.write_all(b"half of the new")?;
             Err(io::Error::other("no space left"))
         });
-        let message = failed.err().expect("the error was swallowed").to_string();
+        let message = failed.expect_err("the error was swallowed").to_string();
         assert_eq!(message, format!("cannot write {}: no space left", path.display()));
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(names(folder.path()), ["log.txt"]);

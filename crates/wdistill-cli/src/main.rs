@@ -7,6 +7,7 @@ mod signals;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use wdistill_formats::{TOOLKITS, Toolkit};
 use wdistill_train::{TrainError, message};
 
 /// Distils a large translation model, weights and all, into a small and fast one.
@@ -35,9 +36,9 @@ enum Command {
     Bench(commands::bench::Bench),
     /// Make a model with int8 weights: smaller and faster.
     Quantize(commands::quantize::Quantize),
-    /// Read a model of Hugging Face, CTranslate2, Marian or fairseq.
+    #[command(about = format!("Read a model of {}", names(|_| true)))]
     Import(commands::import::Import),
-    /// Write a model for Hugging Face, CTranslate2 or Marian.
+    #[command(about = format!("Write a model for {}", names(|toolkit| !toolkit.numbers().is_empty())))]
     Export(commands::export::Export),
     /// Show what a model is, of wdistill or another toolkit.
     Info(commands::info::Info),
@@ -45,6 +46,19 @@ enum Command {
     Shortlist(commands::shortlist::Shortlist),
     /// Learn subwords from text.
     Vocab(commands::vocab::Vocab),
+}
+
+/// Names of toolkits in a sentence.
+fn names(which: fn(&dyn Toolkit) -> bool) -> String {
+    let names: Vec<&str> = TOOLKITS
+        .into_iter()
+        .filter(|toolkit| which(*toolkit))
+        .map(|toolkit| toolkit.name())
+        .collect();
+    match names.as_slice() {
+        [others @ .., last] if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        all => all.concat(),
+    }
 }
 
 fn main() -> ExitCode {

@@ -452,7 +452,7 @@ fn a_teacher_of_hugging_face_is_distilled_and_its_student_exported() {
     let info = run("info foreign", b"");
     for part in [
         "format           Hugging Face MarianMT",
-        "can become       a CTranslate2 folder",
+        "can become       a CTranslate2 model",
         "padding = 83",
         "outside [-1, 1]",
     ] {
@@ -504,7 +504,10 @@ fn a_teacher_of_hugging_face_is_distilled_and_its_student_exported() {
         &format!("export {student} --format marian --quantize int8 --out a"),
         b"",
     );
-    assert!(said.contains("--quantize is for --format ctranslate2"), "{said}");
+    assert!(
+        said.contains("--quantize is not for --format marian; hint: --format ctranslate2"),
+        "{said}"
+    );
     let said =
         refuse(folder.path(), &format!("export {student} --format marian --out {student}"), b"");
     assert!(said.contains("holds a model of wdistill"), "{said}");

@@ -23,21 +23,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod ctranslate2;
 mod error;
 mod export;
-mod fairseq;
-mod foreign;
-mod huggingface;
+mod files;
 mod import;
-mod marian;
 mod model_folder;
 pub mod native;
 mod tensors;
+pub mod toolkits;
 
 pub use error::{FormatError, TensorProblem};
-pub use export::{ExportFormat, Numbers, check_export, export};
-pub use foreign::{ImportOptions, Subwords};
-pub use import::{Format, Imported, import};
+pub use export::{check_export, export};
+pub use import::{Imported, import};
 pub use model_folder::{ModelFolder, load_vocabularies, save_model, write_model_folder};
 pub use tensors::{Metadata, Tensor, read_tensors, write_tensors};
+pub use toolkits::{Format, ImportOptions, Numbers, Subwords, TOOLKITS, Toolkit, toolkit};

@@ -122,8 +122,8 @@ struct Inspect {
 }
 
 impl Inspect {
-    fn tensor(&mut self, slot: &Slot, shape: Vec<usize>, data: &[f32]) {
-        let path = slot.path();
+    fn tensor(&mut self, slot: Slot, shape: Vec<usize>, data: &[f32]) {
+        let path = slot.to_string();
         self.not_finite.extend(not_finite(&path, data));
         self.names.push(Named::float32(path, shape));
     }
@@ -131,11 +131,11 @@ impl Inspect {
 
 impl Map<Dense<f32>, Nothing> for Inspect {
     type Error = Infallible;
-    fn matrix(&mut self, slot: &Slot, from: &Matrix<f32>) -> Result<(), Infallible> {
+    fn matrix(&mut self, slot: Slot, from: &Matrix<f32>) -> Result<(), Infallible> {
         self.tensor(slot, vec![from.rows(), from.columns()], from.data());
         Ok(())
     }
-    fn vector(&mut self, slot: &Slot, from: &Vec<f32>) -> Result<(), Infallible> {
+    fn vector(&mut self, slot: Slot, from: &Vec<f32>) -> Result<(), Infallible> {
         self.tensor(slot, vec![from.len()], from);
         Ok(())
     }
@@ -148,10 +148,10 @@ struct WriteNumbers<'a> {
 
 impl Map<Dense<f32>, Nothing> for WriteNumbers<'_> {
     type Error = io::Error;
-    fn matrix(&mut self, _: &Slot, from: &Matrix<f32>) -> io::Result<()> {
+    fn matrix(&mut self, _: Slot, from: &Matrix<f32>) -> io::Result<()> {
         tensors::write_numbers(self.file, from.data())
     }
-    fn vector(&mut self, _: &Slot, from: &Vec<f32>) -> io::Result<()> {
+    fn vector(&mut self, _: Slot, from: &Vec<f32>) -> io::Result<()> {
         tensors::write_numbers(self.file, from)
     }
 }
@@ -185,19 +185,21 @@ fn read_float32(
     problems.extend(file.foreign_types());
     refuse(path, problems)?;
 
-    let tensors = file.read()?;
+    let mut tensors = file.read()?;
     let not_finite = tensors.iter().filter_map(|(name, tensor)| not_finite(name, &tensor.data));
     refuse(path, not_finite.collect())?;
-    let weights = weights(&config, tensors);
+    let weights = weights(&config, |slot| {
+        tensors.remove(&slot.to_string()).expect("every slot was compared with the file")
+    });
     Ok(Model { config, weights })
 }
 
-/// The tree of weights from a tensor for each slot, by its path.
+/// The tree of weights from a tensor for each slot, which fits.
 pub(crate) fn weights(
     config: &Config,
-    tensors: BTreeMap<String, Tensor>,
+    tensor: impl FnMut(Slot) -> Tensor,
 ) -> Transformer<Dense<f32>> {
-    let Ok(weights) = Transformer::catalogue(config).map(&mut Take { tensors });
+    let Ok(weights) = Transformer::catalogue(config).map(&mut Take { tensor });
     weights
 }
 
@@ -278,7 +280,7 @@ fn check_version(path: &Path, metadata: &Metadata) -> Result<(), FormatError> {
 /// The tensors of a float32 model.
 fn float32_tensors(config: &Config) -> Vec<Named> {
     let slots = Transformer::list(config).into_iter();
-    slots.map(|SlotInfo { path, shape, .. }| Named::float32(path, shape)).collect()
+    slots.map(|SlotInfo { slot, shape, .. }| Named::float32(slot.to_string(), shape)).collect()
 }
 
 /// Holds names and shapes against what a model needs.
@@ -330,23 +332,17 @@ pub(crate) fn not_finite(name: &str, data: &[f32]) -> Option<TensorProblem> {
 }
 
 /// Moves tensors, which fit, to their places in the tree.
-struct Take {
-    tensors: BTreeMap<String, Tensor>,
+struct Take<T> {
+    tensor: T,
 }
 
-impl Take {
-    fn take(&mut self, slot: &Slot) -> Tensor {
-        self.tensors.remove(&slot.path()).expect("every slot was compared with the file")
-    }
-}
-
-impl Map<Spec, Dense<f32>> for Take {
+impl<T: FnMut(Slot) -> Tensor> Map<Spec, Dense<f32>> for Take<T> {
     type Error = Infallible;
-    fn matrix(&mut self, slot: &Slot, _: &MatrixSpec) -> Result<Matrix<f32>, Infallible> {
-        let Tensor { shape, data } = self.take(slot);
+    fn matrix(&mut self, slot: Slot, _: &MatrixSpec) -> Result<Matrix<f32>, Infallible> {
+        let Tensor { shape, data } = (self.tensor)(slot);
         Ok(Matrix::new(shape[0], shape[1], data))
     }
-    fn vector(&mut self, slot: &Slot, _: &VectorSpec) -> Result<Vec<f32>, Infallible> {
-        Ok(self.take(slot).data)
+    fn vector(&mut self, slot: Slot, _: &VectorSpec) -> Result<Vec<f32>, Infallible> {
+        Ok((self.tensor)(slot).data)
     }
 }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
+use wdistill_formats::toolkits::{CTRANSLATE2, HUGGING_FACE, MARIAN};
 use wdistill_formats::{
-    ExportFormat, Format, FormatError, ImportOptions, ModelFolder, Numbers, Subwords, export,
-    import, native,
+    Format, FormatError, ImportOptions, ModelFolder, Numbers, Subwords, Toolkit, export, import,
+    native,
 };
 use wdistill_model::{
     Activation, Architecture, Config, DecoderStart, Dense, EmbeddingScale, Embeddings, FinalNorm,
@@ -170,9 +171,9 @@ fn what_is_no_model_says_what_would_be_one() {
     assert_mentions(&detect(folder.path()), &["model.bin (CTranslate2)", ".npz (Marian)"]);
     assert_mentions(&detect(&folder.path().join("nothing")), &["does not exist"]);
     fs::write(folder.path().join("a.npz"), "").unwrap();
-    assert_eq!(Format::detect(folder.path()).unwrap(), Format::Marian);
+    assert_eq!(Format::detect(folder.path()).unwrap(), Format::Other(MARIAN));
     fs::write(folder.path().join("a.npz.optimizer.npz"), "").unwrap();
-    assert_eq!(Format::detect(folder.path()).unwrap(), Format::Marian);
+    assert_eq!(Format::detect(folder.path()).unwrap(), Format::Other(MARIAN));
     fs::write(folder.path().join("b.npz"), "").unwrap();
     assert_mentions(&detect(folder.path()), &["several models"]);
 }
@@ -226,16 +227,25 @@ fn assert_same_weights(found: &Model<Dense<f32>>, expected: &Model<Dense<f32>>, 
     for ((slot, found), (_, expected)) in
         found.weights.slices().into_iter().zip(expected.weights.slices())
     {
-        if slot.path() != skip {
-            assert!(found == expected, "{}", slot.path());
+        if slot.to_string() != skip {
+            assert!(found == expected, "{}", slot);
         }
     }
 }
 
 /// Exports and imports again.
-fn around(given: &ModelFolder, format: ExportFormat, options: &ImportOptions) -> ModelFolder {
+fn around(given: &ModelFolder, toolkit: &dyn Toolkit, options: &ImportOptions) -> ModelFolder {
+    around_with(given, toolkit, Numbers::Float32, options)
+}
+
+fn around_with(
+    given: &ModelFolder,
+    toolkit: &dyn Toolkit,
+    numbers: Numbers,
+    options: &ImportOptions,
+) -> ModelFolder {
     let folder = tempfile::tempdir().unwrap();
-    export(given, format, folder.path()).unwrap_or_else(|error| panic!("{error}"));
+    export(given, toolkit, numbers, folder.path()).unwrap_or_else(|error| panic!("{error}"));
     import(folder.path(), options).unwrap_or_else(|error| panic!("{error}")).folder
 }
 
@@ -256,13 +266,13 @@ fn marian_mt_goes_to_every_format_and_back() {
     let default = ImportOptions::default();
     let imported = import(&fixture("huggingface/swish-shared"), &default).unwrap().folder;
 
-    let again = around(&imported, ExportFormat::HuggingFace, &default);
+    let again = around(&imported, HUGGING_FACE, &default);
     assert_eq!(again.model.config, imported.model.config);
     assert_same_weights(&again.model, &imported.model, "");
     assert_same_text(&again, &imported);
 
     // Padding is kept from being written by its bias, since the format has no other way.
-    let again = around(&imported, ExportFormat::CTranslate2(Numbers::Float32), &default);
+    let again = around(&imported, CTRANSLATE2, &default);
     assert_same_weights(&again.model, &imported.model, "embeddings.output_bias");
     assert_eq!(again.model.config.vocabularies.padding, None);
     let padding = imported.model.config.vocabularies.padding.unwrap() as usize;
@@ -270,7 +280,7 @@ fn marian_mt_goes_to_every_format_and_back() {
     assert_eq!((bias[padding], bias.len()), (-1e4, padding + 1));
 
     // Marian has no padding word; its decoder starts from zeros, as the embedding of padding is.
-    let again = around(&imported, ExportFormat::Marian, &default);
+    let again = around(&imported, MARIAN, &default);
     let vocabularies = again.model.config.vocabularies;
     assert_eq!(vocabularies.decoder_start, DecoderStart::ZeroVector);
     assert_eq!((vocabularies.target, vocabularies.padding), (padding, None));
@@ -282,25 +292,26 @@ fn marian_mt_goes_to_every_format_and_back() {
 #[test]
 fn stacks_of_two_widths_go_to_ctranslate2_only() {
     let imported = import(&fixture("ctranslate2/prenorm"), &words_as_they_stand()).unwrap().folder;
-    let again =
-        around(&imported, ExportFormat::CTranslate2(Numbers::Float32), &words_as_they_stand());
+    let again = around(&imported, CTRANSLATE2, &words_as_they_stand());
     assert_eq!(again.model.config, imported.model.config);
     assert_same_weights(&again.model, &imported.model, "");
 
-    let again = around(&imported, ExportFormat::CTranslate2(Numbers::Int8), &words_as_they_stand());
+    let again = around_with(&imported, CTRANSLATE2, Numbers::Int8, &words_as_they_stand());
     for ((slot, found), (_, expected)) in
         again.model.weights.slices().into_iter().zip(imported.model.weights.slices())
     {
         // Half a step of a row's 127 at most.
         let largest = expected.iter().fold(0f32, |largest, number| largest.max(number.abs()));
         for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() <= largest / 253.9, "{}", slot.path());
+            assert!((found - expected).abs() <= largest / 253.9, "{}", slot);
         }
     }
 
     let folder = tempfile::tempdir().unwrap();
-    for format in [ExportFormat::HuggingFace, ExportFormat::Marian] {
-        let error = export(&imported, format, &folder.path().join("out")).unwrap_err().to_string();
+    for format in [HUGGING_FACE, MARIAN] {
+        let error = export(&imported, format, Numbers::Float32, &folder.path().join("out"))
+            .unwrap_err()
+            .to_string();
         assert_mentions(&error, &["24 wide and the decoder 16", "hint: CTranslate2 takes both"]);
         assert!(!folder.path().join("out").exists());
     }
@@ -326,18 +337,18 @@ fn a_model_of_ones_own_goes_to_every_format() {
     let own = ModelFolder { model, vocabularies: VocabularyPair { source, target } };
     let default = ImportOptions::default();
 
-    let again = around(&own, ExportFormat::Marian, &default);
+    let again = around(&own, MARIAN, &default);
     assert_eq!(
         again.vocabularies.source.encode("a dog sleeps 🐕"),
         own.vocabularies.source.encode("a dog sleeps 🐕")
     );
     assert_eq!(again.model.weights.embeddings.target, own.model.weights.embeddings.target);
-    let again = around(&own, ExportFormat::CTranslate2(Numbers::Float32), &default);
+    let again = around(&own, CTRANSLATE2, &default);
     assert_eq!(again.model.config.vocabularies, own.model.config.vocabularies);
     assert_same_weights(&again.model, &own.model, "");
 
     // Padding has one number on both sides: that after the smaller vocabulary.
-    let again = around(&own, ExportFormat::HuggingFace, &default);
+    let again = around(&own, HUGGING_FACE, &default);
     let at = own.vocabularies.target.size().min(own.vocabularies.source.size());
     let vocabularies = again.model.config.vocabularies;
     assert_eq!(vocabularies.padding, Some(at as u32));
@@ -409,7 +420,7 @@ proptest! {
         let (source, target) = (words(vocabularies.source), words(vocabularies.target));
         let own = ModelFolder { model, vocabularies: VocabularyPair { source, target } };
         let again =
-            around(&own, ExportFormat::CTranslate2(Numbers::Float32), &words_as_they_stand());
+            around(&own, CTRANSLATE2, &words_as_they_stand());
         let mut config = own.model.config.clone();
         // Dropout is of training only, and not kept.
         config.architecture.dropout = again.model.config.architecture.dropout;
@@ -437,7 +448,7 @@ proptest! {
         let model = Model::initialise(config, seed);
         let (source, target) = (vocabulary.clone(), vocabulary);
         let mut own = ModelFolder { model, vocabularies: VocabularyPair { source, target } };
-        let again = around(&own, ExportFormat::Marian, &ImportOptions::default());
+        let again = around(&own, MARIAN, &ImportOptions::default());
         let mut expected = own.model.config.clone();
         // Marian has an epsilon of its own, and does not say what was dropped in training.
         expected.architecture.norm_epsilon = 1e-6;
@@ -449,12 +460,12 @@ proptest! {
         architecture.positions = positions;
         let is_post = architecture.norm == NormPlacement::Post;
         if is_post && architecture.final_norm == FinalNorm::Absent {
-            let again = around(&own, ExportFormat::HuggingFace, &ImportOptions::default());
+            let again = around(&own, HUGGING_FACE, &ImportOptions::default());
             prop_assert_eq!(again.model.config.architecture.positions, positions);
             // The same, with a row of zeros for padding.
             let (found, all) = (again.model.weights.slices(), own.model.weights.slices());
             for ((slot, found), (_, expected)) in found.into_iter().zip(all) {
-                prop_assert!(found.starts_with(expected), "{}", slot.path());
+                prop_assert!(found.starts_with(expected), "{}", slot);
             }
         }
     }
@@ -499,7 +510,7 @@ fn what_git_left_in_place_of_a_file_is_named() {
 #[test]
 fn a_model_is_found_by_its_weights_file_too() {
     let file = fixture("huggingface/separate").join("model.safetensors");
-    assert_eq!(Format::detect(&file).unwrap(), Format::HuggingFace);
+    assert_eq!(Format::detect(&file).unwrap(), Format::Other(HUGGING_FACE));
     assert!(import(&file, &ImportOptions::default()).is_ok());
 }
 

@@ -21,19 +21,19 @@ use wdistill_model::{
 struct Randomise;
 
 impl Randomise {
-    fn numbers(slot: &Slot, count: usize) -> Vec<f32> {
-        let mut random = Random::named(7, &slot.path());
+    fn numbers(slot: Slot, count: usize) -> Vec<f32> {
+        let mut random = Random::named(7, &slot.to_string());
         (0..count).map(|_| random.normal() as f32).collect()
     }
 }
 
 impl Map<Dense<f32>, Dense<f32>> for Randomise {
     type Error = Infallible;
-    fn matrix(&mut self, slot: &Slot, from: &Matrix<f32>) -> Result<Matrix<f32>, Infallible> {
+    fn matrix(&mut self, slot: Slot, from: &Matrix<f32>) -> Result<Matrix<f32>, Infallible> {
         let numbers = Randomise::numbers(slot, from.data().len());
         Ok(Matrix::new(from.rows(), from.columns(), numbers))
     }
-    fn vector(&mut self, slot: &Slot, from: &Vec<f32>) -> Result<Vec<f32>, Infallible> {
+    fn vector(&mut self, slot: Slot, from: &Vec<f32>) -> Result<Vec<f32>, Infallible> {
         Ok(Randomise::numbers(slot, from.len()))
     }
 }
@@ -96,7 +96,12 @@ fn the_file_holds_each_weight_once_under_its_path() {
         let slots = Transformer::list(&config);
         assert_eq!(file.len(), slots.len());
         for slot in slots {
-            assert_eq!(file.tensor(&slot.path).unwrap().shape(), slot.shape, "{}", slot.path);
+            assert_eq!(
+                file.tensor(&slot.slot.to_string()).unwrap().shape(),
+                slot.shape,
+                "{}",
+                slot.slot
+            );
         }
         let (_, metadata) = read_tensors(&folder.path().join(WEIGHTS_FILE)).unwrap();
         let expected = [("format", "wdistill"), ("format_version", "1")];
@@ -162,22 +167,22 @@ fn a_folder_written_in_python_is_read() {
     let model = native::load(&fixture("native")).unwrap();
     // See fixtures/native/make.py.
     struct Check(usize);
-    fn letters(slot: &Slot) -> f32 {
-        slot.path().bytes().map(u32::from).sum::<u32>() as f32
+    fn letters(slot: Slot) -> f32 {
+        slot.to_string().bytes().map(u32::from).sum::<u32>() as f32
     }
     impl Map<Dense<f32>, Dense<f32>> for Check {
         type Error = Infallible;
-        fn matrix(&mut self, slot: &Slot, from: &Matrix<f32>) -> Result<Matrix<f32>, Infallible> {
+        fn matrix(&mut self, slot: Slot, from: &Matrix<f32>) -> Result<Matrix<f32>, Infallible> {
             let expected = Matrix::from_fn(from.rows(), from.columns(), |row, column| {
                 letters(slot) + row as f32 / 16.0 + column as f32 / 256.0
             });
-            assert_eq!(from, &expected, "{}", slot.path());
+            assert_eq!(from, &expected, "{}", slot);
             self.0 += 1;
             Ok(expected)
         }
-        fn vector(&mut self, slot: &Slot, from: &Vec<f32>) -> Result<Vec<f32>, Infallible> {
+        fn vector(&mut self, slot: Slot, from: &Vec<f32>) -> Result<Vec<f32>, Infallible> {
             let expected = (0..from.len()).map(|index| letters(slot) + index as f32 / 16.0);
-            assert_eq!(from, &expected.clone().collect::<Vec<_>>(), "{}", slot.path());
+            assert_eq!(from, &expected.clone().collect::<Vec<_>>(), "{}", slot);
             self.0 += 1;
             Ok(expected.collect())
         }

@@ -1,12 +1,13 @@
 //! Which factors each weight's generator has, and where they start.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use wdistill_base::Random;
 use wdistill_model::tree::{LeafRef, Map, MatrixRole, MatrixSpec, VectorRole, VectorSpec};
 use wdistill_model::{
-    Architecture, Axis, Config, Dense, Matrix, Model, Slot, Spec, Stack, Transformer,
+    Axis, Config, Dense, LayerPlace, Matrix, Model, Slot, Spec, Stack, Transformer,
 };
 
 use crate::generator::{Generator, Squash};
@@ -34,8 +35,8 @@ pub enum GrowError {
          cannot be divided into {student} equal groups; hint: choose a divisor of {teacher}"
     )]
     Depth {
-        /// `encoder` or `decoder`.
-        stack: &'static str,
+        /// Which one.
+        stack: Stack,
         /// The teacher's layers.
         teacher: usize,
         /// The student's layers.
@@ -79,7 +80,7 @@ pub fn layer_group(
     index: usize,
 ) -> Result<Range<usize>, GrowError> {
     if student == 0 || !teacher.is_multiple_of(student) {
-        return Err(GrowError::Depth { stack: stack.name(), teacher, student });
+        return Err(GrowError::Depth { stack, teacher, student });
     }
     let size = teacher / student;
     Ok(index * size..(index + 1) * size)
@@ -106,31 +107,26 @@ pub fn check_fit(teacher: &Config, student: &Config) -> Result<(), GrowError> {
 }
 
 fn disagreements(teacher: &Config, student: &Config) -> Vec<GrowError> {
-    let (ours, theirs) = (&student.architecture, &teacher.architecture);
-    let property = |property, teacher: String, student: String| {
-        (teacher != student).then_some(GrowError::Property { property, teacher, student })
-    };
     let depth = |stack| {
         layer_group(stack, stack_layers(teacher, stack), stack_layers(student, stack), 0).err()
     };
-    let debug = |value: &dyn std::fmt::Debug| format!("{value:?}");
-    let same = |name, of: fn(&Architecture) -> &dyn std::fmt::Debug| {
-        property(name, debug(of(theirs)), debug(of(ours)))
-    };
-    [
-        depth(Stack::Encoder),
-        depth(Stack::Decoder),
-        property("vocabularies", debug(&teacher.vocabularies), debug(&student.vocabularies)),
-        same("norm placement", |architecture| &architecture.norm),
-        same("final norm", |architecture| &architecture.final_norm),
-        same("activation", |architecture| &architecture.activation),
-        same("tied embeddings", |architecture| &architecture.embeddings),
-        same("position table", |architecture| &architecture.positions),
-        same("output bias", |architecture| &architecture.output_bias),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    let vocabularies =
+        (teacher.vocabularies != student.vocabularies).then(|| GrowError::Property {
+            property: "vocabularies",
+            teacher: format!("{:?}", teacher.vocabularies),
+            student: format!("{:?}", student.vocabularies),
+        });
+    let (theirs, ours) = (teacher.architecture.properties(), student.architecture.properties());
+    let properties = theirs.into_iter().zip(ours).filter(|(theirs, ours)| theirs != ours);
+    [depth(Stack::Encoder), depth(Stack::Decoder), vocabularies]
+        .into_iter()
+        .flatten()
+        .chain(properties.map(|((property, teacher), (_, student))| GrowError::Property {
+            property,
+            teacher,
+            student,
+        }))
+        .collect()
 }
 
 struct Grow<'a> {
@@ -141,34 +137,28 @@ struct Grow<'a> {
 }
 
 impl Grow<'_> {
-    fn teacher_weights(&self, slot: &Slot) -> Result<Vec<Matrix<f32>>, GrowError> {
-        let group = match slot.layer {
+    fn teacher_weights(&self, slot: Slot) -> Result<Vec<Matrix<f32>>, GrowError> {
+        let group = match slot.layer() {
             None => 0..1,
-            Some((stack, index)) => {
+            Some(LayerPlace { stack, layer }) => {
                 let (teacher, student) = (&self.teacher.config, self.student);
                 let layers = |config| stack_layers(config, stack);
-                layer_group(stack, layers(teacher), layers(student), index)?
+                layer_group(stack, layers(teacher), layers(student), layer)?
             }
         };
-        let paths: Vec<String> = group.map(|layer| slot.at_layer(layer).path()).collect();
-        let leaves = self.teacher.weights.leaves();
-        let find = |path: &String| {
-            let (_, leaf) = leaves
-                .iter()
-                .find(|(slot, _)| slot.path() == *path)
-                .unwrap_or_else(|| panic!("checked by grow: the teacher has {path}"));
-            match leaf {
-                LeafRef::Matrix(matrix) => (*matrix).clone(),
-                LeafRef::Vector(vector) => Matrix::new(vector.len(), 1, (*vector).clone()),
-            }
+        let leaves: HashMap<Slot, LeafRef<'_, Dense<f32>>> =
+            self.teacher.weights.leaves().into_iter().collect();
+        let find = |layer: usize| match &leaves[&slot.at_layer(layer)] {
+            LeafRef::Matrix(matrix) => (*matrix).clone(),
+            LeafRef::Vector(vector) => Matrix::new(vector.len(), 1, (*vector).clone()),
         };
-        Ok(paths.iter().map(find).collect())
+        Ok(group.map(find).collect())
     }
 
     /// `[teacher, student]` factor of an axis; none where the lengths agree.
-    fn factor(&self, slot: &Slot, name: &str, axis: Axis) -> Option<Matrix<f32>> {
+    fn factor(&self, slot: Slot, name: &str, axis: Axis) -> Option<Matrix<f32>> {
         let (from, to) = (self.teacher.config.length(axis), self.student.length(axis));
-        let mut random = Random::named(self.seed, &format!("{}.{name}", slot.path()));
+        let mut random = Random::named(self.seed, &format!("{slot}.{name}"));
         let deviation = (2.0 / (from + to) as f64).sqrt();
         (from != to).then(|| {
             Matrix::from_fn(from, to, |row, column| match self.start {
@@ -178,8 +168,8 @@ impl Grow<'_> {
         })
     }
 
-    fn layer_factor(&self, slot: &Slot, group: usize) -> Option<Vec<f32>> {
-        let mut random = Random::named(self.seed, &format!("{}.layer_factor", slot.path()));
+    fn layer_factor(&self, slot: Slot, group: usize) -> Option<Vec<f32>> {
+        let mut random = Random::named(self.seed, &format!("{slot}.layer_factor"));
         let factor = (0..group).map(|layer| match self.start {
             Start::Xavier => (random.normal() / group as f64) as f32,
             Start::Cut => f32::from(layer == 0),
@@ -189,7 +179,7 @@ impl Grow<'_> {
 
     fn generator(
         &self,
-        slot: &Slot,
+        slot: Slot,
         squash: fn(Matrix<f32>, Matrix<f32>) -> Squash<f32>,
         rows: Axis,
         columns: Option<Axis>,
@@ -215,7 +205,7 @@ impl Grow<'_> {
 impl Map<Spec, Generated<f32>> for Grow<'_> {
     type Error = GrowError;
 
-    fn matrix(&mut self, slot: &Slot, spec: &MatrixSpec) -> Result<Generator<f32>, GrowError> {
+    fn matrix(&mut self, slot: Slot, spec: &MatrixSpec) -> Result<Generator<f32>, GrowError> {
         let squash = match spec.role {
             // The paper's code gives the output projection a width factor and nothing else.
             MatrixRole::Output => |_, _| Squash::None,
@@ -224,8 +214,8 @@ impl Map<Spec, Generated<f32>> for Grow<'_> {
         self.generator(slot, squash, spec.rows, Some(spec.columns))
     }
 
-    fn vector(&mut self, slot: &Slot, spec: &VectorSpec) -> Result<Generator<f32>, GrowError> {
-        let squash = match (slot.layer, spec.role) {
+    fn vector(&mut self, slot: Slot, spec: &VectorSpec) -> Result<Generator<f32>, GrowError> {
+        let squash = match (slot.layer(), spec.role) {
             // A final norm is copied from the teacher and trained as it is.
             (None, VectorRole::NormGain | VectorRole::NormShift) => |_, shift| Squash::Shift(shift),
             _ => squashed,

@@ -32,12 +32,12 @@ struct Materialise<R>(Vec<Saved<R>>);
 
 impl<R: Real> Map<Generated<R>, Dense<R>> for Materialise<R> {
     type Error = Infallible;
-    fn matrix(&mut self, _: &Slot, generator: &Generator<R>) -> Result<Matrix<R>, Infallible> {
+    fn matrix(&mut self, _: Slot, generator: &Generator<R>) -> Result<Matrix<R>, Infallible> {
         let (weight, saved) = generator.forward();
         self.0.push(saved);
         Ok(weight)
     }
-    fn vector(&mut self, slot: &Slot, generator: &Generator<R>) -> Result<Vec<R>, Infallible> {
+    fn vector(&mut self, slot: Slot, generator: &Generator<R>) -> Result<Vec<R>, Infallible> {
         Ok(self.matrix(slot, generator)?.into_data())
     }
 }
@@ -120,7 +120,7 @@ impl<R: Real> ParameterGenerator<R> {
             .leaves_mut()
             .into_iter()
             .flat_map(|(slot, leaf)| {
-                let path = slot.path();
+                let path = slot.to_string();
                 generator(leaf)
                     .parameters_mut()
                     .into_iter()

@@ -2,8 +2,8 @@
 
 use wdistill_generator::{GrowError, ParameterGenerator, Saturation, Start, cut};
 use wdistill_model::{
-    Activation, Architecture, Config, Dense, Embeddings, FinalNorm, Model, NormPlacement,
-    Transformer, Vocabularies,
+    Activation, Architecture, Config, Dense, EmbeddingScale, Embeddings, FinalNorm, Model,
+    NormPlacement, Stack, Transformer, Vocabularies,
 };
 
 fn config(change: impl Fn(&mut Architecture)) -> Config {
@@ -36,7 +36,7 @@ fn the_student_has_the_shapes_of_its_own_catalogue() {
         let made = student.weights.slices();
         assert_eq!(listed.len(), made.len());
         for (info, (slot, slice)) in listed.iter().zip(made) {
-            assert_eq!((info.path.as_str(), info.count()), (slot.path().as_str(), slice.len()));
+            assert_eq!((info.slot, info.count()), (slot, slice.len()));
         }
         let key = &student.weights.decoder.layers[1].cross_attention.key.weight;
         assert_eq!((key.rows(), key.columns()), (8, 12));
@@ -64,7 +64,7 @@ fn a_cut_start_of_equal_shape_is_the_teacher_itself() {
     for ((slot, ours), (_, theirs)) in student.weights.slices().iter().zip(teacher.weights.slices())
     {
         for (a, b) in ours.iter().zip(theirs) {
-            assert!((a - b).abs() < 1e-6, "{}: {a} against {b}", slot.path());
+            assert!((a - b).abs() < 1e-6, "{}: {a} against {b}", slot);
         }
     }
 }
@@ -126,7 +126,7 @@ fn final_norms_are_copied_and_separate_outputs_only_change_width() {
 fn uneven_depth_is_refused_by_an_error_that_names_both_depths() {
     let student = config(|architecture| architecture.decoder.layers = 4);
     let error = ParameterGenerator::grow(&teacher(|_| {}), &student, Start::Cut, 1).err().unwrap();
-    assert_eq!(error, GrowError::Depth { stack: "decoder", teacher: 6, student: 4 });
+    assert_eq!(error, GrowError::Depth { stack: Stack::Decoder, teacher: 6, student: 4 });
     assert!(error.to_string().contains("6 layers, the student's 4"), "{error}");
 }
 
@@ -135,11 +135,18 @@ fn all_disagreements_are_reported_together() {
     let mut student = config(|architecture| {
         architecture.decoder.layers = 5;
         architecture.activation = Activation::Gelu;
+        architecture.norm_epsilon = 1e-3;
+        architecture.embedding_scale = EmbeddingScale::One;
     });
     student.vocabularies.source = 20;
     let error = ParameterGenerator::grow(&teacher(|_| {}), &student, Start::Cut, 1).err().unwrap();
     let GrowError::Several(problems) = error else { panic!("{error}") };
-    assert_eq!(problems.len(), 3, "{problems:?}");
+    assert_eq!(problems.len(), 5, "{problems:?}");
+    let said = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    assert!(
+        said.contains("must agree in activation: the teacher has \"relu\", the student \"gelu\""),
+        "{said}"
+    );
 }
 
 #[test]

@@ -155,6 +155,70 @@ pub struct Architecture {
     pub dropout: DropoutRates,
 }
 
+/// What toolkits do differently and nobody chooses: a student has its teacher's.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Conventions {
+    /// Added to the variance before the square root.
+    pub norm_epsilon: f64,
+    /// Factor on embeddings.
+    pub embedding_scale: EmbeddingScale,
+    /// Table of sinusoids.
+    pub positions: PositionTable,
+}
+
+impl Default for Conventions {
+    /// Those of new models, and of all presets.
+    fn default() -> Self {
+        Conventions {
+            norm_epsilon: default_epsilon(),
+            embedding_scale: EmbeddingScale::default(),
+            positions: PositionTable::default(),
+        }
+    }
+}
+
+impl Architecture {
+    /// What it has of the conventions in which toolkits differ.
+    pub fn conventions(&self) -> Conventions {
+        let &Architecture { norm_epsilon, embedding_scale, positions, .. } = self;
+        Conventions { norm_epsilon, embedding_scale, positions }
+    }
+
+    /// Everything but sizes and dropout, each by its key and as it is written: what a student that is made of a teacher
+    /// has in common with it.
+    pub fn properties(&self) -> Vec<(&'static str, String)> {
+        // Every field is named, so that a new one has its place here or below.
+        let Architecture {
+            norm,
+            final_norm,
+            norm_epsilon,
+            activation,
+            embeddings,
+            embedding_scale,
+            positions,
+            output_bias,
+            encoder: _,
+            decoder: _,
+            dropout: _,
+        } = self;
+        vec![
+            ("norm", written(norm)),
+            ("final_norm", written(final_norm)),
+            ("norm_epsilon", format!("{norm_epsilon:e}")),
+            ("activation", written(activation)),
+            ("embeddings", written(embeddings)),
+            ("embedding_scale", written(embedding_scale)),
+            ("positions", written(positions)),
+            ("output_bias", written(output_bias)),
+        ]
+    }
+}
+
+/// A value as a configuration has it.
+fn written(value: &impl Serialize) -> String {
+    toml::Value::try_from(value).map_or_else(|error| error.to_string(), |value| value.to_string())
+}
+
 fn unnamed_positions() -> PositionTable {
     PositionTable::Marian
 }

@@ -2,7 +2,8 @@
 
 use std::marker::PhantomData;
 
-use crate::tree::{Leaf, LeafMut, LeafRef, Slot, Transformer};
+use crate::slot::Slot;
+use crate::tree::{Leaf, LeafMut, LeafRef, Transformer};
 
 /// A row-major matrix, `[rows, columns]`.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,8 @@ use std::convert::Infallible;
 use crate::config::Config;
 use crate::dense::{Dense, Matrix};
 use crate::forward::Model;
-use crate::tree::{Map, MatrixRole, MatrixSpec, Slot, Spec, Transformer, VectorRole, VectorSpec};
+use crate::slot::Slot;
+use crate::tree::{Map, MatrixRole, MatrixSpec, Spec, Transformer, VectorRole, VectorSpec};
 use wdistill_base::Random;
 
 struct Initialise<'a> {
@@ -16,9 +17,9 @@ struct Initialise<'a> {
 impl Map<Spec, Dense<f32>> for Initialise<'_> {
     type Error = Infallible;
 
-    fn matrix(&mut self, slot: &Slot, spec: &MatrixSpec) -> Result<Matrix<f32>, Infallible> {
+    fn matrix(&mut self, slot: Slot, spec: &MatrixSpec) -> Result<Matrix<f32>, Infallible> {
         let (rows, columns) = (self.config.length(spec.rows), self.config.length(spec.columns));
-        let mut random = Random::named(self.seed, &slot.path());
+        let mut random = Random::named(self.seed, &slot.to_string());
         // Xavier uniform. Query, key and value are drawn as one [3 * width, width] matrix would be,
         // hence the second gain (fairseq, multihead_attention.py, reset_parameters; there only where
         // all widths agree, here also where encoder and decoder differ).
@@ -33,7 +34,7 @@ impl Map<Spec, Dense<f32>> for Initialise<'_> {
         }))
     }
 
-    fn vector(&mut self, _: &Slot, spec: &VectorSpec) -> Result<Vec<f32>, Infallible> {
+    fn vector(&mut self, _: Slot, spec: &VectorSpec) -> Result<Vec<f32>, Infallible> {
         let value = match spec.role {
             VectorRole::Bias | VectorRole::NormShift => 0.0,
             VectorRole::NormGain => 1.0,
@@ -57,11 +58,11 @@ struct Convert;
 
 impl<R: Copy + Into<f64>, S: FromF64> Map<Dense<R>, Dense<S>> for Convert {
     type Error = Infallible;
-    fn matrix(&mut self, _: &Slot, from: &Matrix<R>) -> Result<Matrix<S>, Infallible> {
+    fn matrix(&mut self, _: Slot, from: &Matrix<R>) -> Result<Matrix<S>, Infallible> {
         let data = from.data().iter().map(|x| S::from_f64((*x).into())).collect();
         Ok(Matrix::new(from.rows(), from.columns(), data))
     }
-    fn vector(&mut self, _: &Slot, from: &Vec<R>) -> Result<Vec<S>, Infallible> {
+    fn vector(&mut self, _: Slot, from: &Vec<R>) -> Result<Vec<S>, Infallible> {
         Ok(from.iter().map(|x| S::from_f64((*x).into())).collect())
     }
 }

@@ -32,19 +32,24 @@ mod initialise;
 mod int8;
 mod positions;
 pub mod reference;
+mod slot;
 mod tokens;
 pub mod tree;
 
 pub use wdistill_base::{Activation, Mask};
 
 pub use config::{
-    Architecture, Config, ConfigError, DecoderStart, DropoutRates, EmbeddingScale, Embeddings,
-    FinalNorm, NormPlacement, OutputBias, PRESETS, Shape, SourceEnding, Vocabularies,
+    Architecture, Config, ConfigError, Conventions, DecoderStart, DropoutRates, EmbeddingScale,
+    Embeddings, FinalNorm, NormPlacement, OutputBias, PRESETS, Shape, SourceEnding, Vocabularies,
 };
 pub use dense::{Dense, Matrix};
 pub use engine::{EmbeddingRule, Engine};
 pub use forward::{DecoderState, Encoded, LayerState, Model};
 pub use int8::{Int8, Int8Rows};
 pub use positions::PositionTable;
+pub use slot::{
+    AttentionKind, AttentionRole, FeedForwardRole, LayerPlace, LinearPart, LinearPlace, NormPart,
+    NormPlace, Slot, Stack, SubLayer, Table,
+};
 pub use tokens::{NO_WORD, Spans, Tokens};
-pub use tree::{Axis, Slot, Spec, Stack, Transformer};
+pub use tree::{Axis, Spec, Transformer};

@@ -11,6 +11,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Embeddings as Tying, FinalNorm, OutputBias};
+use crate::slot::{
+    AttentionKind, AttentionRole, FeedForwardRole, LayerPlace, LinearPart, LinearPlace, NormPart,
+    NormPlace, Slot, Stack, SubLayer, Table,
+};
 
 /// A named length: the only vocabulary in which shapes are declared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -43,70 +47,6 @@ impl fmt::Display for Axis {
     }
 }
 
-/// One of the two stacks of layers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Stack {
-    /// Reads the source.
-    Encoder,
-    /// Writes the target.
-    Decoder,
-}
-
-impl Stack {
-    /// `encoder` or `decoder`, as in slot paths.
-    pub fn name(self) -> &'static str {
-        match self {
-            Stack::Encoder => "encoder",
-            Stack::Decoder => "decoder",
-        }
-    }
-}
-
-/// Where a weight lives.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Slot {
-    /// Stack and layer number, for a weight inside a layer.
-    pub layer: Option<(Stack, usize)>,
-    /// Field names below the layer (or below the root), joined by dots.
-    pub name: String,
-}
-
-impl Slot {
-    /// Canonical name, such as `decoder.layers.0.cross_attention.key.weight`.
-    pub fn path(&self) -> String {
-        match self.layer {
-            Some((stack, index)) => format!("{}.layers.{index}.{}", stack.name(), self.name),
-            None => self.name.clone(),
-        }
-    }
-
-    /// The same weight in another layer of the same stack; itself outside the stacks.
-    pub fn at_layer(&self, index: usize) -> Slot {
-        Slot { layer: self.layer.map(|(stack, _)| (stack, index)), name: self.name.clone() }
-    }
-
-    fn root() -> Slot {
-        Slot { layer: None, name: String::new() }
-    }
-
-    fn below(&self, field: &str) -> Slot {
-        let name = match self.name.as_str() {
-            "" => field.to_string(),
-            prefix => format!("{prefix}.{field}"),
-        };
-        Slot { layer: self.layer, name }
-    }
-
-    fn layer_of(&self, index: usize) -> Slot {
-        let stack = match self.name.as_str() {
-            "encoder.layers" => Stack::Encoder,
-            "decoder.layers" => Stack::Decoder,
-            other => unreachable!("only the two stacks hold layers, not {other}"),
-        };
-        Slot { layer: Some((stack, index)), name: String::new() }
-    }
-}
-
 /// What sits at the weights of a tree.
 pub trait Leaf {
     /// At a matrix, `[output, input]` or `[words, width]`.
@@ -120,9 +60,9 @@ pub trait Map<A: Leaf, B: Leaf> {
     /// What can go wrong at a weight; [`Infallible`] if nothing can.
     type Error;
     /// Maps one matrix.
-    fn matrix(&mut self, slot: &Slot, from: &A::Matrix) -> Result<B::Matrix, Self::Error>;
+    fn matrix(&mut self, slot: Slot, from: &A::Matrix) -> Result<B::Matrix, Self::Error>;
     /// Maps one vector.
-    fn vector(&mut self, slot: &Slot, from: &A::Vector) -> Result<B::Vector, Self::Error>;
+    fn vector(&mut self, slot: Slot, from: &A::Vector) -> Result<B::Vector, Self::Error>;
 }
 
 /// A weight of a tree, borrowed.
@@ -142,36 +82,37 @@ pub enum LeafMut<'a, L: Leaf> {
 }
 
 /// Declares nodes of the tree; field types, names, traversal and mapping follow.
-/// A field is a `matrix`, a `vector`, another node, `maybe` one of these, or `many` nodes.
+/// A field is a `matrix`, a `vector`, another node, `maybe` one of these, or `many` nodes; after `=` stands its slot, or
+/// the place of the node, of which the node's own place is given.
 macro_rules! tree {
-    ($($(#[$about:meta])* $node:ident {
-        $($(#[$field_about:meta])* $field:ident: $($kind:ident)+),* $(,)?
+    ($($(#[$about:meta])* $node:ident($at:ident: $place:ty) {
+        $($(#[$field_about:meta])* $field:ident: $($kind:ident)+ = $below:expr),* $(,)?
     })*) => {$(
         $(#[$about])*
         pub struct $node<L: Leaf> { $($(#[$field_about])* pub $field: tree!(@type L $($kind)+)),* }
 
         impl<L: Leaf> $node<L> {
             fn map_below<B: Leaf, M: Map<L, B>>(
-                &self, slot: &Slot, map: &mut M,
+                &self, $at: $place, map: &mut M,
             ) -> Result<$node<B>, M::Error> {
                 Ok($node { $($field: {
-                    let slot = slot.below(stringify!($field));
-                    tree!(@map slot map (&self.$field) $($kind)+)
+                    let below = $below;
+                    tree!(@map below map (&self.$field) $($kind)+)
                 }),* })
             }
 
-            fn leaves_below<'a>(&'a self, slot: &Slot, leaves: &mut Vec<(Slot, LeafRef<'a, L>)>) {
+            fn leaves_below<'a>(&'a self, $at: $place, leaves: &mut Vec<(Slot, LeafRef<'a, L>)>) {
                 $(
-                    let below = slot.below(stringify!($field));
+                    let below = $below;
                     tree!(@leaves LeafRef below leaves (&self.$field) $($kind)+);
                 )*
             }
 
             fn leaves_mut_below<'a>(
-                &'a mut self, slot: &Slot, leaves: &mut Vec<(Slot, LeafMut<'a, L>)>,
+                &'a mut self, $at: $place, leaves: &mut Vec<(Slot, LeafMut<'a, L>)>,
             ) {
                 $(
-                    let below = slot.below(stringify!($field));
+                    let below = $below;
                     tree!(@leaves LeafMut below leaves (&mut self.$field) $($kind)+);
                 )*
             }
@@ -196,142 +137,145 @@ macro_rules! tree {
     (@type $L:ident maybe $kind:ident) => { Option<tree!(@type $L $kind)> };
     (@type $L:ident many $kind:ident) => { Vec<tree!(@type $L $kind)> };
     (@type $L:ident $node:ident) => { $node<$L> };
-    (@map $slot:ident $map:ident $from:tt matrix) => { $map.matrix(&$slot, $from)? };
-    (@map $slot:ident $map:ident $from:tt vector) => { $map.vector(&$slot, $from)? };
-    (@map $slot:ident $map:ident $from:tt maybe $kind:ident) => {
+    (@map $below:ident $map:ident $from:tt matrix) => { $map.matrix($below, $from)? };
+    (@map $below:ident $map:ident $from:tt vector) => { $map.vector($below, $from)? };
+    (@map $below:ident $map:ident $from:tt maybe $kind:ident) => {
         match $from {
-            Some(from) => Some(tree!(@map $slot $map from $kind)),
+            Some(from) => Some(tree!(@map $below $map from $kind)),
             None => None,
         }
     };
-    (@map $slot:ident $map:ident $from:tt many $kind:ident) => {{
+    (@map $below:ident $map:ident $from:tt many $kind:ident) => {{
         let mut layers = Vec::with_capacity($from.len());
         for (index, from) in $from.iter().enumerate() {
-            let slot = $slot.layer_of(index);
-            layers.push(tree!(@map slot $map from $kind));
+            let below = $below(index);
+            layers.push(tree!(@map below $map from $kind));
         }
         layers
     }};
-    (@map $slot:ident $map:ident $from:tt $node:ident) => { $from.map_below(&$slot, $map)? };
-    (@leaves $leaf:ident $slot:ident $leaves:ident $from:tt matrix) => {
-        $leaves.push(($slot, $leaf::Matrix($from)))
+    (@map $below:ident $map:ident $from:tt $node:ident) => { $from.map_below($below, $map)? };
+    (@leaves $leaf:ident $below:ident $leaves:ident $from:tt matrix) => {
+        $leaves.push(($below, $leaf::Matrix($from)))
     };
-    (@leaves $leaf:ident $slot:ident $leaves:ident $from:tt vector) => {
-        $leaves.push(($slot, $leaf::Vector($from)))
+    (@leaves $leaf:ident $below:ident $leaves:ident $from:tt vector) => {
+        $leaves.push(($below, $leaf::Vector($from)))
     };
-    (@leaves $leaf:ident $slot:ident $leaves:ident $from:tt maybe $kind:ident) => {
+    (@leaves $leaf:ident $below:ident $leaves:ident $from:tt maybe $kind:ident) => {
         if let Some(from) = $from {
-            tree!(@leaves $leaf $slot $leaves from $kind);
+            tree!(@leaves $leaf $below $leaves from $kind);
         }
     };
-    (@leaves $leaf:ident $slot:ident $leaves:ident $from:tt many $kind:ident) => {
+    (@leaves $leaf:ident $below:ident $leaves:ident $from:tt many $kind:ident) => {
         for (index, from) in $from.into_iter().enumerate() {
-            let slot = $slot.layer_of(index);
-            tree!(@leaves $leaf slot $leaves from $kind);
+            let below = $below(index);
+            tree!(@leaves $leaf below $leaves from $kind);
         }
     };
-    (@leaves LeafRef $slot:ident $leaves:ident $from:tt $node:ident) => {
-        $from.leaves_below(&$slot, $leaves)
+    (@leaves LeafRef $below:ident $leaves:ident $from:tt $node:ident) => {
+        $from.leaves_below($below, $leaves)
     };
-    (@leaves LeafMut $slot:ident $leaves:ident $from:tt $node:ident) => {
-        $from.leaves_mut_below(&$slot, $leaves)
+    (@leaves LeafMut $below:ident $leaves:ident $from:tt $node:ident) => {
+        $from.leaves_mut_below($below, $leaves)
     };
 }
 
 tree! {
     /// `y = x Wᵀ + b`.
-    Linear {
+    Linear(at: LinearPlace) {
         /// `[output, input]`.
-        weight: matrix,
+        weight: matrix = Slot::Linear(at, LinearPart::Weight),
         /// `[output]`.
-        bias: vector,
+        bias: vector = Slot::Linear(at, LinearPart::Bias),
     }
     /// `y = gain (x - mean) / sqrt(variance + epsilon) + shift`.
-    LayerNorm {
+    LayerNorm(at: NormPlace) {
         /// `[width]`.
-        gain: vector,
+        gain: vector = Slot::Norm(at, NormPart::Gain),
         /// `[width]`.
-        shift: vector,
+        shift: vector = Slot::Norm(at, NormPart::Shift),
     }
     /// Multi-head attention.
-    Attention {
+    Attention(at: (LayerPlace, AttentionKind)) {
         /// Queries, from the stack's own stream.
-        query: Linear,
+        query: Linear = LinearPlace::Attention(at.0, at.1, AttentionRole::Query),
         /// Keys, from the stream attended to.
-        key: Linear,
+        key: Linear = LinearPlace::Attention(at.0, at.1, AttentionRole::Key),
         /// Values, from the stream attended to.
-        value: Linear,
+        value: Linear = LinearPlace::Attention(at.0, at.1, AttentionRole::Value),
         /// Joins the heads.
-        output: Linear,
+        output: Linear = LinearPlace::Attention(at.0, at.1, AttentionRole::Output),
     }
     /// Two matrices with a non-linearity between them.
-    FeedForward {
+    FeedForward(at: LayerPlace) {
         /// `[feed_forward, width]`.
-        up: Linear,
+        up: Linear = LinearPlace::FeedForward(at, FeedForwardRole::Up),
         /// `[width, feed_forward]`.
-        down: Linear,
+        down: Linear = LinearPlace::FeedForward(at, FeedForwardRole::Down),
     }
     /// Self-attention and feed-forward block.
-    EncoderLayer {
+    EncoderLayer(at: LayerPlace) {
         /// Attention over the source.
-        self_attention: Attention,
+        self_attention: Attention = (at, AttentionKind::SelfAttention),
         /// Norm of the self-attention's sub-layer.
-        self_attention_norm: LayerNorm,
+        self_attention_norm: LayerNorm = NormPlace::SubLayer(at, SELF_ATTENTION),
         /// Feed-forward block.
-        feed_forward: FeedForward,
+        feed_forward: FeedForward = at,
         /// Norm of the feed-forward sub-layer.
-        feed_forward_norm: LayerNorm,
+        feed_forward_norm: LayerNorm = NormPlace::SubLayer(at, SubLayer::FeedForward),
     }
     /// Self-attention, attention to the source, feed-forward block.
-    DecoderLayer {
+    DecoderLayer(at: LayerPlace) {
         /// Attention over the target so far.
-        self_attention: Attention,
+        self_attention: Attention = (at, AttentionKind::SelfAttention),
         /// Norm of the self-attention's sub-layer.
-        self_attention_norm: LayerNorm,
+        self_attention_norm: LayerNorm = NormPlace::SubLayer(at, SELF_ATTENTION),
         /// Attention to the encoder's output.
-        cross_attention: Attention,
+        cross_attention: Attention = (at, AttentionKind::CrossAttention),
         /// Norm of the cross-attention's sub-layer.
-        cross_attention_norm: LayerNorm,
+        cross_attention_norm: LayerNorm = NormPlace::SubLayer(at, CROSS_ATTENTION),
         /// Feed-forward block.
-        feed_forward: FeedForward,
+        feed_forward: FeedForward = at,
         /// Norm of the feed-forward sub-layer.
-        feed_forward_norm: LayerNorm,
+        feed_forward_norm: LayerNorm = NormPlace::SubLayer(at, SubLayer::FeedForward),
     }
     /// All encoder layers.
-    Encoder {
+    Encoder(_at: ()) {
         /// In order of application.
-        layers: many EncoderLayer,
+        layers: many EncoderLayer = |layer| LayerPlace { stack: Stack::Encoder, layer },
         /// See [`FinalNorm`].
-        final_norm: maybe LayerNorm,
+        final_norm: maybe LayerNorm = NormPlace::Final(Stack::Encoder),
     }
     /// All decoder layers.
-    Decoder {
+    Decoder(_at: ()) {
         /// In order of application.
-        layers: many DecoderLayer,
+        layers: many DecoderLayer = |layer| LayerPlace { stack: Stack::Decoder, layer },
         /// See [`FinalNorm`].
-        final_norm: maybe LayerNorm,
+        final_norm: maybe LayerNorm = NormPlace::Final(Stack::Decoder),
     }
     /// Word matrices. One that is tied is absent: it exists once, under its first name.
-    EmbeddingTables {
+    EmbeddingTables(_at: ()) {
         /// `[source vocabulary, encoder width]`.
-        source: matrix,
+        source: matrix = Slot::Table(Table::Source),
         /// `[target vocabulary, decoder width]`; absent when it is `source`.
-        target: maybe matrix,
+        target: maybe matrix = Slot::Table(Table::Target),
         /// `[target vocabulary, decoder width]`; absent when it is the target embedding.
-        output: maybe matrix,
+        output: maybe matrix = Slot::Table(Table::Output),
         /// `[target vocabulary]`.
-        output_bias: maybe vector,
+        output_bias: maybe vector = Slot::OutputBias,
     }
     /// Every weight of a translation model.
-    Transformer {
+    Transformer(_at: ()) {
         /// Word matrices.
-        embeddings: EmbeddingTables,
+        embeddings: EmbeddingTables = (),
         /// Reads the source.
-        encoder: Encoder,
+        encoder: Encoder = (),
         /// Writes the target.
-        decoder: Decoder,
+        decoder: Decoder = (),
     }
 }
+
+const SELF_ATTENTION: SubLayer = SubLayer::Attention(AttentionKind::SelfAttention);
+const CROSS_ATTENTION: SubLayer = SubLayer::Attention(AttentionKind::CrossAttention);
 
 impl<L: Leaf> EmbeddingTables<L> {
     /// The matrix that the decoder reads words from, wherever it is tied.
@@ -351,20 +295,20 @@ impl<L: Leaf> Transformer<L> {
     /// # Errors
     /// The first one that `map` returns; a map that wants to report all problems collects them itself.
     pub fn map<B: Leaf, M: Map<L, B>>(&self, map: &mut M) -> Result<Transformer<B>, M::Error> {
-        self.map_below(&Slot::root(), map)
+        self.map_below((), map)
     }
 
     /// Every weight with its slot, in the order in which [`Transformer::map`] meets them.
     pub fn leaves(&self) -> Vec<(Slot, LeafRef<'_, L>)> {
         let mut leaves = Vec::new();
-        self.leaves_below(&Slot::root(), &mut leaves);
+        self.leaves_below((), &mut leaves);
         leaves
     }
 
     /// The same, to change the weights in place.
     pub fn leaves_mut(&mut self) -> Vec<(Slot, LeafMut<'_, L>)> {
         let mut leaves = Vec::new();
-        self.leaves_mut_below(&Slot::root(), &mut leaves);
+        self.leaves_mut_below((), &mut leaves);
         leaves
     }
 }
@@ -526,8 +470,8 @@ impl Transformer<Spec> {
 /// One line of the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlotInfo {
-    /// Canonical name.
-    pub path: String,
+    /// Where the weight lives.
+    pub slot: Slot,
     /// `[rows, columns]` of a matrix, one axis of a vector.
     pub axes: Vec<Axis>,
     /// Their lengths.
@@ -547,19 +491,19 @@ struct List<'a> {
 }
 
 impl List<'_> {
-    fn push(&mut self, slot: &Slot, axes: &[Axis]) {
+    fn push(&mut self, slot: Slot, axes: &[Axis]) {
         let shape = axes.iter().map(|axis| self.config.length(*axis)).collect();
-        self.slots.push(SlotInfo { path: slot.path(), axes: axes.to_vec(), shape });
+        self.slots.push(SlotInfo { slot, axes: axes.to_vec(), shape });
     }
 }
 
 impl Map<Spec, Spec> for List<'_> {
     type Error = Infallible;
-    fn matrix(&mut self, slot: &Slot, from: &MatrixSpec) -> Result<MatrixSpec, Infallible> {
+    fn matrix(&mut self, slot: Slot, from: &MatrixSpec) -> Result<MatrixSpec, Infallible> {
         self.push(slot, &[from.rows, from.columns]);
         Ok(*from)
     }
-    fn vector(&mut self, slot: &Slot, from: &VectorSpec) -> Result<VectorSpec, Infallible> {
+    fn vector(&mut self, slot: Slot, from: &VectorSpec) -> Result<VectorSpec, Infallible> {
         self.push(slot, &[from.axis]);
         Ok(*from)
     }
@@ -580,10 +524,10 @@ mod tests {
     #[test]
     fn names_are_unique_and_shapes_follow_the_axes() {
         let slots = Transformer::list(&config("tiny", 70));
-        let names: HashSet<_> = slots.iter().map(|slot| slot.path.as_str()).collect();
+        let names: HashSet<_> = slots.iter().map(|info| info.slot.to_string()).collect();
         assert_eq!(names.len(), slots.len());
         let key = "decoder.layers.0.cross_attention.key.weight";
-        let key = slots.iter().find(|slot| slot.path == key).unwrap();
+        let key = slots.iter().find(|info| info.slot.to_string() == key).unwrap();
         assert_eq!(key.shape, [256, 512]);
         assert_eq!(key.axes, [Axis::DecoderWidth, Axis::EncoderWidth]);
     }
@@ -595,7 +539,11 @@ mod tests {
         let mut config = config("transformer-base", 1000);
         let layers = |config: &Config| -> usize {
             let slots = Transformer::list(config);
-            slots.iter().filter(|s| !s.path.starts_with("embeddings")).map(SlotInfo::count).sum()
+            slots
+                .iter()
+                .filter(|info| info.slot.layer().is_some() || matches!(info.slot, Slot::Norm(..)))
+                .map(SlotInfo::count)
+                .sum()
         };
         assert_eq!(layers(&config), 44_138_496);
         config.architecture.final_norm = FinalNorm::Present;
@@ -608,7 +556,7 @@ mod tests {
         let mut model = crate::Model::initialise(config.clone(), 1);
         let listed: Vec<_> = Transformer::list(&config);
         for (info, (slot, slice)) in listed.iter().zip(model.weights.slices()) {
-            assert_eq!((info.path.as_str(), info.count()), (slot.path().as_str(), slice.len()));
+            assert_eq!((info.slot, info.count()), (slot, slice.len()));
         }
         assert_eq!(listed.len(), model.weights.slices().len());
         model.weights.slices_mut().iter_mut().for_each(|(_, slice)| slice.fill(2.0));
@@ -621,7 +569,11 @@ mod tests {
         let mut config = config("transformer-nano", 30);
         let embeddings = |config: &Config| -> Vec<String> {
             let slots = Transformer::list(config);
-            slots.into_iter().map(|s| s.path).filter(|p| p.starts_with("embeddings")).collect()
+            slots
+                .into_iter()
+                .map(|info| info.slot.to_string())
+                .filter(|p| p.starts_with("embeddings"))
+                .collect()
         };
         assert_eq!(embeddings(&config), ["embeddings.source", "embeddings.target"]);
         config.architecture.embeddings = Tying::AllTied;

@@ -21,21 +21,21 @@ struct Pack;
 
 impl Map<Dense<f32>, Packed<Float32Matrix>> for Pack {
     type Error = Infallible;
-    fn matrix(&mut self, _: &Slot, from: &Matrix<f32>) -> Result<Float32Matrix, Infallible> {
+    fn matrix(&mut self, _: Slot, from: &Matrix<f32>) -> Result<Float32Matrix, Infallible> {
         Ok(Float32Matrix::pack(from.data(), from.rows(), from.columns()))
     }
-    fn vector(&mut self, _: &Slot, from: &Vec<f32>) -> Result<Vec<f32>, Infallible> {
+    fn vector(&mut self, _: Slot, from: &Vec<f32>) -> Result<Vec<f32>, Infallible> {
         Ok(from.clone())
     }
 }
 
 impl Map<Int8, Packed<Int8Matrix>> for Pack {
     type Error = TooWide;
-    fn matrix(&mut self, slot: &Slot, from: &Int8Rows) -> Result<Int8Matrix, TooWide> {
+    fn matrix(&mut self, slot: Slot, from: &Int8Rows) -> Result<Int8Matrix, TooWide> {
         check_width(slot, from.columns)?;
         Ok(Int8Matrix::pack(&from.data, from.scales.clone(), from.columns))
     }
-    fn vector(&mut self, _: &Slot, from: &Vec<f32>) -> Result<Vec<f32>, TooWide> {
+    fn vector(&mut self, _: Slot, from: &Vec<f32>) -> Result<Vec<f32>, TooWide> {
         Ok(from.clone())
     }
 }
@@ -69,10 +69,10 @@ pub struct TooWide {
 
 /// # Errors
 /// [`TooWide`] with the matrix at this slot.
-fn check_width(slot: &Slot, inputs: usize) -> Result<(), TooWide> {
+fn check_width(slot: Slot, inputs: usize) -> Result<(), TooWide> {
     match inputs <= MOST_INT8_INPUTS {
         true => Ok(()),
-        false => Err(TooWide { weight: slot.path(), inputs }),
+        false => Err(TooWide { weight: slot.to_string(), inputs }),
     }
 }
 
@@ -92,12 +92,12 @@ struct Quantise;
 
 impl Map<Dense<f32>, Int8> for Quantise {
     type Error = TooWide;
-    fn matrix(&mut self, slot: &Slot, from: &Matrix<f32>) -> Result<Int8Rows, TooWide> {
+    fn matrix(&mut self, slot: Slot, from: &Matrix<f32>) -> Result<Int8Rows, TooWide> {
         check_width(slot, from.columns())?;
         let (data, scales) = wdistill_kernels::quantise_weights(from.data(), from.columns());
         Ok(Int8Rows { columns: from.columns(), data, scales })
     }
-    fn vector(&mut self, _: &Slot, from: &Vec<f32>) -> Result<Vec<f32>, TooWide> {
+    fn vector(&mut self, _: Slot, from: &Vec<f32>) -> Result<Vec<f32>, TooWide> {
         Ok(from.clone())
     }
 }

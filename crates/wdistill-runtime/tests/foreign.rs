@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use wdistill_formats::toolkits::MARIAN;
 use wdistill_formats::{Format, ImportOptions, Imported, Subwords, import, read_tensors};
 use wdistill_kernels::Float32Matrix;
 use wdistill_model::{DecoderState, NO_WORD, SourceEnding, Tokens};
@@ -83,7 +84,7 @@ fn check(model: &str, expected: &str, options: &ImportOptions, text: Text) {
 fn check_imported(imported: &Imported, name: &str, expected: &str, text: Text) {
     let json = std::fs::read(fixtures().join(format!("{expected}.expected.json"))).unwrap();
     let mut expected_lines: Expected = serde_json::from_slice(&json).unwrap();
-    if imported.format == Format::Marian {
+    if imported.format == Format::Other(MARIAN) {
         expected_lines = expected_lines.of_marian();
     }
     check_logits(imported, name, expected, &expected_lines.logits);

@@ -45,7 +45,7 @@ impl Trainable for DenseModel {
 
     fn parameters_mut(&mut self) -> Vec<(String, &mut [f32])> {
         let slices = self.0.weights.slices_mut();
-        slices.into_iter().map(|(slot, slice)| (slot.path(), slice)).collect()
+        slices.into_iter().map(|(slot, slice)| (slot.to_string(), slice)).collect()
     }
 
     fn refresh(&mut self) {}

@@ -392,7 +392,8 @@ impl<'a> Loop<'a> {
     /// Keeps the weights of this update and forgets those that are too old to be averaged.
     fn snapshot(&mut self, model: &Model<Dense<f32>>) -> Result<(), TrainError> {
         let slices = model.weights.slices();
-        let tensors = slices.iter().map(|(slot, slice)| (slot.path(), vec![slice.len()], *slice));
+        let tensors =
+            slices.iter().map(|(slot, slice)| (slot.to_string(), vec![slice.len()], *slice));
         write_tensors(&self.run.snapshot_path(self.state.updates), tensors, &Default::default())?;
         self.state.snapshots.push(self.state.updates);
         Ok(())
@@ -491,20 +492,20 @@ fn add_snapshot(path: &Path, sum: &mut Model<Dense<f64>>) -> Result<(), TrainErr
     let (tensors, _) = read_tensors(path)?;
     let mut slices = sum.weights.slices_mut();
     for (slot, slice) in &slices {
-        let found = tensors.get(&slot.path()).map(|tensor| tensor.data.len());
+        let found = tensors.get(&slot.to_string()).map(|tensor| tensor.data.len());
         if found != Some(slice.len()) {
             let expected = slice.len();
             let problem = match found {
-                None => format!("it lacks {}", slot.path()),
+                None => format!("it lacks {}", slot),
                 Some(found) => {
-                    format!("{} has {found} numbers, expected {expected}", slot.path())
+                    format!("{} has {found} numbers, expected {expected}", slot)
                 }
             };
             return Err(TrainError::Checkpoint { path: path.to_path_buf(), problem });
         }
     }
     for (slot, slice) in &mut slices {
-        let values = &tensors[&slot.path()].data;
+        let values = &tensors[&slot.to_string()].data;
         slice.iter_mut().zip(values).for_each(|(sum, value)| *sum += f64::from(*value));
     }
     Ok(())

@@ -234,7 +234,7 @@ fn an_average_is_handed_on_if_it_is_the_best() {
         let path = folder.path().join(format!("snapshots/{updates}.safetensors"));
         let (tensors, _) = wdistill_formats::read_tensors(&path).unwrap();
         let slots = outcome.model.weights.slices();
-        let values = slots.iter().flat_map(|(slot, _)| tensors[&slot.path()].data.clone());
+        let values = slots.iter().flat_map(|(slot, _)| tensors[&slot.to_string()].data.clone());
         mean.iter_mut().zip(values).for_each(|(mean, value)| *mean += f64::from(value) / 10.0);
     }
     let found = slices(&outcome.model);

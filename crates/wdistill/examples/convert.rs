@@ -4,7 +4,7 @@
 
 #![allow(clippy::print_stdout)] // An example shows what it finds.
 
-use wdistill::{ExportFormat, Format, ImportOptions, ModelFolder, Numbers, export, import};
+use wdistill::{Format, ImportOptions, ModelFolder, Numbers, export, import, toolkits};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             imported.folder
         }
     };
-    let notes = export(&model, ExportFormat::CTranslate2(Numbers::Int8), folder)?;
+    let notes = export(&model, toolkits::CTRANSLATE2, Numbers::Int8, folder)?;
     notes.iter().for_each(|note| println!("CTranslate2: {note}"));
     Ok(())
 }

@@ -46,10 +46,10 @@
 //! # let folder = place.path().join("model");
 //! # let exported = place.path().join("exported");
 //! # wdistill::ModelFolder { model: Model::initialise(config, 1), vocabularies }.save(&folder)?;
-//! use wdistill::{ExportFormat, ImportOptions, ModelFolder, export, import};
+//! use wdistill::{ImportOptions, ModelFolder, Numbers, export, import, toolkits};
 //!
 //! let model = ModelFolder::load(&folder)?;
-//! export(&model, ExportFormat::Marian, &exported)?;
+//! export(&model, toolkits::MARIAN, Numbers::Float32, &exported)?;
 //! let imported = import(&exported, &ImportOptions::default())?;
 //! assert_eq!(imported.format.name(), "Marian");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -69,8 +69,8 @@
 //! ```
 
 pub use wdistill_formats::{
-    ExportFormat, Format, FormatError, ImportOptions, Imported, ModelFolder, Numbers, Subwords,
-    check_export, export, import,
+    Format, FormatError, ImportOptions, Imported, ModelFolder, Numbers, Subwords, Toolkit,
+    check_export, export, import, toolkits,
 };
 pub use wdistill_runtime::{
     DecodingOptions, LineContent, LongText, Notice, NoticeCounts, NoticeKind, Precision, Scored,

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use toml::Table;
 use wdistill_formats::native;
 use wdistill_generator::Start;
-use wdistill_model::Architecture;
+use wdistill_model::{Architecture, Conventions};
 use wdistill_train::{
     Method, ModelRecipe, Pipeline, RunFolder, Standing, SystemRecipe, TeacherRecipe,
     TrainingSettings, VocabularyRecipe, with_changes,
@@ -125,7 +125,10 @@ impl Distill {
         let teacher = native::load_config(&self.teacher)?.architecture;
         let base = match &self.preset {
             Some(preset) => {
-                Architecture { positions: teacher.positions, ..Architecture::preset(preset)? }
+                let Conventions { norm_epsilon, embedding_scale, positions } =
+                    teacher.conventions();
+                let preset = Architecture::preset(preset)?;
+                Architecture { norm_epsilon, embedding_scale, positions, ..preset }
             }
             None => teacher.with_tiny_decoder(),
         };

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{Context, ensure};
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, ValueEnum};
-use wdistill_formats::{ExportFormat, ModelFolder, Numbers, export};
+use wdistill_formats::{ModelFolder, Numbers, TOOLKITS, export, toolkit};
 use wdistill_train::message;
 
 use crate::commands::import::refuse_models;
@@ -12,19 +13,23 @@ use crate::commands::print;
 use crate::settings::find_model;
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Format {
-    /// MarianMT of Hugging Face: one width, norms after the sub-layers
-    Huggingface,
-    /// CTranslate2: any model
-    Ctranslate2,
-    /// Marian: one width, a decoder that starts from zeros
-    Marian,
+enum Quantization {
+    /// Matrices in 8 bits
+    Int8,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Quantization {
-    /// Matrices in 8 bits (CTranslate2)
-    Int8,
+/// Toolkits that models are written for, with what each takes.
+fn formats() -> PossibleValuesParser {
+    let written = TOOLKITS.into_iter().filter(|toolkit| !toolkit.numbers().is_empty());
+    PossibleValuesParser::new(written.map(|toolkit| {
+        PossibleValue::new(toolkit.key()).help(format!("{}: {}", toolkit.name(), toolkit.takes()))
+    }))
+}
+
+/// Names of the toolkits that can be written with these numbers.
+fn with_numbers(numbers: Numbers) -> Vec<&'static str> {
+    let have = TOOLKITS.into_iter().filter(|toolkit| toolkit.numbers().contains(&numbers));
+    have.map(|toolkit| toolkit.key()).collect()
 }
 
 /// Arguments of `wdistill export`.
@@ -33,8 +38,8 @@ pub struct Export {
     /// Folder of the model
     model: PathBuf,
     /// What to write
-    #[arg(long, value_enum)]
-    format: Format,
+    #[arg(long, value_name = "NAME", value_parser = formats())]
+    format: String,
     /// Write smaller numbers than float32
     #[arg(long, value_enum)]
     quantize: Option<Quantization>,
@@ -46,18 +51,20 @@ pub struct Export {
 impl Export {
     pub fn run(mut self) -> anyhow::Result<()> {
         self.model = find_model(&self.model)?;
-        let format = match (self.format, self.quantize) {
-            (Format::Huggingface, None) => ExportFormat::HuggingFace,
-            (Format::Ctranslate2, None) => ExportFormat::CTranslate2(Numbers::Float32),
-            (Format::Ctranslate2, Some(Quantization::Int8)) => {
-                ExportFormat::CTranslate2(Numbers::Int8)
-            }
-            (Format::Marian, None) => ExportFormat::Marian,
-            (_, Some(_)) => bail!("--quantize is for --format ctranslate2 only"),
+        let toolkit = toolkit(&self.format).context("the name of a toolkit, as it was checked")?;
+        let numbers = match self.quantize {
+            None => Numbers::Float32,
+            Some(Quantization::Int8) => Numbers::Int8,
         };
+        ensure!(
+            toolkit.numbers().contains(&numbers),
+            "--quantize is not for --format {}; hint: --format {} has it",
+            toolkit.key(),
+            with_numbers(numbers).join(", ")
+        );
         refuse_models(&self.out)?;
-        for note in export(&ModelFolder::load(&self.model)?, format, &self.out)? {
-            message(&format!("{}: {note}", format.name()));
+        for note in export(&ModelFolder::load(&self.model)?, toolkit, numbers, &self.out)? {
+            message(&format!("{}: {note}", toolkit.model_name()));
         }
         print(&self.out.display().to_string())
     }

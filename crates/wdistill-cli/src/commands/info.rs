@@ -6,8 +6,7 @@ use anyhow::ensure;
 use clap::Args;
 use wdistill_formats::native::{self, Stored};
 use wdistill_formats::{
-    ExportFormat, Format, FormatError, Imported, ModelFolder, Numbers, check_export,
-    load_vocabularies,
+    Format, FormatError, Imported, ModelFolder, TOOLKITS, check_export, load_vocabularies,
 };
 use wdistill_generator::Saturation;
 use wdistill_model::{Config, Dense, Model, Transformer};
@@ -96,7 +95,7 @@ impl Info {
             lines.push(String::new());
             lines.extend(Transformer::list(&config).into_iter().map(|slot| {
                 let axes: Vec<String> = slot.axes.iter().map(ToString::to_string).collect();
-                format!("{}  [{}]  {:?}", slot.path, axes.join(", "), slot.shape)
+                format!("{}  [{}]  {:?}", slot.slot, axes.join(", "), slot.shape)
             }));
         }
         print(&lines.join("\n"))?;
@@ -140,18 +139,16 @@ fn saturation(model: &Model<Dense<f32>>) -> [String; 1] {
 /// Vocabularies, and what the model can be written as.
 fn of_folder(folder: &ModelFolder) -> Vec<String> {
     let mut lines = words(&folder.vocabularies).to_vec();
-    for format in [
-        ExportFormat::HuggingFace,
-        ExportFormat::CTranslate2(Numbers::Float32),
-        ExportFormat::Marian,
-    ] {
-        let (name, answers) = match check_export(folder, format) {
+    for toolkit in TOOLKITS {
+        // What is written in another way can be written as it is.
+        let Some(numbers) = toolkit.numbers().first() else { continue };
+        let (name, answers) = match check_export(folder, toolkit, *numbers) {
             Ok(notes) => ("can become", notes),
             Err(FormatError::Export { problems, .. }) => ("cannot become", problems),
             Err(error) => ("cannot become", vec![error.to_string()]),
         };
         let reasons: String = answers.iter().map(|answer| format!("\n{:19}{answer}", "")).collect();
-        lines.push(line(name, &format!("{}{reasons}", format.name())));
+        lines.push(line(name, &format!("{}{reasons}", toolkit.model_name())));
     }
     lines
 }

@@ -49,12 +49,13 @@ fn scale_name(path: &str) -> String {
 fn int8_tensors(config: &Config) -> Vec<Named> {
     let (mut floats, mut bytes) = (Vec::new(), Vec::new());
     for slot in Transformer::list(config) {
+        let path = slot.slot.to_string();
         match slot.shape[..] {
             [rows, _] => {
-                floats.push(Named::float32(scale_name(&slot.path), vec![rows]));
-                bytes.push(Named { name: slot.path, shape: slot.shape, dtype: Dtype::I8 });
+                floats.push(Named::float32(scale_name(&path), vec![rows]));
+                bytes.push(Named { name: path, shape: slot.shape, dtype: Dtype::I8 });
             }
-            _ => floats.push(Named::float32(slot.path, slot.shape)),
+            _ => floats.push(Named::float32(path, slot.shape)),
         }
     }
     floats.append(&mut bytes);
@@ -73,11 +74,11 @@ pub fn save_int8(model: &Model<Int8>, folder: &Path) -> Result<(), FormatError> 
     for (slot, leaf) in &leaves {
         match leaf {
             LeafRef::Matrix(matrix) => {
-                floats.insert(scale_name(&slot.path()), &matrix.scales);
-                bytes.insert(slot.path(), &matrix.data);
+                floats.insert(scale_name(&slot.to_string()), &matrix.scales);
+                bytes.insert(slot.to_string(), &matrix.data);
             }
             LeafRef::Vector(vector) => {
-                floats.insert(slot.path(), vector);
+                floats.insert(slot.to_string(), vector);
             }
         }
     }
@@ -171,12 +172,12 @@ impl Take {
 
 impl Map<Spec, Int8> for Take {
     type Error = Infallible;
-    fn matrix(&mut self, slot: &Slot, _: &MatrixSpec) -> Result<Int8Rows, Infallible> {
-        let path = slot.path();
+    fn matrix(&mut self, slot: Slot, _: &MatrixSpec) -> Result<Int8Rows, Infallible> {
+        let path = slot.to_string();
         let (data, scales) = (self.bytes(&path), self.floats(&scale_name(&path)));
         Ok(Int8Rows { columns: data.len() / scales.len().max(1), data, scales })
     }
-    fn vector(&mut self, slot: &Slot, _: &VectorSpec) -> Result<Vec<f32>, Infallible> {
-        Ok(self.floats(&slot.path()))
+    fn vector(&mut self, slot: Slot, _: &VectorSpec) -> Result<Vec<f32>, Infallible> {
+        Ok(self.floats(&slot.to_string()))
     }
 }

@@ -42,7 +42,7 @@ pub fn model(architecture: Architecture, seed: u64) -> Model<Dense<f32>> {
     let mut model = Model::initialise(Config::new(architecture, vocabularies).unwrap(), seed);
     // Fresh biases are 0 and gains are 1, so that a bias or gain left out would not show.
     for (slot, slice) in model.weights.slices_mut() {
-        let path = slot.path();
+        let path = slot.to_string();
         let mut random = Random::named(seed, &format!("{path} moved"));
         if !path.ends_with("weight") && !path.starts_with("embeddings") {
             slice.iter_mut().for_each(|value| *value += random.symmetric(0.3) as f32);

@@ -10,7 +10,7 @@ use toml::{Table, Value};
 use wdistill_formats::native;
 use wdistill_generator::{Start, check_fit};
 use wdistill_model::{
-    Architecture, Config, ConfigError, Embeddings, PositionTable, Transformer, Vocabularies,
+    Architecture, Config, ConfigError, Conventions, Embeddings, Transformer, Vocabularies,
 };
 use wdistill_search::SearchSettings;
 use wdistill_text::{Sharing, VocabularySettings};
@@ -74,10 +74,10 @@ impl ResolvedTeacher {
         }
     }
 
-    fn positions(&self) -> PositionTable {
+    fn architecture(&self) -> &Architecture {
         match self {
-            ResolvedTeacher::Trained(architecture, _) => architecture.positions,
-            ResolvedTeacher::Given(_, config) => config.architecture.positions,
+            ResolvedTeacher::Trained(architecture, _) => architecture,
+            ResolvedTeacher::Given(_, config) => &config.architecture,
         }
     }
 }
@@ -155,10 +155,13 @@ impl Recipe {
         problems.0.extend(self.path_problems());
         let vocabulary = self.resolve_vocabulary(&mut problems);
         let teacher = self.resolve_teacher(&mut problems);
-        // The method maps a teacher's weights only onto a student with the same table.
-        let positions = teacher.as_ref().map(ResolvedTeacher::positions).unwrap_or_default();
+        // The method maps a teacher's weights only onto a student with the same conventions.
+        let conventions = teacher
+            .as_ref()
+            .map(|teacher| teacher.architecture().conventions())
+            .unwrap_or_default();
         let (preset, changes) = (self.student.preset.as_deref(), &self.student.architecture);
-        let student = resolve_architecture("student", preset, positions, changes, &mut problems);
+        let student = resolve_architecture("student", preset, conventions, changes, &mut problems);
         let training = resolve_training("student", &self.student.training, &mut problems);
         let systems = match (&training, &student) {
             (Some(training), Some(student)) => {
@@ -229,9 +232,9 @@ impl Recipe {
         let teacher = &self.teacher;
         let Some(folder) = &teacher.model else {
             let (preset, changes) = (teacher.preset.as_deref(), &teacher.architecture);
-            let positions = PositionTable::default();
+            let conventions = Conventions::default();
             let architecture =
-                resolve_architecture("teacher", preset, positions, changes, problems);
+                resolve_architecture("teacher", preset, conventions, changes, problems);
             let training = resolve_training("teacher", &teacher.training, problems);
             if training.as_ref().is_some_and(|settings| settings.word_distillation > 0.0) {
                 problems
@@ -470,12 +473,12 @@ fn resolve_training(
 fn resolve_architecture(
     place: &str,
     preset: Option<&str>,
-    positions: PositionTable,
+    conventions: Conventions,
     changes: &Table,
     problems: &mut Problems,
 ) -> Option<Architecture> {
     let place = format!("{place}.architecture");
-    let architecture = problems.take(&place, architecture(preset, positions, changes))?;
+    let architecture = problems.take(&place, architecture(preset, conventions, changes))?;
     // Sizes of vocabularies are not known yet; equal ones contradict nothing.
     match Config::new(architecture.clone(), Vocabularies::shared(1)) {
         Ok(config) => problems.take(&place, fits_memory(&config)).map(|()| architecture),
@@ -506,17 +509,17 @@ fn fits_memory(config: &Config) -> Result<(), String> {
     }
 }
 
-/// A preset with changes, or an architecture written out; `positions` where the changes name none.
+/// A preset with changes, or an architecture written out; `conventions` where the changes name none.
 fn architecture(
     preset: Option<&str>,
-    positions: PositionTable,
+    conventions: Conventions,
     changes: &Table,
 ) -> Result<Architecture, String> {
     let mut base = match preset {
         Some(name) => table(&Architecture::preset(name).map_err(|error| error.to_string())?),
         None => Table::new(),
     };
-    base.insert("positions".to_string(), Value::try_from(positions).map_err(|e| e.to_string())?);
+    merge(&mut base, &table(&conventions));
     changed(&base, changes)
 }
 
@@ -557,6 +560,8 @@ fn merge(base: &mut Table, changes: &Table) {
 
 #[cfg(test)]
 mod tests {
+    use wdistill_model::PositionTable;
+
     use super::super::parse;
     use super::*;
 
@@ -606,9 +611,9 @@ mod tests {
         let positions = |text: &str| {
             let Resolved { teacher, systems, .. } = resolve(text).unwrap();
             systems.iter().for_each(|system| {
-                assert_eq!(system.architecture.positions, teacher.positions());
+                assert_eq!(system.architecture.positions, teacher.architecture().positions);
             });
-            teacher.positions()
+            teacher.architecture().positions
         };
         assert_eq!(positions(RECIPE), PositionTable::Tensor2tensor);
         let preset = "preset = \"transformer-nano\"\n        training = { updates = 10 }";

@@ -1,102 +1,23 @@
-//! Marian's `.npz` models (`src/models/transformer.h`; the names are those of its parameters).
-//!
-//! The file holds its own settings as YAML in an array of bytes. Matrices lie `[input, output]`, vectors are
-//! `[1, n]`, layers count from 1. The decoder starts from a vector of zeros, and the encoder reads the end token.
+//! Reading a model of Marian.
 
 use std::path::Path;
 
 use wdistill_model::{
     Activation, Architecture, Config, DecoderStart, DropoutRates, EmbeddingScale, Embeddings,
-    FinalNorm, NormPlacement, OutputBias, PositionTable, Shape, SourceEnding, Vocabularies,
+    FinalNorm, NormPlacement, OutputBias, PositionTable, Shape, Slot, SourceEnding, Vocabularies,
 };
 
+use super::{
+    EPSILON, FORMAT, OLD_OUTPUT, OUTPUT, POSITIONS, SETTINGS, SHARED, SOURCE, TARGET, place, words,
+};
 use crate::error::FormatError;
-use crate::foreign::arrays::Arrays;
-use crate::foreign::bytes::text;
-use crate::foreign::slots::{Layout, Place};
-use crate::foreign::words::Words;
-use crate::foreign::yaml::{self, Value};
-use crate::foreign::{Findings, Foreign, npz, read_file, unify};
-
-mod write;
-
-pub(crate) use write::{obstacles, write};
-
-const FORMAT: &str = "a Marian model";
-
-/// The settings inside the file.
-const SETTINGS: &str = "special:model.yml";
-
-/// What Marian adds to a variance (`layerNorm` in `transformer.h`).
-const EPSILON: f64 = 1e-6;
-
-const SHARED: &str = "Wemb";
-const SOURCE: &str = "encoder_Wemb";
-const TARGET: &str = "decoder_Wemb";
-const OUTPUT: &str = "decoder_ff_logit_out_Wt";
-const OLD_OUTPUT: &str = "decoder_ff_logit_out_W";
-const OUTPUT_BIAS: &str = "decoder_ff_logit_out_b";
-/// Trained positions.
-const POSITIONS: &str = "Wpos";
-
-/// The table between slots and arrays of a model with these embeddings and norms.
-fn place(path: &[&str], architecture: &Architecture) -> Place {
-    let matrix = |name: String| Place::new(name, Layout::Transposed);
-    let vector = |name: String| Place::new(name, Layout::RowVector);
-    match path {
-        ["embeddings", "source"] => {
-            let name = match architecture.embeddings {
-                Embeddings::AllTied => SHARED,
-                Embeddings::DecoderTied | Embeddings::Separate => SOURCE,
-            };
-            Place::new(name, Layout::Same)
-        }
-        ["embeddings", "target"] => Place::new(TARGET, Layout::Same),
-        ["embeddings", "output"] => Place::new(OUTPUT, Layout::Same),
-        ["embeddings", "output_bias"] => vector(OUTPUT_BIAS.to_string()),
-        [stack, "final_norm", leaf] => vector(format!("{stack}_top_ln_{}", norm_leaf(leaf))),
-        [stack, "layers", layer, norm, leaf] => {
-            let block = match *norm {
-                "self_attention_norm" => "self_Wo",
-                "cross_attention_norm" => "context_Wo",
-                "feed_forward_norm" => "ffn_ffn",
-                _ => unreachable!("no slot lies at {path:?}"),
-            };
-            let suffix = match architecture.norm {
-                NormPlacement::Pre => "_pre",
-                NormPlacement::Post => "",
-            };
-            vector(format!("{}_{block}_ln_{}{suffix}", layer_name(stack, layer), norm_leaf(leaf)))
-        }
-        [stack, "layers", layer, block, role, leaf] => {
-            let (block, index) = match (*block, *role) {
-                ("self_attention", role) => ("self", &role[..1]),
-                ("cross_attention", role) => ("context", &role[..1]),
-                (_, "up") => ("ffn", "1"),
-                (_, _) => ("ffn", "2"),
-            };
-            let layer = layer_name(stack, layer);
-            match *leaf {
-                "weight" => matrix(format!("{layer}_{block}_W{index}")),
-                _ => vector(format!("{layer}_{block}_b{index}")),
-            }
-        }
-        _ => unreachable!("no slot lies at {path:?}"),
-    }
-}
-
-fn layer_name(stack: &str, layer: &str) -> String {
-    let number: usize = layer.parse().expect("a layer's place in the path is its number");
-    format!("{stack}_l{}", number + 1)
-}
-
-fn norm_leaf(leaf: &str) -> &'static str {
-    match leaf {
-        "gain" => "scale",
-        "shift" => "bias",
-        _ => unreachable!("a norm has no {leaf}"),
-    }
-}
+use crate::files::arrays::Arrays;
+use crate::files::bytes::text;
+use crate::files::yaml::{self, Value};
+use crate::files::{npz, read_file};
+use crate::toolkits::findings::{Findings, Foreign, unify};
+use crate::toolkits::options::ImportOptions;
+use crate::toolkits::words::Words;
 
 /// Settings that a Transformer as it is here has in one way only; Marian's defaults are the same.
 const REQUIRED: &[(&str, &[&str])] = &[
@@ -208,22 +129,23 @@ impl Version {
 
 /// What decides how many words a vocabulary has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Length {
+enum Length {
     /// The model: of a list Marian takes as many words from the start.
     OfTheModel,
     /// The vocabulary: a SentencePiece model is taken whole.
     OfTheVocabulary,
 }
 
-/// Reads a file whose words are known.
+/// Reads a file.
 ///
 /// # Errors
 /// [`FormatError::Malformed`], or [`FormatError::Import`] with everything that stands in the way.
-pub(crate) fn read(
-    path: &Path,
-    mut words: Words,
-    lengths: [Length; 2],
-) -> Result<Foreign, FormatError> {
+pub(crate) fn read(path: &Path, options: &ImportOptions) -> Result<Foreign, FormatError> {
+    let (mut words, own_models) = words::read(path, options)?;
+    let lengths = own_models.each_ref().map(|model| match model {
+        Some(_) => Length::OfTheVocabulary,
+        None => Length::OfTheModel,
+    });
     let malformed =
         |reason| FormatError::Malformed { path: path.to_path_buf(), format: FORMAT, reason };
     let bytes = read_file(path)?;
@@ -242,8 +164,8 @@ pub(crate) fn read(
         .zip(vocabularies)
         .map(|(architecture, vocabularies)| Config::new(architecture, vocabularies));
     // A table needs an architecture; without one there is nothing to look up either.
-    let table = |path: &[&str]| {
-        place(path, architecture.as_ref().expect("a configuration has an architecture"))
+    let table = |slot: Slot| {
+        place(slot, architecture.as_ref().expect("a configuration has an architecture"))
     };
     let (model, notes) = findings.finish(path, config, &table, arrays)?;
     Ok(Foreign { model, words, notes })

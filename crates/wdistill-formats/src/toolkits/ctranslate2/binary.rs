@@ -14,8 +14,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::foreign::arrays::{Array, Arrays, NumberType};
-use crate::foreign::bytes::{Reader, text};
+use crate::files::arrays::{Array, Arrays, NumberType};
+use crate::files::bytes::{Reader, text};
 
 /// Versions that are read.
 pub(crate) const OLDEST: u32 = 2;

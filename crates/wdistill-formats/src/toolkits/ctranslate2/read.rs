@@ -1,10 +1,4 @@
-//! Model folders of CTranslate2.
-//!
-//! There is no document of the format: CTranslate2's `python/ctranslate2/specs/transformer_spec.py` names the
-//! variables, and `src/layers/transformer.cc` says what one that is absent means.
-//!
-//! What is read: Transformers with an encoder and a decoder, in any of the number types, of
-//! `model.bin` versions 2 to 6. What is written: version 6, float32 or int8.
+//! Reading a folder of CTranslate2.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -16,77 +10,18 @@ use wdistill_model::{
     FinalNorm, NormPlacement, OutputBias, PositionTable, Shape, SourceEnding, Vocabularies,
 };
 
+use super::binary::{self, Binary};
+use super::{CONFIG_FILE, FORMAT, MODEL_FILE, OUTPUT, OUTPUT_BIAS, SOURCE, TARGET, place};
 use crate::error::FormatError;
-use crate::foreign::arrays::{Array, Arrays, NumberType};
-use crate::foreign::slots::{Layout, Place};
-use crate::foreign::words::{self, Side, WordReader, Words};
-use crate::foreign::{Findings, Foreign, ImportOptions, read_file, read_optional, sinusoids};
-
-pub(crate) mod binary;
-mod write;
-
-pub(crate) use write::{obstacles, write};
-
-use binary::Binary;
-
-const FORMAT: &str = "a CTranslate2 model";
-
-/// File of weights.
-pub(crate) const MODEL_FILE: &str = "model.bin";
-/// File of special tokens and conventions; models before version 6 have none.
-const CONFIG_FILE: &str = "config.json";
+use crate::files::arrays::{Array, Arrays, NumberType};
+use crate::files::{read_file, read_optional};
+use crate::toolkits::findings::{Findings, Foreign};
+use crate::toolkits::options::ImportOptions;
+use crate::toolkits::sinusoids::sinusoids;
+use crate::toolkits::words::{self, Side, WordReader, Words};
 
 /// Heads that the specifications without a variable of their own have.
 const HEADS_BY_SPECIFICATION: [(&str, usize); 2] = [("TransformerBase", 8), ("TransformerBig", 16)];
-
-/// The table between slots and variables.
-///
-/// Query, key and value of a self-attention are one variable, `linear_0`; key and value of the attention to
-/// the source are one, `linear_1`.
-fn place(path: &[&str]) -> Place {
-    let same = |name: String| Place::new(name, Layout::Same);
-    match path {
-        ["embeddings", "source"] => same("encoder/embeddings_0/weight".to_string()),
-        ["embeddings", "target"] => same("decoder/embeddings/weight".to_string()),
-        ["embeddings", "output"] => same("decoder/projection/weight".to_string()),
-        ["embeddings", "output_bias"] => same("decoder/projection/bias".to_string()),
-        [stack, "final_norm", leaf] => same(format!("{stack}/layer_norm/{}", norm_leaf(leaf))),
-        [stack, "layers", layer, norm, leaf] => {
-            let block = match *norm {
-                "self_attention_norm" => "self_attention",
-                "cross_attention_norm" => "attention",
-                "feed_forward_norm" => "ffn",
-                _ => unreachable!("no slot lies at {path:?}"),
-            };
-            same(format!("{stack}/layer_{layer}/{block}/layer_norm/{}", norm_leaf(leaf)))
-        }
-        [stack, "layers", layer, block, role, leaf] => {
-            let (block, linear, index, of) = match (*block, *role) {
-                ("self_attention", "query") => ("self_attention", 0, 0, 3),
-                ("self_attention", "key") => ("self_attention", 0, 1, 3),
-                ("self_attention", "value") => ("self_attention", 0, 2, 3),
-                ("self_attention", "output") => ("self_attention", 1, 0, 1),
-                ("cross_attention", "query") => ("attention", 0, 0, 1),
-                ("cross_attention", "key") => ("attention", 1, 0, 2),
-                ("cross_attention", "value") => ("attention", 1, 1, 2),
-                ("cross_attention", "output") => ("attention", 2, 0, 1),
-                ("feed_forward", "up") => ("ffn", 0, 0, 1),
-                ("feed_forward", "down") => ("ffn", 1, 0, 1),
-                _ => unreachable!("no slot lies at {path:?}"),
-            };
-            same(format!("{stack}/layer_{layer}/{block}/linear_{linear}/{leaf}")).part(index, of)
-        }
-        _ => unreachable!("no slot lies at {path:?}"),
-    }
-}
-
-fn norm_leaf(leaf: &str) -> &'static str {
-    match leaf {
-        "gain" => "gamma",
-        "shift" => "beta",
-        _ => unreachable!("a norm has no {leaf}"),
-    }
-}
 
 /// Specifications of Transformers with an encoder and a decoder, and the newest revision.
 const SPECIFICATIONS: [&str; 3] = ["TransformerSpec", "TransformerBase", "TransformerBig"];
@@ -257,11 +192,6 @@ fn fits(array: &Array<'_>, divisors: &[f32]) -> bool {
     let all_good = divisors.iter().all(|divisor| divisor.is_normal());
     all_good && (divisors.len() == 1 || Some(divisors.len()) == rows)
 }
-
-const SOURCE: &str = "encoder/embeddings_0/weight";
-const TARGET: &str = "decoder/embeddings/weight";
-const OUTPUT: &str = "decoder/projection/weight";
-const OUTPUT_BIAS: &str = "decoder/projection/bias";
 
 /// Scalars and lists that do not change what a model computes.
 const WITHOUT_EFFECT: &[&str] = &[

@@ -1,116 +1,37 @@
-//! Checkpoints of fairseq's Transformers (`fairseq/models/transformer.py`), of the old layout of parameters
-//! (before 0.9: `in_proj_weight`, settings in `args`) and the new one (`q_proj`, settings in `cfg`).
-//!
-//! The decoder starts from the end token; `<pad>` has a row of its own and is never written.
+//! Reading a checkpoint of fairseq.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use wdistill_base::folder_of;
 
 use wdistill_model::{
     Activation, Architecture, Config, DecoderStart, DropoutRates, EmbeddingScale, Embeddings,
     FinalNorm, NormPlacement, OutputBias, PositionTable, Shape, SourceEnding, Vocabularies,
 };
 
+use super::{
+    AttentionInputs, FORMAT, Names, Norms, OLD_OUTPUT, OUTPUT, PADDING, SOURCE, TARGET, place,
+};
 use crate::error::FormatError;
-use crate::foreign::arrays::Arrays;
-use crate::foreign::pickle::{Id, Pickle, Value};
-use crate::foreign::slots::{Layout, Place};
-use crate::foreign::torch::TorchFile;
-use crate::foreign::words::{OVERWRITE, Words};
-use crate::foreign::{Findings, Foreign, read_file, unify};
-use crate::huggingface::{norm_leaf, projection};
+use crate::files::arrays::Arrays;
+use crate::files::pickle::{Id, Pickle, Value};
+use crate::files::read_file;
+use crate::files::torch::TorchFile;
+use crate::toolkits::findings::{Findings, Foreign, unify};
+use crate::toolkits::options::ImportOptions;
+use crate::toolkits::words::{self, OVERWRITE, Words, not_words};
 
-const FORMAT: &str = "a fairseq checkpoint";
-
-const SOURCE: &str = "encoder.embed_tokens.weight";
-const TARGET: &str = "decoder.embed_tokens.weight";
-const OUTPUT: &str = "decoder.output_projection.weight";
-const OLD_OUTPUT: &str = "decoder.embed_out";
-
-/// Number of `<pad>` in every dictionary.
-const PADDING: u32 = 1;
-
-/// How parameters are named: fairseq changed the norms' names first, then the attentions' (0.7 and 0.9).
-#[derive(Clone, Copy)]
-struct Names {
-    norms: Norms,
-    attention: AttentionInputs,
-}
-
-/// Norms of the encoder.
-#[derive(Clone, Copy)]
-enum Norms {
-    /// `layer_norms.0` and `layer_norms.1`.
-    Numbered,
-    /// By what they follow, as in the decoder.
-    Named,
-}
-
-/// Query, key and value of an attention.
-#[derive(Clone, Copy)]
-enum AttentionInputs {
-    /// One below the other, `in_proj_weight`.
-    Joint,
-    /// `q_proj`, `k_proj`, `v_proj`.
-    Apart,
-}
-
-/// The table between slots and tensors.
-fn place(path: &[&str], names: Names) -> Place {
-    let same = |name: String| Place::new(name, Layout::Same);
-    match path {
-        ["embeddings", "source"] => same(SOURCE.to_string()),
-        ["embeddings", "target"] => same(TARGET.to_string()),
-        ["embeddings", "output"] => same(OUTPUT.to_string()),
-        ["embeddings", "output_bias"] => unreachable!("fairseq has no output bias"),
-        [stack, "final_norm", leaf] => same(format!("{stack}.layer_norm.{}", norm_leaf(leaf))),
-        [stack, "layers", layer, norm, leaf] => {
-            let norm = match (*norm, *stack, names.norms) {
-                ("self_attention_norm", "encoder", Norms::Numbered) => "layer_norms.0",
-                ("feed_forward_norm", "encoder", Norms::Numbered) => "layer_norms.1",
-                ("self_attention_norm", ..) => "self_attn_layer_norm",
-                ("cross_attention_norm", ..) => "encoder_attn_layer_norm",
-                ("feed_forward_norm", ..) => "final_layer_norm",
-                _ => unreachable!("no slot lies at {path:?}"),
-            };
-            same(format!("{stack}.layers.{layer}.{norm}.{}", norm_leaf(leaf)))
-        }
-        [stack, "layers", layer, "feed_forward", role, leaf] => {
-            let linear = if *role == "up" { "fc1" } else { "fc2" };
-            same(format!("{stack}.layers.{layer}.{linear}.{leaf}"))
-        }
-        [stack, "layers", layer, attention, role, leaf] => {
-            let attention = match *attention {
-                "self_attention" => "self_attn",
-                _ => "encoder_attn",
-            };
-            let prefix = format!("{stack}.layers.{layer}.{attention}");
-            let index = ["query", "key", "value"].iter().position(|input| input == role);
-            match (names.attention, index) {
-                (AttentionInputs::Joint, Some(index)) => {
-                    same(format!("{prefix}.in_proj_{leaf}")).part(index, 3)
-                }
-                _ => same(format!("{prefix}.{}_proj.{leaf}", projection(role))),
-            }
-        }
-        _ => unreachable!("no slot lies at {path:?}"),
-    }
-}
-
-/// Reads a checkpoint; `find_words` gives the dictionaries of its languages.
+/// Reads a checkpoint.
 ///
 /// # Errors
-/// [`FormatError::Malformed`], what `find_words` brings, or [`FormatError::Import`] with everything that stands
-/// in the way.
-pub(crate) fn read(
-    path: &Path,
-    find_words: impl FnOnce(Languages) -> Result<Words, FormatError>,
-) -> Result<Foreign, FormatError> {
+/// [`FormatError::Malformed`], or [`FormatError::Import`] with everything that stands in the way.
+pub(crate) fn read(path: &Path, options: &ImportOptions) -> Result<Foreign, FormatError> {
     let malformed =
         |reason| FormatError::Malformed { path: path.to_path_buf(), format: FORMAT, reason };
     let bytes = read_file(path)?;
     let mut file = TorchFile::open(&bytes).map_err(malformed)?;
     let (weights, settings) = parts(&file.pickle).map_err(malformed)?;
-    let words = find_words(languages(&file.pickle))?;
+    let words = find_words(languages(&file.pickle), folder_of(path), options)?;
     let mut arrays = file.arrays(weights).map_err(malformed)?;
     let mut findings = Findings::default();
     let names = names(&arrays);
@@ -118,7 +39,7 @@ pub(crate) fn read(
     let architecture = settings.architecture(&mut arrays);
     let vocabularies = vocabularies(&words, &mut arrays, &mut findings);
     let config = architecture.map(|architecture| Config::new(architecture, vocabularies));
-    let (model, notes) = findings.finish(path, config, &|path| place(path, names), arrays)?;
+    let (model, notes) = findings.finish(path, config, &|slot| place(slot, names), arrays)?;
     Ok(Foreign { model, words, notes })
 }
 
@@ -514,30 +435,26 @@ fn vocabularies(words: &Words, arrays: &mut Arrays<'_>, findings: &mut Findings)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Versions 0.7 and 0.8 had the old attentions with the new norms.
-    #[test]
-    fn norms_and_attentions_were_renamed_apart() {
-        let named = |norms, attention| {
-            let names = Names { norms, attention };
-            let norm = ["encoder", "layers", "0", "self_attention_norm", "gain"];
-            let key = ["encoder", "layers", "0", "self_attention", "key", "bias"];
-            [place(&norm, names), place(&key, names)]
+/// A dictionary for each language of a checkpoint.
+fn find_words(
+    languages: Languages,
+    folder: &Path,
+    options: &ImportOptions,
+) -> Result<Words, FormatError> {
+    let path =
+        |given: Option<&PathBuf>, language: Option<String>, side: &str| match (given, language) {
+            (Some(path), _) => Ok(path.clone()),
+            (None, Some(language)) => Ok(folder.join(format!("dict.{language}.txt"))),
+            (None, None) => Err(FormatError::NoVocabulary {
+                path: folder.join("dict.LANGUAGE.txt"),
+                other: format!("--vocabulary and --target-vocabulary name the {side}'s dictionary"),
+            }),
         };
-        let [norm, key] = named(Norms::Named, AttentionInputs::Joint);
-        assert_eq!(norm.name, "encoder.layers.0.self_attn_layer_norm.weight");
-        assert_eq!(
-            (key.name.as_str(), key.part),
-            ("encoder.layers.0.self_attn.in_proj_bias", (1, 3))
-        );
-        let [norm, key] = named(Norms::Numbered, AttentionInputs::Apart);
-        assert_eq!(norm.name, "encoder.layers.0.layer_norms.0.weight");
-        assert_eq!(
-            (key.name.as_str(), key.part),
-            ("encoder.layers.0.self_attn.k_proj.bias", (0, 1))
-        );
-    }
+    let source = path(options.vocabulary.as_ref(), languages.source, "source")?;
+    let target = options.target_vocabulary.as_ref().or(options.vocabulary.as_ref());
+    let target = path(target, languages.target, "target")?;
+    let side = |path: PathBuf| {
+        words::fairseq(&read_file(&path)?).map_err(|reason| not_words(&path, reason))
+    };
+    Ok(Words { source: side(source)?, target: side(target)? })
 }

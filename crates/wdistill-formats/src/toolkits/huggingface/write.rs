@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use wdistill_model::{
     Activation, Architecture, Config, DecoderStart, Dense, EmbeddingScale, Embeddings, FinalNorm,
-    Model, NormPlacement, PositionTable,
+    Model, NormPlacement, PositionTable, Slot,
 };
 use wdistill_text::VocabularyPair;
 
@@ -13,10 +13,12 @@ use super::{
     CONFIG_FILE, OUTPUT_BIAS, POSITIONS, SAFETENSORS_FILE, TARGET_WORDS_FILE, WORDS_FILE, place,
 };
 use crate::error::FormatError;
-use crate::export::{ExportFormat, Obstacles, insert_padding, publish};
-use crate::foreign::slots::{self, Written};
+use crate::files::publish;
 use crate::model_folder::ModelFolder;
 use crate::tensors::{self, Metadata, Named};
+use crate::toolkits::obstacles::Obstacles;
+use crate::toolkits::padding::insert_padding;
+use crate::toolkits::place::{self as places, Written};
 
 const PADDING: &str = "<pad>";
 
@@ -39,8 +41,7 @@ pub(crate) fn obstacles(given: &ModelFolder) -> Obstacles {
 ///
 /// # Errors
 /// As [`export`](crate::export).
-pub(crate) fn write(given: &ModelFolder, folder: &Path) -> Result<Vec<String>, FormatError> {
-    let notes = obstacles(given).finish(ExportFormat::HuggingFace)?;
+pub(crate) fn write(given: &ModelFolder, folder: &Path) -> Result<(), FormatError> {
     let Padded { model, source, target } = padded(given);
     let is_joint = source == target;
     let mut files = vec![
@@ -56,8 +57,7 @@ pub(crate) fn write(given: &ModelFolder, folder: &Path) -> Result<Vec<String>, F
     }
     let weights = weights(&model, folder)?;
     publish(folder, files)?;
-    weights.publish()?;
-    Ok(notes)
+    Ok(weights.publish()?)
 }
 
 fn text(value: &Value) -> Vec<u8> {
@@ -138,8 +138,9 @@ fn word_numbers(tokens: &[String]) -> Vec<u8> {
 fn config(config: &Config) -> Value {
     let (architecture, vocabularies) = (&config.architecture, &config.vocabularies);
     let start = match vocabularies.decoder_start {
-        DecoderStart::Word(word) => word,
-        DecoderStart::ZeroVector => unreachable!("padding took the place of the vector of zeros"),
+        DecoderStart::Word(word) => Some(word),
+        // Padding, whose embedding is zero, stands for the vector of zeros.
+        DecoderStart::ZeroVector => vocabularies.padding,
     };
     let activation = match architecture.activation {
         Activation::Relu => "relu",
@@ -212,8 +213,8 @@ fn weights(
     folder: &Path,
 ) -> Result<wdistill_base::Pending, FormatError> {
     let embeddings = model.config.architecture.embeddings;
-    let table = |path: &[&str]| place(path, embeddings);
-    let shapes = slots::shapes(&model.config, &table);
+    let table = |slot: Slot| place(slot, embeddings);
+    let shapes = places::shapes(&model.config, &table);
     // `transformers` expects a bias, of zeros if there is none.
     let no_bias = vec![0.0; model.config.vocabularies.target];
     let mut named: Vec<Named> =
@@ -229,7 +230,7 @@ fn weights(
     }
     let metadata = Metadata::from([("format".to_string(), "pt".to_string())]);
     tensors::prepare(&folder.join(SAFETENSORS_FILE), &named, &metadata, |file| {
-        for Written { data, .. } in slots::write(&model.config, &table, &model.weights) {
+        for Written { data, .. } in places::write(&model.config, &table, &model.weights) {
             tensors::write_numbers(file, &data)?;
         }
         if !has_bias {

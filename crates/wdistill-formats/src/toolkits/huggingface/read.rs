@@ -1,9 +1,4 @@
-//! Folders of Hugging Face's MarianMT (`transformers/models/marian/modeling_marian.py`), as OPUS-MT models are
-//! published.
-//!
-//! Such a model has one width for both stacks, norms after each sub-layer and none at the end, embeddings times the
-//! square root of the width, and sinusoids with sines before cosines. Its vocabulary has a padding word, from
-//! whose embedding the decoder starts.
+//! Reading a MarianMT folder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -17,107 +12,18 @@ use wdistill_model::{
     FinalNorm, NormPlacement, OutputBias, PositionTable, Shape, SourceEnding, Vocabularies,
 };
 
+use super::{
+    ADDED_TOKENS_FILE, CONFIG_FILE, FORMAT, OUTPUT, OUTPUT_BIAS, POSITIONS, SAFETENSORS_FILE,
+    SAFETENSORS_INDEX, SHARED, SOURCE, TARGET, TARGET_WORDS_FILE, TOKENIZER_FILE, TORCH_INDEX,
+    WEIGHTS_FILES, WORDS_FILE, place,
+};
 use crate::error::FormatError;
-use crate::foreign::arrays::{Array, Arrays, NumberType};
-use crate::foreign::slots::{Layout, Place};
-use crate::foreign::torch::TorchFile;
-use crate::foreign::words::{self, Side, Words};
-use crate::foreign::{Findings, Foreign, read_file, read_optional, sinusoids, unify};
-
-mod write;
-
-pub(crate) use write::{obstacles, write};
-
-const FORMAT: &str = "a MarianMT folder of Hugging Face";
-
-pub(crate) const CONFIG_FILE: &str = "config.json";
-pub(crate) const SAFETENSORS_FILE: &str = "model.safetensors";
-pub(crate) const TORCH_FILE: &str = "pytorch_model.bin";
-const SAFETENSORS_INDEX: &str = "model.safetensors.index.json";
-const TORCH_INDEX: &str = "pytorch_model.bin.index.json";
-
-/// Files of all weights, or of where each of several files is, in the order in which transformers looks for them.
-pub(crate) const WEIGHTS_FILES: [&str; 4] =
-    [SAFETENSORS_FILE, SAFETENSORS_INDEX, TORCH_FILE, TORCH_INDEX];
-
-/// Whether a file of this name holds weights of a folder, or part of them.
-pub(crate) fn is_weights_file(name: &str) -> bool {
-    let is_part = |start: &str, end: &str| name.starts_with(start) && name.ends_with(end);
-    WEIGHTS_FILES.contains(&name)
-        || is_part("model-", ".safetensors")
-        || is_part("pytorch_model-", ".bin")
-}
-
-pub(crate) const WORDS_FILE: &str = "vocab.json";
-pub(crate) const TARGET_WORDS_FILE: &str = "target_vocab.json";
-const ADDED_TOKENS_FILE: &str = "added_tokens.json";
-const TOKENIZER_FILE: &str = "tokenizer_config.json";
-
-const SHARED: &str = "model.shared.weight";
-const SOURCE: &str = "model.encoder.embed_tokens.weight";
-const TARGET: &str = "model.decoder.embed_tokens.weight";
-const OUTPUT: &str = "lm_head.weight";
-const OUTPUT_BIAS: &str = "final_logits_bias";
-
-/// The table between slots and tensors of a model with these embeddings.
-fn place(path: &[&str], embeddings: Embeddings) -> Place {
-    let same = |name: String| Place::new(name, Layout::Same);
-    match path {
-        ["embeddings", "source"] if embeddings == Embeddings::AllTied => same(SHARED.to_string()),
-        ["embeddings", "source"] => same(SOURCE.to_string()),
-        ["embeddings", "target"] => same(TARGET.to_string()),
-        ["embeddings", "output"] => same(OUTPUT.to_string()),
-        ["embeddings", "output_bias"] => Place::new(OUTPUT_BIAS, Layout::RowVector),
-        [stack, "layers", layer, norm, leaf] => {
-            let norm = match *norm {
-                "self_attention_norm" => "self_attn_layer_norm",
-                "cross_attention_norm" => "encoder_attn_layer_norm",
-                "feed_forward_norm" => "final_layer_norm",
-                _ => unreachable!("no slot lies at {path:?}"),
-            };
-            same(format!("model.{stack}.layers.{layer}.{norm}.{}", norm_leaf(leaf)))
-        }
-        [stack, "layers", layer, block, role, leaf] => {
-            let linear = match (*block, *role) {
-                ("feed_forward", "up") => "fc1".to_string(),
-                ("feed_forward", "down") => "fc2".to_string(),
-                (attention, role) => {
-                    let attention = match attention {
-                        "self_attention" => "self_attn",
-                        _ => "encoder_attn",
-                    };
-                    format!("{attention}.{}_proj", projection(role))
-                }
-            };
-            same(format!("model.{stack}.layers.{layer}.{linear}.{leaf}"))
-        }
-        _ => unreachable!("no slot lies at {path:?}"),
-    }
-}
-
-/// PyTorch's names in a norm.
-pub(crate) fn norm_leaf(leaf: &str) -> &'static str {
-    match leaf {
-        "gain" => "weight",
-        "shift" => "bias",
-        _ => unreachable!("a norm has no {leaf}"),
-    }
-}
-
-/// fairseq's and Hugging Face's names in an attention.
-pub(crate) fn projection(role: &str) -> &'static str {
-    match role {
-        "query" => "q",
-        "key" => "k",
-        "value" => "v",
-        "output" => "out",
-        _ => unreachable!("an attention has no {role}"),
-    }
-}
-
-/// Tables of sinusoids, which a file may hold.
-const POSITIONS: [&str; 2] =
-    ["model.encoder.embed_positions.weight", "model.decoder.embed_positions.weight"];
+use crate::files::arrays::{Array, Arrays, NumberType};
+use crate::files::torch::TorchFile;
+use crate::files::{read_file, read_optional};
+use crate::toolkits::findings::{Findings, Foreign, unify};
+use crate::toolkits::sinusoids::sinusoids;
+use crate::toolkits::words::{self, Side, Words};
 
 /// Reads a folder.
 ///
@@ -154,7 +60,7 @@ pub(crate) fn read(folder: &Path) -> Result<Foreign, FormatError> {
         architecture.output_bias = output_bias(&mut arrays);
         Config::new(architecture, vocabularies)
     });
-    let (model, notes) = findings.finish(&path, config, &|path| place(path, embeddings), arrays)?;
+    let (model, notes) = findings.finish(&path, config, &|slot| place(slot, embeddings), arrays)?;
     let words = words.expect("a configuration was made of them");
     Ok(Foreign { model, words, notes })
 }

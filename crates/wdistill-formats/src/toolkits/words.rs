@@ -1,25 +1,27 @@
 //! Lists of words as other toolkits keep them: the word with number 0 first.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 use serde_json::Value as Json;
 
-use super::bytes::text;
-use super::yaml::{self, Value};
+use crate::error::FormatError;
+use crate::files::bytes::text;
+use crate::files::yaml::{self, Value};
 
 /// The words of one side.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Side {
+pub struct Side {
     /// By their numbers.
-    pub(crate) tokens: Vec<String>,
+    pub tokens: Vec<String>,
     /// Number of the word that ends a sentence.
-    pub(crate) end: u32,
+    pub end: u32,
     /// Number of the word that stands for all others.
-    pub(crate) unknown: u32,
+    pub unknown: u32,
     /// Numbers of further words that stand for no text.
-    pub(crate) controls: Vec<u32>,
+    pub controls: Vec<u32>,
     /// Numbers of words that a text is divided at before anything else is done with it.
-    pub(crate) added: Vec<u32>,
+    pub added: Vec<u32>,
 }
 
 /// Names of tokens that stand for no text, wherever they are in use.
@@ -72,9 +74,11 @@ fn overwritten(number: usize, word: &str) -> String {
 
 /// The words of both sides.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Words {
-    pub(crate) source: Side,
-    pub(crate) target: Side,
+pub struct Words {
+    /// Of the source.
+    pub source: Side,
+    /// Of the target.
+    pub target: Side,
 }
 
 /// A reader of a list of words.
@@ -224,6 +228,11 @@ fn by_number(
         return Err(format!("no word has number {expected}; the next, {word:?}, has {number}"));
     }
     Ok(words.into_values().collect())
+}
+
+/// The error of a file that holds no words.
+pub(crate) fn not_words(path: &Path, reason: String) -> FormatError {
+    FormatError::Malformed { path: path.to_path_buf(), format: "a vocabulary", reason }
 }
 
 #[cfg(test)]

@@ -5,17 +5,19 @@ use std::path::Path;
 
 use wdistill_model::{
     Activation, Architecture, Config, DecoderStart, Dense, EmbeddingScale, Embeddings, FinalNorm,
-    Model, NormPlacement, PositionTable,
+    Model, NormPlacement, PositionTable, Slot,
 };
 use wdistill_text::{Vocabulary, VocabularyKind};
 
-use super::{OUTPUT_BIAS, SETTINGS, place};
+use super::{FORMAT, OUTPUT_BIAS, SETTINGS, place};
 use crate::error::FormatError;
-use crate::export::{ExportFormat, Obstacles, float32_bytes, publish, without_zero_start};
-use crate::foreign::arrays::NumberType;
-use crate::foreign::npz;
-use crate::foreign::slots::{self, Written};
+use crate::files::arrays::NumberType;
+use crate::files::npz;
+use crate::files::{float32_bytes, publish};
 use crate::model_folder::ModelFolder;
+use crate::toolkits::obstacles::Obstacles;
+use crate::toolkits::padding::without_zero_start;
+use crate::toolkits::place::{self as places, Written};
 
 const MODEL_FILE: &str = "model.npz";
 
@@ -48,20 +50,16 @@ pub(crate) fn obstacles(given: &ModelFolder) -> Obstacles {
 ///
 /// # Errors
 /// As [`export`](crate::export).
-pub(crate) fn write(given: &ModelFolder, folder: &Path) -> Result<Vec<String>, FormatError> {
-    let notes = obstacles(given).finish(ExportFormat::Marian)?;
+pub(crate) fn write(given: &ModelFolder, folder: &Path) -> Result<(), FormatError> {
     let shortened = without_zero_start(&given.model);
     let model = shortened.as_ref().unwrap_or(&given.model);
     let mut files = Vec::new();
     let names = vocabularies(given, model.config.vocabularies.target, &mut files)?;
-    let file = archive(model).map_err(|reason| FormatError::Export {
-        format: ExportFormat::Marian.name(),
-        problems: vec![reason],
-    })?;
+    let file = archive(model)
+        .map_err(|reason| FormatError::Export { format: FORMAT, problems: vec![reason] })?;
     files.push((MODEL_FILE, file));
     files.push(("decoder.yml", decoder(names).into_bytes()));
-    publish(folder, files)?;
-    Ok(notes)
+    publish(folder, files)
 }
 
 /// Whether the numbers of both SentencePiece models are the vocabularies'.
@@ -180,11 +178,12 @@ fn decoder(vocabularies: [&str; 2]) -> String {
 
 fn archive(model: &Model<Dense<f32>>) -> Result<Vec<u8>, String> {
     let architecture = &model.config.architecture;
-    let table = |path: &[&str]| place(path, architecture);
-    let weights =
-        slots::write(&model.config, &table, &model.weights).map(|Written { name, shape, data }| {
+    let table = |slot: Slot| place(slot, architecture);
+    let weights = places::write(&model.config, &table, &model.weights).map(
+        |Written { name, shape, data }| {
             (name, shape, NumberType::Float32, Cow::Owned(float32_bytes(&data)))
-        });
+        },
+    );
     let words = model.config.vocabularies.target;
     let no_bias = model.weights.embeddings.output_bias.is_none().then(|| {
         let zeros = Cow::Owned(float32_bytes(&vec![0.0; words]));
@@ -203,7 +202,7 @@ fn settings(config: &Config) -> String {
     let activation = match architecture.activation {
         Activation::Relu => "relu",
         Activation::Swish => "swish",
-        Activation::Gelu => unreachable!("was refused"),
+        Activation::Gelu => "gelu",
     };
     let lines = [
         ("type", "transformer".to_string()),

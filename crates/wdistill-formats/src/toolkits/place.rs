@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use wdistill_model::tree::SlotInfo;
-use wdistill_model::{Config, Dense, Transformer};
+use wdistill_model::{Config, Dense, Slot, Transformer};
 
-use super::arrays::Arrays;
 use crate::error::TensorProblem;
+use crate::files::arrays::Arrays;
 use crate::native;
 use crate::tensors::{Named, Tensor};
 
 /// How an array lies in the other toolkit's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Layout {
+pub enum Layout {
     /// As here: `[output, input]`, `[words, width]`, `[n]`.
     Same,
     /// A matrix as `[input, output]`.
@@ -23,27 +23,29 @@ pub(crate) enum Layout {
 
 /// Where a slot's numbers lie in another toolkit's model.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub struct ArrayPlace {
     /// Name of the array.
-    pub(crate) name: String,
-    pub(crate) layout: Layout,
+    pub name: String,
+    /// How the numbers lie in it.
+    pub layout: Layout,
     /// Which of several slots it is that lie one below the other in the array, as `(index, of)`.
-    pub(crate) part: (usize, usize),
+    pub part: (usize, usize),
 }
 
-impl Place {
-    pub(crate) fn new(name: impl Into<String>, layout: Layout) -> Place {
-        Place { name: name.into(), layout, part: (0, 1) }
+impl ArrayPlace {
+    /// A slot that has an array of its own.
+    pub fn new(name: impl Into<String>, layout: Layout) -> ArrayPlace {
+        ArrayPlace { name: name.into(), layout, part: (0, 1) }
     }
 
     /// One of `of` slots in the same array.
-    pub(crate) fn part(self, index: usize, of: usize) -> Place {
-        Place { part: (index, of), ..self }
+    pub fn part(self, index: usize, of: usize) -> ArrayPlace {
+        ArrayPlace { part: (index, of), ..self }
     }
 }
 
-/// A toolkit's table: the place of the slot with this path, split at its dots.
-pub(crate) type Table<'t> = dyn Fn(&[&str]) -> Place + 't;
+/// A toolkit's table: the place of each slot.
+pub(crate) type Table<'t> = dyn Fn(Slot) -> ArrayPlace + 't;
 
 /// All slots that lie in one array, in the order of their parts.
 struct Group {
@@ -67,12 +69,12 @@ impl Group {
 
 /// Arrays by name, with the slots that lie in them.
 fn groups(config: &Config, table: &Table<'_>) -> BTreeMap<String, Group> {
-    let mut groups: BTreeMap<String, Vec<(Place, SlotInfo)>> = BTreeMap::new();
+    let mut groups: BTreeMap<String, Vec<(ArrayPlace, SlotInfo)>> = BTreeMap::new();
     for slot in Transformer::list(config) {
-        let place = table(&slot.path.split('.').collect::<Vec<_>>());
+        let place = table(slot.slot);
         groups.entry(place.name.clone()).or_default().push((place, slot));
     }
-    let group = |(name, mut slots): (String, Vec<(Place, SlotInfo)>)| {
+    let group = |(name, mut slots): (String, Vec<(ArrayPlace, SlotInfo)>)| {
         slots.sort_by_key(|(place, _)| place.part.0);
         let whole = slots.iter().enumerate().all(|(i, (place, _))| place.part == (i, slots.len()));
         assert!(whole, "the table gives {name} to other slots than it announces");
@@ -118,14 +120,16 @@ pub(crate) fn read(
             numbers = transposed(&numbers, array.shape[0], array.shape[1]);
         }
         let mut rest = numbers.as_slice();
-        for SlotInfo { path, shape, .. } in group.slots {
+        for SlotInfo { slot, shape, .. } in group.slots {
             let (data, after) = rest.split_at(shape.iter().product());
             rest = after;
-            tensors.insert(path, Tensor { shape, data: data.to_vec() });
+            tensors.insert(slot, Tensor { shape, data: data.to_vec() });
         }
     }
     match problems.is_empty() {
-        true => Ok(native::weights(config, tensors)),
+        true => Ok(native::weights(config, |slot| {
+            tensors.remove(&slot).expect("every slot lies in an array")
+        })),
         false => Err(problems),
     }
 }
@@ -148,11 +152,10 @@ pub(crate) fn write<'m>(
     table: &Table<'_>,
     weights: &'m Transformer<Dense<f32>>,
 ) -> impl Iterator<Item = Written> + use<'m> {
-    let slices: BTreeMap<String, &[f32]> =
-        weights.slices().into_iter().map(|(slot, slice)| (slot.path(), slice)).collect();
+    let slices: BTreeMap<Slot, &[f32]> = weights.slices().into_iter().collect();
     groups(config, table).into_iter().map(move |(name, group)| {
         let mut data =
-            group.slots.iter().map(|slot| slices[&slot.path]).collect::<Vec<_>>().concat();
+            group.slots.iter().map(|slot| slices[&slot.slot]).collect::<Vec<_>>().concat();
         if group.layout == Layout::Transposed {
             let columns = group.slots[0].shape[1];
             data = transposed(&data, data.len() / columns, columns);

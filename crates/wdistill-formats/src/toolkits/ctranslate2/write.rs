@@ -12,12 +12,15 @@ use wdistill_model::{
 use wdistill_text::VocabularyPair;
 use wdistill_text::{Vocabulary, VocabularyKind};
 
-use super::{CONFIG_FILE, MODEL_FILE, OUTPUT, OUTPUT_BIAS, SOURCE, TARGET, binary, place};
+use super::{CONFIG_FILE, FORMAT, MODEL_FILE, OUTPUT, OUTPUT_BIAS, SOURCE, TARGET, binary, place};
 use crate::error::FormatError;
-use crate::export::{ExportFormat, NEVER, Numbers, Obstacles, float32_bytes, publish};
-use crate::foreign::arrays::{Array, Arrays, NumberType};
-use crate::foreign::slots::{self, Written};
+use crate::files::arrays::{Array, Arrays, NumberType};
+use crate::files::{float32_bytes, publish};
 use crate::model_folder::ModelFolder;
+use crate::toolkits::obstacles::Obstacles;
+use crate::toolkits::padding::NEVER;
+use crate::toolkits::place::{self as places, Written};
+use crate::toolkits::toolkit::Numbers;
 
 /// What the newest version of the library reads.
 const SPECIFICATION: (&str, u32) = ("TransformerSpec", 7);
@@ -65,10 +68,8 @@ pub(crate) fn write(
     given: &ModelFolder,
     numbers: Numbers,
     folder: &Path,
-) -> Result<Vec<String>, FormatError> {
+) -> Result<(), FormatError> {
     let VocabularyPair { source, target } = &given.vocabularies;
-    let format = ExportFormat::CTranslate2(numbers);
-    let notes = obstacles(given).finish(format)?;
     let mut files = Vec::new();
     for (name, vocabulary) in [("source.spm", source), ("target.spm", target)] {
         if let Ok(model) = vocabulary.to_sentence_piece() {
@@ -85,10 +86,9 @@ pub(crate) fn write(
     let (variables, aliases) = variables(given, numbers);
     let (name, revision) = SPECIFICATION;
     let model = binary::write(name, revision, &variables, &aliases)
-        .map_err(|reason| FormatError::Export { format: format.name(), problems: vec![reason] })?;
+        .map_err(|reason| FormatError::Export { format: FORMAT, problems: vec![reason] })?;
     files.push((MODEL_FILE, model));
-    publish(folder, files)?;
-    Ok(notes)
+    publish(folder, files)
 }
 
 fn token(vocabulary: &Vocabulary, id: u32) -> &str {
@@ -125,7 +125,7 @@ fn conventions(given: &ModelFolder) -> String {
 fn variables(given: &ModelFolder, numbers: Numbers) -> (Arrays<'static>, BTreeMap<String, String>) {
     let config = &given.model.config;
     let mut variables = Variables { arrays: Arrays::new(), numbers };
-    for Written { name, shape, data } in slots::write(config, &place, &given.model.weights) {
+    for Written { name, shape, data } in places::write(config, &place, &given.model.weights) {
         variables.weight(name, shape, &data);
     }
     if let Some(padding) = config.vocabularies.padding {

@@ -1,0 +1,212 @@
+//! Marian's `.npz` models (`src/models/transformer.h`; the names are those of its parameters).
+//!
+//! The file holds its own settings as YAML in an array of bytes. Matrices lie `[input, output]`, vectors are
+//! `[1, n]`, layers count from 1. The decoder starts from a vector of zeros, and the encoder reads the end token.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use wdistill_base::FileError;
+use wdistill_model::{
+    Architecture, AttentionKind, AttentionRole, Embeddings, FeedForwardRole, LayerPlace,
+    LinearPart, LinearPlace, NormPart, NormPlace, NormPlacement, Slot, SubLayer, Table,
+};
+use wdistill_text::SentencePieceModel;
+
+use super::findings::Foreign;
+use super::obstacles::Obstacles;
+use super::options::ImportOptions;
+use super::place::{ArrayPlace, Layout};
+use super::toolkit::{Detection, Numbers, Toolkit};
+use crate::error::FormatError;
+use crate::files::files_in;
+use crate::model_folder::ModelFolder;
+
+mod read;
+mod words;
+mod write;
+
+const FORMAT: &str = "a Marian model";
+
+/// The settings inside the file.
+const SETTINGS: &str = "special:model.yml";
+
+/// What Marian adds to a variance (`layerNorm` in `transformer.h`).
+const EPSILON: f64 = 1e-6;
+
+const SHARED: &str = "Wemb";
+const SOURCE: &str = "encoder_Wemb";
+const TARGET: &str = "decoder_Wemb";
+const OUTPUT: &str = "decoder_ff_logit_out_Wt";
+const OLD_OUTPUT: &str = "decoder_ff_logit_out_W";
+const OUTPUT_BIAS: &str = "decoder_ff_logit_out_b";
+/// Trained positions.
+const POSITIONS: &str = "Wpos";
+
+/// The table between slots and arrays of a model with these embeddings and norms.
+fn place(slot: Slot, architecture: &Architecture) -> ArrayPlace {
+    let table = |name: &str| ArrayPlace::new(name, Layout::Same);
+    match slot {
+        Slot::Table(Table::Source) => table(match architecture.embeddings {
+            Embeddings::AllTied => SHARED,
+            Embeddings::DecoderTied | Embeddings::Separate => SOURCE,
+        }),
+        Slot::Table(Table::Target) => table(TARGET),
+        Slot::Table(Table::Output) => table(OUTPUT),
+        Slot::OutputBias => ArrayPlace::new(OUTPUT_BIAS, Layout::RowVector),
+        Slot::Norm(norm, part) => {
+            let part = match part {
+                NormPart::Gain => "scale",
+                NormPart::Shift => "bias",
+            };
+            let name = match norm {
+                NormPlace::Final(stack) => format!("{stack}_top_ln_{part}"),
+                NormPlace::SubLayer(layer, sub_layer) => {
+                    let block = match sub_layer {
+                        SubLayer::Attention(AttentionKind::SelfAttention) => "self_Wo",
+                        SubLayer::Attention(AttentionKind::CrossAttention) => "context_Wo",
+                        SubLayer::FeedForward => "ffn_ffn",
+                    };
+                    let suffix = match architecture.norm {
+                        NormPlacement::Pre => "_pre",
+                        NormPlacement::Post => "",
+                    };
+                    format!("{}_{block}_ln_{part}{suffix}", layer_name(layer))
+                }
+            };
+            ArrayPlace::new(name, Layout::RowVector)
+        }
+        Slot::Linear(linear, part) => {
+            let (layer, block, index) = match linear {
+                LinearPlace::Attention(layer, kind, role) => {
+                    let block = match kind {
+                        AttentionKind::SelfAttention => "self",
+                        AttentionKind::CrossAttention => "context",
+                    };
+                    let index = match role {
+                        AttentionRole::Query => "q",
+                        AttentionRole::Key => "k",
+                        AttentionRole::Value => "v",
+                        AttentionRole::Output => "o",
+                    };
+                    (layer, block, index)
+                }
+                LinearPlace::FeedForward(layer, FeedForwardRole::Up) => (layer, "ffn", "1"),
+                LinearPlace::FeedForward(layer, FeedForwardRole::Down) => (layer, "ffn", "2"),
+            };
+            let layer = layer_name(layer);
+            match part {
+                LinearPart::Weight => {
+                    ArrayPlace::new(format!("{layer}_{block}_W{index}"), Layout::Transposed)
+                }
+                LinearPart::Bias => {
+                    ArrayPlace::new(format!("{layer}_{block}_b{index}"), Layout::RowVector)
+                }
+            }
+        }
+    }
+}
+
+fn layer_name(LayerPlace { stack, layer }: LayerPlace) -> String {
+    format!("{stack}_l{}", layer + 1)
+}
+
+/// The name of a binary model in a folder, which is one of CTranslate2 too.
+const BINARY_FILE: &str = "model.bin";
+
+/// What Marian's own binary models start with: a version of 8 bytes.
+const MARIAN_BINARY: [u8; 8] = 1u64.to_le_bytes();
+
+/// A `.bin` file, or a folder's model.bin, may be Marian's, which no other name of a file tells.
+fn refuse_binary(path: &Path) -> Result<(), FormatError> {
+    let file = match path.is_dir() {
+        true => path.join(BINARY_FILE),
+        false => path.to_path_buf(),
+    };
+    let is_binary = file.extension().is_some_and(|extension| extension == "bin") && file.is_file();
+    if !is_binary || start_of(&file)? != Some(MARIAN_BINARY) {
+        return Ok(());
+    }
+    Err(FormatError::NoModel {
+        path: file,
+        reason: "it is a binary model of Marian, whose .npz is read; hint: `marian-conv -f FILE.bin -t FILE.npz` \
+                 makes one, unless its numbers are packed or int8"
+            .to_string(),
+    })
+}
+
+/// The first bytes of a file that has as many.
+fn start_of(file: &Path) -> Result<Option<[u8; 8]>, FormatError> {
+    let failed = |error| FileError::when("read", file)(error);
+    let mut bytes = Vec::new();
+    std::fs::File::open(file).map_err(failed)?.take(8).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes.try_into().ok())
+}
+
+/// Marian.
+pub struct Marian;
+
+impl Toolkit for Marian {
+    fn name(&self) -> &'static str {
+        "Marian"
+    }
+
+    fn key(&self) -> &'static str {
+        "marian"
+    }
+
+    fn model_name(&self) -> &'static str {
+        FORMAT
+    }
+
+    fn known_by(&self) -> &'static str {
+        "a .npz"
+    }
+
+    fn detect(&self, path: &Path) -> Result<Detection, FormatError> {
+        refuse_binary(path)?;
+        let is_model = |path: &PathBuf| {
+            let name = path.to_string_lossy();
+            name.ends_with(".npz") && !name.ends_with(".optimizer.npz")
+        };
+        let files = if path.is_dir() { files_in(path)? } else { vec![path.to_path_buf()] };
+        let models: Vec<PathBuf> = files.into_iter().filter(is_model).collect();
+        Ok(match models.as_slice() {
+            [] => Detection::Nothing,
+            [model] => Detection::ByExtension(model.clone()),
+            _ => Detection::Several,
+        })
+    }
+
+    fn place(&self, slot: Slot, architecture: &Architecture) -> ArrayPlace {
+        place(slot, architecture)
+    }
+
+    fn read(&self, path: &Path, options: &ImportOptions) -> Result<Foreign, FormatError> {
+        read::read(path, options)
+    }
+
+    fn own_subwords(
+        &self,
+        path: &Path,
+        options: &ImportOptions,
+    ) -> Result<[Option<SentencePieceModel>; 2], FormatError> {
+        Ok(words::read(path, options)?.1)
+    }
+
+    fn numbers(&self) -> &'static [Numbers] {
+        &[Numbers::Float32]
+    }
+
+    fn takes(&self) -> &'static str {
+        "models of one width, whose decoder starts from zeros"
+    }
+
+    fn obstacles(&self, given: &ModelFolder) -> Obstacles {
+        write::obstacles(given)
+    }
+
+    fn write(&self, given: &ModelFolder, _: Numbers, folder: &Path) -> Result<(), FormatError> {
+        write::write(given, folder)
+    }
+}
