@@ -131,13 +131,12 @@ impl<R: Real> Tape<'_, R> {
         let embeddings = &model.weights.embeddings;
         let mut seed = self.workspace.take(hidden.len());
         let table = embeddings.output_table().index;
-        let mut table_gradient = std::mem::take(&mut gradients.buffers[table]);
-        let bias_gradient =
-            embeddings.output_bias.map(|bias| gradients.buffers[bias.index].as_mut_slice());
+        let bias = embeddings.output_bias.map(|bias| bias.index);
+        let (table_gradient, bias_gradient) = with_bias(gradients, table, bias);
         let sums = kernels::smoothed_cross_entropy_with_gradients(
             CrossEntropyGradients {
                 input: &mut seed,
-                table: Some(&mut table_gradient),
+                table: Some(table_gradient),
                 bias: bias_gradient,
             },
             &mut self.workspace.logits(),
@@ -146,7 +145,6 @@ impl<R: Real> Tape<'_, R> {
             &self.projection(model),
             targets.gradient_scale,
         );
-        gradients.buffers[table] = table_gradient;
         self.backward_from(states, seed, gradients);
         loss_sums(sums, targets)
     }
@@ -176,7 +174,6 @@ impl<R: Real> Tape<'_, R> {
     ) {
         let nodes = flow.nodes;
         let value = |variable: Variable| nodes[variable.0].value.as_slice();
-        let buffers = &mut gradients.buffers;
         match &node.operation {
             Operation::Embed { table, ids, position_ids, positions, scale, dropout } => {
                 let layer = kernels::Embedding {
@@ -186,8 +183,8 @@ impl<R: Real> Tape<'_, R> {
                     scale: *scale,
                     dropout: *dropout,
                 };
-                let target =
-                    EmbeddingGradients { table: Some(&mut buffers[table.index]), positions: None };
+                let [table] = gradients.of([table.index]);
+                let target = EmbeddingGradients { table: Some(table), positions: None };
                 kernels::embed_backward(target, &dy, ids, position_ids, &layer);
             }
             Operation::Linear { x, weight, bias, activation, pre_activation, dropout } => {
@@ -197,17 +194,16 @@ impl<R: Real> Tape<'_, R> {
                 } else {
                     node.value.as_slice()
                 };
-                let mut weight_gradient = std::mem::take(&mut buffers[weight.index]);
-                let bias_gradient = bias.map(|bias| buffers[bias.index].as_mut_slice());
+                let bias = bias.map(|bias| bias.index);
+                let (weight_gradient, bias_gradient) = with_bias(gradients, weight.index, bias);
                 flow.with(*x, |dx, accumulate| {
                     let target = LinearGradients {
                         input: Some((dx, accumulate)),
-                        weight: Some(&mut weight_gradient),
+                        weight: Some(weight_gradient),
                         bias: bias_gradient,
                     };
                     kernels::linear_backward(target, &mut dy, saved, value(*x), &layer);
                 });
-                buffers[weight.index] = weight_gradient;
             }
             Operation::Residual { x, branch, dropout } => {
                 let mut branch_gradient = self.workspace.take(dy.len());
@@ -219,7 +215,7 @@ impl<R: Real> Tape<'_, R> {
             }
             Operation::Norm { x, norm, mean, reciprocal_deviation } => {
                 let parameters = self.norm_parameters(norm);
-                let [gain, bias] = two(buffers, norm.gain.index, norm.shift.index);
+                let [gain, bias] = gradients.of([norm.gain.index, norm.shift.index]);
                 flow.with(*x, |dx, accumulate| {
                     kernels::layer_norm_backward(
                         dx,
@@ -242,7 +238,7 @@ impl<R: Real> Tape<'_, R> {
                 reciprocal_deviation,
             } => {
                 let parameters = self.norm_parameters(norm);
-                let [gain, bias] = two(buffers, norm.gain.index, norm.shift.index);
+                let [gain, bias] = gradients.of([norm.gain.index, norm.shift.index]);
                 let mut branch_gradient = self.workspace.take(dy.len());
                 flow.with(*x, |dx, accumulate| {
                     kernels::residual_norm_backward(
@@ -289,11 +285,22 @@ impl<R: Real> Tape<'_, R> {
     }
 }
 
-/// Two different buffers at once.
-fn two<R>(buffers: &mut [Vec<R>], first: usize, second: usize) -> [&mut [R]; 2] {
-    let [first, second] =
-        buffers.get_disjoint_mut([first, second]).expect("a norm has two vectors");
-    [first.as_mut_slice(), second.as_mut_slice()]
+/// Gradients of a matrix and of a bias that may be there, by their numbers.
+fn with_bias<R: Real>(
+    gradients: &mut Gradients<R>,
+    matrix: usize,
+    bias: Option<usize>,
+) -> (&mut [R], Option<&mut [R]>) {
+    match bias {
+        Some(bias) => {
+            let [matrix, bias] = gradients.of([matrix, bias]);
+            (matrix, Some(bias))
+        }
+        None => {
+            let [matrix] = gradients.of([matrix]);
+            (matrix, None)
+        }
+    }
 }
 
 fn loss_sums<R>(sums: kernels::CrossEntropySums, targets: &Targets<'_, R>) -> LossSums {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use wdistill_kernels::{Buffers, Real};
-use wdistill_model::{Dense, PositionTable, Transformer};
+use wdistill_model::{Layout, PositionTable};
 
 use crate::gradients::Gradients;
 
@@ -41,19 +41,16 @@ impl<R: Real> Workspace<R> {
         self.buffers.take(length)
     }
 
-    /// Zeros for every weight of a model.
-    pub fn gradients(&self, weights: &Transformer<Dense<R>>) -> Gradients<R> {
-        let zeros = |slice: &[R]| {
-            let mut buffer = self.take(slice.len());
-            buffer.fill(R::ZERO);
-            buffer
-        };
-        Gradients { buffers: weights.slices().iter().map(|(_, slice)| zeros(slice)).collect() }
+    /// Zeros for every parameter of a layout.
+    pub fn gradients(&self, layout: &Arc<Layout>) -> Gradients<R> {
+        let mut buffer = self.take(layout.length());
+        buffer.fill(R::ZERO);
+        Gradients::new(Arc::clone(layout), buffer)
     }
 
     /// Takes gradients back.
     pub fn give_back(&self, gradients: Gradients<R>) {
-        gradients.buffers.into_iter().for_each(|buffer| self.give(buffer));
+        self.give(gradients.into_data());
     }
 
     /// A copy of some numbers, in a free buffer.

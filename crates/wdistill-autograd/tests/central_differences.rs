@@ -65,7 +65,7 @@ fn gradients_are_the_slopes_of_the_loss() {
         let mut gradients = Gradients::zeros(&model.weights);
         loss(&model, &source_pairs(), dropout, Some(&mut gradients));
         let step = 1e-5;
-        for (weight, buffer) in gradients.buffers.iter().enumerate() {
+        for (weight, buffer) in gradients.slices().enumerate() {
             let entries = [0, buffer.len() / 3, buffer.len() / 2, buffer.len() - 1];
             for entry in entries {
                 let mut at = |value: f64| {
@@ -99,7 +99,7 @@ fn losses_and_gradients_of_a_batch_are_the_sums_of_its_sentences() {
         }
         assert_eq!((batch.tokens, batch.correct), (sum.tokens, sum.correct));
         assert!((batch.smoothed - sum.smoothed).abs() < 1e-10);
-        for (a, b) in together.buffers.iter().flatten().zip(alone.buffers.iter().flatten()) {
+        for (a, b) in together.data().iter().zip(alone.data()) {
             assert!((a - b).abs() < 1e-10, "{a} against {b}");
         }
     }
@@ -149,10 +149,8 @@ fn float32_losses_and_gradients_are_those_of_float64() {
         let found = loss(&narrow, &source_pairs(), dropout, Some(&mut rounded));
         let difference = (found.smoothed - expected.smoothed).abs();
         assert!(difference < 1e-4, "{} against {}", found.smoothed, expected.smoothed);
-        let largest = exact.buffers.iter().flatten().fold(0.0f64, |most, x| most.max(x.abs()));
-        for (found, expected) in
-            rounded.buffers.iter().flatten().zip(exact.buffers.iter().flatten())
-        {
+        let largest = exact.data().iter().fold(0.0f64, |most, x| most.max(x.abs()));
+        for (found, expected) in rounded.data().iter().zip(exact.data()) {
             let difference = (f64::from(*found) - expected).abs();
             assert!(difference < 1e-5 * largest, "{found} against {expected}");
         }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use safetensors::{Dtype, SafeTensors};
 use wdistill_autograd::{DropoutSource, Gradients, LossSums, Tape, Targets, Workspace};
 use wdistill_kernels::LossTargets;
-use wdistill_kernels::{AdamSettings, adam_step};
+use wdistill_kernels::{AdamBuffers, AdamSettings, AdamStep, adam_step};
 use wdistill_model::reference::{Reference, smoothed_cross_entropy};
 use wdistill_model::tree::{Map, MatrixSpec, VectorSpec};
 use wdistill_model::{
@@ -155,7 +155,7 @@ fn both_losses_are_that_of_fairseq() {
 fn every_gradient_is_that_of_pytorch() {
     for fixture in fixtures() {
         let (_, gradients) = loss_and_gradients(&fixture, &fixture.model());
-        for (info, buffer) in Transformer::list(&fixture.config).iter().zip(&gradients.buffers) {
+        for (info, buffer) in Transformer::list(&fixture.config).iter().zip(gradients.slices()) {
             let theirs = fixture.get(&format!("gradients.{}", info.slot));
             assert_close(&format!("{} {}", fixture.name, info.slot), buffer, theirs, 1e-11);
         }
@@ -167,17 +167,27 @@ fn ten_steps_of_adam_end_where_pytorch_ends() {
     let settings = AdamSettings { beta1: 0.9, beta2: 0.98, epsilon: 1e-9 };
     for fixture in fixtures() {
         let mut model = fixture.model();
-        let zeros = Gradients::zeros(&model.weights).buffers;
+        let zeros = Gradients::zeros(&model.weights);
         let (mut first, mut second) = (zeros.clone(), zeros);
         let mut losses = Vec::new();
         for step in 1..=10 {
             let (loss, gradients) = loss_and_gradients(&fixture, &model);
             losses.push(loss.smoothed);
-            let moments = first.iter_mut().zip(&mut second).zip(&gradients.buffers);
+            let moments =
+                first.slices_mut().into_iter().zip(second.slices_mut()).zip(gradients.slices());
             for ((_, weights), ((m, v), gradient)) in
                 model.weights.slices_mut().into_iter().zip(moments)
             {
-                adam_step(weights, m, v, gradient, &settings, 1e-3, step, 1.0);
+                let buffers = AdamBuffers {
+                    parameters: weights,
+                    first_moment: m,
+                    second_moment: v,
+                    gradient,
+                    copy: None,
+                };
+                let (learning_rate, gradient_factor) = (1e-3, 1.0);
+                let step = AdamStep { settings, learning_rate, number: step, gradient_factor };
+                adam_step(buffers, &step);
             }
         }
         assert_close(fixture.name, &losses, fixture.get("losses"), 1e-9);

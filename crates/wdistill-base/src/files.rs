@@ -26,6 +26,18 @@ impl FileError {
     }
 }
 
+/// A file of text whose content is not what it should be.
+#[derive(Debug, thiserror::Error)]
+#[error("{}:{line}: {problem}", path.display())]
+pub struct ContentError {
+    /// The file.
+    pub path: PathBuf,
+    /// Counted from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
 /// A file under a temporary name. Dropped without [`publish`](Pending::publish), it leaves nothing.
 #[derive(Debug)]
 pub struct Pending {

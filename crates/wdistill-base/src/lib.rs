@@ -15,7 +15,8 @@ mod random;
 
 pub use duration::in_words;
 pub use files::{
-    Depth, FileError, Pending, atomic_write, folder_of, remove_leftovers, write_folder,
+    ContentError, Depth, FileError, Pending, atomic_write, folder_of, remove_leftovers,
+    write_folder,
 };
 pub use hash::{digits, hash_bytes, hash_file};
 pub use operation::{Activation, Mask};

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use wdistill_formats::{TOOLKITS, Toolkit};
-use wdistill_train::{TrainError, message};
+use wdistill_pipeline::{PipelineError, message};
+use wdistill_train::TrainError;
 
 /// Distils a large translation model, weights and all, into a small and fast one.
 #[derive(Parser)]
@@ -91,7 +92,9 @@ fn main() -> ExitCode {
 /// 128 and the signal's number after an interruption, as shells expect it; else 1.
 fn exit_code(error: &anyhow::Error) -> ExitCode {
     match error.downcast_ref() {
-        Some(TrainError::Interrupted { signal }) => ExitCode::from(128 + *signal as u8),
+        Some(PipelineError::Train(TrainError::Interrupted { signal })) => {
+            ExitCode::from(128 + *signal as u8)
+        }
         _ => ExitCode::FAILURE,
     }
 }

@@ -8,16 +8,17 @@ use clap::{Args, ValueEnum};
 use toml::{Table, Value};
 use wdistill_formats::native;
 use wdistill_model::PRESETS;
+use wdistill_pipeline::{
+    BenchmarkRecipe, Caution, DataRecipe, Display, ModelRecipe, PipelineError, Recipe, RunOptions,
+    SystemRecipe, TeacherRecipe, TextPair, VocabularyRecipe, is_stage, message,
+    pseudo_data_decoding, with_changes,
+};
 use wdistill_runtime::{
     DecodingOptions, Precision, Translator, TranslatorError, TranslatorOptions,
 };
 use wdistill_search::SearchOptions;
 use wdistill_text::{Normalisation, Sharing, SubwordModel};
-use wdistill_train::{
-    BEST_FOLDER, BenchmarkRecipe, Caution, DataRecipe, Display, ModelRecipe, Recipe, RunOptions,
-    SystemRecipe, TeacherRecipe, TextPair, TrainError, VocabularyRecipe, is_stage, message,
-    pseudo_data_decoding, with_changes,
-};
+use wdistill_train::BEST_FOLDER;
 
 use crate::signals;
 
@@ -397,8 +398,8 @@ fn add(all: &mut Table, new: Table, change: &str) -> anyhow::Result<()> {
 
 /// An error about settings that speaks of what was given, not of the recipe that was made of it: each
 /// place is renamed, from what it is called in the recipe.
-pub fn as_given(error: TrainError, places: &[(&str, &str)]) -> anyhow::Error {
-    let TrainError::Settings { problems, .. } = error else { return error.into() };
+pub fn as_given(error: PipelineError, places: &[(&str, &str)]) -> anyhow::Error {
+    let PipelineError::Settings { problems, .. } = error else { return error.into() };
     let renamed = |problem: String| {
         let found =
             places.iter().find_map(|(place, given)| Some((given, problem.strip_prefix(place)?)));
@@ -406,7 +407,7 @@ pub fn as_given(error: TrainError, places: &[(&str, &str)]) -> anyhow::Error {
     };
     let problems: Vec<String> = problems.into_iter().map(renamed).collect();
     let place = "settings, which --set KEY=VALUE changes".to_string();
-    TrainError::Settings { place, problems }.into()
+    PipelineError::Settings { place, problems }.into()
 }
 
 /// Refuses changes of what a command does not use.

@@ -8,7 +8,8 @@ use wdistill_train::Interrupt;
 #[cfg(unix)]
 pub fn watch() -> Interrupt {
     use signal_hook::consts::{SIGINT, SIGTERM};
-    use wdistill_train::{Reaction, message};
+    use wdistill_pipeline::message;
+    use wdistill_train::Reaction;
 
     let interrupt = Interrupt::default();
     // Without the handler signals end the program at once, which loses no more than a kill does.

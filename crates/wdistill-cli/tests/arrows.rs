@@ -20,8 +20,9 @@ const LEVELS: &[(&str, u32)] = &[
     ("wdistill-runtime", 3),
     ("wdistill-autograd", 3),
     ("wdistill-train", 4),
-    ("wdistill", 5),
-    ("wdistill-cli", 6),
+    ("wdistill-pipeline", 5),
+    ("wdistill", 6),
+    ("wdistill-cli", 7),
 ];
 
 #[test]

@@ -1,5 +1,7 @@
 //! The formula of one generated weight, and its gradients.
 
+use std::ops::DerefMut;
+
 use wdistill_kernels::{
     Accumulate, MatrixRef, Real, ScaleTanhShiftGradients, add_into, add_weighted_sum_gradients,
     product, scale_tanh_shift, scale_tanh_shift_backward, weighted_sum,
@@ -20,6 +22,34 @@ pub enum Squash<R> {
         /// `B`.
         shift: Matrix<R>,
     },
+}
+
+/// A trained part of a generator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Factor {
+    /// `l`.
+    Layer,
+    /// `O`.
+    Output,
+    /// `I`.
+    Input,
+    /// `S`.
+    Scale,
+    /// `B`.
+    Shift,
+}
+
+impl Factor {
+    /// Its name, as checkpoints have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Factor::Layer => "layer_factor",
+            Factor::Output => "output_factor",
+            Factor::Input => "input_factor",
+            Factor::Scale => "scale",
+            Factor::Shift => "shift",
+        }
+    }
 }
 
 /// Makes one weight `[rows, columns]` of the student; a vector is a matrix of one column.
@@ -62,19 +92,19 @@ fn sized<R: Real>(buffer: &mut Vec<R>, length: usize) -> &mut [R] {
     buffer
 }
 
-/// Gradients in the places of their parameters.
+/// Places for the gradients of all factors that there are, each a mutable slice or a vector.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct GeneratorGradients<R> {
+pub struct GeneratorGradients<P> {
     /// Of `l`.
-    pub layer_factor: Option<Vec<R>>,
+    pub layer_factor: Option<P>,
     /// Of `O`, row-major.
-    pub output_factor: Option<Vec<R>>,
+    pub output_factor: Option<P>,
     /// Of `I`, row-major.
-    pub input_factor: Option<Vec<R>>,
+    pub input_factor: Option<P>,
     /// Of `S`, row-major.
-    pub scale: Option<Vec<R>>,
+    pub scale: Option<P>,
     /// Of `B`, row-major.
-    pub shift: Option<Vec<R>>,
+    pub shift: Option<P>,
 }
 
 fn normal<R>(matrix: &Matrix<R>) -> MatrixRef<'_, R> {
@@ -193,11 +223,11 @@ impl<R: Real> Generator<R> {
     /// ```
     ///
     /// `gradients` has a place for every factor, as [`Generator::places`] makes them; all are overwritten.
-    pub fn backward_into(
+    pub fn backward_into<P: DerefMut<Target = [R]>>(
         &self,
         saved: &mut Saved<R>,
         weight_gradient: &[R],
-        gradients: &mut GeneratorGradients<R>,
+        gradients: &mut GeneratorGradients<P>,
     ) {
         let GeneratorGradients { layer_factor, output_factor, input_factor, scale, shift } =
             gradients;
@@ -258,59 +288,92 @@ impl<R: Real> Generator<R> {
         }
     }
 
-    /// [`Generator::backward_into`] new places.
-    pub fn backward(&self, saved: &mut Saved<R>, weight_gradient: &[R]) -> GeneratorGradients<R> {
-        let mut gradients = self.places(|length| vec![R::ZERO; length]);
+    /// [`Generator::backward_into`] new vectors.
+    pub fn backward(
+        &self,
+        saved: &mut Saved<R>,
+        weight_gradient: &[R],
+    ) -> GeneratorGradients<Vec<R>> {
+        let shapes = self.factors();
+        let new = |(_, shape): (_, Vec<usize>)| vec![R::ZERO; shape.iter().product()];
+        let mut gradients = self.places(&mut shapes.into_iter().map(new));
         self.backward_into(saved, weight_gradient, &mut gradients);
         gradients
     }
 
-    /// A place for the gradient of every factor there is, in the order of
-    /// [`Generator::parameters_mut`], made by `new` from its length.
-    pub fn places(&self, mut new: impl FnMut(usize) -> Vec<R>) -> GeneratorGradients<R> {
+    /// Gives the gradient of each factor there is a place, in the order of [`Generator::factors`].
+    ///
+    /// # Panics
+    /// If there are fewer places than factors.
+    pub fn places<P>(&self, places: &mut impl Iterator<Item = P>) -> GeneratorGradients<P> {
+        let mut gradients = GeneratorGradients {
+            layer_factor: None,
+            output_factor: None,
+            input_factor: None,
+            scale: None,
+            shift: None,
+        };
+        for (factor, _) in self.factors() {
+            let place = Some(places.next().expect("a place for every factor"));
+            match factor {
+                Factor::Layer => gradients.layer_factor = place,
+                Factor::Output => gradients.output_factor = place,
+                Factor::Input => gradients.input_factor = place,
+                Factor::Scale => gradients.scale = place,
+                Factor::Shift => gradients.shift = place,
+            }
+        }
+        gradients
+    }
+
+    /// Every trained factor and its shape, in the order of [`Generator::parameters_mut`].
+    pub fn factors(&self) -> Vec<(Factor, Vec<usize>)> {
+        let matrix = |matrix: &Matrix<R>| vec![matrix.rows(), matrix.columns()];
         let (scale, shift) = match &self.squash {
             Squash::None => (None, None),
             Squash::Shift(shift) => (None, Some(shift)),
             Squash::Tanh { scale, shift } => (Some(scale), Some(shift)),
         };
-        let mut matrix = |matrix: Option<&Matrix<R>>| matrix.map(|matrix| new(matrix.data().len()));
-        GeneratorGradients {
-            output_factor: matrix(self.output_factor.as_ref()),
-            input_factor: matrix(self.input_factor.as_ref()),
-            scale: matrix(scale),
-            shift: matrix(shift),
-            layer_factor: self.layer_factor.as_ref().map(|factor| new(factor.len())),
-        }
+        [
+            (Factor::Layer, self.layer_factor.as_ref().map(|factor| vec![factor.len()])),
+            (Factor::Output, self.output_factor.as_ref().map(matrix)),
+            (Factor::Input, self.input_factor.as_ref().map(matrix)),
+            (Factor::Scale, scale.map(matrix)),
+            (Factor::Shift, shift.map(matrix)),
+        ]
+        .into_iter()
+        .filter_map(|(factor, shape)| Some((factor, shape?)))
+        .collect()
     }
 
-    /// Every trained factor with its name, in the order of [`GeneratorGradients::into_slices`].
-    pub fn parameters_mut(&mut self) -> Vec<(&'static str, &mut [R])> {
+    /// The numbers of every trained factor, in the order of [`Generator::factors`].
+    pub fn parameters_mut(&mut self) -> Vec<&mut [R]> {
         let (scale, shift) = match &mut self.squash {
             Squash::None => (None, None),
             Squash::Shift(shift) => (None, Some(shift.data_mut())),
             Squash::Tanh { scale, shift } => (Some(scale.data_mut()), Some(shift.data_mut())),
         };
         [
-            ("layer_factor", self.layer_factor.as_deref_mut()),
-            ("output_factor", self.output_factor.as_mut().map(Matrix::data_mut)),
-            ("input_factor", self.input_factor.as_mut().map(Matrix::data_mut)),
-            ("scale", scale),
-            ("shift", shift),
+            self.layer_factor.as_deref_mut(),
+            self.output_factor.as_mut().map(Matrix::data_mut),
+            self.input_factor.as_mut().map(Matrix::data_mut),
+            scale,
+            shift,
         ]
         .into_iter()
-        .filter_map(|(name, slice)| Some((name, slice?)))
+        .flatten()
         .collect()
     }
 }
 
 /// The place of a gradient whose factor is there.
-fn place<R>(gradient: &mut Option<Vec<R>>) -> &mut [R] {
+fn place<R, P: DerefMut<Target = [R]>>(gradient: &mut Option<P>) -> &mut [R] {
     gradient.as_mut().expect("a place for every factor")
 }
 
-impl<R> GeneratorGradients<R> {
-    /// The gradients there are, in the order of [`Generator::parameters_mut`].
-    pub fn into_slices(self) -> Vec<Vec<R>> {
+impl<P> GeneratorGradients<P> {
+    /// The gradients there are, in the order of [`Generator::factors`].
+    pub fn into_slices(self) -> Vec<P> {
         [self.layer_factor, self.output_factor, self.input_factor, self.scale, self.shift]
             .into_iter()
             .flatten()

@@ -19,6 +19,6 @@ mod generator;
 mod grow;
 mod parameters;
 
-pub use generator::{Generator, GeneratorGradients, Saved, Squash};
+pub use generator::{Factor, Generator, GeneratorGradients, Saved, Squash};
 pub use grow::{GrowError, Start, check_fit, cut, layer_group};
 pub use parameters::{Generated, ParameterGenerator, Saturation};

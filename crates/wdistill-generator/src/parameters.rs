@@ -6,9 +6,9 @@ use std::marker::PhantomData;
 use rayon::prelude::*;
 use wdistill_kernels::Real;
 use wdistill_model::tree::{Leaf, LeafMut, LeafRef, Map};
-use wdistill_model::{Config, Dense, Matrix, Model, Slot, Transformer};
+use wdistill_model::{Config, Dense, Layout, Matrix, Model, Slot, Transformer};
 
-use crate::generator::{Generator, GeneratorGradients, Saved};
+use crate::generator::{Factor, Generator, Saved};
 
 /// Leaf family of generators; a vector's makes a matrix of one column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,40 +91,47 @@ impl<R: Real> ParameterGenerator<R> {
         });
     }
 
-    /// Gradients of all factors, in the order of [`ParameterGenerator::parameters_mut`], from the
-    /// gradients of the student's weights in declaration order; all slots in parallel. `new` makes a
-    /// buffer of a length; its numbers are overwritten.
-    pub fn backward(
-        &self,
-        saved: &mut [Saved<R>],
-        weight_gradients: &[Vec<R>],
-        mut new: impl FnMut(usize) -> Vec<R>,
-    ) -> Vec<Vec<R>> {
-        let mut places: Vec<_> =
-            self.slots().map(|(_, generator)| generator.places(&mut new)).collect();
-        let jobs: Vec<_> = self.slots().zip(saved).zip(weight_gradients).zip(&mut places).collect();
-        jobs.into_par_iter().for_each(|((((_, generator), saved), gradient), places)| {
-            generator.backward_into(saved, gradient, places);
-        });
-        places.into_iter().flat_map(GeneratorGradients::into_slices).collect()
+    /// Names and shapes of all factors: the weight's path and the factor's name.
+    pub fn layout(&self) -> Layout {
+        Layout::new(self.slots().flat_map(|(slot, generator)| {
+            let named = move |(factor, shape): (Factor, Vec<usize>)| {
+                (format!("{slot}.{}", factor.name()), shape)
+            };
+            generator.factors().into_iter().map(named)
+        }))
     }
 
-    /// Every trained factor: the weight's path and the factor's name, and its numbers.
-    pub fn parameters_mut(&mut self) -> Vec<(String, &mut [R])> {
-        fn generator<R>(leaf: LeafMut<'_, Generated<R>>) -> &mut Generator<R> {
-            match leaf {
-                LeafMut::Matrix(generator) | LeafMut::Vector(generator) => generator,
-            }
-        }
+    /// Gradients of all factors from the gradients of the student's weights, all slots in parallel. `weights` come in
+    /// declaration order; `factors` are places in the order of [`ParameterGenerator::layout`], and are overwritten.
+    pub fn backward<'g>(
+        &self,
+        saved: &mut [Saved<R>],
+        weights: impl Iterator<Item = &'g [R]>,
+        factors: Vec<&mut [R]>,
+    ) {
+        let mut factors = factors.into_iter();
+        let jobs: Vec<_> = self
+            .slots()
+            .zip(saved)
+            .zip(weights)
+            .map(|(((_, generator), saved), gradient)| {
+                (generator, saved, gradient, generator.places(&mut factors))
+            })
+            .collect();
+        jobs.into_par_iter().for_each(|(generator, saved, gradient, mut places)| {
+            generator.backward_into(saved, gradient, &mut places);
+        });
+    }
+
+    /// The numbers of all factors, in the order of [`ParameterGenerator::layout`].
+    pub fn parameters_mut(&mut self) -> Vec<&mut [R]> {
         self.generators
             .leaves_mut()
             .into_iter()
-            .flat_map(|(slot, leaf)| {
-                let path = slot.to_string();
-                generator(leaf)
-                    .parameters_mut()
-                    .into_iter()
-                    .map(move |(name, slice)| (format!("{path}.{name}"), slice))
+            .flat_map(|(_, leaf)| match leaf {
+                LeafMut::Matrix(generator) | LeafMut::Vector(generator) => {
+                    generator.parameters_mut()
+                }
             })
             .collect()
     }

@@ -131,12 +131,12 @@ fn gradients_are_slopes_for_every_squash_and_every_set_of_factors() {
         for (index, gradient) in gradients.iter().enumerate() {
             for (entry, exact) in gradient.iter().enumerate() {
                 let mut at = |change: f64| {
-                    generator.parameters_mut()[index].1[entry] += change;
+                    generator.parameters_mut()[index][entry] += change;
                     value(&generator)
                 };
                 let slope = (at(step) - at(-2.0 * step)) / (2.0 * step);
                 at(step);
-                let name = generator.parameters_mut()[index].0;
+                let name = generator.factors()[index].0.name();
                 assert!((slope - exact).abs() < 1e-8, "{name}[{entry}]: {slope} against {exact}");
             }
         }

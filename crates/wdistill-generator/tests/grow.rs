@@ -104,12 +104,13 @@ fn final_norms_are_copied_and_separate_outputs_only_change_width() {
         pre(architecture);
         architecture.decoder.layers = 2;
     });
-    let mut generator = ParameterGenerator::grow(&teacher, &same_width, Start::Xavier, 1).unwrap();
+    let generator = ParameterGenerator::grow(&teacher, &same_width, Start::Xavier, 1).unwrap();
     let student = generator.materialise();
     assert_eq!(student.weights.embeddings.output, teacher.weights.embeddings.output);
     let norm = |model: &Model<Dense<f32>>| model.weights.decoder.final_norm.clone().unwrap();
     assert!(norm(&student) == norm(&teacher));
-    let names: Vec<String> = generator.parameters_mut().into_iter().map(|(name, _)| name).collect();
+    let layout = generator.layout();
+    let names: Vec<&String> = layout.ranges().iter().map(|named| &named.name).collect();
     let below = |prefix: &str| -> Vec<&str> {
         let names = names.iter().filter_map(|name| name.strip_prefix(prefix));
         names.collect()
@@ -177,15 +178,17 @@ fn gradients_of_every_factor_are_slopes() {
         made.zip(directions.iter().flatten()).map(|(w, d)| f64::from(w) * f64::from(*d)).sum()
     };
     assert!(value(&student).is_finite());
-    let gradients = generator.backward(&mut saved, &directions, |length| vec![f32::NAN; length]);
+    let layout = generator.layout();
+    let mut buffer = vec![f32::NAN; layout.length()];
+    let places = layout.slices_mut(&mut buffer);
+    generator.backward(&mut saved, directions.iter().map(Vec::as_slice), places);
+    let gradients: Vec<&[f32]> = layout.slices(&buffer).collect();
     assert_eq!(gradients.len(), generator.parameters_mut().len());
     let step = 1e-2;
     for (index, gradient) in gradients.iter().enumerate() {
         let mut at = |value_change: f32| {
-            let (name, slice) = &mut generator.parameters_mut()[index];
-            let name = name.clone();
-            slice[0] += value_change;
-            (name, value(&generator.materialise()))
+            generator.parameters_mut()[index][0] += value_change;
+            (layout.ranges()[index].name.clone(), value(&generator.materialise()))
         };
         let ((name, above), (_, below)) = (at(step), at(-2.0 * step));
         at(step);

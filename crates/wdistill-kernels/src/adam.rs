@@ -2,7 +2,7 @@
 
 use crate::Real;
 use crate::dispatch::multiversion;
-use crate::parallel::{PIECE, for_each};
+use crate::parallel::{PIECE, for_each, optional_chunks};
 
 /// Constants of Adam (Kingma and Ba, ICLR 2015).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,33 +15,56 @@ pub struct AdamSettings {
     pub epsilon: f64,
 }
 
+/// One step of Adam.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamStep {
+    /// Constants.
+    pub settings: AdamSettings,
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// `t`, counted from 1.
+    pub number: u64,
+    /// Factor on the gradient.
+    pub gradient_factor: f64,
+}
+
+/// Numbers that a step works on, all of one length.
+#[derive(Debug)]
+pub struct AdamBuffers<'a, R> {
+    /// `p`.
+    pub parameters: &'a mut [R],
+    /// `m`.
+    pub first_moment: &'a mut [R],
+    /// `v`.
+    pub second_moment: &'a mut [R],
+    /// Of the loss.
+    pub gradient: &'a [R],
+    /// Where the new parameters are written too, if anywhere.
+    pub copy: Option<&'a mut [R]>,
+}
+
 /// One step of Adam without weight decay, as PyTorch computes it. With `g = gradient_factor *
-/// gradient` and `t = step`, counted from 1:
+/// gradient` and `t`, the number of the step:
 ///
 /// `m = beta1 m + (1 - beta1) g`, `v = beta2 v + (1 - beta2) g^2`,
 /// `p -= learning_rate * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)`.
 ///
 /// fairseq's own Adam (`fairseq/optim/adam.py`) adds epsilon to `sqrt(v)` instead, before the
 /// correction: at its default of 1e-8 or below, no difference that training notices.
-#[allow(clippy::too_many_arguments)]
-pub fn adam_step<R: Real>(
-    parameters: &mut [R],
-    first_moment: &mut [R],
-    second_moment: &mut [R],
-    gradient: &[R],
-    settings: &AdamSettings,
-    learning_rate: f64,
-    step: u64,
-    gradient_factor: f64,
-) {
+pub fn adam_step<R: Real>(buffers: AdamBuffers<'_, R>, step: &AdamStep) {
+    let AdamBuffers { parameters, first_moment, second_moment, gradient, copy } = buffers;
+    let &AdamStep { settings, learning_rate, number, gradient_factor } = step;
     let length = parameters.len();
     assert_eq!(first_moment.len(), length, "adam: length of the first moment");
     assert_eq!(second_moment.len(), length, "adam: length of the second moment");
     assert_eq!(gradient.len(), length, "adam: length of the gradient");
-    assert!(step > 0, "adam: steps count from 1");
-    let step = step as f64;
-    let first_correction = 1.0 - settings.beta1.powf(step);
-    let second_correction = 1.0 - settings.beta2.powf(step);
+    if let Some(copy) = &copy {
+        assert_eq!(copy.len(), length, "adam: length of the copy");
+    }
+    assert!(number > 0, "adam: steps count from 1");
+    let number = number as f64;
+    let first_correction = 1.0 - settings.beta1.powf(number);
+    let second_correction = 1.0 - settings.beta2.powf(number);
     let constants = Constants {
         keep_first: R::from_f64(settings.beta1),
         add_first: R::from_f64(1.0 - settings.beta1),
@@ -53,9 +76,14 @@ pub fn adam_step<R: Real>(
         gradient_factor: R::from_f64(gradient_factor),
     };
     let moments = first_moment.chunks_mut(PIECE).zip(second_moment.chunks_mut(PIECE));
-    let pieces = parameters.chunks_mut(PIECE).zip(moments).zip(gradient.chunks(PIECE));
-    for_each(length, pieces, |((parameters, (first, second)), gradient)| {
+    let copies = optional_chunks(copy, PIECE);
+    let pieces = parameters.chunks_mut(PIECE).zip(moments).zip(gradient.chunks(PIECE)).zip(copies);
+    for_each(length, pieces, |(((parameters, (first, second)), gradient), copy)| {
         step_piece(parameters, first, second, gradient, constants);
+        if let Some(copy) = copy {
+            // While the piece is still in the cache.
+            copy.copy_from_slice(parameters);
+        }
     });
 }
 

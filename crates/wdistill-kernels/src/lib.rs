@@ -39,7 +39,7 @@ mod workers;
 
 pub use wdistill_base::{Activation, Mask};
 
-pub use adam::{AdamSettings, adam_step};
+pub use adam::{AdamBuffers, AdamSettings, AdamStep, adam_step};
 pub use aligned::AlignedNumbers;
 pub use attention::{
     AttentionGradients, AttentionInputs, AttentionShape, attention_backward, attention_forward,

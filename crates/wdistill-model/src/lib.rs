@@ -30,6 +30,7 @@ mod engine;
 mod forward;
 mod initialise;
 mod int8;
+mod layout;
 mod positions;
 pub mod reference;
 mod slot;
@@ -46,6 +47,7 @@ pub use dense::{Dense, Matrix};
 pub use engine::{EmbeddingRule, Engine};
 pub use forward::{DecoderState, Encoded, LayerState, Model};
 pub use int8::{Int8, Int8Rows};
+pub use layout::{Layout, NamedRange};
 pub use positions::PositionTable;
 pub use slot::{
     AttentionKind, AttentionRole, FeedForwardRole, LayerPlace, LinearPart, LinearPlace, NormPart,

@@ -9,9 +9,7 @@ use std::time::Instant;
 
 use wdistill_model::{Architecture, Config, DropoutRates, Model, Shape, Vocabularies};
 use wdistill_text::{EncodedCorpus, SpecialTokens};
-use wdistill_train::{
-    Batch, DenseModel, Moments, Team, TrainingSettings, Update, optimiser_step, shares,
-};
+use wdistill_train::{DenseModel, HostLearner, Learner, Lesson, TrainingSettings};
 
 fn main() {
     let numbers: Vec<usize> =
@@ -35,18 +33,15 @@ fn main() {
     let special = SpecialTokens::native();
     let rows = pairs.iter().map(|(source, target)| (&source[..], &target[..]));
     let corpus = EncodedCorpus::from_pairs(special.clone(), special, rows);
-    let all: Vec<usize> = (0..sentences).collect();
-    let batch = |share: Vec<usize>| Batch::new(&corpus, &share, &config.vocabularies);
-    let batches: Vec<Vec<Batch>> = vec![shares(&corpus, &all).into_iter().map(batch).collect()];
-    let mut model = DenseModel(Model::initialise(config, 1));
-    let mut moments = Moments::zeros(&mut model);
+    let batches = [(0..sentences).collect::<Vec<usize>>()];
     let settings = TrainingSettings::default();
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("threads");
-    let mut team = Team::start(threads).expect("threads");
+    let lesson = Lesson { corpus: &corpus, teacher: None, settings: &settings, seed: 1 };
+    let model = Box::new(DenseModel(Model::initialise(config, 1)));
+    let mut learner = HostLearner::start(model, lesson, threads).expect("threads");
     let mut step = |update: usize| {
         let start = Instant::now();
-        let update = Update { batches: &batches, teacher: None, seed: 1, number: update as u64 };
-        optimiser_step(&mut model, &mut moments, &update, &mut team, &settings);
+        learner.update(&batches, update as u64).expect("an update");
         start.elapsed().as_secs_f64()
     };
     let mut seconds: Vec<f64> = (1..=warm_up + timed).map(&mut step).collect();

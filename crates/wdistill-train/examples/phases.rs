@@ -12,8 +12,7 @@ use wdistill_generator::{ParameterGenerator, Start};
 use wdistill_model::{Architecture, Config, Model, Vocabularies};
 use wdistill_text::{EncodedCorpus, SpecialTokens};
 use wdistill_train::{
-    Batch, DenseModel, GeneratedStudent, Moments, Team, Trainable, TrainingSettings, Update,
-    optimiser_step, shares,
+    DenseModel, GeneratedStudent, HostLearner, Learner, Lesson, Trainable, TrainingSettings,
 };
 
 const WORDS: usize = 8000;
@@ -43,42 +42,35 @@ fn main() {
     let special = SpecialTokens::native();
     let rows = pairs.iter().map(|(source, target)| (&source[..], &target[..]));
     let corpus = EncodedCorpus::from_pairs(special.clone(), special, rows);
-    let all: Vec<usize> = (0..SENTENCES).collect();
+    let batches = [(0..SENTENCES).collect::<Vec<usize>>()];
     let tiny = config("tiny");
-    let batch = |share: Vec<usize>| Batch::new(&corpus, &share, &tiny.vocabularies);
-    let batches: Vec<Vec<Batch>> = vec![shares(&corpus, &all).into_iter().map(batch).collect()];
 
     let teacher = Model::initialise(config("transformer-base"), 1);
     let generator =
         ParameterGenerator::grow(&teacher, &tiny, Start::Xavier, 1).expect("a student that fits");
-    let mut phase_1 = GeneratedStudent::new(generator);
-    let mut phase_2 = DenseModel(Model::initialise(tiny.clone(), 1));
-    let phases: [&mut dyn Trainable; 2] = [&mut phase_1, &mut phase_2];
+    let phases: [Box<dyn Trainable>; 2] = [
+        Box::new(GeneratedStudent::new(generator)),
+        Box::new(DenseModel(Model::initialise(tiny.clone(), 1))),
+    ];
     let settings = TrainingSettings::default();
-    let mut team = Team::start(threads).expect("threads");
-    let mut states: Vec<_> = phases
-        .into_iter()
-        .map(|trainable| {
-            let moments = Moments::zeros(trainable);
-            (trainable, moments, Vec::new())
-        })
-        .collect();
+    let lesson = Lesson { corpus: &corpus, teacher: None, settings: &settings, seed: 1 };
+    let mut states = phases
+        .map(|phase| (HostLearner::start(phase, lesson, threads).expect("threads"), Vec::new()));
     for number in 1..=rounds as u64 + 1 {
-        for (trainable, moments, seconds) in &mut states {
-            let update = Update { batches: &batches, teacher: None, seed: 1, number };
+        for (learner, seconds) in &mut states {
             let start = Instant::now();
-            optimiser_step(*trainable, moments, &update, &mut team, &settings);
+            learner.update(&batches, number).expect("an update");
             // The first round fills the caches and is not counted.
             if number > 1 {
                 seconds.push(start.elapsed().as_secs_f64());
             }
         }
     }
-    let ratios = states[0].2.iter().zip(&states[1].2).map(|(one, two)| one / two).collect();
+    let ratios = states[0].1.iter().zip(&states[1].1).map(|(one, two)| one / two).collect();
     println!(
         "phase 1 {:.3} s  phase 2 {:.3} s  ratio {:.2}",
-        median(states[0].2.clone()),
-        median(states[1].2.clone()),
+        median(states[0].1.clone()),
+        median(states[1].1.clone()),
         median(ratios)
     );
 }

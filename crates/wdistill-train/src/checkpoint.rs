@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use wdistill_formats::{Tensor, read_tensors, write_tensors};
+use wdistill_model::Layout;
 use wdistill_text::Position;
 
 use crate::divergence::Watch;
 use crate::error::TrainError;
+use crate::learner::Parameters;
 use crate::selection::Judgement;
-use crate::step::Moments;
-use crate::trainable::Trainable;
 
 /// Sums since the last line of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -68,29 +69,31 @@ pub struct State {
 
 const STATE: &str = "state";
 
+/// The way out of a checkpoint that cannot be used.
+const AGAIN: &str = "hint: remove it, and the stage starts again";
+
+/// Kinds of numbers, as their names in a checkpoint begin.
+const KINDS: [&str; 3] = ["parameter", "first", "second"];
+
 /// Writes parameters, moments and state; a kill at any moment leaves the old file or the new one.
 ///
 /// # Errors
 /// [`TrainError::Format`].
-pub fn save(
-    path: &Path,
-    state: &State,
-    trainable: &mut dyn Trainable,
-    moments: &Moments,
-) -> Result<(), TrainError> {
-    let parameters = trainable.parameters_mut();
-    let tensors = parameters.iter().zip(moments.first.iter().zip(&moments.second)).flat_map(
-        |((name, values), (first, second))| {
-            [("parameter", &**values), ("first", first), ("second", second)]
-                .map(|(kind, data)| (format!("{kind}.{name}"), vec![data.len()], data))
-        },
-    );
+pub fn save(path: &Path, state: &State, parameters: &Parameters) -> Result<(), TrainError> {
+    let Parameters { layout, values, first_moments, second_moments } = parameters;
+    let buffers = [values, first_moments, second_moments];
+    let tensors = KINDS.into_iter().zip(buffers).flat_map(|(kind, buffer)| {
+        layout.ranges().iter().map(move |named| {
+            let data = &buffer[named.range.clone()];
+            (format!("{kind}.{}", named.name), vec![data.len()], data)
+        })
+    });
     let text = serde_json::to_string(state).expect("a state is plain data");
     write_tensors(path, tensors, &BTreeMap::from([(STATE.to_string(), text)]))?;
     Ok(())
 }
 
-/// Reads a checkpoint into parameters and moments.
+/// Reads a checkpoint of parameters with this layout.
 ///
 /// # Errors
 /// [`TrainError::Checkpoint`] if it was written with other settings or for other parameters, or
@@ -98,15 +101,14 @@ pub fn save(
 pub fn load(
     path: &Path,
     fingerprint: &str,
-    trainable: &mut dyn Trainable,
-    moments: &mut Moments,
-) -> Result<State, TrainError> {
+    layout: Arc<Layout>,
+) -> Result<(State, Parameters), TrainError> {
     let refuse = |problem: String| TrainError::Checkpoint { path: path.to_path_buf(), problem };
-    let (mut tensors, metadata) = read_tensors(path)
-        .map_err(|error| refuse(format!("{error}; hint: remove it, and the stage starts again")))?;
-    let text = metadata.get(STATE).ok_or_else(|| refuse("it holds no state".to_string()))?;
-    let state: State =
-        serde_json::from_str(text).map_err(|error| refuse(format!("its state: {error}")))?;
+    let (mut tensors, metadata) =
+        read_tensors(path).map_err(|error| refuse(format!("{error}; {AGAIN}")))?;
+    let text = metadata.get(STATE).ok_or_else(|| refuse(format!("it holds no state; {AGAIN}")))?;
+    let state: State = serde_json::from_str(text)
+        .map_err(|error| refuse(format!("its state: {error}; {AGAIN}")))?;
     if state.fingerprint != fingerprint {
         return Err(refuse(format!(
             "it was written with other settings or data:\n  found    {}\n  expected {fingerprint}\n  \
@@ -114,26 +116,25 @@ pub fn load(
             state.fingerprint
         )));
     }
-    let mut take = |kind: &str, name: &str, place: &mut [f32]| {
-        let Some(Tensor { data, .. }) = tensors.remove(&format!("{kind}.{name}")) else {
-            return Err(refuse(format!("it lacks {kind}.{name}")));
-        };
-        if data.len() != place.len() {
-            let (found, expected) = (data.len(), place.len());
-            return Err(refuse(format!("{kind}.{name} has {found} numbers, expected {expected}")));
+    let mut parameters = Parameters::zeros(layout);
+    let Parameters { layout, values, first_moments, second_moments } = &mut parameters;
+    for (kind, buffer) in KINDS.into_iter().zip([values, first_moments, second_moments]) {
+        for (named, place) in layout.ranges().iter().zip(layout.slices_mut(buffer)) {
+            let name = format!("{kind}.{}", named.name);
+            let Some(Tensor { data, .. }) = tensors.remove(&name) else {
+                return Err(refuse(format!("it lacks {name}; {AGAIN}")));
+            };
+            if data.len() != place.len() {
+                let (found, expected) = (data.len(), place.len());
+                return Err(refuse(format!(
+                    "{name} has {found} numbers, expected {expected}; {AGAIN}"
+                )));
+            }
+            place.copy_from_slice(&data);
         }
-        place.copy_from_slice(&data);
-        Ok(())
-    };
-    let places = moments.first.iter_mut().zip(&mut moments.second);
-    for ((name, values), (first, second)) in trainable.parameters_mut().into_iter().zip(places) {
-        take("parameter", &name, values)?;
-        take("first", &name, first)?;
-        take("second", &name, second)?;
     }
     if let Some(name) = tensors.keys().next() {
-        return Err(refuse(format!("it holds {name}, which this run does not train")));
+        return Err(refuse(format!("it holds {name}, which this run does not train; {AGAIN}")));
     }
-    trainable.refresh();
-    Ok(state)
+    Ok((state, parameters))
 }

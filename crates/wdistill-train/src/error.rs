@@ -1,33 +1,19 @@
-//! What can go wrong between a corpus and a student.
+//! What can go wrong in training.
 
 use std::path::PathBuf;
 
-use wdistill_base::FileError;
+use wdistill_base::{ContentError, FileError};
 use wdistill_formats::FormatError;
-use wdistill_generator::GrowError;
 use wdistill_metrics::MetricsError;
-use wdistill_model::ConfigError;
 use wdistill_runtime::{TokenError, TranslateError, TranslatorError};
 use wdistill_text::TextError;
 
-/// Why a stage stopped.
+/// Why a training stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     /// A file could not be read or written.
     #[error(transparent)]
     Io(#[from] FileError),
-    /// Another process works there.
-    #[error("another wdistill is at work in {}; hint: wait for it, or choose another folder", folder.display())]
-    Busy {
-        /// The folder of the run.
-        folder: PathBuf,
-    },
-    /// A text or a model that is not any more what was read when the run began.
-    #[error("{} was changed while the run was at work; hint: give the same command again, and it starts from what is there now", path.display())]
-    Changed {
-        /// The file.
-        path: PathBuf,
-    },
     /// The system gave no thread.
     #[error("cannot start {threads} threads: {reason}")]
     Threads {
@@ -44,24 +30,9 @@ pub enum TrainError {
         /// Each problem in a line.
         problems: Vec<String>,
     },
-    /// A recipe that cannot be read.
-    #[error("{}: {problem}", path.display())]
-    Recipe {
-        /// The recipe.
-        path: PathBuf,
-        /// Line, expected and found.
-        problem: String,
-    },
-    /// A line of a log, or a JSON file, that does not hold what it should.
-    #[error("{}:{line}: {problem}", path.display())]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-        /// What is wrong with it.
-        problem: String,
-    },
+    /// A line of a log that does not hold what it should.
+    #[error(transparent)]
+    Content(#[from] ContentError),
     /// A checkpoint that does not fit the run.
     #[error("the checkpoint {} does not fit: {problem}", path.display())]
     Checkpoint {
@@ -90,37 +61,6 @@ pub enum TrainError {
         /// Number of the signal.
         signal: i32,
     },
-    /// A product of a finished stage is not what the stage wrote.
-    #[error(
-        "{} was changed after it was made; hint: put it back as it was, or remove it, and it will be made again",
-        path.display()
-    )]
-    Product {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Texts, or a teacher for them, that cannot be what was meant.
-    #[error("{problem}; hint: {hint}; --force goes on all the same")]
-    Suspicious {
-        /// What was found.
-        problem: String,
-        /// What may be wrong.
-        hint: String,
-    },
-    /// Pseudo data that does not belong to the training source.
-    #[error("pseudo data {}: {problem}", path.display())]
-    PseudoData {
-        /// The file.
-        path: PathBuf,
-        /// What does not fit.
-        problem: String,
-    },
-    /// Teacher and student do not fit.
-    #[error(transparent)]
-    Grow(#[from] GrowError),
-    /// A configuration.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
     /// A file of weights.
     #[error(transparent)]
     Format(#[from] FormatError),

@@ -50,13 +50,13 @@ impl Interrupt {
     }
 
     /// Declares work that calls [`Interrupt::check`] often enough.
-    pub(crate) fn willing(&self) -> Willing {
+    pub fn willing(&self) -> Willing {
         self.state.willing.fetch_add(1, Ordering::SeqCst);
         Willing { state: self.state.clone() }
     }
 
     /// The signal that asked for the end.
-    pub(crate) fn signal(&self) -> Option<i32> {
+    pub fn signal(&self) -> Option<i32> {
         match self.state.signal.load(Ordering::SeqCst) {
             0 => None,
             signal => Some(signal),
@@ -67,7 +67,7 @@ impl Interrupt {
     ///
     /// # Errors
     /// [`TrainError::Interrupted`] if somebody asked for the end.
-    pub(crate) fn check(&self) -> Result<(), TrainError> {
+    pub fn check(&self) -> Result<(), TrainError> {
         match self.signal() {
             None => Ok(()),
             Some(signal) => Err(TrainError::Interrupted { signal }),

@@ -1,57 +1,33 @@
-//! From a parallel corpus to a distilled student: training, pseudo data, stages, report.
+//! Training: a loop over updates, validations, snapshots and checkpoints, and a learner that computes.
 //!
-//! * [`Run`] is the one training loop. What it trains is a [`Trainable`]: a model's own weights, or a
-//!   generator through the student that it makes.
-//! * [`Pipeline`] carries out a [`Recipe`]: teacher, pseudo data, students, evaluation, speed. Each is a
-//!   stage that is skipped while its inputs stay the same and resumed if it was cut off.
+//! * [`Run`] is the one training loop, for teachers, generators and students. It knows a [`Learner`], and nothing of the
+//!   machine that computes; it tells an [`Observer`] how it goes, and draws nothing.
+//! * [`HostLearner`] computes on this machine's processor, over a tape. What it trains is a [`Trainable`]: a model's own
+//!   weights, or a generator through the student that it makes. [`Parameters`] are flat buffers over one layout.
 
-mod benchmark;
 mod checkpoint;
-mod data;
 mod divergence;
 mod error;
+mod host;
 mod interrupt;
+mod learner;
 mod log;
-mod machine;
-mod messages;
-mod pipeline;
-mod pseudo;
-mod recipe;
-mod run_folder;
+mod observer;
+mod run;
 mod selection;
 mod settings;
-mod stage;
-mod step;
 mod trainable;
-mod trainer;
 mod validation;
 
-pub use benchmark::{Speed, benchmark};
-pub use data::{TextSet, encode, limits, read_pair};
-pub use divergence::{Divergence, Off};
+pub use divergence::{Divergence, Off, above_uniform};
 pub use error::TrainError;
-pub use interrupt::{Interrupt, Reaction};
-pub use log::{Display, Event, Progress, TrainingEvent, ValidationEvent, read_events};
-pub use machine::{describe as describe_machine, peak_memory};
-pub use messages::message;
-pub use pipeline::{
-    Caution, Evaluation, Finished, Pipeline, Prepared, RunOptions, Standing, SystemValidation,
-    Trained, TrainingResult,
-};
-pub use pseudo::{PseudoReport, translate_corpus};
-pub use recipe::{
-    BenchmarkRecipe, DataRecipe, Duplicates, IMPORTED_TEACHER, Method, ModelRecipe, Pairs, Recipe,
-    Resolved, ResolvedSystem, ResolvedTeacher, SystemRecipe, TEACHER, TeacherRecipe, TextPair,
-    VocabularyOrigin, VocabularyRecipe, pseudo_data_decoding, with_changes,
-};
-pub use run_folder::RunFolder;
+pub use host::{HostLearner, Lesson, Team, loss_in_text};
+pub use interrupt::{Interrupt, Reaction, Willing};
+pub use learner::{Clipping, Learner, Parameters, StepReport, Weights};
+pub use log::{Event, TrainingEvent, ValidationEvent, read_events};
+pub use observer::{Happening, Observer, Unobserved};
+pub use run::{BEST_FOLDER, Ended, Outcome, Run, SaveModel};
 pub use selection::{Candidate, Judgement, Selected};
 pub use settings::{Criterion, Selection, TrainingSettings};
-pub use stage::{Fingerprint, Stages, is_stage};
-pub use step::{
-    Batch, Clipping, Moments, Pass, SHARES, StepReport, Team, Update, WordTeacher, optimiser_step,
-    run_batch, shares,
-};
 pub use trainable::{DenseModel, GeneratedStudent, Trainable};
-pub use trainer::{BEST_FOLDER, Ended, Outcome, Run, SaveModel};
 pub use validation::{Decoded, Scores, Validator, line_by_line};

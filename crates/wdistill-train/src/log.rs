@@ -1,16 +1,13 @@
-//! What a run tells: a line that is always current, and `metrics.jsonl`.
+//! What a run writes down as it goes: `metrics.jsonl`.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Deserializer, Serialize};
-use wdistill_base::{FileError, atomic_write};
+use wdistill_base::{ContentError, FileError, atomic_write};
 
 use crate::error::TrainError;
-use crate::messages::message;
 
 /// One line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,7 +95,7 @@ impl MetricsLog {
     /// killed before its next checkpoint, are removed, since they will be written again.
     ///
     /// # Errors
-    /// [`TrainError::Io`], or [`TrainError::Json`] for a line that is no event.
+    /// [`TrainError::Io`], or [`TrainError::Content`] for a line that is no event.
     pub fn open(path: &Path, updates: u64) -> Result<MetricsLog, TrainError> {
         let kept: Vec<Event> =
             read_events(path)?.into_iter().filter(|event| event.updates() <= updates).collect();
@@ -128,7 +125,7 @@ fn line(event: &Event) -> String {
 /// All events of a log; none if there is no log. A last line that was cut off by a kill is left out.
 ///
 /// # Errors
-/// [`TrainError::Io`], or [`TrainError::Json`] for another line that is no event.
+/// [`TrainError::Io`], or [`TrainError::Content`] for another line that is no event.
 pub fn read_events(path: &Path) -> Result<Vec<Event>, TrainError> {
     if !path.exists() {
         return Ok(Vec::new());
@@ -146,110 +143,11 @@ pub fn read_events(path: &Path) -> Result<Vec<Event>, TrainError> {
             Err(error) => {
                 let (path, line) = (path.to_path_buf(), index + 1);
                 let problem = format!("not a line of metrics: {error}");
-                return Err(TrainError::Json { path, line, problem });
+                return Err(ContentError { path, line, problem }.into());
             }
         }
     }
     Ok(events)
-}
-
-/// Where progress is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Display {
-    /// One line that is redrawn, and lasting lines above it.
-    Terminal,
-    /// Plain lines.
-    Lines,
-    /// Nowhere.
-    Silent,
-}
-
-impl Display {
-    /// A redrawn line on a terminal, plain lines elsewhere.
-    pub fn detect() -> Display {
-        match std::io::stderr().is_terminal() {
-            true => Display::Terminal,
-            false => Display::Lines,
-        }
-    }
-}
-
-/// Shows on standard error how far a stage has come.
-pub struct Progress {
-    display: Display,
-    stage: String,
-    bar: ProgressBar,
-}
-
-impl Progress {
-    /// For a stage of `total` steps.
-    pub fn new(display: Display, stage: &str, total: u64) -> Progress {
-        let bar = match display {
-            Display::Terminal => ProgressBar::new(total),
-            Display::Lines | Display::Silent => ProgressBar::hidden(),
-        };
-        // The message is cut where the terminal ends, so that it stays one line.
-        let style = "{prefix:.bold} {bar:12} {pos}/{len}  {eta} left  {wide_msg}";
-        bar.set_style(ProgressStyle::with_template(style).expect("a constant template"));
-        bar.set_prefix(stage.to_string());
-        Progress { display, stage: stage.to_string(), bar }
-    }
-
-    /// A line that only shows that work is going on, for work whose steps are not counted.
-    pub fn busy(display: Display, stage: &str, doing: &str) -> Progress {
-        let progress = Progress::new(display, stage, 0);
-        let style = "{prefix:.bold} {spinner} {msg}, {elapsed}";
-        progress.bar.set_style(ProgressStyle::with_template(style).expect("a constant template"));
-        progress.bar.set_message(doing.to_string());
-        if display == Display::Terminal {
-            progress.bar.enable_steady_tick(Duration::from_millis(100));
-        }
-        progress.log(doing);
-        progress
-    }
-
-    /// Moves the line, in a run that had done `done` steps already.
-    pub fn resume_at(&self, done: u64) {
-        self.bar.set_position(done);
-        self.bar.reset_eta();
-    }
-
-    /// Moves the line and sets its message.
-    pub fn update(&self, done: u64, message: impl FnOnce() -> String) {
-        if self.display == Display::Terminal {
-            self.bar.set_position(done);
-            self.bar.set_message(message());
-        }
-    }
-
-    /// Shows something that lasts.
-    pub fn say(&self, text: &str) {
-        match self.display {
-            Display::Terminal => self.bar.suspend(|| message(&format!("{}: {text}", self.stage))),
-            Display::Lines => message(&format!("{}: {text}", self.stage)),
-            Display::Silent => {}
-        }
-    }
-
-    /// Shows something that matters only where no line is redrawn.
-    pub fn log(&self, text: &str) {
-        if self.display == Display::Lines {
-            self.say(text);
-        }
-    }
-
-    /// Removes the line.
-    pub fn finish(&self) {
-        self.bar.finish_and_clear();
-    }
-}
-
-/// A perplexity in at most eight characters: `12.34`, `1.50e12`, `inf`.
-pub fn perplexity_in_words(perplexity: f64) -> String {
-    match perplexity.is_finite() && perplexity >= 99_999.995 {
-        true => format!("{perplexity:.2e}"),
-        false => format!("{perplexity:.2}"),
-    }
 }
 
 #[cfg(test)]
@@ -304,12 +202,5 @@ mod tests {
         std::fs::write(&path, format!("oops\n{}", line(&validation(1)))).unwrap();
         let error = read_events(&path).unwrap_err().to_string();
         assert!(error.contains("metrics.jsonl:1"), "{error}");
-    }
-
-    #[test]
-    fn perplexities_take_eight_characters() {
-        let perplexities = [1.0, 99_999.994, 99_999.995, 1e308, f64::INFINITY, f64::NAN];
-        let words = perplexities.map(perplexity_in_words);
-        assert_eq!(words, ["1.00", "99999.99", "1.00e5", "1.00e308", "inf", "NaN"]);
     }
 }

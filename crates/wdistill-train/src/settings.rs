@@ -52,6 +52,10 @@ pub struct TrainingSettings {
     pub max_tokens: usize,
     /// Batches whose gradients make one update.
     pub accumulation: usize,
+    /// Shares that a batch is divided into, whatever the number of threads or machines: a power of two. The bits of a
+    /// result depend on it.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub shares: usize,
     /// Highest learning rate, reached at the end of the warm-up.
     pub learning_rate: f64,
     /// Updates over which the learning rate rises linearly from 0.
@@ -91,6 +95,14 @@ pub struct TrainingSettings {
     pub divergence: Divergence,
 }
 
+/// One for each core of a small machine.
+const SHARES: usize = 2;
+
+/// Results of versions that had no other number of shares go on.
+fn is_usual(shares: &usize) -> bool {
+    *shares == SHARES
+}
+
 impl Default for TrainingSettings {
     /// The paper's settings, scaled to nothing: 30,000 updates of 4,096 tokens.
     fn default() -> Self {
@@ -98,6 +110,7 @@ impl Default for TrainingSettings {
             updates: 30_000,
             max_tokens: 4096,
             accumulation: 1,
+            shares: SHARES,
             learning_rate: 7e-4,
             warm_up: 4000,
             adam_betas: [0.9, 0.98],
@@ -137,6 +150,9 @@ impl TrainingSettings {
             if value == 0 {
                 problems.push(format!("{name} is 0, expected at least 1"));
             }
+        }
+        if !self.shares.is_power_of_two() {
+            problems.push(format!("shares is {}, expected a power of two", self.shares));
         }
         if self.divergence == Divergence::After(0) {
             problems.push("divergence is 0, expected at least 1 update, or \"off\"".to_string());

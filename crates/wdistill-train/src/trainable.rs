@@ -1,8 +1,10 @@
 //! What can be trained: a model's own weights, or a generator through the model it makes.
 
+use std::sync::Arc;
+
 use wdistill_autograd::{Gradients, Workspace};
 use wdistill_generator::{ParameterGenerator, Saved};
-use wdistill_model::{Dense, Model};
+use wdistill_model::{Dense, Layout, Model};
 
 /// Parameters, and the model that they make.
 ///
@@ -12,19 +14,23 @@ pub trait Trainable {
     /// The model that the parameters make now.
     fn model(&self) -> &Model<Dense<f32>>;
 
-    /// Gradients of the parameters, in the order of [`Trainable::parameters_mut`], from the gradients of
-    /// the model's weights; all of these are buffers of the workspace.
-    fn parameter_gradients(
-        &mut self,
-        weights: Gradients<f32>,
-        workspace: &Workspace<f32>,
-    ) -> Gradients<f32>;
+    /// Names and shapes of all trained parameters.
+    fn layout(&self) -> Layout;
 
-    /// Name and numbers of every trained parameter.
-    fn parameters_mut(&mut self) -> Vec<(String, &mut [f32])>;
+    /// The numbers of all parameters, in the layout's order.
+    fn parameters_mut(&mut self) -> Vec<&mut [f32]>;
 
     /// To be called when parameters have changed.
     fn refresh(&mut self);
+
+    /// Gradients of the parameters, over `layout`, from the gradients of the model's weights; all buffers are of the
+    /// workspace.
+    fn parameter_gradients(
+        &mut self,
+        weights: Gradients<f32>,
+        layout: &Arc<Layout>,
+        workspace: &Workspace<f32>,
+    ) -> Gradients<f32>;
 }
 
 /// A model that is trained itself.
@@ -35,20 +41,24 @@ impl Trainable for DenseModel {
         &self.0
     }
 
+    fn layout(&self) -> Layout {
+        Layout::of(&self.0.weights)
+    }
+
+    fn parameters_mut(&mut self) -> Vec<&mut [f32]> {
+        self.0.weights.slices_mut().into_iter().map(|(_, slice)| slice).collect()
+    }
+
+    fn refresh(&mut self) {}
+
     fn parameter_gradients(
         &mut self,
         weights: Gradients<f32>,
+        _: &Arc<Layout>,
         _: &Workspace<f32>,
     ) -> Gradients<f32> {
         weights
     }
-
-    fn parameters_mut(&mut self) -> Vec<(String, &mut [f32])> {
-        let slices = self.0.weights.slices_mut();
-        slices.into_iter().map(|(slot, slice)| (slot.to_string(), slice)).collect()
-    }
-
-    fn refresh(&mut self) {}
 }
 
 /// A student that is made by a generator, materialised once for each optimiser step.
@@ -71,22 +81,27 @@ impl Trainable for GeneratedStudent {
         &self.student
     }
 
-    fn parameter_gradients(
-        &mut self,
-        weights: Gradients<f32>,
-        workspace: &Workspace<f32>,
-    ) -> Gradients<f32> {
-        let new = |length| workspace.take(length);
-        let buffers = self.generator.backward(&mut self.saved, &weights.buffers, new);
-        workspace.give_back(weights);
-        Gradients { buffers }
+    fn layout(&self) -> Layout {
+        self.generator.layout()
     }
 
-    fn parameters_mut(&mut self) -> Vec<(String, &mut [f32])> {
+    fn parameters_mut(&mut self) -> Vec<&mut [f32]> {
         self.generator.parameters_mut()
     }
 
     fn refresh(&mut self) {
         self.generator.materialise_into(&mut self.student, &mut self.saved);
+    }
+
+    fn parameter_gradients(
+        &mut self,
+        weights: Gradients<f32>,
+        layout: &Arc<Layout>,
+        workspace: &Workspace<f32>,
+    ) -> Gradients<f32> {
+        let mut factors = workspace.gradients(layout);
+        self.generator.backward(&mut self.saved, weights.slices(), factors.slices_mut());
+        workspace.give_back(weights);
+        factors
     }
 }

@@ -8,12 +8,11 @@ use wdistill_model::{Dense, Model};
 use wdistill_runtime::{
     DecodingOptions, LineContent, Notice, Translation, Translator, TranslatorOptions,
 };
-use wdistill_text::{EncodedCorpus, VocabularyPair, sorted_batches};
+use wdistill_text::{EncodedCorpus, VocabularyPair};
 
 use crate::error::TrainError;
 use crate::selection::Judgement;
-use crate::settings::{Criterion, TrainingSettings};
-use crate::step::{Batch, Pass, Team, run_batch};
+use crate::settings::Criterion;
 
 /// A held-out set and how to decode it.
 pub struct Validator<'a> {
@@ -53,51 +52,29 @@ impl Scores {
 }
 
 impl Validator<'_> {
-    /// Loss and, unless the loss is the criterion, BLEU and chrF.
+    /// A loss in the text, and, unless the loss is the criterion, BLEU and chrF of a model's translations.
     ///
     /// # Errors
-    /// [`TrainError::Translator`], [`TrainError::Translate`], [`TrainError::Text`],
-    /// [`TrainError::Metrics`].
+    /// [`TrainError::Translator`], [`TrainError::Translate`], [`TrainError::Metrics`].
     pub fn validate(
         &self,
+        loss: LossSums,
         model: &Model<Dense<f32>>,
-        team: &mut Team,
-        settings: &TrainingSettings,
+        criterion: Criterion,
     ) -> Result<Scores, TrainError> {
-        let loss = validation_loss(self.corpus, model, team, settings);
-        match settings.criterion {
-            Criterion::Loss => Ok(Scores { loss, bleu: None, chrf: None, cut_translations: 0 }),
-            Criterion::Bleu | Criterion::Chrf => {
-                let sources: Vec<Vec<u32>> =
-                    (0..self.corpus.len()).map(|pair| self.corpus.pair(pair).0.to_vec()).collect();
-                let vocabularies = self.vocabularies.clone();
-                let translator = Translator::new(model, vocabularies, self.translator.clone())?;
-                let decoded = Decoded::of(translator.translate_ids(sources)?);
-                let references = [self.references.to_vec()];
-                let bleu = Bleu::default().corpus_score(&decoded.lines, &references)?.score;
-                let chrf = Chrf::default().corpus_score(&decoded.lines, &references)?.score;
-                let cut_translations = decoded.cut;
-                Ok(Scores { loss, bleu: Some(bleu), chrf: Some(chrf), cut_translations })
-            }
+        if criterion == Criterion::Loss {
+            return Ok(Scores { loss, bleu: None, chrf: None, cut_translations: 0 });
         }
+        let sources: Vec<Vec<u32>> =
+            (0..self.corpus.len()).map(|pair| self.corpus.pair(pair).0.to_vec()).collect();
+        let translator =
+            Translator::new(model, self.vocabularies.clone(), self.translator.clone())?;
+        let decoded = Decoded::of(translator.translate_ids(sources)?);
+        let references = [self.references.to_vec()];
+        let bleu = Bleu::default().corpus_score(&decoded.lines, &references)?.score;
+        let chrf = Chrf::default().corpus_score(&decoded.lines, &references)?.score;
+        Ok(Scores { loss, bleu: Some(bleu), chrf: Some(chrf), cut_translations: decoded.cut })
     }
-}
-
-/// Loss of a model on a text, of which nothing is learned.
-pub fn validation_loss(
-    corpus: &EncodedCorpus,
-    model: &Model<Dense<f32>>,
-    team: &mut Team,
-    settings: &TrainingSettings,
-) -> LossSums {
-    let batches = sorted_batches(&corpus.lengths(), settings.max_tokens);
-    let losses = team.run(batches, |workspace, pairs| {
-        let batch = Batch::new(corpus, &pairs, &model.config.vocabularies);
-        run_batch(model, workspace, &batch, settings.label_smoothing, Pass::Validate)
-    });
-    let mut loss = LossSums::default();
-    losses.into_iter().for_each(|sums| loss += sums);
-    loss
 }
 
 /// Translations as lines of text.

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use wdistill_autograd::Gradients;
 use wdistill_formats::native;
 use wdistill_model::{
     Architecture, Config, DecoderStart, Dense, DropoutRates, Model, Vocabularies,
@@ -11,11 +10,13 @@ use wdistill_model::{
 use wdistill_runtime::TranslatorOptions;
 use wdistill_text::{EncodedCorpus, SubwordModel, Vocabulary, VocabularyPair, VocabularySettings};
 use wdistill_train::{
-    Batch, Candidate, Clipping, Criterion, DenseModel, Display, Divergence, Ended, Event,
-    Interrupt, Moments, Off, Outcome, Reaction, Run, Selection, StepReport, Team, TrainError,
-    Trainable, TrainingSettings, Update, Validator, WordTeacher, optimiser_step, read_events,
-    shares,
+    Candidate, Clipping, Criterion, DenseModel, Divergence, Ended, Event, Happening, HostLearner,
+    Interrupt, Learner, Lesson, Observer, Off, Outcome, Parameters, Reaction, Run, Selection,
+    StepReport, TrainError, Trainable, TrainingSettings, Unobserved, Validator, read_events,
 };
+
+/// Threads of a learner, where a test does not say.
+const THREADS: usize = 2;
 
 /// Sentences that are translated by themselves, and what is learned from them.
 struct Task {
@@ -57,7 +58,17 @@ impl Task {
         &self,
         folder: &Path,
         settings: &TrainingSettings,
-        mut start: DenseModel,
+        start: DenseModel,
+    ) -> Result<Outcome, TrainError> {
+        self.train_observed(folder, settings, start, &Unobserved)
+    }
+
+    fn train_observed(
+        &self,
+        folder: &Path,
+        settings: &TrainingSettings,
+        start: DenseModel,
+        observer: &dyn Observer,
     ) -> Result<Outcome, TrainError> {
         let translator = TranslatorOptions::default();
         let pair =
@@ -73,28 +84,30 @@ impl Task {
             name: "test",
             corpus: &self.corpus,
             pairs: self.corpus.len(),
-            teacher: None,
             validator: &validator,
             settings,
             seed: 5,
             inputs: "toy",
             folder,
-            display: Display::Silent,
+            observer,
             interrupt: &self.interrupt,
             save_model: &|model, folder| Ok(native::save(model, folder)?),
         };
-        run.train(&mut start)
+        run.train(&mut self.learner(start, None, settings))
     }
 
     fn train(&self, folder: &Path, settings: &TrainingSettings) -> Result<Outcome, TrainError> {
         self.train_from(folder, settings, self.model())
     }
 
-    fn batch(&self, model: &DenseModel, pairs: std::ops::Range<usize>) -> Vec<Batch> {
-        let pairs: Vec<usize> = pairs.collect();
-        let vocabularies = &model.model().config.vocabularies;
-        let batch = |share: Vec<usize>| Batch::new(&self.corpus, &share, vocabularies);
-        shares(&self.corpus, &pairs).into_iter().map(batch).collect()
+    fn learner<'a>(
+        &'a self,
+        start: DenseModel,
+        teacher: Option<&'a Model<Dense<f32>>>,
+        settings: &'a TrainingSettings,
+    ) -> HostLearner<'a> {
+        let lesson = Lesson { corpus: &self.corpus, teacher, settings, seed: 5 };
+        HostLearner::start(Box::new(start), lesson, THREADS).unwrap_or_else(|e| panic!("{e}"))
     }
 }
 
@@ -118,45 +131,42 @@ fn slices(model: &Model<Dense<f32>>) -> Vec<Vec<f32>> {
     model.weights.slices().into_iter().map(|(_, slice)| slice.to_vec()).collect()
 }
 
-fn update(batches: &[Vec<Batch>], number: u64) -> Update<'_> {
-    Update { batches, teacher: None, seed: 1, number }
-}
-
+/// One update from these batches, and what it left.
 fn step(
-    model: &mut DenseModel,
-    batches: &[Vec<Batch>],
+    task: &Task,
+    batches: &[(usize, usize)],
     settings: &TrainingSettings,
-) -> (StepReport, Moments) {
-    let mut moments = Moments::zeros(model);
-    let mut team = Team::start(2).unwrap();
-    let report = optimiser_step(model, &mut moments, &update(batches, 1), &mut team, settings);
-    (report, moments)
+) -> (StepReport, Parameters) {
+    let batches: Vec<Vec<usize>> =
+        batches.iter().map(|(first, end)| (*first..*end).collect()).collect();
+    let mut learner = task.learner(task.model(), None, settings);
+    let report = learner.update(&batches, 1).unwrap();
+    (report, learner.state().unwrap().into_owned())
 }
 
 /// After one step Adam's first moment is `(1 - beta1)` times the gradient that it was given.
-fn gradient_norm(moments: &Moments) -> f64 {
-    let gradients = Gradients { buffers: moments.first.clone() };
-    gradients.norm() / (1.0 - settings().adam_betas[0])
+fn gradient_norm(parameters: &Parameters) -> f64 {
+    let squares = parameters.first_moments.iter().map(|moment| f64::from(*moment).powi(2));
+    squares.sum::<f64>().sqrt() / (1.0 - settings().adam_betas[0])
 }
 
 #[test]
 fn a_long_gradient_is_clipped_to_the_limit_and_counted() {
     let task = Task::new();
-    let mut model = task.model();
-    let batch = vec![task.batch(&model, 0..20)];
-    let (free, moments) = step(&mut model, &batch, &settings());
+    let batch = [(0, 20)];
+    let (free, moments) = step(&task, &batch, &settings());
     assert_eq!(free.clipping, Clipping::Unchanged);
     assert!((gradient_norm(&moments) - free.gradient_norm).abs() < 1e-4 * free.gradient_norm);
 
     let limit = free.gradient_norm / 2.0;
     let limited = TrainingSettings { clip_norm: limit, ..settings() };
-    let (clipped, moments) = step(&mut task.model(), &batch, &limited);
+    let (clipped, moments) = step(&task, &batch, &limited);
     assert_eq!(clipped.clipping, Clipping::Clipped);
     assert_eq!(clipped.gradient_norm, free.gradient_norm);
     assert!((gradient_norm(&moments) - limit).abs() < 1e-4 * limit);
 
     let generous = TrainingSettings { clip_norm: 2.0 * free.gradient_norm, ..settings() };
-    assert_eq!(step(&mut task.model(), &batch, &generous).0.clipping, Clipping::Unchanged);
+    assert_eq!(step(&task, &batch, &generous).0.clipping, Clipping::Unchanged);
 
     let folder = tempfile::tempdir().unwrap();
     task.train(folder.path(), &TrainingSettings { clip_norm: 1e-3, ..settings() }).unwrap();
@@ -174,15 +184,12 @@ fn a_long_gradient_is_clipped_to_the_limit_and_counted() {
 #[test]
 fn two_small_batches_make_the_step_of_one_large_batch() {
     let task = Task::new();
-    let (mut one, mut two) = (task.model(), task.model());
-    let whole = vec![task.batch(&one, 0..30)];
-    let parts = vec![task.batch(&one, 0..11), task.batch(&one, 11..30)];
-    let (expected, large) = step(&mut one, &whole, &settings());
+    let (expected, large) = step(&task, &[(0, 30)], &settings());
     let accumulated = TrainingSettings { accumulation: 2, ..settings() };
-    let (found, small) = step(&mut two, &parts, &accumulated);
+    let (found, small) = step(&task, &[(0, 11), (11, 30)], &accumulated);
     assert_eq!(found.loss.tokens, expected.loss.tokens);
     assert!((found.loss.smoothed - expected.loss.smoothed).abs() < 1e-3);
-    let pairs = || large.first.iter().flatten().zip(small.first.iter().flatten());
+    let pairs = || large.first_moments.iter().zip(&small.first_moments);
     let largest = pairs().fold(0.0f32, |most, (a, _)| most.max(a.abs()));
     assert!(pairs().all(|(a, b)| (a - b).abs() < 1e-4 * largest));
 }
@@ -297,6 +304,50 @@ fn a_diverged_run_ends_with_an_error() {
     assert_eq!(run("off", Divergence::Off(Off::Off)).unwrap().updates, 60);
 }
 
+/// No validation after the warm-up sees it, and no thousand updates.
+#[test]
+fn a_short_run_that_came_apart_hands_nothing_on() {
+    let task = Task::new();
+    let folder = tempfile::tempdir().unwrap();
+    let settings =
+        TrainingSettings { updates: 30, warm_up: 100, learning_rate: 300.0, ..settings() };
+    let Err(error) = task.train(folder.path(), &settings) else { panic!("handed on") };
+    assert!(matches!(error, TrainError::Diverged { update: 30, .. }), "{error}");
+}
+
+/// Keeps what it is told of starts.
+#[derive(Default)]
+struct Starts(std::cell::RefCell<Vec<String>>);
+
+impl Observer for Starts {
+    fn observe(&self, happening: Happening<'_>) {
+        match happening {
+            Happening::Resumed { updates } => self.0.borrow_mut().push(format!("after {updates}")),
+            Happening::StartsAgain { .. } => self.0.borrow_mut().push("again".to_string()),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_run_whose_checkpoint_is_gone_says_that_it_starts_again() {
+    let task = Task::new();
+    let folder = tempfile::tempdir().unwrap();
+    let train = |updates: u64| {
+        let starts = Starts::default();
+        let settings = TrainingSettings { updates, ..settings() };
+        let outcome = task.train_observed(folder.path(), &settings, task.model(), &starts);
+        (slices(&outcome.unwrap().model), starts.0.into_inner())
+    };
+    let (whole, said) = train(12);
+    assert!(said.is_empty());
+    assert_eq!(train(12).1, ["after 12"]);
+    std::fs::remove_file(folder.path().join("checkpoint.safetensors")).unwrap();
+    let (again, said) = train(12);
+    assert_eq!(said, ["again"]);
+    assert!(again == whole);
+}
+
 #[test]
 fn an_interrupted_run_saves_its_last_update_and_goes_on_with_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
@@ -363,27 +414,65 @@ fn a_loss_that_is_no_number_stops_the_run() {
     assert!(matches!(error, TrainError::Diverged { update: 1, .. }), "{error}");
 }
 
+/// Values after three updates with so many shares and threads.
+fn after(task: &Task, shares: usize, threads: usize) -> Vec<f32> {
+    let settings = TrainingSettings { shares, ..settings() };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    pool.install(|| {
+        let lesson = Lesson { corpus: &task.corpus, teacher: None, settings: &settings, seed: 1 };
+        let mut learner = HostLearner::start(Box::new(task.model()), lesson, threads)
+            .unwrap_or_else(|e| panic!("{e}"));
+        for number in 1..4 {
+            learner.update(&[(0..30).collect()], number).unwrap();
+        }
+        learner.state().unwrap().values.clone()
+    })
+}
+
 #[test]
 fn the_number_of_threads_does_not_change_a_bit() {
     let task = Task::new();
-    let after = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| {
-            let mut model = task.model();
-            let batches = vec![task.batch(&model, 0..30)];
-            let mut moments = Moments::zeros(&mut model);
-            let mut team = Team::start(threads).unwrap();
-            for number in 1..4 {
-                let settings = settings();
-                let update = self::update(&batches, number);
-                optimiser_step(&mut model, &mut moments, &update, &mut team, &settings);
-            }
-            slices(model.model())
-        })
+    for shares in [1, 2, 4] {
+        let one = after(&task, shares, 1);
+        assert!(one == after(&task, shares, 2), "{shares} shares");
+        assert!(one == after(&task, shares, 5), "{shares} shares");
+    }
+}
+
+#[test]
+fn other_shares_give_the_same_gradient_up_to_rounding() {
+    let task = Task::new();
+    let moments = |shares: usize| {
+        let settings = TrainingSettings { shares, ..settings() };
+        step(&task, &[(0, 30)], &settings).1.first_moments
     };
-    let one = after(1);
-    assert!(one == after(2));
-    assert!(one == after(5));
+    let two = moments(2);
+    let largest = two.iter().fold(0.0f32, |most, moment| most.max(moment.abs()));
+    for shares in [1, 4, 8] {
+        let others = moments(shares);
+        assert!(others != two, "{shares} shares");
+        let mut pairs = two.iter().zip(&others);
+        assert!(pairs.all(|(a, b)| (a - b).abs() < 1e-4 * largest), "{shares} shares");
+    }
+    let three = TrainingSettings { shares: 3, ..settings() };
+    assert_eq!(three.problems(), ["shares is 3, expected a power of two"]);
+}
+
+/// What a learner gives is what another of its kind goes on from.
+#[test]
+fn a_learner_goes_on_from_anothers_state() {
+    let task = Task::new();
+    let settings = settings();
+    let mut one = task.learner(task.model(), None, &settings);
+    let batch = [(0..30).collect::<Vec<usize>>()];
+    one.update(&batch, 1).unwrap();
+    let state = one.state().unwrap().into_owned();
+    one.update(&batch, 2).unwrap();
+    let mut other = task.learner(task.model(), None, &settings);
+    other.restore(state).unwrap();
+    other.update(&batch, 2).unwrap();
+    assert!(one.state().unwrap() == other.state().unwrap());
+    assert!(slices(one.model().unwrap()) == slices(other.model().unwrap()));
 }
 
 /// A student that already is its teacher has nothing to learn from the teacher's distribution: with all the
@@ -392,16 +481,22 @@ fn the_number_of_threads_does_not_change_a_bit() {
 fn a_student_that_is_its_teacher_learns_nothing_from_it() {
     let task = Task::new();
     let teacher = task.model();
-    let batches = vec![task.batch(&teacher, 0..30)];
-    let norm = |weight: f64| {
-        let mut student = task.model();
-        let teacher = Some(WordTeacher { model: teacher.model(), weight });
-        let update = Update { teacher, ..update(&batches, 1) };
-        let mut moments = Moments::zeros(&mut student);
-        let mut team = Team::start(2).unwrap();
-        optimiser_step(&mut student, &mut moments, &update, &mut team, &settings()).gradient_norm
+    let norm = |word_distillation: f64| {
+        let settings = TrainingSettings { word_distillation, ..settings() };
+        let teacher = (word_distillation > 0.0).then_some(teacher.model());
+        let mut learner = task.learner(task.model(), teacher, &settings);
+        learner.update(&[(0..30).collect()], 1).unwrap().gradient_norm
     };
     let whole = norm(0.0);
     assert!(norm(1.0) < 1e-5 * whole, "{} of {whole}", norm(1.0));
     assert!((norm(0.5) - whole / 2.0).abs() < 1e-4 * whole, "{} of {whole}", norm(0.5));
+}
+
+#[test]
+fn a_teacher_and_its_weight_come_together() {
+    let task = Task::new();
+    let settings = TrainingSettings { word_distillation: 0.5, ..settings() };
+    let lesson = Lesson { corpus: &task.corpus, teacher: None, settings: &settings, seed: 1 };
+    let learner = HostLearner::start(Box::new(task.model()), lesson, THREADS);
+    assert!(matches!(learner.err(), Some(TrainError::Settings { .. })));
 }

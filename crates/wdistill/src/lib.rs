@@ -86,6 +86,9 @@ pub use wdistill_model as model;
 /// Subwords, corpora, sentences.
 pub use wdistill_text as text;
 
-/// Training, distillation, recipes.
+/// Recipes, methods, stages, reports.
+#[cfg(feature = "train")]
+pub use wdistill_pipeline as pipeline;
+/// The training loop and its learner.
 #[cfg(feature = "train")]
 pub use wdistill_train as train;

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::Args;
+use wdistill_pipeline::{Progress, Speed, benchmark, peak_memory};
 use wdistill_runtime::{Translator, TranslatorOptions};
 use wdistill_text::read_lines_or_standard_input;
-use wdistill_train::{Progress, Speed, benchmark, peak_memory};
 
 use crate::commands::print;
 use crate::settings::{Common, Search, open_translator};

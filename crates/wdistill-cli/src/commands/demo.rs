@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use wdistill_base::atomic_write;
 use wdistill_demo::{Pair, Sizes, generate};
-use wdistill_train::{Caution, Pipeline, Recipe, RunFolder};
+use wdistill_pipeline::{Caution, Pipeline, Recipe, RunFolder};
 
 use crate::commands::print;
 use crate::commands::run::carry_out;

@@ -8,10 +8,11 @@ use toml::Table;
 use wdistill_formats::native;
 use wdistill_generator::Start;
 use wdistill_model::{Architecture, Conventions};
-use wdistill_train::{
-    Method, ModelRecipe, Pipeline, RunFolder, Standing, SystemRecipe, TeacherRecipe,
-    TrainingSettings, VocabularyRecipe, with_changes,
+use wdistill_pipeline::{
+    ModelRecipe, Pipeline, RunFolder, Standing, SystemRecipe, TeacherRecipe, VocabularyRecipe,
+    with_changes,
 };
+use wdistill_train::TrainingSettings;
 
 use crate::commands::import::Open;
 use crate::commands::print;
@@ -83,7 +84,7 @@ impl Distill {
         };
         let system = SystemRecipe {
             name: "wd".to_string(),
-            method: Method::Wd,
+            method: wdistill_pipeline::WD,
             start: Some(match self.start {
                 FactorStart::Xavier => Start::Xavier,
                 FactorStart::Cut => Start::Cut,

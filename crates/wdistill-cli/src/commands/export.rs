@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, ValueEnum};
 use wdistill_formats::{ModelFolder, Numbers, TOOLKITS, export, toolkit};
-use wdistill_train::message;
+use wdistill_pipeline::message;
 
 use crate::commands::import::refuse_models;
 use crate::commands::print;

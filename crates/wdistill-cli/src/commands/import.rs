@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use wdistill_formats::{Format, ImportOptions, Imported, Subwords, import};
 use wdistill_model::SourceEnding;
-use wdistill_train::{IMPORTED_TEACHER, RunFolder, message};
+use wdistill_pipeline::{IMPORTED_TEACHER, RunFolder, message};
 
 use crate::commands::print;
 use crate::settings::Common;

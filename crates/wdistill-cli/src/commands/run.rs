@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
+use wdistill_pipeline::{Pipeline, Recipe, RunFolder};
 use wdistill_report::text_table;
-use wdistill_train::{Pipeline, Recipe, RunFolder};
 
 use crate::commands::import::Open;
 use crate::commands::print;

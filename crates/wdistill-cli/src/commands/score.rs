@@ -13,8 +13,8 @@ use wdistill_metrics::{
     Smoothing, TOKENIZED_LINES, Tokenizer, Whitespace, confidence, looks_tokenized,
     paired_bootstrap,
 };
+use wdistill_pipeline::message;
 use wdistill_text::text_reader;
-use wdistill_train::message;
 
 use crate::commands::print;
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::ensure;
 use clap::Args;
 use wdistill_formats::{load_vocabularies, native};
+use wdistill_pipeline::Progress;
 use wdistill_text::{LexicalTable, ParallelText, VocabularyPair};
-use wdistill_train::Progress;
 
 use crate::commands::{print, refuse_input};
 use crate::settings::{Common, find_model};

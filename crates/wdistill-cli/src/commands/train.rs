@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use toml::Table;
-use wdistill_train::{ModelRecipe, Pipeline, RunFolder, TeacherRecipe};
+use wdistill_pipeline::{ModelRecipe, Pipeline, RunFolder, TeacherRecipe};
 
 use crate::commands::print;
 use crate::settings::{Common, Corpus, Force, Subwords, as_given, changes, presets, refuse, take};

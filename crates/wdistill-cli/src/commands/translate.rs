@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
+use wdistill_pipeline::{message, peak_memory};
 use wdistill_runtime::{
     LineContent, LongText, Notice, NoticeCounts, NoticeKind, TooLong, Translation, Translator,
     TranslatorOptions, gather,
 };
 use wdistill_text::{CHARACTERS_OF_A_TOKEN, SentenceLanguage, lines_as_they_come, text_reader};
-use wdistill_train::{message, peak_memory};
 
 use crate::settings::{Common, Search, open_translator};
 

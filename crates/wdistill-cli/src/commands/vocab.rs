@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use clap::Args;
+use wdistill_pipeline::message;
 use wdistill_text::{LeftOut, Vocabulary, VocabularySettings, read_lines_or_standard_input};
-use wdistill_train::message;
 
 use crate::commands::{print, refuse_input};
 use crate::settings::{Kind, Rule};

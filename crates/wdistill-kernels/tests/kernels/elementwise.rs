@@ -2,8 +2,8 @@
 
 use crate::support::{AWKWARD, assert_close, inner, random, to};
 use wdistill_kernels::{
-    AdamSettings, Real, adam_step, add_column_sums, add_into, add_row, axpy, dot, scale,
-    sum_of_squares,
+    AdamBuffers, AdamSettings, AdamStep, Real, adam_step, add_column_sums, add_into, add_row, axpy,
+    dot, scale, sum_of_squares,
 };
 
 fn lengths() -> impl Iterator<Item = usize> {
@@ -63,22 +63,24 @@ fn check_adam<R: Real>(length: usize, tolerance: f64) {
     for step in 1..=5 {
         let rate = 1e-2 / step as f64;
         let gradient = random(10 + step, length);
-        adam_step(
-            &mut fast_p,
-            &mut fast_m,
-            &mut fast_v,
-            &to::<R>(&gradient),
-            &settings,
-            rate,
-            step,
-            0.5,
-        );
+        let mut copy = vec![R::ZERO; length];
+        let buffers = AdamBuffers {
+            parameters: &mut fast_p,
+            first_moment: &mut fast_m,
+            second_moment: &mut fast_v,
+            gradient: &to::<R>(&gradient),
+            copy: Some(&mut copy),
+        };
+        let number = step;
+        let step = AdamStep { settings, learning_rate: rate, number, gradient_factor: 0.5 };
+        adam_step(buffers, &step);
+        assert!(copy == fast_p);
         for i in 0..length {
             let g = 0.5 * gradient[i];
             m[i] = 0.9 * m[i] + 0.1 * g;
             v[i] = 0.98 * v[i] + 0.02 * g * g;
-            let m_hat = m[i] / (1.0 - 0.9f64.powi(step as i32));
-            let v_hat = v[i] / (1.0 - 0.98f64.powi(step as i32));
+            let m_hat = m[i] / (1.0 - 0.9f64.powi(number as i32));
+            let v_hat = v[i] / (1.0 - 0.98f64.powi(number as i32));
             p[i] -= rate * m_hat / (v_hat.sqrt() + 1e-9);
         }
     }

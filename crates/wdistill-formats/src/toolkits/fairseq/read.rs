@@ -199,6 +199,18 @@ const UNDERSTOOD: &[&str] = &[
     "share_decoder_input_output_embed",
 ];
 
+/// Architectures that fairseq registers for `TransformerModel` (`fairseq/models/transformer/transformer_legacy.py`).
+const ARCHITECTURES: &[&str] = &[
+    "transformer",
+    "transformer_tiny",
+    "transformer_iwslt_de_en",
+    "transformer_wmt_en_de",
+    "transformer_vaswani_wmt_en_de_big",
+    "transformer_vaswani_wmt_en_fr_big",
+    "transformer_wmt_en_de_big",
+    "transformer_wmt_en_de_big_t2t",
+];
+
 impl Settings<'_> {
     fn value(&self, name: &str) -> Option<&Value> {
         field(self.pickle, self.id, name).map(|id| self.pickle.value(id))
@@ -237,6 +249,21 @@ impl Settings<'_> {
     /// Whether a setting is there and switches anything on.
     fn is_set(&self, name: &str) -> bool {
         is_on(self.value(name))
+    }
+
+    /// The name of the architecture, whose classes differ in more than their settings.
+    fn check_architecture(&mut self) {
+        let name = ["arch", "_name"].into_iter().find_map(|key| match self.value(key) {
+            Some(Value::Text(name)) => Some(name.clone()),
+            _ => None,
+        });
+        // Without a name, the settings have to do.
+        let Some(name) = name else { return };
+        if !ARCHITECTURES.iter().any(|known| name == *known) {
+            self.findings.problem(format!(
+                "its architecture is {name:.60?}, which is not known to be an encoder and decoder of the usual kind"
+            ));
+        }
     }
 
     fn check_unknown(&mut self) {
@@ -296,6 +323,7 @@ impl Settings<'_> {
     }
 
     fn architecture(&mut self, arrays: &mut Arrays<'_>) -> Option<Architecture> {
+        self.check_architecture();
         self.check_unknown();
         let (encoder, decoder) = (self.stack("encoder"), self.stack("decoder"));
         let norms =

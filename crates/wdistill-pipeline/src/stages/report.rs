@@ -11,23 +11,26 @@ use wdistill_report::{
 };
 use wdistill_runtime::Precision;
 use wdistill_text::read_lines;
+use wdistill_train::{Event, read_events};
 
-use super::{Finished, Pipeline, Prepared, recipe_text};
-use crate::benchmark::Speed;
 use crate::data::TextSet;
-use crate::error::TrainError;
-use crate::log::{Event, read_events};
+use crate::error::PipelineError;
 use crate::machine;
-use crate::recipe::{Method, Recipe, ResolvedSystem, VocabularyRecipe};
+use crate::methods::Role;
+use crate::pipeline::{Pipeline, recipe_text};
+use crate::recipe::{Recipe, ResolvedSystem, VocabularyRecipe};
+use crate::stages::benchmark::Speed;
+use crate::stages::evaluate::Finished;
+use crate::stages::prepare::Prepared;
 
 impl Pipeline {
     /// Puts everything together and writes `report.json` and `report.html`.
-    pub(super) fn report(
+    pub(crate) fn report(
         &self,
         prepared: &Prepared,
         systems: &[Finished],
         speeds: &[Speed],
-    ) -> Result<Report, TrainError> {
+    ) -> Result<Report, PipelineError> {
         let test = prepared.test();
         let recipe = &self.recipe;
         let decoding = &recipe.decoding;
@@ -72,7 +75,7 @@ impl Pipeline {
         Ok(report)
     }
 
-    fn curves(&self, systems: &[Finished]) -> Result<Vec<Curve>, TrainError> {
+    fn curves(&self, systems: &[Finished]) -> Result<Vec<Curve>, PipelineError> {
         let mut curves = Vec::new();
         for Finished { trained: system, .. } in systems {
             let mut before = 0;
@@ -126,7 +129,7 @@ impl Pipeline {
         &self,
         test: &TextSet,
         finished: &[Finished],
-    ) -> Result<Vec<Comparison>, TrainError> {
+    ) -> Result<Vec<Comparison>, PipelineError> {
         let bleu = Bleu::default();
         let references = [test.references.as_slice()];
         let systems: Vec<&ResolvedSystem> =
@@ -137,9 +140,9 @@ impl Pipeline {
             statistics.insert(name, bleu.corpus_statistics(&lines, &references)?);
         }
         let mut comparisons = Vec::new();
-        for ours in systems.iter().filter(|system| system.method == Method::Wd) {
+        for ours in systems.iter().filter(|system| system.method.role == Role::Proposed) {
             let is_rival = |system: &&&ResolvedSystem| {
-                system.method != Method::Wd
+                system.method.role == Role::Rival
                     && system.architecture == ours.architecture
                     && system.seed == ours.seed
             };
@@ -175,7 +178,7 @@ impl Pipeline {
         }
     }
 
-    fn row(&self, finished: &Finished, speed: Option<&Speed>) -> Result<SystemRow, TrainError> {
+    fn row(&self, finished: &Finished, speed: Option<&Speed>) -> Result<SystemRow, PipelineError> {
         let Finished { trained: system, evaluation } = finished;
         let model = native::load(&system.model)?;
         let training = system.stages.iter().map(|(_, result)| result);

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use wdistill_base::{Depth, FileError, remove_leftovers};
 
-use crate::error::TrainError;
-use crate::stage::is_stage;
+use crate::error::PipelineError;
+use crate::stages::is_stage;
 
 const LOCK: &str = "lock";
 
@@ -23,15 +23,15 @@ impl RunFolder {
     /// Makes the folder if it is not there, takes it, and removes what a kill left half written.
     ///
     /// # Errors
-    /// [`TrainError::Busy`] if another process has it, or [`TrainError::Io`].
-    pub fn claim(path: &Path) -> Result<RunFolder, TrainError> {
+    /// [`PipelineError::Busy`] if another process has it, or [`PipelineError::Io`].
+    pub fn claim(path: &Path) -> Result<RunFolder, PipelineError> {
         std::fs::create_dir_all(path).map_err(FileError::when("create", path))?;
         let lock_path = path.join(LOCK);
         let lock = File::create(&lock_path).map_err(FileError::when("create", &lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(TrainError::Busy { folder: path.to_path_buf() });
+                return Err(PipelineError::Busy { folder: path.to_path_buf() });
             }
             Err(TryLockError::Error(error)) => {
                 return Err(FileError::when("lock", &lock_path)(error).into());

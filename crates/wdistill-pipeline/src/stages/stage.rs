@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use wdistill_base::{Depth, FileError, atomic_write, hash_bytes, hash_file, remove_leftovers};
+use wdistill_base::{
+    ContentError, Depth, FileError, atomic_write, hash_bytes, hash_file, remove_leftovers,
+};
 
-use crate::error::TrainError;
-use crate::log::{Display, Progress};
+use crate::error::PipelineError;
+use crate::progress::{Display, Progress};
 
 /// Everything that decides a stage's result, as a short text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +34,23 @@ struct Record<T> {
     /// Hash of every product, by its name in the folder; records of earlier versions have none.
     #[serde(default)]
     products: BTreeMap<String, String>,
+    /// Hash of the result and of the products' hashes; records of earlier versions have none.
+    #[serde(default)]
+    hash: Option<String>,
+}
+
+impl<T: Serialize> Record<T> {
+    fn new(inputs: Fingerprint, result: T, products: BTreeMap<String, String>) -> Record<T> {
+        let hash = Some(Fingerprint::of(&(&result, &products)).0);
+        Record { inputs, result, products, hash }
+    }
+
+    /// Whether the result is what the stage wrote.
+    fn is_as_written(&self) -> bool {
+        self.hash
+            .as_ref()
+            .is_none_or(|hash| *hash == Fingerprint::of(&(&self.result, &self.products)).0)
+    }
 }
 
 /// The folder of a run; each stage has a folder below it.
@@ -67,14 +86,14 @@ impl Stages {
     /// and goes on from what it finds there. A folder with other inputs is kept under another name, and that is said.
     ///
     /// # Errors
-    /// What the work brings, [`TrainError::Product`] if a product was changed, or [`TrainError::Io`].
+    /// What the work brings, [`PipelineError::Product`] if a product was changed, or [`PipelineError::Io`].
     pub fn run<T: Serialize + DeserializeOwned>(
         &self,
         name: &str,
         inputs: &Fingerprint,
         products: &[&str],
-        work: impl FnOnce(&Path) -> Result<T, TrainError>,
-    ) -> Result<T, TrainError> {
+        work: impl FnOnce(&Path) -> Result<T, PipelineError>,
+    ) -> Result<T, PipelineError> {
         let folder = self.folder.join(name);
         let progress = Progress::new(self.display, name, 0);
         if let Some(record) = read::<Record<T>>(&folder.join(RESULT))?
@@ -82,6 +101,9 @@ impl Stages {
         {
             match products.iter().find(|product| !folder.join(product).exists()) {
                 None => {
+                    if !record.is_as_written() {
+                        return Err(PipelineError::Product { path: folder.join(RESULT) });
+                    }
                     verify(&folder, &record.products)?;
                     progress.say("nothing changed, skipped");
                     return Ok(record.result);
@@ -100,29 +122,29 @@ impl Stages {
         write(&folder.join(INPUTS), inputs)?;
         let result = work(&folder)?;
         let products = hashes(&folder, products)?;
-        let record = Record { inputs: inputs.clone(), result, products };
+        let record = Record::new(inputs.clone(), result, products);
         write(&folder.join(RESULT), &record)?;
         self.done.fetch_add(1, Ordering::Relaxed);
         Ok(record.result)
     }
 }
 
-fn hashes(folder: &Path, products: &[&str]) -> Result<BTreeMap<String, String>, TrainError> {
+fn hashes(folder: &Path, products: &[&str]) -> Result<BTreeMap<String, String>, PipelineError> {
     let hash = |product: &&str| Ok((product.to_string(), hash_file(&folder.join(product))?));
     products.iter().map(hash).collect()
 }
 
-fn verify(folder: &Path, products: &BTreeMap<String, String>) -> Result<(), TrainError> {
+fn verify(folder: &Path, products: &BTreeMap<String, String>) -> Result<(), PipelineError> {
     for (product, expected) in products {
         let path = folder.join(product);
         if hash_file(&path)? != *expected {
-            return Err(TrainError::Product { path });
+            return Err(PipelineError::Product { path });
         }
     }
     Ok(())
 }
 
-fn set_aside(folder: &Path) -> Result<PathBuf, TrainError> {
+fn set_aside(folder: &Path) -> Result<PathBuf, PipelineError> {
     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let kept = (1..)
         .map(|number| folder.with_file_name(format!("{name}.old-{number}")))
@@ -135,24 +157,23 @@ fn set_aside(folder: &Path) -> Result<PathBuf, TrainError> {
 /// Plain data from a JSON file; nothing if there is no file.
 ///
 /// # Errors
-/// [`TrainError::Io`], or [`TrainError::Json`] naming file and line.
-pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, TrainError> {
+/// [`PipelineError::Io`], or [`PipelineError::Content`] naming file and line.
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, PipelineError> {
     let text = match std::fs::read_to_string(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         other => other.map_err(FileError::when("read", path))?,
     };
-    serde_json::from_str(&text).map(Some).map_err(|error| TrainError::Json {
-        path: path.to_path_buf(),
-        line: error.line(),
-        problem: format!("{error}; hint: remove it, and it will be made again"),
+    serde_json::from_str(&text).map(Some).map_err(|error| {
+        let problem = format!("{error}; hint: remove it, and it will be made again");
+        ContentError { path: path.to_path_buf(), line: error.line(), problem }.into()
     })
 }
 
 /// Plain data to a JSON file, atomically.
 ///
 /// # Errors
-/// [`TrainError::Format`].
-pub fn write(path: &Path, data: &impl Serialize) -> Result<(), TrainError> {
+/// [`PipelineError::Format`].
+pub fn write(path: &Path, data: &impl Serialize) -> Result<(), PipelineError> {
     let text = serde_json::to_string_pretty(data).expect("plain data");
     Ok(atomic_write(path, text.as_bytes())?)
 }
@@ -165,6 +186,27 @@ mod tests {
 
     fn stages(folder: &Path) -> Stages {
         Stages::new(folder.to_path_buf(), Display::Silent)
+    }
+
+    #[test]
+    fn a_result_that_was_changed_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let stages = stages(folder.path());
+        let run = || stages.run("score", &Fingerprint::of(&1), &[], |_| Ok(27.25));
+        assert_eq!(run().unwrap(), 27.25);
+        assert_eq!(run().unwrap(), 27.25);
+        let path = folder.path().join("score/result.json");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("27.25", "77.25")).unwrap();
+        let error = run().unwrap_err();
+        assert!(
+            matches!(&error, PipelineError::Product { path: found } if *found == path),
+            "{error}"
+        );
+        // Records of earlier versions have no hash.
+        let inputs = serde_json::to_string(&Fingerprint::of(&1)).unwrap();
+        std::fs::write(&path, format!("{{\"inputs\":{inputs},\"result\":5.0}}")).unwrap();
+        assert_eq!(run().unwrap(), 5.0);
     }
 
     #[test]
@@ -215,7 +257,7 @@ mod tests {
         run().unwrap();
         std::fs::write(&product, "weightz").unwrap();
         let error = run().unwrap_err();
-        assert!(matches!(&error, TrainError::Product { path } if *path == product), "{error}");
+        assert!(matches!(&error, PipelineError::Product { path } if *path == product), "{error}");
         std::fs::remove_file(&product).unwrap();
         run().unwrap();
         assert_eq!(std::fs::read_to_string(&product).unwrap(), "weights");

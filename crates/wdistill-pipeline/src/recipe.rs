@@ -15,7 +15,8 @@ use wdistill_runtime::DecodingOptions;
 use wdistill_search::SearchOptions;
 use wdistill_text::{Normalisation, Sharing, SubwordModel};
 
-use crate::error::TrainError;
+use crate::error::PipelineError;
+use crate::methods::Method;
 
 /// Two files that are aligned line by line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -158,32 +159,6 @@ pub struct TeacherRecipe {
     pub training: Table,
 }
 
-/// How a student comes by its weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// Random start, original pairs only: no teacher.
-    Scratch,
-    /// Random start, original and pseudo pairs: knowledge distillation.
-    Kd,
-    /// The teacher cut down, then as `kd`.
-    Cut,
-    /// Weight distillation: a generator trained through the student, then the student itself.
-    Wd,
-}
-
-impl Method {
-    /// In a few words, for the report.
-    pub fn description(self) -> &'static str {
-        match self {
-            Method::Scratch => "random start, original pairs",
-            Method::Kd => "random start",
-            Method::Cut => "teacher cut down",
-            Method::Wd => "weight distillation",
-        }
-    }
-}
-
 /// Which pairs a system learns from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -203,7 +178,7 @@ pub struct SystemRecipe {
     pub name: String,
     /// Where its weights come from.
     pub method: Method,
-    /// Start of the generator's factors, for `wd`; the paper's by default.
+    /// Start of the generator's factors, for a method that has one; the paper's by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Start>,
     /// Which pairs it learns from; by default the pseudo pairs too, except for `scratch`.
@@ -302,8 +277,8 @@ impl Recipe {
     /// Reads a recipe; its relative paths are taken from its own folder, or from `data` if that is given.
     ///
     /// # Errors
-    /// [`TrainError::Io`], or [`TrainError::Recipe`] with line, expected keys and the nearest one.
-    pub fn read(path: &Path, data: Option<&Path>) -> Result<Recipe, TrainError> {
+    /// [`PipelineError::Io`], or [`PipelineError::Recipe`] with line, expected keys and the nearest one.
+    pub fn read(path: &Path, data: Option<&Path>) -> Result<Recipe, PipelineError> {
         let text = std::fs::read_to_string(path).map_err(FileError::when("read", path))?;
         Recipe::parse(&text, path, data)
     }
@@ -311,11 +286,11 @@ impl Recipe {
     /// The same for a text that stands, or could stand, in the file of that path.
     ///
     /// # Errors
-    /// [`TrainError::Recipe`].
-    pub fn parse(text: &str, path: &Path, data: Option<&Path>) -> Result<Recipe, TrainError> {
+    /// [`PipelineError::Recipe`].
+    pub fn parse(text: &str, path: &Path, data: Option<&Path>) -> Result<Recipe, PipelineError> {
         let mut recipe: Recipe = parse(text).map_err(|problem| {
             let path = path.to_path_buf();
-            TrainError::Recipe { path, problem }
+            PipelineError::Recipe { path, problem }
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         recipe.data.folder = match data {

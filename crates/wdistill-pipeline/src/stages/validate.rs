@@ -4,17 +4,18 @@ use serde::{Deserialize, Serialize};
 use wdistill_base::FileError;
 use wdistill_formats::native;
 use wdistill_text::{EncodedCorpus, VocabularyPair};
+use wdistill_train::{
+    Criterion, Team, TrainingSettings, Validator, above_uniform, line_by_line, loss_in_text,
+};
 
-use super::{Caution, Pipeline, Prepared, Trained};
-use crate::benchmark::Speed;
-use crate::divergence::above_uniform;
-use crate::error::TrainError;
-use crate::log::Progress;
+use crate::error::PipelineError;
+use crate::pipeline::{Caution, Pipeline};
+use crate::progress::Progress;
 use crate::recipe::ResolvedTeacher;
-use crate::settings::{Criterion, TrainingSettings};
-use crate::stage::Fingerprint;
-use crate::step::Team;
-use crate::validation::{Validator, line_by_line, validation_loss};
+use crate::stages::benchmark::Speed;
+use crate::stages::prepare::Prepared;
+use crate::stages::stage::Fingerprint;
+use crate::stages::train::Trained;
 
 /// Scores of a model on the validation text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,13 +62,13 @@ impl Pipeline {
     /// Validates a teacher before anything is learned from it, and says how it does.
     ///
     /// # Errors
-    /// [`TrainError::Suspicious`] if it knows less than a uniform guess, or does far better with the sides
+    /// [`PipelineError::Suspicious`] if it knows less than a uniform guess, or does far better with the sides
     /// swapped.
     pub fn check_teacher(
         &self,
         prepared: &mut Prepared,
         teacher: &Trained,
-    ) -> Result<SystemValidation, TrainError> {
+    ) -> Result<SystemValidation, PipelineError> {
         let found = self.validated(prepared, teacher)?;
         let summary = format!(
             "validation loss {:.3}, BLEU {:.2}, chrF {:.2}",
@@ -91,7 +92,7 @@ impl Pipeline {
         prepared: &Prepared,
         loss: f64,
         swapped: f64,
-    ) -> Result<(), TrainError> {
+    ) -> Result<(), PipelineError> {
         if swapped + FAR_BETTER < loss {
             return self.suspect(
                 format!(
@@ -115,7 +116,7 @@ impl Pipeline {
         &self,
         prepared: &Prepared,
         teacher: &Trained,
-    ) -> Result<Losses, TrainError> {
+    ) -> Result<Losses, PipelineError> {
         let inputs = Fingerprint::of(&(&teacher.fingerprint, &prepared.fingerprint));
         self.stages.run("validation/training-text", &inputs, &[], |_| {
             let all = &prepared.training.corpus;
@@ -124,22 +125,22 @@ impl Pipeline {
             let pairs = (0..all.len()).step_by(step).map(|index| without_ends(all.pair(index)));
             let sample = EncodedCorpus::from_pairs(special[0].clone(), special[1].clone(), pairs);
             let model = self.load(teacher)?;
-            let mut team = Team::start(rayon::current_num_threads())?;
             let settings = TrainingSettings::default();
-            let mut loss = |corpus: &EncodedCorpus| {
-                validation_loss(corpus, &model, &mut team, &settings).mean()
-            };
+            let mut team = Team::start(settings.shares, self.options.threads)?;
+            let mut loss =
+                |corpus: &EncodedCorpus| loss_in_text(corpus, &model, &mut team, &settings).mean();
             let swapped = swapped(&sample, &prepared.vocabularies)?;
             Ok(Losses { loss: loss(&sample), swapped: loss(&swapped) })
         })
     }
 
     /// Refuses what cannot be meant, unless the user insists.
-    pub(super) fn suspect(&self, problem: String, hint: &str) -> Result<(), TrainError> {
+    pub(crate) fn suspect(&self, problem: String, hint: &str) -> Result<(), PipelineError> {
         match self.options.caution {
-            Caution::Stop => Err(TrainError::Suspicious { problem, hint: hint.to_string() }),
+            Caution::Stop => Err(PipelineError::Suspicious { problem, hint: hint.to_string() }),
             Caution::GoOn => {
-                self.say("warning", &format!("{problem}; {hint}"));
+                let text = format!("{problem}; {hint}");
+                Progress::new(self.options.display, "warning", 0).warn(&text);
                 Ok(())
             }
         }
@@ -149,7 +150,7 @@ impl Pipeline {
         &self,
         prepared: &Prepared,
         system: &Trained,
-    ) -> Result<SystemValidation, TrainError> {
+    ) -> Result<SystemValidation, PipelineError> {
         let set = &prepared.validation;
         let decoding = &self.recipe.decoding;
         let inputs = Fingerprint::of(&(&system.fingerprint, &set.hashes, decoding));
@@ -166,10 +167,11 @@ impl Pipeline {
             };
             let settings =
                 TrainingSettings { criterion: Criterion::Bleu, ..TrainingSettings::default() };
-            let mut team = Team::start(rayon::current_num_threads())?;
-            let scores = validator.validate(&model, &mut team, &settings)?;
+            let mut team = Team::start(settings.shares, self.options.threads)?;
+            let loss = loss_in_text(&set.corpus, &model, &mut team, &settings);
+            let scores = validator.validate(loss, &model, settings.criterion)?;
             let swapped = swapped(&set.corpus, &prepared.vocabularies)?;
-            let swapped_loss = validation_loss(&swapped, &model, &mut team, &settings).mean();
+            let swapped_loss = loss_in_text(&swapped, &model, &mut team, &settings).mean();
             busy.finish();
             Ok(SystemValidation {
                 loss: scores.loss.mean(),
@@ -183,12 +185,12 @@ impl Pipeline {
     /// Teacher and student beside each other, on the validation text.
     ///
     /// # Errors
-    /// [`TrainError::Translate`], [`TrainError::Format`].
+    /// [`PipelineError::Translate`], [`PipelineError::Format`].
     pub fn standings(
         &self,
         prepared: &Prepared,
         systems: &[&Trained],
-    ) -> Result<Vec<Standing>, TrainError> {
+    ) -> Result<Vec<Standing>, PipelineError> {
         let speeds = self.speeds(&prepared.validation, systems)?;
         let standing = |(system, speed): (&&Trained, Speed)| {
             let weights = system.model.join(native::WEIGHTS_FILE);
@@ -209,14 +211,14 @@ impl Pipeline {
 fn swapped(
     corpus: &EncodedCorpus,
     vocabularies: &VocabularyPair,
-) -> Result<EncodedCorpus, TrainError> {
+) -> Result<EncodedCorpus, PipelineError> {
     let VocabularyPair { source, target } = vocabularies;
     let swap = |index: usize| {
         let (source_ids, target_ids) = without_ends(corpus.pair(index));
         let (source_text, target_text) = (source.decode(source_ids)?, target.decode(target_ids)?);
         Ok((source.encode(&target_text), target.encode(&source_text)))
     };
-    let pairs: Vec<_> = (0..corpus.len()).map(swap).collect::<Result<_, TrainError>>()?;
+    let pairs: Vec<_> = (0..corpus.len()).map(swap).collect::<Result<_, PipelineError>>()?;
     let pairs = pairs.iter().map(|(source, target)| (&source[..], &target[..]));
     let [source, target] = vocabularies.special_tokens();
     Ok(EncodedCorpus::from_pairs(source, target, pairs))

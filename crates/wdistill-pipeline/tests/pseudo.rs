@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use wdistill_model::{Architecture, Config, DecoderStart, Model, Vocabularies};
+use wdistill_pipeline::{
+    Caution, Display, Pipeline, PipelineError, Recipe, RunFolder, RunOptions, translate_corpus,
+};
 use wdistill_runtime::{DecodingOptions, Translator};
 use wdistill_search::SearchOptions;
 use wdistill_text::{SubwordModel, Vocabulary, VocabularyPair, VocabularySettings};
-use wdistill_train::{
-    Caution, Display, Interrupt, Pipeline, Recipe, RunFolder, RunOptions, TrainError, line_by_line,
-    translate_corpus,
-};
+use wdistill_train::{Interrupt, line_by_line};
 
 #[test]
 fn shards_are_resumed_and_checked() {
@@ -62,13 +62,17 @@ fn shards_are_resumed_and_checked() {
 
     let refused = |expected: &str, lines: &[String]| {
         let error = run(lines).unwrap_err();
-        assert!(matches!(error, TrainError::PseudoData { .. }), "{error}");
+        assert!(matches!(error, PipelineError::PseudoData { .. }), "{error}");
         assert!(error.to_string().contains(expected), "{expected:?} in: {error}");
     };
     let mut changed = lines.clone();
     changed[1500].push('x');
     refused("00001.json: it translates another text", &changed);
     let mut json: serde_json::Value = serde_json::from_str(&kept).unwrap();
+    let translation = json["translations"][7].as_str().unwrap().to_string() + "x";
+    json["translations"][7] = translation.into();
+    fs::write(shard(0), json.to_string()).unwrap();
+    refused("00000.json: its translations were changed", &lines);
     json["translations"].as_array_mut().unwrap().pop();
     fs::write(shard(0), json.to_string()).unwrap();
     refused("it has 999 lines, expected 1000", &lines);
@@ -111,7 +115,7 @@ fn a_text_that_changes_during_a_run_is_refused() {
     let teacher = pipeline.teacher(&prepared).unwrap();
     fs::write(&source, "one\ntwo\n").unwrap();
     let error = pipeline.pseudo_data(&mut prepared, &teacher).unwrap_err();
-    assert!(matches!(&error, TrainError::Changed { path } if *path == source), "{error}");
+    assert!(matches!(&error, PipelineError::Changed { path } if *path == source), "{error}");
     fs::write(&source, "one\ntwo\nthree\n").unwrap();
     // So are the weights of the teacher.
     let weights = teacher.model.join("model.safetensors");
@@ -120,7 +124,7 @@ fn a_text_that_changes_during_a_run_is_refused() {
     *wrong.last_mut().unwrap() ^= 1;
     fs::write(&weights, wrong).unwrap();
     let error = pipeline.pseudo_data(&mut prepared, &teacher).unwrap_err();
-    assert!(matches!(&error, TrainError::Changed { path } if *path == teacher.model), "{error}");
+    assert!(matches!(&error, PipelineError::Changed { path } if *path == teacher.model), "{error}");
     fs::write(&weights, right).unwrap();
     pipeline.pseudo_data(&mut prepared, &teacher).unwrap();
 }
@@ -131,14 +135,19 @@ fn sides_that_are_the_same_are_refused_unless_the_user_insists() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.txt"), "one\ntwo\nthree\n").unwrap();
     let text = RECIPE.replace("b.txt", "a.txt");
-    let recipe = Recipe::parse(&text, Path::new("test"), Some(folder.path())).unwrap();
-    let prepare = |caution: Caution| {
+    let prepare = |text: &str, caution: Caution| {
+        let recipe = Recipe::parse(text, Path::new("test"), Some(folder.path())).unwrap();
         let run = RunFolder::claim(&folder.path().join("run")).unwrap();
-        let pipeline = Pipeline::new(recipe.clone(), run, options(caution)).unwrap();
+        let pipeline = Pipeline::new(recipe, run, options(caution)).unwrap();
         pipeline.prepare().map(|prepared| prepared.training.lines.len())
     };
-    let error = prepare(Caution::Stop).unwrap_err();
-    assert!(matches!(error, TrainError::Suspicious { .. }), "{error}");
+    let error = prepare(&text, Caution::Stop).unwrap_err();
+    assert!(matches!(error, PipelineError::Suspicious { .. }), "{error}");
     assert!(error.to_string().contains("of 3 pairs 3 have the same text on both sides"), "{error}");
-    assert_eq!(prepare(Caution::GoOn).unwrap(), 3);
+    assert_eq!(prepare(&text, Caution::GoOn).unwrap(), 3);
+    // Pairs that are left out for another reason count as well.
+    fs::write(folder.path().join("a.txt"), "one\none\ntwo\ntwo\nthree\nthree\n").unwrap();
+    let dropped = text.replace("[data]", "[data]\nduplicates = \"drop\"");
+    let error = prepare(&dropped, Caution::Stop).unwrap_err();
+    assert!(error.to_string().contains("of 6 pairs 6 have the same text"), "{error}");
 }

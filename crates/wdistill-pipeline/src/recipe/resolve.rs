@@ -16,11 +16,12 @@ use wdistill_search::SearchSettings;
 use wdistill_text::{Sharing, VocabularySettings};
 
 use super::{
-    DataRecipe, Method, Pairs, RESERVED_NAMES, Recipe, SystemRecipe, VocabularyRecipe, with_nearest,
+    DataRecipe, Pairs, RESERVED_NAMES, Recipe, SystemRecipe, VocabularyRecipe, with_nearest,
 };
-use crate::error::TrainError;
+use crate::error::PipelineError;
 use crate::machine::total_memory;
-use crate::settings::TrainingSettings;
+use crate::methods::{LearnsFrom, METHODS, Method, Origin};
+use wdistill_train::TrainingSettings;
 
 /// Where the vocabularies come from.
 #[derive(Clone, Debug, PartialEq)]
@@ -149,8 +150,8 @@ impl Recipe {
     /// Works out architectures and settings, and checks everything that can be checked without the texts.
     ///
     /// # Errors
-    /// [`TrainError::Settings`] with every problem found.
-    pub fn resolve(&self) -> Result<Resolved, TrainError> {
+    /// [`PipelineError::Settings`] with every problem found.
+    pub fn resolve(&self) -> Result<Resolved, PipelineError> {
         let mut problems = Problems::default();
         problems.0.extend(self.path_problems());
         let vocabulary = self.resolve_vocabulary(&mut problems);
@@ -192,9 +193,10 @@ impl Recipe {
             {
                 Ok(Resolved { vocabulary, teacher, student, training, systems })
             }
-            _ => {
-                Err(TrainError::Settings { place: "the recipe".to_string(), problems: problems.0 })
-            }
+            _ => Err(PipelineError::Settings {
+                place: "the recipe".to_string(),
+                problems: problems.0,
+            }),
         }
     }
 
@@ -287,7 +289,7 @@ impl Recipe {
         let base: TrainingSettings =
             changed(&self.student.training, &system.training).map_err(here(".training"))?;
         let name = match system.name.as_str() {
-            "" => format!("{:?}", system.method).to_lowercase(),
+            "" => system.method.name.to_string(),
             name => name.to_string(),
         };
         if !name.chars().all(|c| c.is_alphanumeric() || "-_+. ".contains(c))
@@ -304,12 +306,19 @@ impl Recipe {
             );
             return Err(vec![(".training", problem)]);
         }
-        if system.method != Method::Wd && (system.start.is_some() || !system.generator.is_empty()) {
-            return Err(vec![("", "only wd has a start and a generator".to_string())]);
+        let method = system.method;
+        let has_generator = method.origin == Origin::Generator;
+        if !has_generator && (system.start.is_some() || !system.generator.is_empty()) {
+            let problem = format!(
+                "{} has no start and no generator; only {} has",
+                method.name,
+                with_generator()
+            );
+            return Err(vec![("", problem)]);
         }
-        let generator = match system.method {
-            Method::Wd => Some(self.resolve_generator(system, total).map_err(here(".generator"))?),
-            _ => None,
+        let generator = match has_generator {
+            true => Some(self.resolve_generator(system, total).map_err(here(".generator"))?),
+            false => None,
         };
         let phase_1 = generator.as_ref().map_or(0, |settings| settings.updates);
         let training = TrainingSettings { updates: total - phase_1, ..base };
@@ -324,15 +333,15 @@ impl Recipe {
             return Err(problems);
         }
         let start = system.start.unwrap_or_default();
-        let pairs = system.pairs.unwrap_or(match system.method {
-            Method::Scratch => Pairs::Original,
-            Method::Kd | Method::Cut | Method::Wd => Pairs::OriginalAndPseudo,
+        let pairs = system.pairs.unwrap_or(match method.learns_from {
+            LearnsFrom::Text => Pairs::Original,
+            LearnsFrom::Teacher => Pairs::OriginalAndPseudo,
         });
-        if system.method == Method::Scratch
-            && (pairs != Pairs::Original || training.word_distillation > 0.0)
-        {
-            let problem = "scratch learns nothing from a teacher; hint: method = \"kd\"";
-            return Err(vec![("", problem.to_string())]);
+        let wants_teacher = pairs != Pairs::Original || training.word_distillation > 0.0;
+        if method.learns_from == LearnsFrom::Text && wants_teacher {
+            let problem =
+                format!("{} learns nothing from a teacher; hint: method = \"kd\"", method.name);
+            return Err(vec![("", problem)]);
         }
         let architecture =
             with_changes(student, &system.architecture).map_err(here(".architecture"))?;
@@ -341,13 +350,13 @@ impl Recipe {
         let config = Config::new(architecture.clone(), vocabularies)
             .map_err(|error| vec![(".architecture", error.to_string())])?;
         fits_memory(&config).map_err(here(".architecture"))?;
-        if let (Method::Cut | Method::Wd, Some(teacher)) = (system.method, teacher) {
+        if let (Origin::Teacher | Origin::Generator, Some(teacher)) = (method.origin, teacher) {
             check_fit(teacher, &config).map_err(|error| {
                 let problems = error.each().iter();
                 problems.map(|problem| (".architecture", problem.to_string())).collect::<Vec<_>>()
             })?;
         }
-        let (method, seed) = (system.method, system.seed.unwrap_or(self.seed));
+        let seed = system.seed.unwrap_or(self.seed);
         Ok(ResolvedSystem { name, method, start, pairs, seed, architecture, generator, training })
     }
 
@@ -357,7 +366,10 @@ impl Recipe {
         total: u64,
     ) -> Result<TrainingSettings, String> {
         if !system.generator.contains_key("updates") {
-            return Err("wd needs updates here, its share of the student's".to_string());
+            return Err(format!(
+                "{} needs updates here, its share of the student's",
+                system.method.name
+            ));
         }
         let settings: TrainingSettings = changed(&self.student.training, &system.generator)?;
         match settings.updates < total {
@@ -451,6 +463,12 @@ impl Recipe {
         }
         recipe
     }
+}
+
+/// Names of the methods that have a generator.
+fn with_generator() -> String {
+    let have = METHODS.into_iter().filter(|method| method.origin == Origin::Generator);
+    have.map(|method| method.name).collect::<Vec<_>>().join(", ")
 }
 
 fn table(settings: &impl Serialize) -> Table {
@@ -707,7 +725,7 @@ name = \"pseudo\"",
             "method = \"kd\"",
             "method = \"kd\"
 start = \"cut\"",
-            "only wd has a start",
+            "kd has no start and no generator; only wd has",
         );
         refused("method = \"kd\"", "method = \"kd\"\nname = \"Report.json\"", "is taken");
         let teacher = "model = \"nowhere\"

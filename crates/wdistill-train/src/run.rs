@@ -1,9 +1,10 @@
 //! The training loop: one for teachers, generators and students.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
-use wdistill_base::{FileError, in_words};
+use wdistill_base::FileError;
 use wdistill_formats::{native, read_tensors, write_tensors};
 use wdistill_model::{Dense, Model};
 use wdistill_text::{BatchOrder, BatchSettings, EncodedCorpus};
@@ -12,15 +13,11 @@ use crate::checkpoint::{self, State, Validated, Window};
 use crate::divergence::{Watch, diverged};
 use crate::error::TrainError;
 use crate::interrupt::Interrupt;
-use crate::log::{
-    Display, Event, MetricsLog, Progress, TrainingEvent, ValidationEvent, perplexity_in_words,
-};
+use crate::learner::{Clipping, Learner, StepReport, Weights};
+use crate::log::{Event, MetricsLog, TrainingEvent, ValidationEvent, read_events};
+use crate::observer::{Happening, Observer};
 use crate::selection::{Candidate, Selected};
 use crate::settings::{Selection, TrainingSettings};
-use crate::step::{
-    Batch, Clipping, Moments, StepReport, Team, Update, WordTeacher, optimiser_step, shares,
-};
-use crate::trainable::Trainable;
 use crate::validation::{Scores, Validator};
 
 /// The best model so far, below the folder of a training.
@@ -33,15 +30,12 @@ pub type SaveModel<'a> = dyn Fn(&Model<Dense<f32>>, &Path) -> Result<(), TrainEr
 
 /// A training run: what to learn from, how, and where to keep it.
 pub struct Run<'a> {
-    /// Name shown with its progress.
+    /// Its name, for errors.
     pub name: &'a str,
     /// Holds the pairs to learn from.
     pub corpus: &'a EncodedCorpus,
     /// How many of its pairs, from the first, to learn from.
     pub pairs: usize,
-    /// Whose distribution over words is learned besides the right words, if the settings give that a
-    /// weight.
-    pub teacher: Option<&'a Model<Dense<f32>>>,
     /// What judges it.
     pub validator: &'a Validator<'a>,
     /// Settings.
@@ -53,8 +47,8 @@ pub struct Run<'a> {
     pub inputs: &'a str,
     /// Checkpoint, `metrics.jsonl`, snapshots and best model.
     pub folder: &'a Path,
-    /// Where progress is shown.
-    pub display: Display,
+    /// Is told how it goes.
+    pub observer: &'a dyn Observer,
     /// May ask for the end.
     pub interrupt: &'a Interrupt,
     /// Writes models.
@@ -89,10 +83,7 @@ struct Loop<'a> {
     run: &'a Run<'a>,
     state: State,
     order: BatchOrder,
-    moments: Moments,
     log: MetricsLog,
-    progress: Progress,
-    team: Team,
     /// When the clock was last added to the state.
     since: Instant,
     /// When this process last wrote a checkpoint, or began.
@@ -121,39 +112,38 @@ impl Run<'_> {
     /// # Errors
     /// [`TrainError::Settings`], [`TrainError::Checkpoint`] if the folder holds another run,
     /// [`TrainError::Diverged`], [`TrainError::Interrupted`], or what reading and writing can bring.
-    pub fn train(&self, trainable: &mut dyn Trainable) -> Result<Outcome, TrainError> {
-        let mut problems = self.settings.problems();
-        if (self.settings.word_distillation > 0.0) != self.teacher.is_some() {
-            problems.push("word_distillation needs a teacher, and a teacher needs it".to_string());
-        }
+    pub fn train(&self, learner: &mut dyn Learner) -> Result<Outcome, TrainError> {
+        let problems = self.settings.problems();
         if !problems.is_empty() {
             let place = format!("training settings of {}", self.name);
             return Err(TrainError::Settings { place, problems });
         }
         let _willing = self.interrupt.willing();
-        let mut under_way = Loop::start(self, trainable)?;
-        let ended = under_way.go(trainable)?;
-        under_way.progress.finish();
-        let (model, selected) = under_way.select(trainable)?;
-        under_way.progress.say(&selected.in_words());
+        let mut under_way = Loop::start(self, learner)?;
+        let ended = under_way.go(learner)?;
+        self.observer.observe(Happening::Trained);
+        let (model, selected) = under_way.select(learner)?;
+        self.interrupt.check()?;
+        self.observer.observe(Happening::Selected(&selected));
         let State { updates, seconds, .. } = under_way.state;
         Ok(Outcome { model, updates, seconds, ended, selected })
     }
 }
 
 impl<'a> Loop<'a> {
-    fn start(run: &'a Run<'a>, trainable: &mut dyn Trainable) -> Result<Loop<'a>, TrainError> {
+    fn start(run: &'a Run<'a>, learner: &mut dyn Learner) -> Result<Loop<'a>, TrainError> {
         let folder = run.path("snapshots");
         std::fs::create_dir_all(&folder).map_err(FileError::when("create", &folder))?;
         let batches = BatchSettings { max_tokens: run.settings.max_tokens };
         let mut lengths = run.corpus.lengths();
         lengths.truncate(run.pairs);
         let mut order = BatchOrder::new(lengths, batches, run.seed)?;
-        let mut moments = Moments::zeros(trainable);
         let checkpoint = run.path(CHECKPOINT_FILE);
         let state = if checkpoint.exists() {
             let fingerprint = run.fingerprint();
-            let state = checkpoint::load(&checkpoint, &fingerprint, trainable, &mut moments)?;
+            let layout = Arc::clone(&learner.state()?.layout);
+            let (state, parameters) = checkpoint::load(&checkpoint, &fingerprint, layout)?;
+            learner.restore(parameters)?;
             order.resume(state.position)?;
             state
         } else {
@@ -170,16 +160,15 @@ impl<'a> Loop<'a> {
                 seconds: 0.0,
             }
         };
-        let progress = Progress::new(run.display, run.name, run.settings.updates);
         if state.updates > 0 {
-            progress.say(&format!("goes on after update {}", state.updates));
-            progress.resume_at(state.updates);
+            run.observer.observe(Happening::Resumed { updates: state.updates });
+        } else if !read_events(&run.path("metrics.jsonl"))?.is_empty() {
+            run.observer.observe(Happening::StartsAgain { checkpoint: &checkpoint });
         }
         let log = MetricsLog::open(&run.path("metrics.jsonl"), state.updates)?;
-        let team = Team::start(rayon::current_num_threads())?;
         let since = Instant::now();
         let checkpointed = since;
-        Ok(Loop { run, state, order, moments, log, progress, team, since, checkpointed })
+        Ok(Loop { run, state, order, log, since, checkpointed })
     }
 
     fn settings(&self) -> &'a TrainingSettings {
@@ -195,28 +184,32 @@ impl<'a> Loop<'a> {
         patience > 0 && self.state.stale_validations >= patience
     }
 
-    fn go(&mut self, trainable: &mut dyn Trainable) -> Result<Ended, TrainError> {
+    fn observe(&self, happening: Happening<'_>) {
+        self.run.observer.observe(happening);
+    }
+
+    fn go(&mut self, learner: &mut dyn Learner) -> Result<Ended, TrainError> {
         while self.state.updates < self.settings().updates {
             if self.out_of_patience() {
-                self.say_out_of_patience();
+                let (updates, settings) = (self.state.updates, self.settings());
+                self.observe(Happening::OutOfPatience { updates, settings });
                 return Ok(Ended::OutOfPatience);
             }
-            self.update(trainable)?;
+            self.update(learner)?;
             if self.due(self.settings().log_every) {
                 self.log_window()?;
             }
             if self.due(self.settings().validate_every) {
-                self.validate(trainable.model())?;
+                self.validate(learner)?;
             }
             if self.due(self.settings().snapshot_every) || self.out_of_patience() {
-                self.snapshot(trainable.model())?;
+                self.snapshot(learner.model()?)?;
             }
             if self.is_checkpoint_due() {
-                self.save_checkpoint(trainable)?;
+                self.save_checkpoint(learner)?;
             }
             self.run.interrupt.check().inspect_err(|_| {
-                let updates = self.state.updates;
-                self.progress.say(&format!("update {updates} is saved"));
+                self.observe(Happening::Saved { updates: self.state.updates });
             })?;
         }
         Ok(Ended::Finished)
@@ -231,16 +224,6 @@ impl<'a> Loop<'a> {
             || self.run.interrupt.signal().is_some()
     }
 
-    fn say_out_of_patience(&self) {
-        let TrainingSettings { patience, updates, criterion, .. } = self.settings();
-        let done = self.state.updates;
-        self.progress.say(&format!(
-            "ends at update {done} of {updates}: {patience} validations in a row brought no better {} \
-             (training.patience = {patience})",
-            criterion.name()
-        ));
-    }
-
     /// Adds the time since the last call to the run's, and returns it.
     fn tick(&mut self) -> f64 {
         let seconds = self.since.elapsed().as_secs_f64();
@@ -249,22 +232,12 @@ impl<'a> Loop<'a> {
         seconds
     }
 
-    fn update(&mut self, trainable: &mut dyn Trainable) -> Result<(), TrainError> {
-        let vocabularies = trainable.model().config.vocabularies;
-        let corpus = self.run.corpus;
-        let batch = |pairs: Vec<usize>| Batch::new(corpus, &pairs, &vocabularies);
-        let batches: Vec<Vec<Batch>> = (0..self.settings().accumulation)
-            .map(|_| shares(corpus, &self.order.next_batch()).into_iter().map(batch).collect())
-            .collect();
-        let update = self.state.updates + 1;
-        let teacher = self
-            .run
-            .teacher
-            .map(|model| WordTeacher { model, weight: self.settings().word_distillation });
-        let described = Update { batches: &batches, teacher, seed: self.run.seed, number: update };
+    fn update(&mut self, learner: &mut dyn Learner) -> Result<(), TrainError> {
         let settings = self.settings();
-        let report =
-            optimiser_step(trainable, &mut self.moments, &described, &mut self.team, settings);
+        let batches: Vec<Vec<usize>> =
+            (0..settings.accumulation).map(|_| self.order.next_batch()).collect();
+        let update = self.state.updates + 1;
+        let report = learner.update(&batches, update)?;
         let StepReport { loss, gradient_norm, clipping } = report;
         if !(loss.mean().is_finite() && gradient_norm.is_finite()) {
             let loss = loss.mean();
@@ -285,7 +258,8 @@ impl<'a> Loop<'a> {
         window.gradient_norms += gradient_norm;
         window.updates += 1;
         window.clipped += u64::from(clipping == Clipping::Clipped);
-        self.progress.update(update, || self.summary(&self.training_event()));
+        let window = self.state.window.updates;
+        self.observe(Happening::Updated { event: &self.training_event(), window });
         Ok(())
     }
 
@@ -305,32 +279,16 @@ impl<'a> Loop<'a> {
         }
     }
 
-    fn summary(&self, event: &TrainingEvent) -> String {
-        let TrainingEvent { loss, perplexity, learning_rate, tokens_per_second, .. } = event;
-        let clipped = match event.clipped_updates {
-            0 => String::new(),
-            clipped => format!("  clipped {clipped} of {}", self.state.window.updates),
-        };
-        let perplexity = perplexity_in_words(*perplexity);
-        format!(
-            "{tokens_per_second:.0} tokens/s  loss {loss:.3}  perplexity {perplexity}  \
-             rate {learning_rate:.2e}{clipped}"
-        )
-    }
-
     fn log_window(&mut self) -> Result<(), TrainError> {
-        let event = self.training_event();
-        let (done, all) = (self.state.updates, self.settings().updates);
-        let left = self.state.seconds / done as f64 * (all - done) as f64;
-        let left = in_words(Duration::from_secs_f64(left));
-        let summary = self.summary(&event);
-        self.progress.log(&format!("{done}/{all}  {summary}  {left} left"));
+        let (event, window) = (self.training_event(), self.state.window.updates);
+        self.observe(Happening::Logged { event: &event, window });
         self.state.window = Window::default();
         self.log.write(&Event::Training(event))
     }
 
-    fn validate(&mut self, model: &Model<Dense<f32>>) -> Result<(), TrainError> {
-        let scores = self.scores(model)?;
+    fn validate(&mut self, learner: &mut dyn Learner) -> Result<(), TrainError> {
+        let scores = self.scores(learner, Weights::Current)?;
+        let model = learner.model()?;
         let judgement = scores.judgement(self.settings().criterion);
         let updates = self.state.updates;
         let words = model.config.vocabularies.target;
@@ -359,21 +317,7 @@ impl<'a> Loop<'a> {
             cut_translations: scores.cut_translations,
             seconds: self.state.seconds,
         };
-        let score = |name: &str, score: Option<f64>| {
-            score.map_or(String::new(), |score| format!("  {name} {score:.2}"))
-        };
-        let decoded = score("BLEU", event.bleu) + &score("chrF", event.chrf);
-        let cut = match event.cut_translations {
-            0 => String::new(),
-            cut => format!("  {cut} cut at the maximum length"),
-        };
-        self.progress.say(&format!(
-            "update {}: validation loss {:.3}  perplexity {}{decoded}{cut}{}",
-            event.updates,
-            event.loss,
-            perplexity_in_words(event.perplexity),
-            if best { "  best" } else { "" }
-        ));
+        self.observe(Happening::Validated(&event));
         self.log.write(&Event::Validation(event))?;
         problem.map_or(Ok(()), |problem| Err(self.diverged(updates, problem)))
     }
@@ -382,9 +326,19 @@ impl<'a> Loop<'a> {
         TrainError::Diverged { training: self.run.name.to_string(), update, problem }
     }
 
-    fn scores(&mut self, model: &Model<Dense<f32>>) -> Result<Scores, TrainError> {
-        self.progress.update(self.state.updates, || "validating".to_string());
-        let scores = self.run.validator.validate(model, &mut self.team, self.run.settings)?;
+    fn scores(
+        &mut self,
+        learner: &mut dyn Learner,
+        weights: Weights<'_>,
+    ) -> Result<Scores, TrainError> {
+        self.observe(Happening::Validating { updates: self.state.updates });
+        let validator = self.run.validator;
+        let loss = learner.loss(weights, validator.corpus)?;
+        let model = match weights {
+            Weights::Current => learner.model()?,
+            Weights::Of(model) => model,
+        };
+        let scores = validator.validate(loss, model, self.settings().criterion)?;
         self.tick();
         Ok(scores)
     }
@@ -400,12 +354,12 @@ impl<'a> Loop<'a> {
     }
 
     /// Saves the state, then removes the snapshots that it does not need any more.
-    fn save_checkpoint(&mut self, trainable: &mut dyn Trainable) -> Result<(), TrainError> {
+    fn save_checkpoint(&mut self, learner: &mut dyn Learner) -> Result<(), TrainError> {
         let keep = self.state.snapshots.len().saturating_sub(self.settings().average_last);
         let old: Vec<u64> = self.state.snapshots.drain(..keep).collect();
         self.tick();
         let path = self.run.path(CHECKPOINT_FILE);
-        checkpoint::save(&path, &self.state, trainable, &self.moments)?;
+        checkpoint::save(&path, &self.state, &*learner.state()?)?;
         self.checkpointed = Instant::now();
         for updates in old {
             let path = self.run.snapshot_path(updates);
@@ -423,7 +377,7 @@ impl<'a> Loop<'a> {
     /// judged so far, the best of what there is.
     fn select(
         &mut self,
-        trainable: &dyn Trainable,
+        learner: &mut dyn Learner,
     ) -> Result<(Model<Dense<f32>>, Selected), TrainError> {
         let selection = self.settings().selection;
         let criterion = self.settings().criterion;
@@ -433,9 +387,9 @@ impl<'a> Loop<'a> {
         // An average of nothing but the last update is the last update.
         if selection == Selection::Average
             && self.state.snapshots != [last.updates]
-            && let Some((model, snapshots)) = self.average(trainable.model())
+            && let Some((model, snapshots)) = self.average(learner.model()?)
         {
-            let judgement = self.scores(&model)?.judgement(criterion);
+            let judgement = self.scores(learner, Weights::Of(&model))?.judgement(criterion);
             candidates.push((Candidate::Average(snapshots), judgement, Some(model)));
         }
         if selection != Selection::Last
@@ -444,9 +398,10 @@ impl<'a> Loop<'a> {
         {
             match native::load(&self.run.path(BEST_FOLDER)) {
                 Ok(model) => candidates.push((Candidate::Best(updates), judgement, Some(model))),
-                Err(error) => self.progress.say(&format!(
-                    "the model of the best validation, at update {updates}, is left out of account: {error}"
-                )),
+                Err(error) => self.observe(Happening::LeftOut {
+                    candidate: Some(Candidate::Best(updates)),
+                    error: error.to_string(),
+                }),
             }
         }
         candidates.push((Candidate::Last(last.updates), last.judgement, None));
@@ -458,7 +413,17 @@ impl<'a> Loop<'a> {
             }
         });
         let (candidate, judgement, model) = candidates.remove(chosen);
-        let model = model.unwrap_or_else(|| trainable.model().clone());
+        let words = learner.model()?.config.vocabularies.target;
+        // Whatever the warm-up: what has come apart is handed on in no way.
+        if let Some(problem) =
+            diverged(judgement.loss, judgement.loss, words, self.settings().divergence)
+        {
+            return Err(self.diverged(last.updates, problem));
+        }
+        let model = match model {
+            Some(model) => model,
+            None => learner.model()?.clone(),
+        };
         let others = candidates.into_iter().map(|(one, how, _)| (one, how)).collect();
         Ok((model, Selected { criterion, candidate, judgement, others }))
     }
@@ -474,12 +439,12 @@ impl<'a> Loop<'a> {
             match add_snapshot(&self.run.snapshot_path(*updates), &mut sum) {
                 Ok(()) => count += 1,
                 Err(error) => {
-                    self.progress.say(&format!("a snapshot is left out of the average: {error}"));
+                    self.observe(Happening::LeftOut { candidate: None, error: error.to_string() });
                 }
             }
         }
         if count < wanted {
-            self.progress.say(&format!("averages {count} snapshots of {wanted} wanted"));
+            self.observe(Happening::FewSnapshots { found: count, wanted });
         }
         let slices = sum.weights.slices_mut().into_iter();
         slices.for_each(|(_, slice)| slice.iter_mut().for_each(|sum| *sum /= count as f64));

@@ -7,12 +7,17 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use wdistill_base::{FileError, atomic_write, hash_bytes};
 use wdistill_runtime::Translator;
+use wdistill_text::{EncodedCorpus, read_lines};
+use wdistill_train::{Decoded, Interrupt, line_by_line};
 
-use crate::error::TrainError;
-use crate::interrupt::Interrupt;
-use crate::log::{Display, Progress};
-use crate::stage::{read, write};
-use crate::validation::Decoded;
+use crate::data::{TextSet, encode, limits, read_pair};
+use crate::error::PipelineError;
+use crate::pipeline::{Pipeline, RunOptions};
+use crate::progress::{Display, Progress};
+use crate::recipe::TextPair;
+use crate::stages::prepare::Prepared;
+use crate::stages::stage::{Fingerprint, read, write};
+use crate::stages::train::Trained;
 
 /// Lines a shard; a kill loses at most one shard's work.
 const SHARD: usize = 1000;
@@ -30,6 +35,9 @@ struct Shard {
     source_hash: String,
     /// One for each source line.
     translations: Vec<String>,
+    /// Hash of the translations; shards of earlier versions have none.
+    #[serde(default)]
+    target_hash: Option<String>,
     /// Translations cut at the maximum length.
     cut: usize,
     /// Translations in which a line break was written as a space.
@@ -66,7 +74,7 @@ fn hash(lines: &[String]) -> String {
 fn write_lines<'l>(
     path: &Path,
     lines: impl Iterator<Item = &'l String>,
-) -> Result<String, TrainError> {
+) -> Result<String, PipelineError> {
     let text: String = lines.flat_map(|line| [line.as_str(), "\n"]).collect();
     atomic_write(path, text.as_bytes())?;
     Ok(hash_bytes(text.as_bytes()))
@@ -77,14 +85,14 @@ fn write_lines<'l>(
 /// shard are checked.
 ///
 /// # Errors
-/// [`TrainError::PseudoData`] for a shard of other text, [`TrainError::Interrupted`], and what translating and writing can bring.
+/// [`PipelineError::PseudoData`] for a shard of other text, [`PipelineError::Interrupted`], and what translating and writing can bring.
 pub fn translate_corpus(
     translator: &Translator,
     lines: &[String],
     folder: &Path,
     display: Display,
     interrupt: &Interrupt,
-) -> Result<PseudoReport, TrainError> {
+) -> Result<PseudoReport, PipelineError> {
     let _willing = interrupt.willing();
     let progress = Progress::new(display, "pseudo data", lines.len() as u64);
     let shards = folder.join("shards");
@@ -129,14 +137,15 @@ pub fn translate_corpus(
     Ok(report)
 }
 
-fn translate_shard(translator: &Translator, lines: &[String]) -> Result<Shard, TrainError> {
+fn translate_shard(translator: &Translator, lines: &[String]) -> Result<Shard, PipelineError> {
     let start = Instant::now();
     let Decoded { lines: translations, cut, joined } = Decoded::of(translator.translate(lines)?);
     let seconds = start.elapsed().as_secs_f64();
-    Ok(Shard { source_hash: hash(lines), translations, cut, joined, seconds })
+    let target_hash = Some(hash(&translations));
+    Ok(Shard { source_hash: hash(lines), translations, target_hash, cut, joined, seconds })
 }
 
-fn check(path: &Path, source: &[String], shard: &Shard) -> Result<(), TrainError> {
+fn check(path: &Path, source: &[String], shard: &Shard) -> Result<(), PipelineError> {
     let problem = if shard.source_hash != hash(source) {
         "it translates another text; hint: remove it, and it will be made again".to_string()
     } else if shard.translations.len() != source.len() {
@@ -145,8 +154,72 @@ fn check(path: &Path, source: &[String], shard: &Shard) -> Result<(), TrainError
             shard.translations.len(),
             source.len()
         )
+    } else if shard.target_hash.as_ref().is_some_and(|found| *found != hash(&shard.translations)) {
+        "its translations were changed; hint: remove it, and it will be made again".to_string()
     } else {
         return Ok(());
     };
-    Err(TrainError::PseudoData { path: path.to_path_buf(), problem })
+    Err(PipelineError::PseudoData { path: path.to_path_buf(), problem })
+}
+
+impl Pipeline {
+    /// Appends the teacher's translations of the training text's sources, as pairs, to the training text;
+    /// lines that the checks left out are not translated.
+    ///
+    /// # Errors
+    /// [`PipelineError::PseudoData`], [`PipelineError::Translate`], [`PipelineError::Text`].
+    pub fn pseudo_data(
+        &self,
+        prepared: &mut Prepared,
+        teacher: &Trained,
+    ) -> Result<Fingerprint, PipelineError> {
+        let settings = &self.recipe.pseudo_data;
+        let inputs = Fingerprint::of(&(&prepared.fingerprint, &teacher.fingerprint, settings));
+        let training = &prepared.training;
+        let report: PseudoReport =
+            self.stages.run("pseudo", &inputs, &[SOURCE, TARGET], |folder| {
+                let model = self.load(teacher)?;
+                let options = line_by_line(settings, self.options.threads);
+                let translator = Translator::new(&model, prepared.vocabularies.clone(), options)?;
+                let all = self.unchanged_lines(training)?;
+                let kept: Vec<String> =
+                    training.lines.iter().map(|line| all[line - 1].clone()).collect();
+                drop(all);
+                let RunOptions { display, interrupt, .. } = &self.options;
+                translate_corpus(&translator, &kept, folder, *display, interrupt)
+            })?;
+        let summary = pseudo_summary(&report);
+        self.say("pseudo data", &summary);
+        let folder = self.path("pseudo");
+        let files = TextPair { source: folder.join(SOURCE), target: folder.join(TARGET) };
+        let text = read_pair(Path::new(""), &files)?;
+        let set = encode("pseudo data", text, &prepared.vocabularies, &limits(&self.recipe.data))?;
+        self.tell("pseudo data", &set.report);
+        self.write_data_report("pseudo/data.txt", std::iter::once(&set))?;
+        let pseudo = set.report.without_folders().to_string();
+        prepared.notes.push(format!("pseudo data: {summary}"));
+        prepared.notes.extend(pseudo.lines().map(|line| format!("pseudo data: {line}")));
+        let original =
+            std::mem::replace(&mut prepared.training.corpus, EncodedCorpus::concatenate([]));
+        prepared.training.corpus = EncodedCorpus::concatenate([&original, &set.corpus]);
+        Ok(inputs)
+    }
+
+    /// The source lines of a text, which were not kept in memory.
+    fn unchanged_lines(&self, set: &TextSet) -> Result<Vec<String>, PipelineError> {
+        let text = read_lines(&set.report.source)?;
+        match text.hash == set.hashes[0] {
+            true => Ok(text.lines),
+            false => Err(PipelineError::Changed { path: text.path }),
+        }
+    }
+}
+
+fn pseudo_summary(report: &PseudoReport) -> String {
+    let PseudoReport { lines, empty, cut, joined, tokens, seconds, .. } = report;
+    let speed = *tokens as f64 / seconds;
+    format!(
+        "{lines} lines, {tokens} target tokens, {speed:.0} tokens/s; {empty} empty, {cut} cut at the \
+         maximum length, {joined} with a line break written as a space"
+    )
 }

@@ -9,7 +9,7 @@ use wdistill_text::{
     PairPolicy, ParallelText, VocabularyPair, encode_corpus,
 };
 
-use crate::error::TrainError;
+use crate::error::PipelineError;
 use crate::recipe::{DataRecipe, Duplicates, TextPair};
 
 /// Sizes and special tokens, for the configuration of a new model. Its decoder starts from a vector of
@@ -70,8 +70,8 @@ pub fn hashes(text: &ParallelText) -> [String; 2] {
 /// Reads two aligned files.
 ///
 /// # Errors
-/// [`TrainError::Text`]: a file that cannot be read, unequal line counts, invalid UTF-8.
-pub fn read_pair(folder: &Path, pair: &TextPair) -> Result<ParallelText, TrainError> {
+/// [`PipelineError::Text`]: a file that cannot be read, unequal line counts, invalid UTF-8.
+pub fn read_pair(folder: &Path, pair: &TextPair) -> Result<ParallelText, PipelineError> {
     Ok(ParallelText::read(&folder.join(&pair.source), &folder.join(&pair.target))?)
 }
 
@@ -93,13 +93,13 @@ pub fn limits(recipe: &DataRecipe) -> CorpusLimits {
 /// reported.
 ///
 /// # Errors
-/// [`TrainError::Text`]: nothing left, or an empty or far too long line in a held-out text.
+/// [`PipelineError::Text`]: nothing left, or an empty or far too long line in a held-out text.
 pub fn encode(
     role: &'static str,
     text: ParallelText,
     vocabularies: &VocabularyPair,
     limits: &CorpusLimits,
-) -> Result<TextSet, TrainError> {
+) -> Result<TextSet, PipelineError> {
     let VocabularyPair { source, target } = vocabularies;
     let hashes = hashes(&text);
     let checked = encode_corpus(&text, source, target, limits)?;

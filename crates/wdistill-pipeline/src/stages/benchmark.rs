@@ -5,7 +5,13 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use wdistill_runtime::TokenTranslator;
 
-use crate::error::TrainError;
+use crate::data::TextSet;
+use crate::error::PipelineError;
+use crate::pipeline::Pipeline;
+use crate::progress::Progress;
+use crate::stages::evaluate::sources;
+use crate::stages::stage::Fingerprint;
+use crate::stages::train::Trained;
 
 /// Speed of one model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,13 +43,13 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// count. `sources` holds the sentences of each model, since their vocabularies may differ.
 ///
 /// # Errors
-/// [`TrainError::Tokens`].
+/// [`PipelineError::Tokens`].
 pub fn benchmark(
     models: &[(String, &TokenTranslator)],
     sources: &[Vec<Vec<u32>>],
     rounds: usize,
     said: &mut dyn FnMut(usize),
-) -> Result<Vec<Speed>, TrainError> {
+) -> Result<Vec<Speed>, PipelineError> {
     let mut seconds = vec![Vec::new(); models.len()];
     let mut tokens = vec![0; models.len()];
     for round in 0..=rounds {
@@ -71,6 +77,45 @@ pub fn benchmark(
         }
     });
     Ok(speeds.collect())
+}
+
+impl Pipeline {
+    /// Decoding speed of systems, in turn on the same sentences, the first of a text.
+    ///
+    /// # Errors
+    /// [`PipelineError::Translate`].
+    pub fn speeds(
+        &self,
+        text: &TextSet,
+        systems: &[&Trained],
+    ) -> Result<Vec<Speed>, PipelineError> {
+        let settings = self.recipe.benchmark;
+        let decoding = &self.recipe.decoding;
+        let models: Vec<_> = systems.iter().map(|system| &system.fingerprint).collect();
+        let [source, _] = &text.hashes;
+        let threads = self.options.threads;
+        let inputs = Fingerprint::of(&(models, source, settings, decoding, threads));
+        self.stages.run("speed", &inputs, &[], |_| {
+            let translators = systems
+                .iter()
+                .map(|system| {
+                    let model = self.load(system)?;
+                    Ok(TokenTranslator::new(&model, threads, decoding.clone(), None)?)
+                })
+                .collect::<Result<Vec<_>, PipelineError>>()?;
+            let named: Vec<_> =
+                systems.iter().map(|system| system.name.clone()).zip(&translators).collect();
+            let mut sentences = sources(&text.corpus);
+            sentences.truncate(settings.sentences);
+            let sources = vec![sentences; systems.len()];
+            let progress = Progress::new(self.options.display, "speed", settings.rounds as u64);
+            let speeds = benchmark(&named, &sources, settings.rounds, &mut |round| {
+                progress.update(round as u64, String::new);
+            })?;
+            progress.finish();
+            Ok(speeds)
+        })
+    }
 }
 
 #[cfg(test)]

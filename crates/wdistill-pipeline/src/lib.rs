@@ -1,0 +1,34 @@
+//! From a parallel corpus to distilled students: recipes, methods, stages, reports.
+//!
+//! [`Pipeline`] carries out a [`Recipe`]: teacher, pseudo data, students, evaluation, speed. Each is a stage that is
+//! skipped while its inputs stay the same and resumed if it was cut off. A [`Method`] is a value: what a student learns
+//! from, and where its weights come from.
+
+mod data;
+mod error;
+mod machine;
+mod messages;
+mod methods;
+mod pipeline;
+mod progress;
+mod recipe;
+mod run_folder;
+mod stages;
+
+pub use data::TextSet;
+pub use error::PipelineError;
+pub use machine::peak_memory;
+pub use messages::message;
+pub use methods::{CUT, KD, LearnsFrom, METHODS, Method, Origin, Role, SCRATCH, WD};
+pub use pipeline::{Caution, Pipeline, RunOptions};
+pub use progress::{Display, Progress};
+pub use recipe::{
+    BenchmarkRecipe, DataRecipe, Duplicates, IMPORTED_TEACHER, ModelRecipe, Pairs, Recipe,
+    Resolved, ResolvedSystem, ResolvedTeacher, SystemRecipe, TEACHER, TeacherRecipe, TextPair,
+    VocabularyOrigin, VocabularyRecipe, pseudo_data_decoding, with_changes,
+};
+pub use run_folder::RunFolder;
+pub use stages::{
+    Evaluation, Fingerprint, Finished, Prepared, PseudoReport, Speed, Stages, Standing,
+    SystemValidation, Trained, TrainingResult, benchmark, is_stage, translate_corpus,
+};

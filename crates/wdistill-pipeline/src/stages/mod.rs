@@ -1,0 +1,19 @@
+//! The stages of a run, a file each: work that is done once, skipped while its inputs stay the same, and resumed if it was
+//! cut off.
+
+mod benchmark;
+mod evaluate;
+mod prepare;
+mod pseudo;
+mod report;
+mod stage;
+mod train;
+mod validate;
+
+pub use benchmark::{Speed, benchmark};
+pub use evaluate::{Evaluation, Finished};
+pub use prepare::Prepared;
+pub use pseudo::{PseudoReport, translate_corpus};
+pub use stage::{Fingerprint, Stages, is_stage};
+pub use train::{Trained, TrainingResult};
+pub use validate::{Standing, SystemValidation};

@@ -1,0 +1,418 @@
+//! The learner of this machine's processor: a batch is divided into shares, each runs forward and backward on threads of
+//! its own, and their gradients are summed.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use wdistill_autograd::{
+    DropoutSource, Gradients, LossSums, Tape, Targets, Tracked, Variable, Workspace,
+};
+use wdistill_kernels::{
+    AdamBuffers, AdamSettings, AdamStep, LossTargets, Projection, TeacherDistribution, Workers,
+    adam_step, deal, in_order,
+};
+use wdistill_model::{DecoderState, Dense, Layout, Model, Tokens, Vocabularies};
+use wdistill_text::{EncodedCorpus, sorted_batches};
+
+use crate::error::TrainError;
+use crate::learner::{Clipping, Learner, Parameters, StepReport, Weights};
+use crate::settings::TrainingSettings;
+use crate::trainable::Trainable;
+
+/// Threads that each run a share of a batch from its start to its end, and the memory that they keep from
+/// step to step.
+pub struct Team {
+    workers: Workers,
+    /// One for each share.
+    workspaces: Vec<Workspace<f32>>,
+}
+
+impl Team {
+    /// Starts the threads, for batches of so many shares.
+    ///
+    /// # Errors
+    /// [`TrainError::Threads`] if the system gives no more of them.
+    pub fn start(shares: usize, threads: usize) -> Result<Team, TrainError> {
+        let workers = Workers::start(shares, threads)
+            .map_err(|error| TrainError::Threads { threads, reason: error.to_string() })?;
+        Ok(Team { workers, workspaces: (0..shares).map(|_| Workspace::new()).collect() })
+    }
+
+    /// Shares that a batch is divided into.
+    pub fn shares(&self) -> usize {
+        self.workspaces.len()
+    }
+
+    /// Runs every job with a workspace, some of them at once; results in the order of the jobs.
+    pub fn run<J: Send, T: Send>(
+        &mut self,
+        jobs: Vec<J>,
+        work: impl Fn(&Workspace<f32>, J) -> T + Sync,
+    ) -> Vec<T> {
+        let shares = deal(jobs, self.shares());
+        let shares = self.workspaces.iter_mut().zip(shares).collect();
+        let done = self.workers.each(shares, |(workspace, jobs): (&mut Workspace<f32>, Vec<_>)| {
+            let run = |(index, job)| (index, work(workspace, job));
+            jobs.into_iter().map(run).collect::<Vec<_>>()
+        });
+        in_order(done)
+    }
+}
+
+/// Divides a batch into `count` shares of nearly equal numbers of tokens, or as many as it has pairs.
+pub fn shares(corpus: &EncodedCorpus, pairs: &[usize], count: usize) -> Vec<Vec<usize>> {
+    let tokens = |pair: &usize| {
+        let (source, target) = corpus.pair(*pair);
+        source.len() + target.len()
+    };
+    let mut pairs = pairs.to_vec();
+    // The longest first, each to the share that has least; equal ones as they come.
+    pairs.sort_by_key(|pair| std::cmp::Reverse(tokens(pair)));
+    let mut shares = vec![(0, Vec::new()); count];
+    for pair in pairs {
+        let (sum, share) = shares.iter_mut().min_by_key(|(sum, _)| *sum).expect("there are shares");
+        *sum += tokens(&pair);
+        share.push(pair);
+    }
+    shares.into_iter().map(|(_, share)| share).filter(|share| !share.is_empty()).collect()
+}
+
+/// Sentence pairs, packed; the decoder reads its start and the target without its end.
+pub struct Batch {
+    source: Tokens,
+    target: Tokens,
+    /// The right word after each target token.
+    words: Vec<u32>,
+}
+
+impl Batch {
+    /// Packs pairs of a corpus whose sentences all end in their end token.
+    pub fn new(corpus: &EncodedCorpus, pairs: &[usize], vocabularies: &Vocabularies) -> Batch {
+        let sources = pairs.iter().map(|pair| vocabularies.encoder_input(corpus.pair(*pair).0));
+        let targets = pairs.iter().map(|pair| corpus.pair(*pair).1);
+        let start = vocabularies.decoder_start.token();
+        let inputs: Vec<Vec<u32>> = targets
+            .clone()
+            .map(|target| [&[start], &target[..target.len() - 1]].concat())
+            .collect();
+        Batch {
+            source: Tokens::from_sentences(sources),
+            target: Tokens::from_sentences(inputs.iter().map(Vec::as_slice)),
+            words: targets.flatten().copied().collect(),
+        }
+    }
+
+    /// Number of target tokens.
+    pub fn tokens(&self) -> usize {
+        self.words.len()
+    }
+}
+
+/// A model whose distribution over words is learned (word-level knowledge distillation).
+#[derive(Clone, Copy)]
+pub struct WordTeacher<'a> {
+    /// It reads the same vocabularies; it never drops and is not trained.
+    pub model: &'a Model<Dense<f32>>,
+    /// Weight of its cross-entropy, from 0 to 1; the right words have the rest.
+    pub weight: f64,
+}
+
+impl WordTeacher<'_> {
+    /// Its hidden states for a batch, `[target tokens, width]`, in a buffer of the workspace.
+    fn states(&self, workspace: &Workspace<f32>, batch: &Batch) -> Vec<f32> {
+        let (tape, tracked) = Tape::record(self.model, workspace, DropoutSource::NONE);
+        let states = decode(&tape, &tracked, batch);
+        workspace.copy_of(&tape.value(states))
+    }
+
+    /// Its output projection, and so its distribution.
+    fn distribution<'s>(&'s self, states: &'s [f32]) -> TeacherDistribution<'s, f32> {
+        let embeddings = &self.model.weights.embeddings;
+        let table = embeddings.output_table();
+        let bias = embeddings.output_bias.as_deref();
+        let projection = Projection { table: table.data(), bias, width: table.columns() };
+        TeacherDistribution { states, projection, weight: self.weight }
+    }
+}
+
+/// What to do with the loss.
+pub enum Pass<'a> {
+    /// Training: dropout, and gradients times a factor added to a place.
+    Train {
+        /// Whose distribution is learned besides the right words.
+        teacher: Option<WordTeacher<'a>>,
+        /// Dropout of this batch.
+        dropout: DropoutSource,
+        /// Factor on the gradients.
+        gradient_scale: f64,
+        /// Where they are added.
+        gradients: &'a mut Gradients<f32>,
+    },
+    /// Validation: neither.
+    Validate,
+}
+
+/// Runs a model over a batch.
+pub fn run_batch(
+    model: &Model<Dense<f32>>,
+    workspace: &Workspace<f32>,
+    batch: &Batch,
+    smoothing: f64,
+    pass: Pass<'_>,
+) -> LossSums {
+    let dropout = match &pass {
+        Pass::Train { dropout, .. } => *dropout,
+        Pass::Validate => DropoutSource::NONE,
+    };
+    // Before the student's pass, so that its tape can use the same memory.
+    let teacher = match &pass {
+        Pass::Train { teacher: Some(teacher), .. } => {
+            Some((*teacher, teacher.states(workspace, batch)))
+        }
+        _ => None,
+    };
+    let (tape, tracked) = Tape::record(model, workspace, dropout);
+    let states = decode(&tape, &tracked, batch);
+    let loss = LossTargets {
+        words: &batch.words,
+        smoothing,
+        teacher: teacher.as_ref().map(|(teacher, states)| teacher.distribution(states)),
+    };
+    let sums = match pass {
+        Pass::Train { gradient_scale, gradients, .. } => {
+            tape.backward(&tracked, states, &Targets { loss, gradient_scale }, gradients)
+        }
+        Pass::Validate => tape.loss(&tracked, states, &Targets { loss, gradient_scale: 1.0 }),
+    };
+    if let Some((_, states)) = teacher {
+        workspace.give(states);
+    }
+    sums
+}
+
+/// The decoder's output for a batch.
+fn decode(tape: &Tape<'_, f32>, model: &Model<Tracked>, batch: &Batch) -> Variable {
+    let encoded = model.encode(tape, &batch.source);
+    let mut state = DecoderState::new(&model.config);
+    model.decode(tape, &batch.target, batch.target.spans(), &encoded, &mut state)
+}
+
+/// Loss of a model in a text, of which nothing is learned.
+pub fn loss_in_text(
+    corpus: &EncodedCorpus,
+    model: &Model<Dense<f32>>,
+    team: &mut Team,
+    settings: &TrainingSettings,
+) -> LossSums {
+    let batches = sorted_batches(&corpus.lengths(), settings.max_tokens);
+    let losses = team.run(batches, |workspace, pairs| {
+        let batch = Batch::new(corpus, &pairs, &model.config.vocabularies);
+        run_batch(model, workspace, &batch, settings.label_smoothing, Pass::Validate)
+    });
+    let mut loss = LossSums::default();
+    losses.into_iter().for_each(|sums| loss += sums);
+    loss
+}
+
+/// What a learner learns from, and how.
+#[derive(Clone, Copy)]
+pub struct Lesson<'a> {
+    /// Holds the pairs to learn from.
+    pub corpus: &'a EncodedCorpus,
+    /// Whose distribution over words is learned besides the right words, if the settings give that a weight.
+    pub teacher: Option<&'a Model<Dense<f32>>>,
+    /// Settings.
+    pub settings: &'a TrainingSettings,
+    /// Decides the dropout, together with the number of the update.
+    pub seed: u64,
+}
+
+/// Trains on this machine's processor, over a tape.
+pub struct HostLearner<'a> {
+    trainable: Box<dyn Trainable + 'a>,
+    lesson: Lesson<'a>,
+    team: Team,
+    parameters: Parameters,
+    /// Of the model's weights, which are the parameters or are made of them.
+    weights: Arc<Layout>,
+}
+
+impl<'a> HostLearner<'a> {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// [`TrainError::Settings`] if there is a teacher whose weight is 0, or none where it has one;
+    /// [`TrainError::Threads`].
+    pub fn start(
+        mut trainable: Box<dyn Trainable + 'a>,
+        lesson: Lesson<'a>,
+        threads: usize,
+    ) -> Result<HostLearner<'a>, TrainError> {
+        if (lesson.settings.word_distillation > 0.0) != lesson.teacher.is_some() {
+            return Err(TrainError::Settings {
+                place: "training settings".to_string(),
+                problems: vec![
+                    "word_distillation needs a teacher, and a teacher needs it".to_string(),
+                ],
+            });
+        }
+        let team = Team::start(lesson.settings.shares, threads)?;
+        let mut parameters = Parameters::zeros(Arc::new(trainable.layout()));
+        let places = parameters.layout.slices_mut(&mut parameters.values);
+        for (place, values) in places.into_iter().zip(trainable.parameters_mut()) {
+            place.copy_from_slice(values);
+        }
+        let weights = Arc::new(Layout::of(&trainable.model().weights));
+        Ok(HostLearner { trainable, lesson, team, parameters, weights })
+    }
+
+    /// Gradients of the mean loss a token with respect to the model's weights, and the loss:
+    ///
+    /// `g = (1 / tokens) * sum over batches and shares of d loss / d weights`
+    fn gradients(&mut self, batches: &[Vec<Batch>], number: u64) -> (Gradients<f32>, LossSums) {
+        let Lesson { teacher, settings, seed, .. } = self.lesson;
+        let teacher =
+            teacher.map(|model| WordTeacher { model, weight: settings.word_distillation });
+        let model = self.trainable.model();
+        let tokens: usize = batches.iter().flatten().map(Batch::tokens).sum();
+        let gradient_scale = 1.0 / tokens as f64;
+        let rates = model.config.architecture.dropout;
+        let shares = self.team.shares();
+        let layout = &self.weights;
+        let done = self.team.run((0..shares).collect(), |workspace, share: usize| {
+            let mut gradients = workspace.gradients(layout);
+            let mut loss = LossSums::default();
+            for (index, batch) in batches.iter().enumerate() {
+                let Some(batch) = batch.get(share) else { continue };
+                let place = (number * batches.len() as u64 + index as u64) * shares as u64;
+                let dropout = DropoutSource { rates, seed, step: place + share as u64 };
+                let gradients = &mut gradients;
+                let pass = Pass::Train { teacher, dropout, gradient_scale, gradients };
+                loss += run_batch(model, workspace, batch, settings.label_smoothing, pass);
+            }
+            (gradients, loss)
+        });
+        let mut free = self.team.workspaces[1..].iter();
+        tree_sum(done, |(sum, loss), (gradients, sums)| {
+            sum.add(&gradients);
+            *loss += sums;
+            free.next().expect("a workspace for each share but the first").give_back(gradients);
+        })
+    }
+
+    /// Gives the trainable its parameters as they are now.
+    fn refresh(&mut self) {
+        let values = self.parameters.layout.slices(&self.parameters.values);
+        for (place, values) in self.trainable.parameters_mut().into_iter().zip(values) {
+            place.copy_from_slice(values);
+        }
+        self.trainable.refresh();
+    }
+}
+
+/// Sums shares as a balanced binary tree: neighbours first, then neighbours of the sums. Whoever holds a part of the shares
+/// can sum that part, and the bits are the same.
+fn tree_sum<T>(mut parts: Vec<T>, mut add: impl FnMut(&mut T, T)) -> T {
+    while parts.len() > 1 {
+        let mut sums = Vec::with_capacity(parts.len().div_ceil(2));
+        let mut next = parts.into_iter();
+        while let Some(mut sum) = next.next() {
+            if let Some(other) = next.next() {
+                add(&mut sum, other);
+            }
+            sums.push(sum);
+        }
+        parts = sums;
+    }
+    parts.pop().expect("a batch has a share")
+}
+
+impl Learner for HostLearner<'_> {
+    /// The gradient of the mean loss a token, times `min(1, clip_norm / |g|)`, then Adam.
+    fn update(&mut self, batches: &[Vec<usize>], number: u64) -> Result<StepReport, TrainError> {
+        let Lesson { corpus, settings, .. } = self.lesson;
+        let vocabularies = self.trainable.model().config.vocabularies;
+        let batch = |pairs: Vec<usize>| Batch::new(corpus, &pairs, &vocabularies);
+        let divided: Vec<Vec<Batch>> = batches
+            .iter()
+            .map(|pairs| shares(corpus, pairs, settings.shares).into_iter().map(batch).collect())
+            .collect();
+        let (sum, loss) = self.gradients(&divided, number);
+        let workspace = &self.team.workspaces[0];
+        let gradients = self.trainable.parameter_gradients(sum, &self.parameters.layout, workspace);
+        let gradient_norm = gradients.norm();
+        let (clipping, factor) = match settings.clip_norm {
+            limit if limit > 0.0 && gradient_norm > limit => {
+                (Clipping::Clipped, limit / gradient_norm)
+            }
+            _ => (Clipping::Unchanged, 1.0),
+        };
+        if gradient_norm.is_finite() {
+            let [beta1, beta2] = settings.adam_betas;
+            let adam = AdamSettings { beta1, beta2, epsilon: settings.adam_epsilon };
+            let step = AdamStep {
+                settings: adam,
+                learning_rate: settings.learning_rate_at(number),
+                number,
+                gradient_factor: factor,
+            };
+            let Parameters { layout, values, first_moments, second_moments } = &mut self.parameters;
+            let moments =
+                layout.slices_mut(first_moments).into_iter().zip(layout.slices_mut(second_moments));
+            let values = layout.slices_mut(values).into_iter().zip(moments);
+            let copies = gradients.slices().zip(self.trainable.parameters_mut());
+            for ((parameters, (first_moment, second_moment)), (gradient, copy)) in
+                values.zip(copies)
+            {
+                let copy = Some(copy);
+                adam_step(
+                    AdamBuffers { parameters, first_moment, second_moment, gradient, copy },
+                    &step,
+                );
+            }
+            self.trainable.refresh();
+        }
+        self.team.workspaces[0].give_back(gradients);
+        Ok(StepReport { loss, gradient_norm, clipping })
+    }
+
+    fn loss(&mut self, weights: Weights<'_>, text: &EncodedCorpus) -> Result<LossSums, TrainError> {
+        let model = match weights {
+            Weights::Current => self.trainable.model(),
+            Weights::Of(model) => model,
+        };
+        Ok(loss_in_text(text, model, &mut self.team, self.lesson.settings))
+    }
+
+    fn model(&mut self) -> Result<&Model<Dense<f32>>, TrainError> {
+        Ok(self.trainable.model())
+    }
+
+    fn state(&mut self) -> Result<Cow<'_, Parameters>, TrainError> {
+        Ok(Cow::Borrowed(&self.parameters))
+    }
+
+    fn restore(&mut self, state: Parameters) -> Result<(), TrainError> {
+        self.parameters = state;
+        self.refresh();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tree_sum;
+
+    #[test]
+    fn sums_are_those_of_a_balanced_tree() {
+        let sum = |parts: &[&str]| {
+            let parts = parts.iter().map(|part| part.to_string()).collect();
+            tree_sum(parts, |sum: &mut String, other| *sum = format!("({sum}{other})"))
+        };
+        assert_eq!(sum(&["a"]), "a");
+        assert_eq!(sum(&["a", "b"]), "(ab)");
+        assert_eq!(sum(&["a", "b", "c", "d"]), "((ab)(cd))");
+        // A share without a pair is missing at the end.
+        assert_eq!(sum(&["a", "b", "c"]), "((ab)c)");
+    }
+}

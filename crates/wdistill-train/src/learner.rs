@@ -1,0 +1,96 @@
+//! What stands between the training loop and the machine that computes.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use wdistill_autograd::LossSums;
+use wdistill_model::{Dense, Layout, Model};
+use wdistill_text::EncodedCorpus;
+
+use crate::error::TrainError;
+
+/// Parameters and Adam's moments: three flat buffers over one layout.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameters {
+    /// Names, shapes and places.
+    pub layout: Arc<Layout>,
+    /// The parameters.
+    pub values: Vec<f32>,
+    /// Running means of gradients.
+    pub first_moments: Vec<f32>,
+    /// Running means of squared gradients.
+    pub second_moments: Vec<f32>,
+}
+
+impl Parameters {
+    /// Zeros.
+    pub fn zeros(layout: Arc<Layout>) -> Parameters {
+        let zeros = || vec![0.0; layout.length()];
+        let (values, first_moments, second_moments) = (zeros(), zeros(), zeros());
+        Parameters { layout, values, first_moments, second_moments }
+    }
+}
+
+/// What an update did besides changing the parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct StepReport {
+    /// Sums over the update's tokens.
+    pub loss: LossSums,
+    /// Norm of the gradient before clipping.
+    pub gradient_norm: f64,
+    /// Whether it was clipped.
+    pub clipping: Clipping,
+}
+
+/// Whether a gradient was shortened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clipping {
+    /// It was short enough, or there is no limit.
+    Unchanged,
+    /// It was scaled to the limit.
+    Clipped,
+}
+
+/// Whose loss is asked for.
+#[derive(Clone, Copy)]
+pub enum Weights<'a> {
+    /// Those that are trained.
+    Current,
+    /// Others of the same kind, such as an average.
+    Of(&'a Model<Dense<f32>>),
+}
+
+/// Holds what is trained, on whatever machine, and trains it. The loop, its schedule, the selection and the checkpoints
+/// know nothing else of the machine.
+pub trait Learner {
+    /// One update from some batches, each the numbers of its pairs; `number` counts updates from 1. If the gradient is not
+    /// finite, nothing changes.
+    ///
+    /// # Errors
+    /// What the machine brings.
+    fn update(&mut self, batches: &[Vec<usize>], number: u64) -> Result<StepReport, TrainError>;
+
+    /// The loss in a text, of which nothing is learned.
+    ///
+    /// # Errors
+    /// What the machine brings.
+    fn loss(&mut self, weights: Weights<'_>, text: &EncodedCorpus) -> Result<LossSums, TrainError>;
+
+    /// The model that the parameters make now.
+    ///
+    /// # Errors
+    /// What the machine brings.
+    fn model(&mut self) -> Result<&Model<Dense<f32>>, TrainError>;
+
+    /// Everything that training changes.
+    ///
+    /// # Errors
+    /// What the machine brings.
+    fn state(&mut self) -> Result<Cow<'_, Parameters>, TrainError>;
+
+    /// Goes on from a state that [`Learner::state`] gave.
+    ///
+    /// # Errors
+    /// What the machine brings.
+    fn restore(&mut self, state: Parameters) -> Result<(), TrainError>;
+}
