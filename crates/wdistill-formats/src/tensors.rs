@@ -82,7 +82,7 @@ pub(crate) enum Numbers {
     Int8(Vec<i8>),
 }
 
-/// Writes named tensors into one safetensors file, atomically (see [`atomic_write`](crate::atomic_write)).
+/// Writes named tensors into one safetensors file, atomically (see [`atomic_write`](wdistill_base::atomic_write)).
 /// Equal tensors and metadata give equal bytes, whatever the order. Numbers are written as they are, NaN
 /// included. An entry `checksum` is added to the metadata, in place of one that is given.
 ///

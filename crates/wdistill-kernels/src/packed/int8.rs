@@ -16,7 +16,7 @@ use crate::pages::filled;
 const GROUP: usize = 4;
 
 /// Most inputs of a matrix in int8: sums of more products of two numbers up to 127 may not fit into an int32,
-/// nor may [`OFFSET`] times the sum of so many weights.
+/// nor may the offset of quantised activations times the sum of so many weights.
 pub const MOST_INT8_INPUTS: usize = 1 << 17;
 
 const _: () = assert!(MOST_INT8_INPUTS * 128 * 127 <= i32::MAX as usize);

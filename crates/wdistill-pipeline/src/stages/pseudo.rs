@@ -85,7 +85,7 @@ fn write_lines<'l>(
 /// shard are checked.
 ///
 /// # Errors
-/// [`PipelineError::PseudoData`] for a shard of other text, [`PipelineError::Interrupted`], and what translating and writing can bring.
+/// [`PipelineError::PseudoData`] for a shard of other text, [`PipelineError::Train`] if it was interrupted, and what translating and writing can bring.
 pub fn translate_corpus(
     translator: &Translator,
     lines: &[String],
