@@ -735,6 +735,23 @@ fn checkpoints_that_are_not_fairseqs_say_whose_they_are() {
     }
 }
 
+/// Another architecture's class may compute other things from the same settings.
+#[test]
+fn architectures_of_fairseq_that_are_not_known_are_refused() {
+    let folder = copy("fairseq/old-layout");
+    let path = folder.path().join("checkpoint_best.pt");
+    let bytes = fs::read(&path).unwrap();
+    let (known, other) = (b"transformer_iwslt_de_en", b"transformer_ulm_xyz_abc");
+    let place = bytes.windows(known.len()).position(|window| window == known).unwrap();
+    let changed = [&bytes[..place], other, &bytes[place + known.len()..]].concat();
+    fs::write(&path, changed).unwrap();
+    let error = refusal(&path, &ImportOptions::default());
+    assert_mentions(
+        &error,
+        &["its architecture is \"transformer_ulm_xyz_abc\", which is not known"],
+    );
+}
+
 #[test]
 fn settings_of_fairseq_that_change_the_network_are_refused() {
     let number = |number: u8| vec![b'K', number];

@@ -459,6 +459,11 @@ impl Transformer<Spec> {
         }
     }
 
+    /// Numbers of a model of this configuration; a matrix that is tied counts once.
+    pub fn parameters(config: &Config) -> usize {
+        Transformer::list(config).iter().map(SlotInfo::count).sum()
+    }
+
     /// Name, axes and shape of every weight, in declaration order.
     pub fn list(config: &Config) -> Vec<SlotInfo> {
         let mut list = List { config, slots: Vec::new() };
@@ -561,7 +566,7 @@ mod tests {
         assert_eq!(listed.len(), model.weights.slices().len());
         model.weights.slices_mut().iter_mut().for_each(|(_, slice)| slice.fill(2.0));
         assert_eq!(model.weights.decoder.layers[1].feed_forward.down.bias, vec![2.0; 16]);
-        assert_eq!(model.weights.count(), listed.iter().map(SlotInfo::count).sum::<usize>());
+        assert_eq!(model.weights.count(), Transformer::parameters(&config));
     }
 
     #[test]

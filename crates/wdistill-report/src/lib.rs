@@ -1,7 +1,7 @@
 //! The report of a run: what was trained, on what, under which conditions, and what came out.
 //!
-//! [`Report`] is plain data. [`text_table`] renders it for a terminal, [`markdown`] for a
-//! repository, [`html`] as one file that needs nothing else, [`to_json`] and [`from_json`] for
+//! [`Report`] is plain data. [`text_table`] renders it for a terminal,
+//! [`html`] as one file that needs nothing else, [`to_json`] and [`from_json`] for
 //! programs. A value that was not measured is `None` in the data and a dash in every rendering;
 //! a value that is not finite is shown as such and survives JSON.
 
@@ -9,7 +9,6 @@ mod chart;
 mod data;
 mod html;
 mod json;
-mod markdown;
 mod number;
 mod text;
 
@@ -19,7 +18,6 @@ pub use data::{
 };
 pub use html::html;
 pub use json::{Error, from_json, to_json};
-pub use markdown::markdown;
 pub use text::text_table;
 
 #[cfg(test)]

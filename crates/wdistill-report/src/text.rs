@@ -239,7 +239,6 @@ Conditions
         let mut report = example();
         report.unfinished = Some("kd is to come".to_string());
         assert!(text_table(&report).contains("grammar\nUnfinished: kd is to come\n"));
-        assert!(crate::markdown(&report).contains("Unfinished: kd is to come"));
         assert!(crate::html(&report).contains("Unfinished: kd is to come"));
     }
 

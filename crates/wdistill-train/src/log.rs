@@ -142,7 +142,7 @@ pub fn read_events(path: &Path) -> Result<Vec<Event>, TrainError> {
             Err(_) if index + 1 == lines.len() => {}
             Err(error) => {
                 let (path, line) = (path.to_path_buf(), index + 1);
-                let problem = format!("not a line of metrics: {error}");
+                let problem = format!("not a line of metrics: {error}; hint: remove the line");
                 return Err(ContentError { path, line, problem }.into());
             }
         }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wdistill_base::FileError;
 use wdistill_formats::{native, read_tensors, write_tensors};
@@ -205,23 +205,24 @@ impl<'a> Loop<'a> {
             if self.due(self.settings().snapshot_every) || self.out_of_patience() {
                 self.snapshot(learner.model()?)?;
             }
-            if self.is_checkpoint_due() {
+            // Asked for once, so that what is said to be saved is what was saved.
+            let signal = self.run.interrupt.signal();
+            if self.is_checkpoint_due(signal) {
                 self.save_checkpoint(learner)?;
             }
-            self.run.interrupt.check().inspect_err(|_| {
+            if let Some(signal) = signal {
                 self.observe(Happening::Saved { updates: self.state.updates });
-            })?;
+                return Err(TrainError::Interrupted { signal });
+            }
         }
         Ok(Ended::Finished)
     }
 
-    fn is_checkpoint_due(&self) -> bool {
-        let minutes = self.settings().checkpoint_minutes;
-        let is_time = minutes > 0 && self.checkpointed.elapsed().as_secs() >= 60 * minutes;
+    fn is_checkpoint_due(&self, signal: Option<i32>) -> bool {
         self.due(self.settings().checkpoint_every)
             || self.out_of_patience()
-            || is_time
-            || self.run.interrupt.signal().is_some()
+            || is_time(self.settings().checkpoint_minutes, self.checkpointed.elapsed())
+            || signal.is_some()
     }
 
     /// Adds the time since the last call to the run's, and returns it.
@@ -474,4 +475,20 @@ fn add_snapshot(path: &Path, sum: &mut Model<Dense<f64>>) -> Result<(), TrainErr
         slice.iter_mut().zip(values).for_each(|(sum, value)| *sum += f64::from(*value));
     }
     Ok(())
+}
+
+/// Whether the clock asks for a checkpoint, so long after the last one.
+fn is_time(minutes: u64, since: Duration) -> bool {
+    minutes > 0 && since.as_secs() >= minutes.saturating_mul(60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_asks_for_a_checkpoint_after_so_many_minutes_or_never() {
+        assert!(!is_time(10, Duration::from_secs(599)) && is_time(10, Duration::from_secs(600)));
+        assert!(!is_time(0, Duration::from_secs(1_000_000)));
+    }
 }

@@ -95,6 +95,10 @@ pub struct TrainingSettings {
     pub divergence: Divergence,
 }
 
+/// More shares, or batches of one update, are slips of the pen.
+const MOST_SHARES: usize = 1024;
+const MOST_BATCHES: usize = 100_000;
+
 /// One for each core of a small machine.
 const SHARES: usize = 2;
 
@@ -151,8 +155,14 @@ impl TrainingSettings {
                 problems.push(format!("{name} is 0, expected at least 1"));
             }
         }
-        if !self.shares.is_power_of_two() {
-            problems.push(format!("shares is {}, expected a power of two", self.shares));
+        if !self.shares.is_power_of_two() || self.shares > MOST_SHARES {
+            let found = self.shares;
+            problems
+                .push(format!("shares is {found}, expected a power of two up to {MOST_SHARES}"));
+        }
+        if self.accumulation > MOST_BATCHES {
+            let found = self.accumulation;
+            problems.push(format!("accumulation is {found}, expected at most {MOST_BATCHES}"));
         }
         if self.divergence == Divergence::After(0) {
             problems.push("divergence is 0, expected at least 1 update, or \"off\"".to_string());
@@ -236,6 +246,16 @@ mod tests {
     fn without_warm_up_the_first_update_has_the_full_rate() {
         let settings = TrainingSettings { warm_up: 0, ..TrainingSettings::default() };
         assert_eq!(settings.learning_rate_at(1), 7e-4);
+    }
+
+    #[test]
+    fn numbers_that_no_machine_has_memory_for_are_refused() {
+        let settings = TrainingSettings {
+            shares: 1 << 62,
+            accumulation: 1_000_000_000_000,
+            ..TrainingSettings::default()
+        };
+        assert_eq!(settings.problems().len(), 2, "{:?}", settings.problems());
     }
 
     #[test]

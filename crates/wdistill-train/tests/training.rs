@@ -455,7 +455,7 @@ fn other_shares_give_the_same_gradient_up_to_rounding() {
         assert!(pairs.all(|(a, b)| (a - b).abs() < 1e-4 * largest), "{shares} shares");
     }
     let three = TrainingSettings { shares: 3, ..settings() };
-    assert_eq!(three.problems(), ["shares is 3, expected a power of two"]);
+    assert_eq!(three.problems(), ["shares is 3, expected a power of two up to 1024"]);
 }
 
 /// What a learner gives is what another of its kind goes on from.

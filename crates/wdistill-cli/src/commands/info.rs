@@ -117,8 +117,7 @@ fn line(name: &str, value: &str) -> String {
 }
 
 fn shape(config: &Config) -> Vec<String> {
-    let slots = Transformer::list(config);
-    let parameters: usize = slots.iter().map(|slot| slot.count()).sum();
+    let parameters = Transformer::parameters(config);
     vec![line("shape", &config.architecture.summary()), line("parameters", &parameters.to_string())]
 }
 

@@ -50,7 +50,6 @@ fn assert_ulps(
             worst = (error, *x);
         }
     }
-    println!("{name}: worst error {:.3} ulp at {:?}", worst.0, worst.1);
     assert!(worst.0 <= limit, "{name}: error of {} ulp at {}", worst.0, worst.1);
 }
 

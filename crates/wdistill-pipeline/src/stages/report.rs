@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use wdistill_base::atomic_write;
 use wdistill_formats::native;
 use wdistill_metrics::{Bleu, Bootstrap, CorpusMetric, Statistics, paired_bootstrap};
+use wdistill_model::Transformer;
 use wdistill_report::{
     Comparison, Curve, CurvePoint, Decoding, Report, SeedMean, Signatures, SystemRow, html, to_json,
 };
@@ -180,15 +181,15 @@ impl Pipeline {
 
     fn row(&self, finished: &Finished, speed: Option<&Speed>) -> Result<SystemRow, PipelineError> {
         let Finished { trained: system, evaluation } = finished;
-        let model = native::load(&system.model)?;
+        let config = native::load_config(&system.model)?;
         let training = system.stages.iter().map(|(_, result)| result);
         // A teacher that is given has no stages.
         let is_trained = !system.stages.is_empty();
         Ok(SystemRow {
             name: system.name.clone(),
             description: system.description.clone(),
-            shape: model.config.architecture.summary(),
-            parameters: model.weights.count() as u64,
+            shape: config.architecture.summary(),
+            parameters: Transformer::parameters(&config) as u64,
             seed: self.seed(finished),
             updates: is_trained.then(|| training.clone().map(|result| result.updates).sum()),
             bleu_validation: Some(evaluation.bleu_validation),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use wdistill_base::FileError;
 use wdistill_formats::native;
+use wdistill_model::Transformer;
 use wdistill_text::{EncodedCorpus, VocabularyPair};
 use wdistill_train::{
     Criterion, Team, TrainingSettings, Validator, above_uniform, line_by_line, loss_in_text,
@@ -194,10 +195,10 @@ impl Pipeline {
         let speeds = self.speeds(&prepared.validation, systems)?;
         let standing = |(system, speed): (&&Trained, Speed)| {
             let weights = system.model.join(native::WEIGHTS_FILE);
-            let model = native::load(&system.model)?;
+            let config = native::load_config(&system.model)?;
             Ok(Standing {
                 name: system.name.clone(),
-                parameters: model.weights.count(),
+                parameters: Transformer::parameters(&config),
                 bytes: weights.metadata().map_err(FileError::when("read", &weights))?.len(),
                 validation: self.validated(prepared, system)?,
                 speed,
