@@ -1,38 +1,26 @@
 //! The stages by hand: vocab, train, distill, translate, score, info, bench, import, export.
 
 mod common;
+mod program;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use common::write_texts;
+use program::{finish, program};
 use wdistill_demo::Sizes;
 use wdistill_text::packed_by_name;
 
-fn wdistill(folder: &Path, arguments: &str, input: &[u8]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_wdistill"))
-        .args(arguments.split_whitespace())
-        .current_dir(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that refuses its arguments may be gone before it has read anything.
-    let _ = child.stdin.take().unwrap().write_all(input);
-    child.wait_with_output().unwrap()
-}
-
 fn succeed(folder: &Path, arguments: &str, input: &[u8]) -> String {
-    let output = wdistill(folder, arguments, input);
+    let output = finish(program(folder, arguments), input);
     assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
 fn refuse(folder: &Path, arguments: &str, input: &[u8]) -> String {
-    let output = wdistill(folder, arguments, input);
+    let output = finish(program(folder, arguments), input);
     assert!(!output.status.success(), "{arguments} was accepted");
     String::from_utf8(output.stderr).unwrap()
 }
@@ -84,9 +72,8 @@ fn a_teacher_is_trained_distilled_and_translates() {
     let said = refuse(folder.path(), &translate, format!("short\nshort\n{long}\n").as_bytes());
     assert!(said.contains("line 3 has ") && said.contains("at most 20 are allowed"), "{said}");
     assert!(said.contains("--long truncate"), "{said}");
-    let split = wdistill(
-        folder.path(),
-        &format!("{translate} --long split"),
+    let split = finish(
+        program(folder.path(), &format!("{translate} --long split")),
         format!("fine\n{long}\nfine\n").as_bytes(),
     );
     assert!(split.status.success(), "{split:?}");
@@ -94,7 +81,7 @@ fn a_teacher_is_trained_distilled_and_translates() {
     let said = String::from_utf8(split.stderr).unwrap();
     assert!(said.contains("line 2: source split into "), "{said}");
     check_summary(said.lines().last().unwrap(), 3);
-    let none = wdistill(folder.path(), &translate, b"");
+    let none = finish(program(folder.path(), &translate), b"");
     let said = String::from_utf8(none.stderr).unwrap();
     assert!(said.starts_with("0 sentences, 0 source tokens, 0 target tokens, "), "{said}");
     let endless = format!("fine\n{}\nfine\n", "x".repeat(500));
@@ -102,15 +89,18 @@ fn a_teacher_is_trained_distilled_and_translates() {
     assert_eq!(output.lines().count(), 3);
     let said = refuse(folder.path(), &format!("translate --model {student} --beam 20000"), b"");
     assert!(said.contains("--beam-size is 20000, expected at most"), "{said}");
-    let output = wdistill(folder.path(), &translate, format!("short\nshort\n{long}\n").as_bytes());
+    let output =
+        finish(program(folder.path(), &translate), format!("short\nshort\n{long}\n").as_bytes());
     assert_eq!(
         String::from_utf8(output.stdout).unwrap().lines().count(),
         2,
         "good lines were lost"
     );
-    let output = wdistill(
-        folder.path(),
-        &format!("{translate} --long truncate --quiet --max-length-ratio 0.1"),
+    let output = finish(
+        program(
+            folder.path(),
+            &format!("{translate} --long truncate --quiet --max-length-ratio 0.1"),
+        ),
         long.as_bytes(),
     );
     let said = String::from_utf8(output.stderr).unwrap();

@@ -1,10 +1,12 @@
 //! `wdistill score` against sacreBLEU's command, and texts that come compressed or on standard input.
 
-use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+mod program;
 
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use program::{finish, program};
 use serde_json::Value;
 
 const FORMAT_VARIABLE: &str = "SACREBLEU_FORMAT";
@@ -14,16 +16,12 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn run(folder: &Path, command: &str, input: &[u8], variable: Option<&str>) -> Output {
-    let mut program = Command::new(env!("CARGO_BIN_EXE_wdistill"));
-    program.args(command.split_whitespace()).current_dir(folder).env_remove(FORMAT_VARIABLE);
+    let mut program = program(folder, command);
+    program.env_remove(FORMAT_VARIABLE);
     if let Some(value) = variable {
         program.env(FORMAT_VARIABLE, value);
     }
-    let pipes = program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = pipes.spawn().unwrap();
-    // A command that refuses its arguments may be gone before it has read anything.
-    let _ = child.stdin.take().unwrap().write_all(input);
-    child.wait_with_output().unwrap()
+    finish(program, input)
 }
 
 /// What a command prints, and what it says besides.

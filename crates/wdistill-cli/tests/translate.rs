@@ -1,15 +1,16 @@
 //! `translate`: what it makes of its input and its options, and what it says of both.
 
 mod common;
+mod program;
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use common::write_texts;
+use program::{finish, program};
 use tempfile::TempDir;
 use wdistill_demo::Sizes;
 
@@ -20,29 +21,15 @@ static TRAINED: LazyLock<TempDir> = LazyLock::new(|| {
     let train = "train --train train.en train.de --validation validation.en validation.de --quiet \
                  --preset transformer-nano --vocabulary-size 500 --set training.updates=20 \
                  --set training.max_tokens=400 --set training.validate_every=10 --out run";
-    let output = wdistill(folder.path(), train, b"");
+    let output = finish(program(folder.path(), train), b"");
     assert!(output.status.success(), "{output:?}");
     folder
 });
 
-fn wdistill(folder: &Path, arguments: &str, input: &[u8]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_wdistill"))
-        .args(arguments.split_whitespace())
-        .current_dir(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that refuses its arguments may be gone before it has read anything.
-    let _ = child.stdin.take().unwrap().write_all(input);
-    child.wait_with_output().unwrap()
-}
-
 /// What the model translates, and what is said.
 fn translate(options: &str, input: &str) -> (String, String) {
     let arguments = format!("translate --model run/teacher/model --threads 1 {options}");
-    let output = wdistill(TRAINED.path(), &arguments, input.as_bytes());
+    let output = finish(program(TRAINED.path(), &arguments), input.as_bytes());
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{options}: {said}");
     (String::from_utf8(output.stdout).unwrap(), said)
@@ -51,7 +38,7 @@ fn translate(options: &str, input: &str) -> (String, String) {
 /// What is said when it is refused.
 fn refused(options: &str, input: &[u8]) -> String {
     let arguments = format!("translate --model run/teacher/model --threads 1 {options}");
-    let output = wdistill(TRAINED.path(), &arguments, input);
+    let output = finish(program(TRAINED.path(), &arguments), input);
     assert!(!output.status.success(), "{options} was accepted");
     String::from_utf8(output.stderr).unwrap()
 }
@@ -145,7 +132,7 @@ fn errors_name_options_as_they_are_typed() {
     assert!(said.contains("--max-length-ratio is NaN, expected at least 0"), "{said}");
     let train = "train --train train.en train.de --validation validation.en validation.de --out x";
     let arguments = format!("{train} --set decoding.max_length=0");
-    let said = String::from_utf8(wdistill(TRAINED.path(), &arguments, b"").stderr).unwrap();
+    let said = String::from_utf8(finish(program(TRAINED.path(), &arguments), b"").stderr).unwrap();
     assert!(said.contains("decoding: max_length is 0, expected at least 1"), "{said}");
 }
 
@@ -181,7 +168,8 @@ fn silence_hides_no_line_that_is_not_whole() {
 #[test]
 fn the_folder_of_a_run_stands_for_its_only_model() {
     let folder = TRAINED.path();
-    let of_run = wdistill(folder, "translate --model run --threads 1 --quiet", b"On Monday.\n");
+    let of_run =
+        finish(program(folder, "translate --model run --threads 1 --quiet"), b"On Monday.\n");
     let (text, _) = translate("--quiet", "On Monday.\n");
     assert_eq!(String::from_utf8(of_run.stdout).unwrap(), text);
     let two = folder.join("two");
@@ -190,7 +178,7 @@ fn the_folder_of_a_run_stands_for_its_only_model() {
         fs::create_dir_all(&model).unwrap();
         fs::copy(folder.join("run/teacher/model/config.toml"), model.join("config.toml")).unwrap();
     }
-    let output = wdistill(folder, "translate --model two", b"");
+    let output = finish(program(folder, "translate --model two"), b"");
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success());
     assert!(said.contains("there are 2 below it:\n  two/a/model\n  two/b/model\n"), "{said}");
@@ -202,11 +190,11 @@ fn a_trained_model_is_called_a_model() {
     let train = "train --train train.en train.de --validation validation.en validation.de \
                  --preset transformer-nano --vocabulary-size 500 --set training.updates=2 \
                  --set training.max_tokens=400 --threads 1 --out called";
-    let output = wdistill(folder, train, b"");
+    let output = finish(program(folder, train), b"");
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success() && said.contains("model: 2/2"), "{said}");
     assert!(!said.contains("teacher: "), "{said}");
-    let said = wdistill(folder, &format!("{train} --set teacher.preset=micro"), b"").stderr;
+    let said = finish(program(folder, &format!("{train} --set teacher.preset=micro")), b"").stderr;
     let said = String::from_utf8(said).unwrap();
     assert!(said.contains("`train` makes one model and nothing else"), "{said}");
 }
@@ -240,7 +228,7 @@ fn absurd_numbers_are_refused() {
             "invalid value '65536' for '--width",
         ),
     ] {
-        let output = wdistill(TRAINED.path(), &arguments, b"");
+        let output = finish(program(TRAINED.path(), &arguments), b"");
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains(expected) && !said.contains("panicked"), "{arguments}: {said}");
         assert_ne!(output.status.code(), Some(0), "{arguments}");
@@ -303,7 +291,7 @@ fn compressed_input_is_translated_as_the_text_that_it_is() {
     let translate = |file: &str| {
         let input = fs::read(fixtures.join(file)).unwrap();
         let arguments = "translate --model run/teacher/model --threads 1 --beam 1 --max-length 5";
-        let output = wdistill(TRAINED.path(), arguments, &input);
+        let output = finish(program(TRAINED.path(), arguments), &input);
         assert!(output.status.success(), "{file}: {}", String::from_utf8_lossy(&output.stderr));
         output.stdout
     };

@@ -110,6 +110,11 @@ impl EncodedCorpus {
         (self.source.sentence(index), self.target.sentence(index))
     }
 
+    /// The source ids of all pairs, each with its end-of-sentence id.
+    pub fn sources(&self) -> Vec<Vec<u32>> {
+        (0..self.len()).map(|index| self.source.sentence(index).to_vec()).collect()
+    }
+
     /// The lengths of all pairs, each with its end-of-sentence id: what
     /// [`crate::BatchOrder`] needs.
     pub fn lengths(&self) -> Vec<PairLength> {

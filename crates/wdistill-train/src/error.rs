@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use wdistill_base::{ContentError, FileError};
 use wdistill_formats::FormatError;
 use wdistill_metrics::MetricsError;
-use wdistill_runtime::{TokenError, TranslateError, TranslatorError};
+use wdistill_runtime::{TranslateError, TranslatorError};
 use wdistill_text::TextError;
 
 /// Why a training stopped.
@@ -76,7 +76,4 @@ pub enum TrainError {
     /// A translation.
     #[error(transparent)]
     Translate(#[from] TranslateError),
-    /// A translation of token ids.
-    #[error(transparent)]
-    Tokens(#[from] TokenError),
 }

@@ -65,11 +65,9 @@ impl Validator<'_> {
         if criterion == Criterion::Loss {
             return Ok(Scores { loss, bleu: None, chrf: None, cut_translations: 0 });
         }
-        let sources: Vec<Vec<u32>> =
-            (0..self.corpus.len()).map(|pair| self.corpus.pair(pair).0.to_vec()).collect();
         let translator =
             Translator::new(model, self.vocabularies.clone(), self.translator.clone())?;
-        let decoded = Decoded::of(translator.translate_ids(sources)?);
+        let decoded = Decoded::of(translator.translate_ids(self.corpus.sources())?);
         let references = [self.references.to_vec()];
         let bleu = Bleu::default().corpus_score(&decoded.lines, &references)?.score;
         let chrf = Chrf::default().corpus_score(&decoded.lines, &references)?.score;

@@ -55,6 +55,14 @@ pub struct ResolvedSystem {
     pub training: TrainingSettings,
 }
 
+impl ResolvedSystem {
+    /// Whether a phase of it learns the teacher's distribution over words.
+    pub fn learns_words(&self) -> bool {
+        let phases = [Some(&self.training), self.generator.as_ref()];
+        phases.into_iter().flatten().any(|phase| phase.word_distillation > 0.0)
+    }
+}
+
 /// Where the teacher comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ResolvedTeacher {

@@ -9,7 +9,7 @@ use crate::data::TextSet;
 use crate::error::PipelineError;
 use crate::pipeline::Pipeline;
 use crate::progress::Progress;
-use crate::stages::evaluate::sources;
+
 use crate::stages::stage::Fingerprint;
 use crate::stages::train::Trained;
 
@@ -105,7 +105,7 @@ impl Pipeline {
                 .collect::<Result<Vec<_>, PipelineError>>()?;
             let named: Vec<_> =
                 systems.iter().map(|system| system.name.clone()).zip(&translators).collect();
-            let mut sentences = sources(&text.corpus);
+            let mut sentences = text.corpus.sources();
             sentences.truncate(settings.sentences);
             let sources = vec![sentences; systems.len()];
             let progress = Progress::new(self.options.display, "speed", settings.rounds as u64);

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 use wdistill_base::atomic_write;
 use wdistill_metrics::{Bleu, Chrf, CorpusMetric};
 use wdistill_runtime::Translator;
-use wdistill_text::EncodedCorpus;
 use wdistill_train::{Decoded, line_by_line};
 
 use crate::data::TextSet;
@@ -77,7 +76,7 @@ impl Pipeline {
             let translator = Translator::new(&model, prepared.vocabularies.clone(), options)?;
             let mut decoded = Vec::new();
             for set in texts {
-                let decoded_set = Decoded::of(translator.translate_ids(sources(&set.corpus))?);
+                let decoded_set = Decoded::of(translator.translate_ids(set.corpus.sources())?);
                 let path = folder.join(format!("{}.txt", set.role));
                 atomic_write(&path, (decoded_set.lines.join("\n") + "\n").as_bytes())?;
                 decoded.push(decoded_set);
@@ -105,9 +104,4 @@ impl Pipeline {
             Ok(evaluation)
         })
     }
-}
-
-/// The source sentences of a text.
-pub(crate) fn sources(corpus: &EncodedCorpus) -> Vec<Vec<u32>> {
-    (0..corpus.len()).map(|pair| corpus.pair(pair).0.to_vec()).collect()
 }

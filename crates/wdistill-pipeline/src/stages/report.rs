@@ -261,9 +261,7 @@ fn seed_mean(group: &[&Finished]) -> SeedMean {
 
 /// A warning for those who would compare its two losses.
 fn loss_note(system: &ResolvedSystem) -> Option<String> {
-    let phases = [Some(&system.training), system.generator.as_ref()];
-    let is_mixed = phases.into_iter().flatten().any(|phase| phase.word_distillation > 0.0);
-    is_mixed.then(|| {
+    system.learns_words().then(|| {
         format!(
             "{}: the training loss mixes in the cross-entropy with the teacher's distribution, the \
              validation loss does not",

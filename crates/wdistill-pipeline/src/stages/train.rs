@@ -303,10 +303,7 @@ fn description(system: &ResolvedSystem) -> String {
     if system.method.learns_from == LearnsFrom::Teacher {
         let sequence_level = system.pairs == Pairs::OriginalAndPseudo;
         parts.extend(sequence_level.then_some("sequence-level distillation"));
-        let phases = [Some(&system.training), system.generator.as_ref()];
-        let learns_words = |settings: &TrainingSettings| settings.word_distillation > 0.0;
-        let word_level = phases.into_iter().flatten().any(learns_words);
-        parts.extend(word_level.then_some("word-level distillation"));
+        parts.extend(system.learns_words().then_some("word-level distillation"));
     }
     parts.join(", ")
 }
