@@ -160,7 +160,25 @@ fn a_teacher_is_trained_distilled_and_translates() {
     let said = refuse(folder.path(), &format!("{learn} --out train.de"), b"");
     assert!(said.contains("--out is train.de, which is read"), "{said}");
     let said = refuse(folder.path(), &format!("{learn} --sentences 0 --out lex.txt"), b"");
-    assert!(said.contains("train.en: no pair has words on both sides"), "{said}");
+    assert!(said.contains("train.en and train.de: "), "{said}");
+    // A line of 3 MB is left out before it is divided, and said; `bench` names it.
+    let long = "x".repeat(3_000_000) + "\n";
+    let add = |file: &str, line: &str| {
+        let text = fs::read_to_string(folder.path().join(file)).unwrap();
+        fs::write(folder.path().join(format!("long.{file}")), text + line).unwrap();
+    };
+    add("train.en", &long);
+    add("train.de", "x\n");
+    let learn = learn.replace("train.", "long.train.");
+    let output = finish(program(folder.path(), &format!("{learn} --out long.txt")), b"");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        output.status.success() && said.contains("1 pairs over the token limit, left out"),
+        "{said}"
+    );
+    assert!(said.contains("3000000 source characters"), "{said}");
+    let said = refuse(folder.path(), &format!("bench {student} --input long.train.en"), b"");
+    assert!(said.contains("long.train.en:") && said.contains("3000000 characters"), "{said}");
 
     let said =
         refuse(folder.path(), &format!("bench {student} --input validation.en --sentences 0"), b"");

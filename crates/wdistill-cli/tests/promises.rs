@@ -2,6 +2,7 @@
 //! end the work, and signals lose nothing.
 
 mod common;
+mod program;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use common::write_texts;
+use program::{finish, program};
 use wdistill_demo::Sizes;
 
 const RECIPE: &str = r#"
@@ -46,12 +48,6 @@ fn task() -> tempfile::TempDir {
     folder
 }
 
-fn command(folder: &Path, arguments: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wdistill"));
-    command.args(arguments.split_whitespace()).current_dir(folder);
-    command
-}
-
 /// The toy teacher knows next to nothing.
 const RUN: &str = "run toy.toml --threads 1 --force --out out";
 
@@ -60,7 +56,7 @@ fn said(output: &Output) -> String {
 }
 
 fn succeed(folder: &Path, arguments: &str) -> Output {
-    let output = command(folder, arguments).output().unwrap();
+    let output = finish(program(folder, arguments), b"");
     assert!(output.status.success(), "{arguments}: {}", said(&output));
     output
 }
@@ -89,7 +85,7 @@ fn a_refused_command_writes_nothing_into_a_run_that_is_at_work() {
         let lock = fs::File::create(busy.join("lock")).unwrap();
         lock.lock().unwrap();
         let arguments = command_line.replace("{}", &teacher);
-        let output = command(folder.path(), &arguments).output().unwrap();
+        let output = program(folder.path(), &arguments).output().unwrap();
         assert!(said(&output).contains("another wdistill is at work"), "{}", said(&output));
         let left: Vec<_> = fs::read_dir(busy.join("imported-teacher")).unwrap().collect();
         assert_eq!(left.len(), 1, "{left:?}");
@@ -110,7 +106,7 @@ fn changed_products_of_finished_stages_are_named() {
         let at = wrong.len() - 2;
         wrong[at] ^= 1;
         fs::write(&path, wrong).unwrap();
-        let output = command(folder.path(), RUN).output().unwrap();
+        let output = program(folder.path(), RUN).output().unwrap();
         let said = said(&output);
         assert!(!output.status.success() && said.contains(product), "{product}: {said}");
         assert!(said.contains("was changed after it was made; hint: "), "{said}");
@@ -119,6 +115,84 @@ fn changed_products_of_finished_stages_are_named() {
         succeed(folder.path(), RUN);
         assert!(fs::read(&path).unwrap() == right, "{product}");
     }
+}
+
+/// A report draws its curves from what the stage recorded; the log beside it is for people.
+#[test]
+fn a_lost_or_changed_log_changes_no_report() {
+    let folder = task();
+    succeed(folder.path(), RUN);
+    let out = folder.path().join("out");
+    let report = || -> serde_json::Value {
+        serde_json::from_str(&fs::read_to_string(out.join("report.json")).unwrap()).unwrap()
+    };
+    let right = report();
+    let points = |curve: &serde_json::Value| curve["points"].as_array().unwrap().len();
+    let curves: Vec<usize> = right["curves"].as_array().unwrap().iter().map(points).collect();
+    // Of teacher and student; training is logged at the end, validated every 15 and 5 updates.
+    assert_eq!(curves, [3, 2]);
+    fs::remove_file(out.join("teacher/metrics.jsonl")).unwrap();
+    fs::write(out.join("kd/student/metrics.jsonl"), "nonsense").unwrap();
+    succeed(folder.path(), RUN);
+    assert_eq!(report()["curves"], right["curves"]);
+    // A record that was changed is refused like any product.
+    let path = out.join("teacher/result.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen("\"tokens\": ", "\"tokens\": 1", 1)).unwrap();
+    let output = program(folder.path(), RUN).output().unwrap();
+    assert!(!output.status.success());
+    assert!(said(&output).contains("teacher/result.json was changed"), "{}", said(&output));
+}
+
+#[test]
+fn a_report_says_which_weights_were_handed_on_how_training_ended_and_what_the_teacher_knows() {
+    let folder = task();
+    // From the fifth update on the rate is so low that nothing changes, or far too high.
+    let patient = RECIPE.replace(
+        "validate_every = 5, average_last = 1",
+        "validate_every = 1, average_last = 2, snapshot_every = 1, patience = 2, learning_rate = 1e-12",
+    );
+    fs::write(folder.path().join("toy.toml"), patient).unwrap();
+    let said = said(&succeed(folder.path(), RUN));
+    let early = "kd/student: ends at update ";
+    assert!(said.contains(early) && said.contains("(training.patience = 2)"), "{said}");
+    let text = fs::read_to_string(folder.path().join("out/report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let notes: Vec<&str> =
+        report["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap()).collect();
+    let has = |start: &str, part: &str| {
+        assert!(
+            notes.iter().any(|note| note.starts_with(start) && note.contains(part)),
+            "{start} ... {part}: {notes:#?}"
+        );
+    };
+    has("kd/student: hands on ", ", compared with the ");
+    has("kd/student: stopped early, after ", " updates");
+    has("kd/student: has learnt nothing that helps", "the validation loss is ");
+    // The teacher's figures are those of its own validation and of its row.
+    let teacher = &report["systems"][0];
+    let bleu = teacher["bleu_validation"].as_f64().unwrap();
+    let text = fs::read_to_string(folder.path().join("out/teacher/result.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let loss = record["result"]["selected"]["judgement"]["loss"].as_f64().unwrap();
+    has(&format!("teacher: validation loss {loss:.3}, BLEU {bleu:.2}, chrF "), "");
+}
+
+#[test]
+fn a_teacher_that_knows_less_than_a_guess_teaches_nobody_unless_told() {
+    let folder = task();
+    let untaught = RECIPE.replace("updates = 30", "updates = 1, learning_rate = 1e-12");
+    fs::write(folder.path().join("toy.toml"), untaught).unwrap();
+    let output = program(folder.path(), &RUN.replace(" --force", "")).output().unwrap();
+    let said_first = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said_first}");
+    let reason = "the teacher does not know the validation text: the validation loss is ";
+    assert!(said_first.contains(reason), "{said_first}");
+    assert!(said_first.contains("hint: "), "{said_first}");
+    assert!(!folder.path().join("out/pseudo").exists());
+    // The word that training had said already.
+    assert!(said_first.contains("teacher: has learnt nothing that helps"), "{said_first}");
+    assert!(said(&succeed(folder.path(), RUN)).contains(reason));
 }
 
 #[test]
@@ -148,11 +222,11 @@ fn messages_that_nobody_can_read_end_no_work() {
     let folder = task();
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let output = command(folder.path(), RUN).stderr(writer).output().unwrap();
+    let output = program(folder.path(), RUN).stderr(writer).output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert!(folder.path().join("out/report.html").exists());
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
-    let output = command(folder.path(), RUN).stderr(full).output().unwrap();
+    let output = program(folder.path(), RUN).stderr(full).output().unwrap();
     assert_eq!(output.status.code(), Some(0));
 }
 
@@ -162,7 +236,7 @@ fn interrupted_with(signal: &str, status: i32) {
     succeed(folder.path(), &RUN.replace("--out out", "--out whole"));
     let log = folder.path().join("out/teacher/metrics.jsonl");
     let mut child =
-        command(folder.path(), RUN).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        program(folder.path(), RUN).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let start = Instant::now();
     // The log is there when training begins; no checkpoint is due in this run.
     while !log.exists() {
@@ -172,7 +246,7 @@ fn interrupted_with(signal: &str, status: i32) {
     let killed = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
     let output = child.wait_with_output().unwrap();
-    child = command(folder.path(), RUN).stderr(Stdio::piped()).spawn().unwrap();
+    child = program(folder.path(), RUN).stderr(Stdio::piped()).spawn().unwrap();
     let again = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(status), "{}", said(&output));
     assert!(said(&output).contains(" is saved"), "{}", said(&output));
@@ -212,7 +286,7 @@ fn distill_refuses_a_teacher_of_the_other_direction_and_shows_how_the_student_do
                  --set training.validate_every=6 --set training.average_last=1";
     let distill = |corpus: &str, out: &str| {
         let line = format!("distill --teacher t/teacher/model {corpus} {short} --out {out}");
-        command(folder.path(), &line).output().unwrap()
+        program(folder.path(), &line).output().unwrap()
     };
     let swapped = "--train train.de train.en --validation validation.de validation.en --threads 2";
     let output = distill(swapped, "swapped");

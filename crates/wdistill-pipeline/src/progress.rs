@@ -172,6 +172,10 @@ impl Observer for RunProgress<'_> {
             Happening::FewSnapshots { found, wanted } => {
                 progress.warn(&format!("averages {found} snapshots of {wanted} wanted"));
             }
+            Happening::KnowsNothing { problem } => progress.warn(&format!(
+                "has learnt nothing that helps on the validation text: {problem}; hint: train for more updates, or \
+                 with another learning rate"
+            )),
             Happening::Trained => progress.finish(),
             Happening::Selected(selected) => progress.say(&selected.in_words()),
         }

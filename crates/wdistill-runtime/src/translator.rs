@@ -13,7 +13,7 @@ use wdistill_text::{SentenceLanguage, TextError, VocabularyPair, sentences};
 use crate::error::{TooLong, TranslateError, TranslatorError};
 use crate::line::{Line, Shortened};
 use crate::notice::Notice;
-use crate::options::{LineContent, TranslatorOptions};
+use crate::options::{LineContent, LongText, TranslatorOptions};
 use crate::shortlist::Shortlist;
 use crate::token_translator::{TokenError, TokenTranslator};
 
@@ -177,6 +177,20 @@ impl Translator {
         self.translate_divided(
             &(1..).zip(sources).map(|(number, ids)| Line::of_ids(number, ids)).collect::<Vec<_>>(),
         )
+    }
+
+    /// The token ids of a line as one sentence, with the end token: what [`TokenTranslator::translate`] takes.
+    ///
+    /// # Errors
+    /// [`TooLong`] if it is longer than the options allow, whatever they do with long lines.
+    pub fn encode(&self, line: &str) -> Result<Vec<u32>, TooLong> {
+        let options = TranslatorOptions {
+            content: LineContent::Sentence,
+            long_text: LongText::Refuse,
+            ..self.options.clone()
+        };
+        let mut line = Line::divide(1, line, &self.vocabularies.source, &options)?;
+        Ok(line.parts.swap_remove(0).ids)
     }
 
     fn divide(&self, number: usize, line: &str) -> Result<Line, TooLong> {

@@ -43,6 +43,12 @@ impl ParallelText {
         Ok(text)
     }
 
+    /// Keeps no more than these pairs, from the first.
+    pub fn truncate(&mut self, pairs: usize) {
+        self.source.lines.truncate(pairs);
+        self.target.lines.truncate(pairs);
+    }
+
     /// Number of pairs.
     pub fn len(&self) -> usize {
         self.source.lines.len()

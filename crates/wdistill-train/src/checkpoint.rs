@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use wdistill_base::hash_bytes;
 use wdistill_formats::{Tensor, read_tensors, write_tensors};
 use wdistill_model::Layout;
 use wdistill_text::Position;
@@ -12,6 +13,7 @@ use wdistill_text::Position;
 use crate::divergence::Watch;
 use crate::error::TrainError;
 use crate::learner::Parameters;
+use crate::log::Event;
 use crate::selection::Judgement;
 
 /// Sums since the last line of the log.
@@ -65,9 +67,14 @@ pub struct State {
     pub watch: Watch,
     /// Seconds of training.
     pub seconds: f64,
+    /// Lines of the log so far: the file may be lost or changed, and a report shows what happened.
+    pub events: Vec<Event>,
 }
 
 const STATE: &str = "state";
+
+/// Hash of the state's text, which the file's own checksum, of its numbers, does not see.
+const STATE_HASH: &str = "state-hash";
 
 /// The way out of a checkpoint that cannot be used.
 const AGAIN: &str = "hint: remove it, and the stage starts again";
@@ -89,7 +96,9 @@ pub fn save(path: &Path, state: &State, parameters: &Parameters) -> Result<(), T
         })
     });
     let text = serde_json::to_string(state).expect("a state is plain data");
-    write_tensors(path, tensors, &BTreeMap::from([(STATE.to_string(), text)]))?;
+    let hash = hash_bytes(text.as_bytes());
+    let metadata = [(STATE, text), (STATE_HASH, hash)].map(|(name, text)| (name.to_string(), text));
+    write_tensors(path, tensors, &BTreeMap::from(metadata))?;
     Ok(())
 }
 
@@ -107,6 +116,9 @@ pub fn load(
     let (mut tensors, metadata) =
         read_tensors(path).map_err(|error| refuse(format!("{error}; {AGAIN}")))?;
     let text = metadata.get(STATE).ok_or_else(|| refuse(format!("it holds no state; {AGAIN}")))?;
+    if metadata.get(STATE_HASH) != Some(&hash_bytes(text.as_bytes())) {
+        return Err(refuse(format!("its state is not what was written; {AGAIN}")));
+    }
     let state: State = serde_json::from_str(text)
         .map_err(|error| refuse(format!("its state: {error}; {AGAIN}")))?;
     if state.fingerprint != fingerprint {

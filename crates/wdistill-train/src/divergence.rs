@@ -68,12 +68,12 @@ pub fn above_uniform(loss: f64, words: usize) -> Option<String> {
     })
 }
 
-/// What is wrong with a validation after the warm-up, whose loss is `loss` where the best has `best`, if the
+/// What is wrong with a validation after the warm-up, whose loss is `loss` where the lowest was `lowest`, if the
 /// settings give up here. A run that has only just begun to learn is none that diverges: above a uniform
 /// guess by less than a nat, its loss has to rise.
-pub fn diverged(loss: f64, best: f64, words: usize, divergence: Divergence) -> Option<String> {
+pub fn diverged(loss: f64, lowest: f64, words: usize, divergence: Divergence) -> Option<String> {
     let problem = above_uniform(loss, words).filter(|_| divergence != Divergence::Off(Off::Off));
-    problem.filter(|_| loss > best || above_uniform(loss - FAR, words).is_some())
+    problem.filter(|_| loss > lowest || above_uniform(loss - FAR, words).is_some())
 }
 
 #[cfg(test)]

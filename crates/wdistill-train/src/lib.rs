@@ -24,7 +24,7 @@ pub use error::TrainError;
 pub use host::{HostLearner, Lesson, Team, loss_in_text};
 pub use interrupt::{Interrupt, Reaction, Willing};
 pub use learner::{Clipping, Learner, Parameters, StepReport, Weights};
-pub use log::{Event, TrainingEvent, ValidationEvent, read_events};
+pub use log::{Event, TrainingEvent, ValidationEvent};
 pub use observer::{Happening, Observer, Unobserved};
 pub use run::{BEST_FOLDER, Ended, Outcome, Run, SaveModel};
 pub use selection::{Candidate, Judgement, Selected};

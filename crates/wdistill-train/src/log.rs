@@ -1,11 +1,11 @@
 //! What a run writes down as it goes: `metrics.jsonl`.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize};
-use wdistill_base::{ContentError, FileError, atomic_write};
+use wdistill_base::{FileError, atomic_write};
 
 use crate::error::TrainError;
 
@@ -91,15 +91,13 @@ pub struct MetricsLog {
 }
 
 impl MetricsLog {
-    /// Opens the log of a run that goes on after `updates`: later lines, written by a run that was
-    /// killed before its next checkpoint, are removed, since they will be written again.
+    /// Opens the log of a run that goes on after these events. What else the file holds, lines of a run that was killed
+    /// before its next checkpoint or lines that were changed, is replaced: the run itself remembers its events.
     ///
     /// # Errors
-    /// [`TrainError::Io`], or [`TrainError::Content`] for a line that is no event.
-    pub fn open(path: &Path, updates: u64) -> Result<MetricsLog, TrainError> {
-        let kept: Vec<Event> =
-            read_events(path)?.into_iter().filter(|event| event.updates() <= updates).collect();
-        let text: String = kept.iter().map(line).collect();
+    /// [`TrainError::Io`].
+    pub fn open(path: &Path, events: &[Event]) -> Result<MetricsLog, TrainError> {
+        let text: String = events.iter().map(line).collect();
         atomic_write(path, text.as_bytes())?;
         let file =
             File::options().append(true).open(path).map_err(FileError::when("open", path))?;
@@ -122,34 +120,6 @@ fn line(event: &Event) -> String {
     serde_json::to_string(event).expect("an event is plain data") + "\n"
 }
 
-/// All events of a log; none if there is no log. A last line that was cut off by a kill is left out.
-///
-/// # Errors
-/// [`TrainError::Io`], or [`TrainError::Content`] for another line that is no event.
-pub fn read_events(path: &Path) -> Result<Vec<Event>, TrainError> {
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let file = File::open(path).map_err(FileError::when("open", path))?;
-    let lines: Vec<String> = BufReader::new(file)
-        .lines()
-        .collect::<Result<_, _>>()
-        .map_err(FileError::when("read", path))?;
-    let mut events = Vec::new();
-    for (index, line) in lines.iter().enumerate() {
-        match serde_json::from_str(line) {
-            Ok(event) => events.push(event),
-            Err(_) if index + 1 == lines.len() => {}
-            Err(error) => {
-                let (path, line) = (path.to_path_buf(), index + 1);
-                let problem = format!("not a line of metrics: {error}; hint: remove the line");
-                return Err(ContentError { path, line, problem }.into());
-            }
-        }
-    }
-    Ok(events)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,40 +137,29 @@ mod tests {
         })
     }
 
+    fn lines(path: &Path) -> Vec<Event> {
+        let text = std::fs::read_to_string(path).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     #[test]
-    fn lines_after_the_checkpoint_and_a_cut_line_are_removed_on_resume() {
+    fn a_log_is_what_the_run_remembers_and_what_comes() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
-        let mut log = MetricsLog::open(&path, 0).unwrap();
-        for updates in [10, 20, 30] {
-            log.write(&validation(updates)).unwrap();
-        }
-        log.file.write_all(b"{\"kind\":\"trai").unwrap();
-        drop(log);
-        let mut log = MetricsLog::open(&path, 20).unwrap();
+        std::fs::write(&path, "changed\n{\"kind\":\"trai").unwrap();
+        let remembered = [validation(10), validation(20)];
+        let mut log = MetricsLog::open(&path, &remembered).unwrap();
         log.write(&validation(30)).unwrap();
-        let updates: Vec<u64> = read_events(&path).unwrap().iter().map(Event::updates).collect();
-        assert_eq!(updates, [10, 20, 30]);
+        assert_eq!(lines(&path), [10, 20, 30].map(validation));
     }
 
     #[test]
     fn an_infinite_perplexity_is_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
-        let mut log = MetricsLog::open(&path, 0).unwrap();
         let Event::Validation(event) = validation(10) else { unreachable!() };
         let event = Event::Validation(ValidationEvent { perplexity: f64::INFINITY, ..event });
-        log.write(&event).unwrap();
-        log.write(&validation(20)).unwrap();
-        assert_eq!(read_events(&path).unwrap(), [event, validation(20)]);
-    }
-
-    #[test]
-    fn a_damaged_line_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("metrics.jsonl");
-        std::fs::write(&path, format!("oops\n{}", line(&validation(1)))).unwrap();
-        let error = read_events(&path).unwrap_err().to_string();
-        assert!(error.contains("metrics.jsonl:1"), "{error}");
+        MetricsLog::open(&path, &[]).unwrap().write(&event).unwrap();
+        assert_eq!(lines(&path), [event]);
     }
 }

@@ -65,6 +65,12 @@ pub enum Happening<'a> {
         /// How many were asked for.
         wanted: usize,
     },
+    /// The weights that are handed on do worse on the validation text than a guess, though not so much worse that the
+    /// settings give up.
+    KnowsNothing {
+        /// By how much.
+        problem: String,
+    },
     /// All updates are done.
     Trained,
     /// The weights that are handed on.

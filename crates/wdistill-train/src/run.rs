@@ -10,11 +10,11 @@ use wdistill_model::{Dense, Model};
 use wdistill_text::{BatchOrder, BatchSettings, EncodedCorpus};
 
 use crate::checkpoint::{self, State, Validated, Window};
-use crate::divergence::{Watch, diverged};
+use crate::divergence::{Watch, above_uniform, diverged};
 use crate::error::TrainError;
 use crate::interrupt::Interrupt;
 use crate::learner::{Clipping, Learner, StepReport, Weights};
-use crate::log::{Event, MetricsLog, TrainingEvent, ValidationEvent, read_events};
+use crate::log::{Event, MetricsLog, TrainingEvent, ValidationEvent};
 use crate::observer::{Happening, Observer};
 use crate::selection::{Candidate, Selected};
 use crate::settings::{Selection, TrainingSettings};
@@ -24,6 +24,8 @@ use crate::validation::{Scores, Validator};
 pub const BEST_FOLDER: &str = "best";
 
 const CHECKPOINT_FILE: &str = "checkpoint.safetensors";
+
+const LOG_FILE: &str = "metrics.jsonl";
 
 /// Writes a model that can be used as it is, with its vocabularies, into a folder.
 pub type SaveModel<'a> = dyn Fn(&Model<Dense<f32>>, &Path) -> Result<(), TrainError> + 'a;
@@ -76,6 +78,8 @@ pub struct Outcome {
     pub ended: Ended,
     /// Which weights these are, and how the others did.
     pub selected: Selected,
+    /// Every line of the log.
+    pub events: Vec<Event>,
 }
 
 /// A run under way.
@@ -125,8 +129,8 @@ impl Run<'_> {
         let (model, selected) = under_way.select(learner)?;
         self.interrupt.check()?;
         self.observer.observe(Happening::Selected(&selected));
-        let State { updates, seconds, .. } = under_way.state;
-        Ok(Outcome { model, updates, seconds, ended, selected })
+        let State { updates, seconds, events, .. } = under_way.state;
+        Ok(Outcome { model, updates, seconds, ended, selected, events })
     }
 }
 
@@ -158,14 +162,16 @@ impl<'a> Loop<'a> {
                 snapshots: Vec::new(),
                 watch: Watch::default(),
                 seconds: 0.0,
+                events: Vec::new(),
             }
         };
+        let log = run.path(LOG_FILE);
         if state.updates > 0 {
             run.observer.observe(Happening::Resumed { updates: state.updates });
-        } else if !read_events(&run.path("metrics.jsonl"))?.is_empty() {
+        } else if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
             run.observer.observe(Happening::StartsAgain { checkpoint: &checkpoint });
         }
-        let log = MetricsLog::open(&run.path("metrics.jsonl"), state.updates)?;
+        let log = MetricsLog::open(&log, &state.events)?;
         let since = Instant::now();
         let checkpointed = since;
         Ok(Loop { run, state, order, log, since, checkpointed })
@@ -284,7 +290,14 @@ impl<'a> Loop<'a> {
         let (event, window) = (self.training_event(), self.state.window.updates);
         self.observe(Happening::Logged { event: &event, window });
         self.state.window = Window::default();
-        self.log.write(&Event::Training(event))
+        self.note(Event::Training(event))
+    }
+
+    /// Writes a line of the log, and remembers it.
+    fn note(&mut self, event: Event) -> Result<(), TrainError> {
+        self.log.write(&event)?;
+        self.state.events.push(event);
+        Ok(())
     }
 
     fn validate(&mut self, learner: &mut dyn Learner) -> Result<(), TrainError> {
@@ -293,9 +306,9 @@ impl<'a> Loop<'a> {
         let judgement = scores.judgement(self.settings().criterion);
         let updates = self.state.updates;
         let words = model.config.vocabularies.target;
-        let lowest = self.state.best.map_or(f64::INFINITY, |best| best.judgement.loss);
-        let problem = diverged(judgement.loss, lowest, words, self.settings().divergence)
-            .filter(|_| updates > self.settings().warm_up);
+        let problem =
+            diverged(judgement.loss, self.lowest_loss(), words, self.settings().divergence)
+                .filter(|_| updates > self.settings().warm_up);
         let validated = Some(Validated { updates, judgement });
         // What has come apart is never the best, even if it is the first.
         let best = problem.is_none()
@@ -319,8 +332,17 @@ impl<'a> Loop<'a> {
             seconds: self.state.seconds,
         };
         self.observe(Happening::Validated(&event));
-        self.log.write(&Event::Validation(event))?;
+        self.note(Event::Validation(event))?;
         problem.map_or(Ok(()), |problem| Err(self.diverged(updates, problem)))
+    }
+
+    /// The lowest loss of all validations so far, which is not always that of the best by the criterion.
+    fn lowest_loss(&self) -> f64 {
+        let losses = self.state.events.iter().filter_map(|event| match event {
+            Event::Validation(event) => Some(event.loss),
+            Event::Training(_) => None,
+        });
+        losses.fold(f64::INFINITY, f64::min)
     }
 
     fn diverged(&self, update: u64, problem: String) -> TrainError {
@@ -420,6 +442,9 @@ impl<'a> Loop<'a> {
             diverged(judgement.loss, judgement.loss, words, self.settings().divergence)
         {
             return Err(self.diverged(last.updates, problem));
+        }
+        if let Some(problem) = above_uniform(judgement.loss, words) {
+            self.observe(Happening::KnowsNothing { problem });
         }
         let model = match model {
             Some(model) => model,

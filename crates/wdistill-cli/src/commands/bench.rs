@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::ensure;
+use anyhow::{anyhow, ensure};
 use clap::Args;
 use wdistill_pipeline::{Progress, Speed, benchmark, peak_memory};
 use wdistill_runtime::{Translator, TranslatorOptions};
@@ -51,10 +51,11 @@ impl Bench {
             names.push(format!("{}{}", folder.display(), with.unwrap_or_default()));
             let translator =
                 open_translator(folder, TranslatorOptions { shortlist, ..options.clone() })?;
-            let vocabulary = &translator.vocabularies().source;
-            let end = vocabulary.end_id();
-            let source = |line: &String| [vocabulary.encode(line), vec![end]].concat();
-            sources.push(lines.iter().map(source).collect::<Vec<_>>());
+            let source = |(number, line): (usize, &String)| {
+                let refuse = |problem| anyhow!("{}:{number}: {problem}", self.input.display());
+                translator.encode(line).map_err(refuse)
+            };
+            sources.push((1..).zip(&lines).map(source).collect::<anyhow::Result<Vec<_>>>()?);
             translators.push(translator);
         }
         let tokens = translators.iter().map(Translator::tokens);

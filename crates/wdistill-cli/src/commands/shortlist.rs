@@ -6,7 +6,7 @@ use anyhow::ensure;
 use clap::Args;
 use wdistill_formats::{load_vocabularies, native};
 use wdistill_pipeline::Progress;
-use wdistill_text::{LexicalTable, ParallelText, VocabularyPair};
+use wdistill_text::{CorpusLimits, LexicalTable, ParallelText, VocabularyPair, encode_corpus};
 
 use crate::commands::{print, refuse_input};
 use crate::settings::{Common, find_model};
@@ -16,6 +16,9 @@ const ITERATIONS: usize = 5;
 
 /// Translations less probable than this are chance.
 const LEAST_PROBABILITY: f64 = 0.001;
+
+/// Most tokens of a sentence, with its end; pairs with a longer one are left out.
+const MOST_TOKENS: usize = 1024;
 
 /// Arguments of `wdistill shortlist`.
 #[derive(Args)]
@@ -51,8 +54,9 @@ impl Shortlist {
         refuse_input(&self.out, [&self.source, &self.target])?;
         let model = find_model(&self.model)?;
         let vocabularies = load_vocabularies(&model, &native::load_config(&model)?)?;
-        let text = ParallelText::read(&self.source, &self.target)?;
-        let pairs = self.common.install(|| Ok(self.pairs(&text, &vocabularies)))?;
+        let mut text = ParallelText::read(&self.source, &self.target)?;
+        text.truncate(self.sentences.unwrap_or(usize::MAX));
+        let pairs = self.common.install(|| self.pairs(&text, &vocabularies))?;
         let progress = Progress::new(self.common.display(), "shortlist", ITERATIONS as u64);
         let table = self.common.install(|| {
             let said = &mut |iteration| progress.update(iteration as u64, String::new);
@@ -67,7 +71,7 @@ impl Shortlist {
         );
         let left_out = table.write(&self.out, &vocabularies.source, &vocabularies.target)?;
         if !left_out.is_empty() {
-            self.common.say(&format!("left out, since the file cannot hold them: {left_out:?}"));
+            progress.warn(&format!("left out, since the file cannot hold them: {left_out:?}"));
         }
         let sizes = || table.of_source().iter().map(Vec::len).filter(|size| *size > 0);
         let (words, translations): (usize, usize) = (sizes().count(), sizes().sum());
@@ -82,14 +86,32 @@ impl Shortlist {
         ))
     }
 
+    /// The pairs to learn from, without end tokens; those that are left out are said.
     fn pairs(
         &self,
         text: &ParallelText,
         vocabularies: &VocabularyPair,
-    ) -> Vec<(Vec<u32>, Vec<u32>)> {
-        let count = self.sentences.unwrap_or(usize::MAX).min(text.len());
-        let sources = vocabularies.source.encode_batch(&text.source.lines[..count]);
-        let targets = vocabularies.target.encode_batch(&text.target.lines[..count]);
-        sources.into_iter().zip(targets).collect()
+    ) -> anyhow::Result<Vec<(Vec<u32>, Vec<u32>)>> {
+        let VocabularyPair { source, target } = vocabularies;
+        let checked = encode_corpus(text, source, target, &limits())?;
+        if checked.lines.len() < text.len() {
+            Progress::new(self.common.display(), "shortlist", 0).warn(&checked.report.to_string());
+        }
+        let corpus = &checked.corpus;
+        let words = |ids: &[u32]| ids[..ids.len() - 1].to_vec();
+        let pair = |index| {
+            let (source, target) = corpus.pair(index);
+            (words(source), words(target))
+        };
+        Ok((0..corpus.len()).map(pair).collect())
+    }
+}
+
+/// Pairs with an empty side teach nothing, and very long ones little for much time.
+fn limits() -> CorpusLimits {
+    CorpusLimits {
+        max_tokens_per_sentence: MOST_TOKENS,
+        max_length_ratio: f64::INFINITY,
+        ..CorpusLimits::training()
     }
 }

@@ -12,7 +12,7 @@ use wdistill_report::{
 };
 use wdistill_runtime::Precision;
 use wdistill_text::read_lines;
-use wdistill_train::{Event, read_events};
+use wdistill_train::{Event, above_uniform};
 
 use crate::data::TextSet;
 use crate::error::PipelineError;
@@ -65,7 +65,7 @@ impl Pipeline {
             systems: rows
                 .map(|(system, speed)| self.row(system, speed))
                 .collect::<Result<_, _>>()?,
-            curves: self.curves(systems)?,
+            curves: curves(systems),
             means: self.means(systems),
             comparisons: self.comparisons(test, systems)?,
             notes: self.notes(prepared, systems),
@@ -74,23 +74,6 @@ impl Pipeline {
         atomic_write(&self.path("report.json"), json.as_bytes())?;
         atomic_write(&self.path("report.html"), html(&report).as_bytes())?;
         Ok(report)
-    }
-
-    fn curves(&self, systems: &[Finished]) -> Result<Vec<Curve>, PipelineError> {
-        let mut curves = Vec::new();
-        for Finished { trained: system, .. } in systems {
-            let mut before = 0;
-            for (stage, result) in &system.stages {
-                let events = read_events(&self.path(stage).join("metrics.jsonl"))?;
-                curves.push(Curve {
-                    system: system.name.clone(),
-                    stage: stage.rsplit('/').next().unwrap_or(stage).to_string(),
-                    points: events.iter().map(|event| point(event, before)).collect(),
-                });
-                before += result.updates;
-            }
-        }
-        Ok(curves)
     }
 
     /// What is missing from a report that is written on the way.
@@ -225,6 +208,10 @@ impl Pipeline {
             for (stage, result) in &system.stages {
                 if let Some(selected) = &result.selected {
                     notes.push(format!("{stage}: {}", selected.in_words()));
+                    let words = prepared.vocabularies.target.size();
+                    if let Some(problem) = above_uniform(selected.judgement.loss, words) {
+                        notes.push(format!("{stage}: has learnt nothing that helps: {problem}"));
+                    }
                 }
                 if result.early {
                     let updates = result.updates;
@@ -268,6 +255,23 @@ fn loss_note(system: &ResolvedSystem) -> Option<String> {
             system.name
         )
     })
+}
+
+/// Losses and scores of every training stage, over the updates of a system.
+fn curves(systems: &[Finished]) -> Vec<Curve> {
+    let mut curves = Vec::new();
+    for Finished { trained: system, .. } in systems {
+        let mut before = 0;
+        for (stage, result) in &system.stages {
+            curves.push(Curve {
+                system: system.name.clone(),
+                stage: stage.rsplit('/').next().unwrap_or(stage).to_string(),
+                points: result.events.iter().map(|event| point(event, before)).collect(),
+            });
+            before += result.updates;
+        }
+    }
+    curves
 }
 
 fn point(event: &Event, before: u64) -> CurvePoint {

@@ -10,7 +10,7 @@ use wdistill_model::{Architecture, Config, Dense, Model, Vocabularies};
 use wdistill_runtime::DecodingOptions;
 use wdistill_text::{SOURCE_FILE, TARGET_FILE};
 use wdistill_train::{
-    DenseModel, Ended, GeneratedStudent, HostLearner, Lesson, Run, Selected, Trainable,
+    DenseModel, Ended, Event, GeneratedStudent, HostLearner, Lesson, Run, Selected, Trainable,
     TrainingSettings, Validator, line_by_line,
 };
 
@@ -52,6 +52,8 @@ pub struct TrainingResult {
     /// Which weights were handed on; absent in results of earlier versions.
     #[serde(default)]
     pub selected: Option<Selected>,
+    /// Every line of its log, of which a report draws its curves.
+    pub events: Vec<Event>,
 }
 
 /// Everything that decides a training stage.
@@ -199,7 +201,8 @@ impl Pipeline {
             let early = outcome.ended == Ended::OutOfPatience;
             let selected = Some(outcome.selected);
             let (updates, seconds) = (outcome.updates, outcome.seconds);
-            Ok(TrainingResult { updates, seconds, early, selected })
+            let events = outcome.events;
+            Ok(TrainingResult { updates, seconds, early, selected, events })
         })?;
         Ok((result, fingerprint))
     }

@@ -1,0 +1,160 @@
+//! The learner on the host: steps, clipping, accumulation, shares, threads, states, a teacher's words.
+
+mod task;
+
+use task::{THREADS, Task, settings, slices};
+use wdistill_train::{
+    Clipping, Event, HostLearner, Learner, Lesson, Parameters, StepReport, TrainError, Trainable,
+    TrainingSettings,
+};
+
+/// One update from these batches, and what it left.
+fn step(
+    task: &Task,
+    batches: &[(usize, usize)],
+    settings: &TrainingSettings,
+) -> (StepReport, Parameters) {
+    let batches: Vec<Vec<usize>> =
+        batches.iter().map(|(first, end)| (*first..*end).collect()).collect();
+    let mut learner = task.learner(task.model(), None, settings);
+    let report = learner.update(&batches, 1).unwrap();
+    (report, learner.state().unwrap().into_owned())
+}
+
+/// After one step Adam's first moment is `(1 - beta1)` times the gradient that it was given.
+fn gradient_norm(parameters: &Parameters) -> f64 {
+    let squares = parameters.first_moments.iter().map(|moment| f64::from(*moment).powi(2));
+    squares.sum::<f64>().sqrt() / (1.0 - settings().adam_betas[0])
+}
+
+#[test]
+fn a_long_gradient_is_clipped_to_the_limit_and_counted() {
+    let task = Task::new();
+    let batch = [(0, 20)];
+    let (free, moments) = step(&task, &batch, &settings());
+    assert_eq!(free.clipping, Clipping::Unchanged);
+    assert!((gradient_norm(&moments) - free.gradient_norm).abs() < 1e-4 * free.gradient_norm);
+
+    let limit = free.gradient_norm / 2.0;
+    let limited = TrainingSettings { clip_norm: limit, ..settings() };
+    let (clipped, moments) = step(&task, &batch, &limited);
+    assert_eq!(clipped.clipping, Clipping::Clipped);
+    assert_eq!(clipped.gradient_norm, free.gradient_norm);
+    assert!((gradient_norm(&moments) - limit).abs() < 1e-4 * limit);
+
+    let generous = TrainingSettings { clip_norm: 2.0 * free.gradient_norm, ..settings() };
+    assert_eq!(step(&task, &batch, &generous).0.clipping, Clipping::Unchanged);
+
+    let folder = tempfile::tempdir().unwrap();
+    let limited = TrainingSettings { clip_norm: 1e-3, ..settings() };
+    let outcome = task.train(folder.path(), &limited).unwrap();
+    let clipped: Vec<u64> = outcome
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Training(event) => Some(event.clipped_updates),
+            Event::Validation(_) => None,
+        })
+        .collect();
+    assert_eq!(clipped, [3, 3, 3, 3]);
+}
+
+#[test]
+fn two_small_batches_make_the_step_of_one_large_batch() {
+    let task = Task::new();
+    let (expected, large) = step(&task, &[(0, 30)], &settings());
+    let accumulated = TrainingSettings { accumulation: 2, ..settings() };
+    let (found, small) = step(&task, &[(0, 11), (11, 30)], &accumulated);
+    assert_eq!(found.loss.tokens, expected.loss.tokens);
+    assert!((found.loss.smoothed - expected.loss.smoothed).abs() < 1e-3);
+    let pairs = || large.first_moments.iter().zip(&small.first_moments);
+    let largest = pairs().fold(0.0f32, |most, (a, _)| most.max(a.abs()));
+    assert!(pairs().all(|(a, b)| (a - b).abs() < 1e-4 * largest));
+}
+
+/// Values after three updates with so many shares and threads.
+fn after(task: &Task, shares: usize, threads: usize) -> Vec<f32> {
+    let settings = TrainingSettings { shares, ..settings() };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    pool.install(|| {
+        let lesson = Lesson { corpus: &task.corpus, teacher: None, settings: &settings, seed: 1 };
+        let mut learner = HostLearner::start(Box::new(task.model()), lesson, threads)
+            .unwrap_or_else(|e| panic!("{e}"));
+        for number in 1..4 {
+            learner.update(&[(0..30).collect()], number).unwrap();
+        }
+        learner.state().unwrap().values.clone()
+    })
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_a_bit() {
+    let task = Task::new();
+    for shares in [1, 2, 4] {
+        let one = after(&task, shares, 1);
+        assert!(one == after(&task, shares, 2), "{shares} shares");
+        assert!(one == after(&task, shares, 5), "{shares} shares");
+    }
+}
+
+#[test]
+fn other_shares_give_the_same_gradient_up_to_rounding() {
+    let task = Task::new();
+    let moments = |shares: usize| {
+        let settings = TrainingSettings { shares, ..settings() };
+        step(&task, &[(0, 30)], &settings).1.first_moments
+    };
+    let two = moments(2);
+    let largest = two.iter().fold(0.0f32, |most, moment| most.max(moment.abs()));
+    for shares in [1, 4, 8] {
+        let others = moments(shares);
+        assert!(others != two, "{shares} shares");
+        let mut pairs = two.iter().zip(&others);
+        assert!(pairs.all(|(a, b)| (a - b).abs() < 1e-4 * largest), "{shares} shares");
+    }
+    let three = TrainingSettings { shares: 3, ..settings() };
+    assert_eq!(three.problems(), ["shares is 3, expected a power of two up to 1024"]);
+}
+
+/// What a learner gives is what another of its kind goes on from.
+#[test]
+fn a_learner_goes_on_from_anothers_state() {
+    let task = Task::new();
+    let settings = settings();
+    let mut one = task.learner(task.model(), None, &settings);
+    let batch = [(0..30).collect::<Vec<usize>>()];
+    one.update(&batch, 1).unwrap();
+    let state = one.state().unwrap().into_owned();
+    one.update(&batch, 2).unwrap();
+    let mut other = task.learner(task.model(), None, &settings);
+    other.restore(state).unwrap();
+    other.update(&batch, 2).unwrap();
+    assert!(one.state().unwrap() == other.state().unwrap());
+    assert!(slices(one.model().unwrap()) == slices(other.model().unwrap()));
+}
+
+/// A student that already is its teacher has nothing to learn from the teacher's distribution: with all the
+/// weight on it, the gradient vanishes.
+#[test]
+fn a_student_that_is_its_teacher_learns_nothing_from_it() {
+    let task = Task::new();
+    let teacher = task.model();
+    let norm = |word_distillation: f64| {
+        let settings = TrainingSettings { word_distillation, ..settings() };
+        let teacher = (word_distillation > 0.0).then_some(teacher.model());
+        let mut learner = task.learner(task.model(), teacher, &settings);
+        learner.update(&[(0..30).collect()], 1).unwrap().gradient_norm
+    };
+    let whole = norm(0.0);
+    assert!(norm(1.0) < 1e-5 * whole, "{} of {whole}", norm(1.0));
+    assert!((norm(0.5) - whole / 2.0).abs() < 1e-4 * whole, "{} of {whole}", norm(0.5));
+}
+
+#[test]
+fn a_teacher_and_its_weight_come_together() {
+    let task = Task::new();
+    let settings = TrainingSettings { word_distillation: 0.5, ..settings() };
+    let lesson = Lesson { corpus: &task.corpus, teacher: None, settings: &settings, seed: 1 };
+    let learner = HostLearner::start(Box::new(task.model()), lesson, THREADS);
+    assert!(matches!(learner.err(), Some(TrainError::Settings { .. })));
+}
