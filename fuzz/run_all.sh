@@ -10,7 +10,10 @@ cd "$(dirname "$0")"
 
 seconds=${1:-10}
 seed=${2:-1}
+# The script calls itself with a target once all are built.
+target=${3:-}
 if ! command -v c++ > /dev/null; then
+    command -v apt-get > /dev/null || { echo "fuzz/run_all.sh: the fuzzer needs a C++ compiler" >&2; exit 1; }
     apt-get update --quiet --quiet
     apt-get install --yes --quiet --quiet g++ > /dev/null
 fi
@@ -19,8 +22,14 @@ export CARGO_TARGET_DIR=$PWD/../target/fuzz
 export RUSTFLAGS="--cfg fuzzing -Cdebug-assertions -Ccodegen-units=1 -Cpasses=sancov-module \
 -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
 -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares"
-# A target given by name keeps the flags away from build scripts.
-cargo build --release --bins --target "$host"
+if [ -z "$target" ]; then
+    # A target given by name keeps the flags away from build scripts.
+    cargo build --release --bins --target "$host"
+    # As many at a time as there are cores.
+    basename -s .rs fuzz_targets/*.rs |
+        xargs -P "$(getconf _NPROCESSORS_ONLN)" -n 1 ./run_all.sh "$seconds" "$seed"
+    exit
+fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -71,25 +80,10 @@ fuzz() {
     tail -n 40 "$folder/log"
     for input in "$folder"/found/*; do
         [ -e "$input" ] || continue
-        echo "$target: the input, $(stat -c %s "$input") bytes, as gzip and base64:"
-        gzip -9 --stdout "$input" | base64
+        echo "$target: the input, $(wc -c < "$input") bytes, as gzip and base64:"
+        gzip -9 -c "$input" | base64
     done
     return 1
 }
 
-# As many at a time as there are cores.
-failed=0
-running=0
-for path in fuzz_targets/*.rs; do
-    if [ "$running" -ge "$(nproc)" ]; then
-        wait -n || failed=1
-        running=$((running - 1))
-    fi
-    fuzz "$(basename "$path" .rs)" &
-    running=$((running + 1))
-done
-while [ "$running" -gt 0 ]; do
-    wait -n || failed=1
-    running=$((running - 1))
-done
-exit $failed
+fuzz "$target"

@@ -144,7 +144,7 @@ fn sweep(folder: &Path, which: Leftovers<'_>, is_at_work: fn(u32) -> bool) {
         let Some(temporary) = Temporary::parse(&name) else { continue };
         let is_meant = match which {
             Leftovers::All => true,
-            Leftovers::Of(target) => target == temporary.target,
+            Leftovers::Of(target) => target.to_string_lossy() == temporary.target,
         };
         if is_meant && !is_at_work(temporary.process) {
             let _ = remove(&entry.path());
@@ -274,21 +274,23 @@ pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 }
 
 /// What the name says of a file or folder that is not yet published.
-struct Temporary<'a> {
-    target: &'a OsStr,
+struct Temporary {
+    /// The target's name; what is no UTF-8 of it stands as U+FFFD.
+    target: String,
     process: u32,
 }
 
-impl Temporary<'_> {
+impl Temporary {
     /// None if a name is not one that a writer gives.
-    fn parse(name: &OsStr) -> Option<Temporary<'_>> {
+    fn parse(name: &OsStr) -> Option<Temporary> {
         let is_number =
             |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let name = name.to_string_lossy();
         let (target, writer) =
-            name.to_str()?.strip_prefix('.')?.strip_suffix(".partial")?.rsplit_once('.')?;
+            name.strip_prefix('.')?.strip_suffix(".partial")?.rsplit_once('.')?;
         let (process, attempt) = writer.split_once('-')?;
         let process = process.parse().ok().filter(|_| is_number(process) && is_number(attempt))?;
-        Some(Temporary { target: OsStr::new(target), process })
+        Some(Temporary { target: target.to_string(), process })
     }
 }
 
@@ -419,6 +421,18 @@ mod tests {
         atomic_write(&folder.path().join("log.txt"), b"whole").unwrap();
         assert!(!leftover.exists());
         assert_eq!(names(folder.path()).len(), 3);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_leftover_whose_name_is_no_text_is_swept_too() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = tempfile::tempdir().unwrap();
+        let ended = ended_process();
+        let name = [b".\xff.txt.", ended.to_string().as_bytes(), b"-0.partial"].concat();
+        fs::write(folder.path().join(OsStr::from_bytes(&name)), "half").unwrap();
+        atomic_write(&folder.path().join(OsStr::from_bytes(b"\xff.txt")), b"whole").unwrap();
+        assert_eq!(names(folder.path()).len(), 1);
     }
 
     #[test]

@@ -225,6 +225,32 @@ fn messages_that_nobody_can_read_end_no_work() {
     let output = program(folder.path(), RUN).stderr(writer).output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert!(folder.path().join("out/report.html").exists());
+    // The other commands have something to say too: a note on the import, progress, a truncated line.
+    let import = format!("import {} --out theirs", other_toolkits_model().display());
+    let corpus = "--train train.en train.de --validation validation.en validation.de --threads 1";
+    let short = "--set training.updates=2 --set training.max_tokens=400";
+    for arguments in [
+        import.as_str(),
+        "export theirs --format ctranslate2 --out exported",
+        "quantize theirs --out small",
+        "shortlist --model out/kd/student/model --source train.en --target train.de --out lex.txt",
+        "bench out/kd/student/model --input validation.en --rounds 1",
+        "vocab train.en train.de --size 400 --out words.json",
+        &format!("train {corpus} {short} --vocabulary-size 400 --preset transformer-nano --out t"),
+        &format!("distill --force --teacher t/teacher/model {corpus} {short} --out d"),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = program(folder.path(), arguments).stderr(writer).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments}");
+    }
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let translate = "translate --model out/kd/student/model --long truncate --max-source 1";
+    let text = fs::File::open(folder.path().join("test.en")).unwrap();
+    let output = program(folder.path(), translate).stdin(text).stderr(writer).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 8);
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     let output = program(folder.path(), RUN).stderr(full).output().unwrap();
     assert_eq!(output.status.code(), Some(0));
