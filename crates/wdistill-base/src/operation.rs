@@ -13,6 +13,7 @@ pub enum Mask {
 
 /// Non-linearity between the two matrices of a feed-forward block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Activation {
     /// `f(x) = max(x, 0)`.

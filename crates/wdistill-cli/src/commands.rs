@@ -7,6 +7,7 @@ pub mod export;
 pub mod import;
 pub mod info;
 pub mod quantize;
+pub mod recipe;
 pub mod run;
 pub mod score;
 pub mod shortlist;

@@ -25,6 +25,8 @@ enum Command {
     Demo(commands::demo::Demo),
     /// Carry out a recipe: teacher, pseudo data, students, scores, speed, report.
     Run(commands::run::Run),
+    /// Show what a recipe may say, or a whole one to start from.
+    Recipe(commands::recipe::RecipeCommand),
     /// Train a model on a parallel text.
     Train(commands::train::Train),
     /// Make a student of a teacher.
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse_from(arguments).command {
         Command::Demo(command) => command.run(),
         Command::Run(command) => command.run(),
+        Command::Recipe(command) => command.run(),
         Command::Train(command) => command.run(),
         Command::Distill(command) => command.run(),
         Command::Translate(command) => command.run(),

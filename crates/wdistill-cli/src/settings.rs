@@ -11,7 +11,7 @@ use wdistill_model::PRESETS;
 use wdistill_pipeline::{
     BenchmarkRecipe, Caution, DataRecipe, Display, ModelRecipe, PipelineError, Recipe, RunOptions,
     SystemRecipe, TeacherRecipe, TextPair, VocabularyRecipe, is_stage, message,
-    pseudo_data_decoding, with_changes,
+    pseudo_data_decoding, renamed, with_changes,
 };
 use wdistill_runtime::{
     DecodingOptions, Precision, Translator, TranslatorError, TranslatorOptions,
@@ -267,11 +267,15 @@ impl Corpus {
             decoding: DecodingOptions::default(),
             benchmark: BenchmarkRecipe::default(),
             systems,
+            notes: renamed(changes),
         };
         if let Some(problem) = recipe.path_problems().first() {
             bail!("{problem}");
         }
-        with_changes(&recipe, changes).map_err(|problem| anyhow!("--set: {problem}"))
+        let notes = recipe.notes.clone();
+        let recipe =
+            with_changes(&recipe, changes).map_err(|problem| anyhow!("--set: {problem}"))?;
+        Ok(Recipe { notes, ..recipe })
     }
 }
 

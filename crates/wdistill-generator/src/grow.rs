@@ -15,6 +15,7 @@ use crate::parameters::{Generated, ParameterGenerator};
 
 /// Start values of the factors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Start {
     /// The paper's: `O`, `I` Xavier normal, `S` one, `B` zero. Its layer factor is a Xavier normal

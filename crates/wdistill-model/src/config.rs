@@ -16,6 +16,7 @@ const MOST_LAYERS: usize = 1 << 10;
 
 /// Size of one stack of layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Shape {
     /// Number of layers.
@@ -30,6 +31,7 @@ pub struct Shape {
 
 /// Where layer normalisation stands in a sub-layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum NormPlacement {
     /// `norm(x + f(x))`, as in Vaswani et al. (2017).
@@ -41,6 +43,7 @@ pub enum NormPlacement {
 
 /// Whether a stack ends in a layer normalisation of its own (usual with [`NormPlacement::Pre`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum FinalNorm {
     /// The last layer's output is the stack's output.
@@ -52,6 +55,7 @@ pub enum FinalNorm {
 
 /// Which of the three embedding matrices are one and the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Embeddings {
     /// Source, target and output matrices are three.
@@ -65,6 +69,7 @@ pub enum Embeddings {
 
 /// Factor on embeddings before positions are added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum EmbeddingScale {
     /// The square root of the width.
@@ -86,6 +91,7 @@ impl EmbeddingScale {
 
 /// Whether the output product adds a trained bias per word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum OutputBias {
     /// Logits are a plain product.
@@ -97,6 +103,7 @@ pub enum OutputBias {
 
 /// Dropout probabilities in training; decoding never drops.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct DropoutRates {
     /// On embeddings and on the output of every sub-layer before it is added to its input.
@@ -120,6 +127,7 @@ impl Default for DropoutRates {
 
 /// Everything about a Transformer except its vocabularies.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Architecture {
     /// Placement of layer normalisation.
@@ -140,8 +148,10 @@ pub struct Architecture {
     /// Factor on embeddings.
     #[serde(default)]
     pub embedding_scale: EmbeddingScale,
-    /// Table of sinusoids. A configuration that names none is of a model with the one that was the only one once.
+    /// Table of sinusoids: in a recipe `tensor2tensor` or, for a student, its teacher's. A model's configuration that
+    /// names none is of a model with the one that was the only one once, `marian`.
     #[serde(default = "unnamed_positions")]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = null)))]
     pub positions: PositionTable,
     /// Bias of the output product.
     #[serde(default)]

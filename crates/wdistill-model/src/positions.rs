@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which sinusoids stand for a position. `d` is the width, `k` counts frequencies `0..d/2`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum PositionTable {
     /// First half sines, second half cosines, of `p / 10000^(2k/d)`: Marian's models as Hugging Face

@@ -1,11 +1,14 @@
 //! Methods: ways to make a student. A method is a value; resolving, training and reporting read its fields, and nobody
 //! compares with its name.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::json;
 use wdistill_generator::cut;
 use wdistill_model::{Config, Dense, Model};
 
@@ -142,6 +145,20 @@ impl fmt::Debug for Method {
 impl Serialize for Method {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name)
+    }
+}
+
+impl JsonSchema for Method {
+    fn schema_name() -> Cow<'static, str> {
+        "Method".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let methods: Vec<_> = METHODS
+            .iter()
+            .map(|method| json!({ "const": method.name, "description": method.description }))
+            .collect();
+        json_schema!({ "oneOf": methods })
     }
 }
 

@@ -58,6 +58,8 @@ impl Pipeline {
         options: RunOptions,
     ) -> Result<Pipeline, PipelineError> {
         let resolved = recipe.resolve()?;
+        let notes = Progress::new(options.display, "recipe", 0);
+        recipe.notes.iter().for_each(|note| notes.warn(note));
         // Complete, and with absolute paths: `wdistill run` can carry it out from where it lies.
         let here = std::env::current_dir().map_err(FileError::when("find", Path::new(".")))?;
         let mut complete = recipe.spelled_out(&resolved);

@@ -1,25 +1,33 @@
 //! A recipe: everything about a run, in one TOML file.
 
+mod lines;
 mod resolve;
+mod schema;
 
+use lines::Lines;
 pub use resolve::{Resolved, ResolvedSystem, ResolvedTeacher, VocabularyOrigin, with_changes};
+use schema::Unknown;
+pub use schema::{Choice, Key, KeyTable, RECIPE, key_tables, renamed};
 
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use toml::Table;
 use wdistill_base::FileError;
 use wdistill_generator::Start;
+use wdistill_model::Architecture;
 use wdistill_runtime::DecodingOptions;
 use wdistill_search::SearchOptions;
 use wdistill_text::{Normalisation, Sharing, SubwordModel};
+use wdistill_train::TrainingSettings;
 
 use crate::error::PipelineError;
 use crate::methods::Method;
 
 /// Two files that are aligned line by line.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TextPair {
     /// Source side, relative to the data folder.
@@ -29,7 +37,7 @@ pub struct TextPair {
 }
 
 /// What to do with pairs that stand in the training text more than once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Duplicates {
     /// They stay, and are reported.
@@ -40,7 +48,7 @@ pub enum Duplicates {
 }
 
 /// Texts and their limits.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataRecipe {
     /// Where the texts are; relative to the recipe.
@@ -85,7 +93,7 @@ fn default_length_ratio() -> f64 {
 
 /// Subwords: to be learned, with `size`, or from files, with `source` and `target`; neither for a teacher
 /// that is given.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VocabularyRecipe {
     /// Kind of subwords to learn.
@@ -126,7 +134,7 @@ fn default_model() -> SubwordModel {
 }
 
 /// A model to be made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelRecipe {
     /// Name of a preset architecture to start from.
@@ -134,14 +142,16 @@ pub struct ModelRecipe {
     pub preset: Option<String>,
     /// Changes to the preset, or a whole architecture.
     #[serde(default)]
+    #[schemars(with = "Architecture")]
     pub architecture: Table,
     /// Changes to the default training settings.
     #[serde(default)]
+    #[schemars(with = "TrainingSettings")]
     pub training: Table,
 }
 
 /// The teacher: trained here, or given.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TeacherRecipe {
     /// Folder of a model to use as it is, relative to the recipe; the command `wdistill run` imports one of
@@ -153,14 +163,16 @@ pub struct TeacherRecipe {
     pub preset: Option<String>,
     /// Changes to the preset, or a whole architecture.
     #[serde(default)]
+    #[schemars(with = "Architecture")]
     pub architecture: Table,
     /// Changes to the default training settings.
     #[serde(default)]
+    #[schemars(with = "TrainingSettings")]
     pub training: Table,
 }
 
 /// Which pairs a system learns from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pairs {
     /// The training text.
@@ -170,7 +182,7 @@ pub enum Pairs {
 }
 
 /// A student to be trained and compared.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SystemRecipe {
     /// Name in the table; the method's by default.
@@ -189,18 +201,21 @@ pub struct SystemRecipe {
     pub seed: Option<u64>,
     /// Changes to the students' architecture, for this system.
     #[serde(default, skip_serializing_if = "Table::is_empty")]
+    #[schemars(with = "Architecture")]
     pub architecture: Table,
     /// Phase 1 of `wd`: changes to the student's training settings; its `updates` are part of the
     /// student's, not added to them.
     #[serde(default, skip_serializing_if = "Table::is_empty")]
+    #[schemars(with = "TrainingSettings")]
     pub generator: Table,
     /// Changes to the student's training settings, for this system (phase 2 of `wd`).
     #[serde(default, skip_serializing_if = "Table::is_empty")]
+    #[schemars(with = "TrainingSettings")]
     pub training: Table,
 }
 
 /// How speed is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BenchmarkRecipe {
     /// Rounds; the median counts.
@@ -216,7 +231,7 @@ impl Default for BenchmarkRecipe {
 }
 
 /// Everything about a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
     /// Title of the report.
@@ -234,7 +249,10 @@ pub struct Recipe {
     /// Shape of the students, and the settings that all of them share.
     pub student: ModelRecipe,
     /// How the teacher translates the training text.
-    #[serde(default = "pseudo_data_decoding")]
+    #[serde(
+        default = "pseudo_data_decoding",
+        deserialize_with = "changes_of_pseudo_data_decoding"
+    )]
     pub pseudo_data: DecodingOptions,
     /// How systems are validated, tested and timed.
     #[serde(default)]
@@ -244,6 +262,9 @@ pub struct Recipe {
     pub benchmark: BenchmarkRecipe,
     /// Students.
     pub systems: Vec<SystemRecipe>,
+    /// What a user should know of the recipe, and is said when it is carried out.
+    #[serde(skip)]
+    pub notes: Vec<String>,
 }
 
 fn default_seed() -> u64 {
@@ -254,6 +275,14 @@ fn default_seed() -> u64 {
 pub fn pseudo_data_decoding() -> DecodingOptions {
     let search = SearchOptions { beam_size: 6, ..SearchOptions::default() };
     DecodingOptions { search, ..DecodingOptions::default() }
+}
+
+/// A table that leaves out a key leaves it as it is for pseudo data, not as it is for tests.
+fn changes_of_pseudo_data_decoding<'d, D: Deserializer<'d>>(
+    deserializer: D,
+) -> Result<DecodingOptions, D::Error> {
+    let changes = Table::deserialize(deserializer)?;
+    with_changes(&pseudo_data_decoding(), &changes).map_err(D::Error::custom)
 }
 
 impl DataRecipe {
@@ -328,20 +357,19 @@ pub const RESERVED_NAMES: &[&str] = &[
     "report.json",
 ];
 
-/// Reads TOML; the message about an unknown name has the nearest of the expected ones.
-fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    toml::from_str(text).map_err(|error| with_nearest(&error.to_string()))
-}
-
-/// Adds the nearest of the expected names to serde's message about an unknown one.
-fn with_nearest(message: &str) -> String {
-    let message = message.trim_end();
-    let Some(start) = message.find("unknown ") else { return message.to_string() };
-    let mut names = message[start..].split('`').skip(1).step_by(2);
-    let Some(unknown) = names.next() else { return message.to_string() };
-    let nearest = names.min_by_key(|name| strsim::levenshtein(unknown, name));
-    match nearest {
-        Some(nearest) => format!("{message}\nhint: did you mean `{nearest}`?"),
-        None => message.to_string(),
+/// Reads TOML; every name that is unknown is named with its line.
+fn parse(text: &str) -> Result<Recipe, String> {
+    let table: Table = toml::from_str(text).map_err(|error| error.to_string())?;
+    let unknown = schema::unknown(&schema::RECIPE, &table);
+    if !unknown.is_empty() {
+        let lines = Lines::of(text);
+        let problem = |Unknown { place, fact, hint }: &Unknown| {
+            let line = lines.line(place).map_or(String::new(), |line| format!("line {line}: "));
+            format!("\n  {line}{fact}; hint: {hint}")
+        };
+        return Err(unknown.iter().map(problem).collect());
     }
+    let mut recipe: Recipe = toml::from_str(text).map_err(|error| error.to_string())?;
+    recipe.notes = schema::renamed(&table);
+    Ok(recipe)
 }

@@ -8,6 +8,7 @@ use wdistill_text::SentenceLanguage;
 
 /// How to decode: a search, and how it is computed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct DecodingOptions {
     /// The search.
@@ -22,6 +23,7 @@ pub struct DecodingOptions {
 
 /// What the weights' products are computed in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
     /// float32.

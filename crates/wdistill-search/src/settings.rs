@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// When a sentence is done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Stopping {
     /// As soon as `beam` hypotheses are finished, as in fairseq (`sequence_generator.py`).
@@ -23,6 +24,7 @@ pub enum Stopping {
 /// neither side counts its end token. A hypothesis that reaches that is ended by force, and says so
 /// ([`Ending::MaximumLength`](crate::Ending::MaximumLength)).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SearchOptions {
     /// Live hypotheses of each sentence; 1 is greedy search.

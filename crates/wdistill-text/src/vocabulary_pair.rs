@@ -21,6 +21,7 @@ pub struct VocabularyPair {
 
 /// Whether source and target share a vocabulary.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Sharing {
     /// One vocabulary, learned from both sides.

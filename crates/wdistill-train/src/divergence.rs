@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// When training is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Divergence {
     /// Once the training loss has been far above its lowest for so many updates in a row, or a validation
@@ -16,6 +17,7 @@ pub enum Divergence {
 
 /// The word `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Off {
     /// The only one.

@@ -6,6 +6,7 @@ use crate::divergence::Divergence;
 
 /// Which weights a run hands on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Selection {
     /// Those after the last update.
@@ -20,6 +21,7 @@ pub enum Selection {
 
 /// What "best" means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Criterion {
     /// Lowest validation loss; validation decodes nothing.
@@ -44,6 +46,7 @@ impl Criterion {
 
 /// Settings of one training run; equal for a teacher, a student and a generator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainingSettings {
     /// Optimiser steps.

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
@@ -15,9 +16,8 @@ use wdistill_model::{
 use wdistill_search::SearchSettings;
 use wdistill_text::{Sharing, VocabularySettings};
 
-use super::{
-    DataRecipe, Pairs, RESERVED_NAMES, Recipe, SystemRecipe, VocabularyRecipe, with_nearest,
-};
+use super::schema::{Unknown, schema_of, today, unknown};
+use super::{DataRecipe, Pairs, RESERVED_NAMES, Recipe, SystemRecipe, VocabularyRecipe};
 use crate::error::PipelineError;
 use crate::machine::total_memory;
 use crate::methods::{LearnsFrom, METHODS, Method, Origin};
@@ -553,7 +553,7 @@ fn architecture(
 ///
 /// # Errors
 /// The problem, in words, with the nearest name to one that is unknown.
-pub fn with_changes<T: Serialize + DeserializeOwned>(
+pub fn with_changes<T: Serialize + DeserializeOwned + JsonSchema>(
     base: &T,
     changes: &Table,
 ) -> Result<T, String> {
@@ -562,19 +562,20 @@ pub fn with_changes<T: Serialize + DeserializeOwned>(
 }
 
 /// A table with changes, table by table, read as settings.
-fn changed<T: DeserializeOwned>(base: &Table, changes: &Table) -> Result<T, String> {
+fn changed<T: DeserializeOwned + JsonSchema>(base: &Table, changes: &Table) -> Result<T, String> {
+    let unknown = unknown(&schema_of::<T>(), changes);
+    if !unknown.is_empty() {
+        let problem = |Unknown { fact, hint, .. }: &Unknown| format!("{fact}; hint: {hint}");
+        return Err(unknown.iter().map(problem).collect::<Vec<_>>().join("\n  "));
+    }
     let mut table = base.clone();
     merge(&mut table, changes);
-    table.try_into().map_err(|error: toml::de::Error| with_nearest(error.message()))
+    table.try_into().map_err(|error: toml::de::Error| error.message().to_string())
 }
-
-/// Earlier names of keys, and today's.
-const RENAMED: [(&str, &str); 1] = [("beam", "beam_size")];
 
 fn merge(base: &mut Table, changes: &Table) {
     for (key, change) in changes {
-        let renamed = RENAMED.iter().find(|(earlier, _)| earlier == key);
-        let key = renamed.map_or(key.as_str(), |(_, today)| today);
+        let key = today(key);
         match (base.get_mut(key), change) {
             (Some(Value::Table(base)), Value::Table(change)) => merge(base, change),
             _ => {
@@ -616,7 +617,7 @@ mod tests {
     "#;
 
     fn resolve(text: &str) -> Result<Resolved, String> {
-        parse::<Recipe>(text)?.resolve().map_err(|error| error.to_string())
+        parse(text)?.resolve().map_err(|error| error.to_string())
     }
 
     #[test]
@@ -666,6 +667,18 @@ mod tests {
         assert!(error.contains("did you mean `warm_up`?"), "{error}");
         let error = resolve(&RECIPE.replace("\"kd\"", "\"dk\"")).unwrap_err();
         assert!(error.contains("did you mean `kd`?"), "{error}");
+    }
+
+    #[test]
+    fn a_table_of_pseudo_data_changes_what_it_names() {
+        let beam = |table: &str| {
+            let recipe = parse(&RECIPE.replace("[teacher]", &format!("{table}\n[teacher]")));
+            let options = recipe.unwrap().pseudo_data;
+            (options.search.beam_size, options.search.max_length)
+        };
+        assert_eq!(beam(""), (6, 512));
+        assert_eq!(beam("[pseudo_data]\nmax_length = 9"), (6, 9));
+        assert_eq!(beam("[pseudo_data]\nbeam = 2"), (2, 512));
     }
 
     #[test]
@@ -790,7 +803,7 @@ preset";
         let resolved = recipe.resolve().unwrap();
         let text = toml::to_string(&recipe.spelled_out(&resolved)).unwrap();
         assert!(text.contains("label_smoothing = 0.1") && !text.contains("preset"), "{text}");
-        assert_eq!(parse::<Recipe>(&text).unwrap().resolve().unwrap(), resolved);
+        assert_eq!(parse(&text).unwrap().resolve().unwrap(), resolved);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 /// The two rules are SentencePiece's of the same names: the vocabulary sees the same text as a
 /// SentencePiece model that was trained with the rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Normalisation {
     /// Unicode's compatibility form (NFKC) with further rules for translation: all kinds of blanks

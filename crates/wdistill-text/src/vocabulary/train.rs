@@ -20,6 +20,7 @@ const MOST_CHARACTERS: u64 = i32::MAX as u64;
 
 /// Which subwords to learn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum SubwordModel {
     /// Byte pair encoding (Sennrich et al. 2016).
