@@ -31,3 +31,7 @@ faults:
 # The program, to be found under target/release/.
 build:
     cargo build --release
+
+# The reference of a recipe's keys, from the types that declare them.
+recipe-keys:
+    page=docs/src/recipe-keys.md; head=$(sed '/^## /,$d' $page); keys=$(cargo run --release -- recipe keys --format markdown); printf '%s\n\n%s\n' "$head" "$keys" > $page

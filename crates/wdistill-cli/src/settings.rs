@@ -9,8 +9,8 @@ use toml::{Table, Value};
 use wdistill_formats::native;
 use wdistill_model::PRESETS;
 use wdistill_pipeline::{
-    BenchmarkRecipe, Caution, DataRecipe, Display, ModelRecipe, PipelineError, Recipe, RunOptions,
-    SystemRecipe, TeacherRecipe, TextPair, VocabularyRecipe, is_stage, message,
+    BenchmarkRecipe, Caution, DataRecipe, Display, GENERATOR, ModelRecipe, PipelineError, Recipe,
+    RunOptions, SystemRecipe, TeacherRecipe, TextPair, VocabularyRecipe, is_stage, message,
     pseudo_data_decoding, renamed, with_changes,
 };
 use wdistill_runtime::{
@@ -101,8 +101,11 @@ impl Force {
 #[derive(Args)]
 pub struct Search {
     /// Hypotheses kept at each step; 1 is greedy search
-    #[arg(long, alias = "beam", value_name = "N", default_value_t = 4)]
+    #[arg(long, value_name = "N", default_value_t = 4)]
     beam_size: usize,
+    /// The earlier name of --beam-size
+    #[arg(long, hide = true, value_name = "N", conflicts_with = "beam_size")]
+    beam: Option<usize>,
     /// Exponent of the length in a hypothesis' score: the higher, the longer translations are
     #[arg(long, value_name = "A", default_value_t = 1.0, allow_negative_numbers = true)]
     length_penalty: f64,
@@ -132,7 +135,11 @@ enum Quantization {
 impl Search {
     /// Options of a decoder.
     pub fn decoding_options(&self) -> DecodingOptions {
-        let &Search { beam_size, length_penalty, max_length_ratio, max_length, .. } = self;
+        let &Search { beam_size, beam, length_penalty, max_length_ratio, max_length, .. } = self;
+        if beam.is_some() {
+            message("--beam is called --beam-size now; the earlier name is still read");
+        }
+        let beam_size = beam.unwrap_or(beam_size);
         let search = SearchOptions {
             beam_size,
             length_penalty,
@@ -208,8 +215,8 @@ pub fn find_model(folder: &Path) -> anyhow::Result<PathBuf> {
     }
 }
 
-/// Adds the models below a folder. What training keeps for itself (checkpoints, `best`) is none that it handed on,
-/// and is not looked into.
+/// Adds the models below a folder. What training keeps for itself (checkpoints, `best`, the student of phase 1 beside
+/// that of phase 2) is none that it handed on, and is not looked into.
 fn find_models(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
     let model = folder.join("model");
     if native::is_folder_of(&model) {
@@ -218,7 +225,9 @@ fn find_models(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
     }
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for path in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()) {
-        if is_stage(folder) && path.ends_with(BEST_FOLDER) {
+        let is_first_phase =
+            path.ends_with(GENERATOR) && native::is_folder_of(&folder.join("student/model"));
+        if is_first_phase || (is_stage(folder) && path.ends_with(BEST_FOLDER)) {
             continue;
         }
         match native::is_folder_of(&path) {

@@ -132,6 +132,23 @@ fn the_summary_lists_every_page() {
     assert_eq!(listed, pages.collect());
 }
 
+/// The reference of keys is made of the types: `wdistill recipe keys --format markdown` writes it.
+#[test]
+fn the_reference_of_keys_is_what_the_program_prints() {
+    let program = Command::new(env!("CARGO_BIN_EXE_wdistill"))
+        .args(["recipe", "keys", "--format", "markdown"])
+        .output()
+        .unwrap();
+    let keys = String::from_utf8(program.stdout).unwrap();
+    assert!(keys.contains("| `learning_rate` | number | `0.0007` |"), "{keys}");
+    let page = fs::read_to_string(book().join("recipe-keys.md")).unwrap();
+    let (_, found) = page.split_once("\n## ").unwrap();
+    assert!(
+        format!("## {found}") == keys,
+        "docs/src/recipe-keys.md is older than the program; hint: `just recipe-keys` writes it anew"
+    );
+}
+
 fn help(command: &[&str]) -> String {
     let output =
         Command::new(env!("CARGO_BIN_EXE_wdistill")).args(command).arg("--help").output().unwrap();

@@ -23,10 +23,10 @@ pub use methods::{CUT, KD, LearnsFrom, METHODS, Method, Origin, Role, SCRATCH, W
 pub use pipeline::{Caution, Pipeline, RunOptions};
 pub use progress::{Display, Progress};
 pub use recipe::{
-    BenchmarkRecipe, Choice, DataRecipe, Duplicates, IMPORTED_TEACHER, Key, KeyTable, ModelRecipe,
-    Pairs, RECIPE, Recipe, Resolved, ResolvedSystem, ResolvedTeacher, SystemRecipe, TEACHER,
-    TeacherRecipe, TextPair, VocabularyOrigin, VocabularyRecipe, key_tables, pseudo_data_decoding,
-    renamed, with_changes,
+    BenchmarkRecipe, Choice, DataRecipe, Duplicates, GENERATOR, IMPORTED_TEACHER, Key, KeyTable,
+    ModelRecipe, Pairs, RECIPE, Recipe, Resolved, ResolvedSystem, ResolvedTeacher, SystemRecipe,
+    TEACHER, TeacherRecipe, TextPair, VocabularyOrigin, VocabularyRecipe, key_tables,
+    pseudo_data_decoding, renamed, with_changes,
 };
 pub use run_folder::RunFolder;
 pub use stages::{

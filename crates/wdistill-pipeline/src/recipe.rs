@@ -337,6 +337,9 @@ impl Recipe {
 /// Name of the teacher in tables; no student may have it.
 pub const TEACHER: &str = "teacher";
 
+/// Folder of phase 1 below that of its system.
+pub const GENERATOR: &str = "generator";
+
 /// Folder of a run for a given teacher that came from another toolkit.
 pub const IMPORTED_TEACHER: &str = "imported-teacher";
 

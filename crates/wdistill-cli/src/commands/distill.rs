@@ -44,7 +44,7 @@ pub struct Distill {
     /// Change of a setting: architecture.KEY; training.KEY of both phases, generator.KEY of phase 1,
     /// student.KEY of phase 2, whose warm-up is at most 1000 unless given; pseudo_data.KEY, data.KEY,
     /// decoding.KEY (of validations), such as
-    /// training.updates=20000, student.warm_up=500, pseudo_data.beam=4, data.max_sentence_tokens=100
+    /// training.updates=20000, student.warm_up=500, pseudo_data.beam_size=4, data.max_sentence_tokens=100
     #[arg(long = "set", value_name = "KEY=VALUE")]
     changes: Vec<String>,
     /// Updates of phase 1, in which the generator is trained; part of training.updates [default: half]

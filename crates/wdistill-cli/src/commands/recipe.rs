@@ -97,7 +97,7 @@ impl Keys {
 /// The places of a table, as headings of TOML.
 fn headings(table: &KeyTable) -> Vec<String> {
     let heading = |path: &String| match path.as_str() {
-        "" => "at the top".to_string(),
+        "" => "At the top".to_string(),
         path if path.ends_with("[]") => format!("[[{}]]", path.trim_end_matches("[]")),
         path => format!("[{}]", path.replace("[]", "")),
     };
@@ -130,12 +130,15 @@ fn text(table: &KeyTable) -> String {
 fn markdown(table: &KeyTable) -> String {
     let cell = |text: &str| text.replace('|', "\\|");
     let mut out = String::new();
-    let headings: Vec<String> =
-        headings(table).iter().map(|heading| format!("`{heading}`")).collect();
+    let code = |heading: String| match heading.starts_with('[') {
+        true => format!("`{heading}`"),
+        false => heading,
+    };
+    let headings: Vec<String> = headings(table).into_iter().map(code).collect();
     let _ = writeln!(out, "## {}\n", headings.join(", "));
     for (heading, description) in headings.iter().zip(&table.descriptions) {
         match headings.len() {
-            1 => drop(writeln!(out, "{description}\n")),
+            1 => drop(writeln!(out, "{description}")),
             _ => drop(writeln!(out, "- {heading}: {description}")),
         }
     }

@@ -19,7 +19,7 @@ use crate::error::PipelineError;
 use crate::methods::{LearnsFrom, Origin, Sources};
 use crate::pipeline::Pipeline;
 use crate::progress::RunProgress;
-use crate::recipe::{Pairs, ResolvedSystem, ResolvedTeacher, TEACHER};
+use crate::recipe::{GENERATOR, Pairs, ResolvedSystem, ResolvedTeacher, TEACHER};
 use crate::stages::prepare::Prepared;
 use crate::stages::stage::Fingerprint;
 
@@ -237,7 +237,7 @@ impl Pipeline {
         };
         let mut stages = Vec::new();
         let mut from = word_teacher.map(|_| teacher.fingerprint.clone());
-        let generator_name = format!("{}/generator", system.name);
+        let generator_name = format!("{}/{GENERATOR}", system.name);
         if let Some(settings) = &system.generator {
             let from_start = Fingerprint::of(&(system.start, &from));
             let from_start = Some(&from_start);
