@@ -5,12 +5,14 @@
 //!   goes wrong with a file.
 //! * [`hash_bytes`] and [`hash_file`]: did this input change?
 //! * [`Activation`] and [`Mask`]: words that the model and the kernels share.
+//! * [`Problem`]: a fact and its hint; [`listed`] shows all that were collected.
 //! * [`in_words`]: durations for people.
 
 mod duration;
 mod files;
 mod hash;
 mod operation;
+mod problem;
 mod random;
 
 pub use duration::in_words;
@@ -20,4 +22,5 @@ pub use files::{
 };
 pub use hash::{digits, hash_bytes, hash_file};
 pub use operation::{Activation, Mask};
+pub use problem::{Problem, listed};
 pub use random::{Random, mix};

@@ -2,16 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow, bail, ensure};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use toml::{Table, Value};
 use wdistill_formats::native;
 use wdistill_model::PRESETS;
 use wdistill_pipeline::{
-    BenchmarkRecipe, Caution, DataRecipe, Display, GENERATOR, ModelRecipe, PipelineError, Recipe,
-    RunOptions, SystemRecipe, TeacherRecipe, TextPair, VocabularyRecipe, is_stage, message,
-    pseudo_data_decoding, renamed, with_changes,
+    Caution, DataRecipe, Display, GENERATOR, RunOptions, Settings, TextPair, VocabularyRecipe,
+    is_stage, message, renamed, with_changes,
 };
 use wdistill_runtime::{
     DecodingOptions, Precision, Translator, TranslatorError, TranslatorOptions,
@@ -253,38 +252,22 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// A recipe without a test text, changed as `--set` says.
-    pub fn recipe(
-        &self,
-        title: &str,
-        vocabulary: VocabularyRecipe,
-        teacher: TeacherRecipe,
-        student: ModelRecipe,
-        systems: Vec<SystemRecipe>,
-        changes: &Table,
-    ) -> anyhow::Result<Recipe> {
+    /// Every random choice flows from it.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The texts, with the usual limits.
+    ///
+    /// # Errors
+    /// A path that no recipe can hold, since it is a text.
+    pub fn data(&self) -> anyhow::Result<DataRecipe> {
+        for path in self.train.iter().chain(&self.validation) {
+            ensure!(path.to_str().is_some(), "the path {path:?} is not UTF-8\nhint: rename it");
+        }
         let pair =
             |files: &[PathBuf]| TextPair { source: files[0].clone(), target: files[1].clone() };
-        let recipe = Recipe {
-            title: title.to_string(),
-            seed: self.seed,
-            data: DataRecipe::new(pair(&self.train), pair(&self.validation)),
-            vocabulary,
-            teacher,
-            student,
-            pseudo_data: pseudo_data_decoding(),
-            decoding: DecodingOptions::default(),
-            benchmark: BenchmarkRecipe::default(),
-            systems,
-            notes: renamed(changes),
-        };
-        if let Some(problem) = recipe.path_problems().first() {
-            bail!("{problem}");
-        }
-        let notes = recipe.notes.clone();
-        let recipe =
-            with_changes(&recipe, changes).map_err(|problem| anyhow!("--set: {problem}"))?;
-        Ok(Recipe { notes, ..recipe })
+        Ok(DataRecipe::new(pair(&self.train), pair(&self.validation)))
     }
 }
 
@@ -373,26 +356,32 @@ pub fn presets() -> PossibleValuesParser {
     PossibleValuesParser::new(PRESETS.iter().map(|(name, _)| *name))
 }
 
-/// Changes of settings, such as `training.updates=5000`.
+/// Settings with changes, such as `training.updates=5000`; an earlier name of a key is said.
 ///
 /// # Errors
-/// The change that is no `KEY=VALUE`, or a key that is there twice.
-pub fn changes(changes: &[String]) -> anyhow::Result<Table> {
+/// The change that is no `KEY=VALUE`, a key that is there twice or that the settings do not have.
+pub fn changed<T: Settings>(settings: &T, changes: &[String]) -> anyhow::Result<T> {
     let mut all = Table::new();
     for change in changes {
-        let expected = || format!("--set {change}: expected KEY=VALUE, as training.updates=5000");
-        let (key, value) = change.split_once('=').with_context(expected)?;
-        let table = toml::from_str::<Table>(&format!("{key} = {value}")).or_else(|error| {
-            match value.parse::<f64>() {
-                // A number that TOML refuses, such as one that is too large.
-                Ok(_) => Err(error),
-                // A bare word is meant as text.
-                Err(_) => toml::from_str(&format!("{key} = {value:?}")),
-            }
-        });
-        add(&mut all, table.ok().with_context(expected)?, change)?;
+        add(&mut all, parsed(change)?, change)?;
     }
-    Ok(all)
+    renamed(&all).iter().for_each(|note| message(&format!("--set: {note}")));
+    with_changes(settings, &all).map_err(|problem| anyhow!("--set: {problem}"))
+}
+
+/// A change as a table.
+fn parsed(change: &str) -> anyhow::Result<Table> {
+    let expected = || format!("--set {change}: expected KEY=VALUE, as training.updates=5000");
+    let (key, value) = change.split_once('=').with_context(expected)?;
+    let table = toml::from_str::<Table>(&format!("{key} = {value}")).or_else(|error| {
+        match value.parse::<f64>() {
+            // A number that TOML refuses, such as one that is too large.
+            Ok(_) => Err(error),
+            // A bare word is meant as text.
+            Err(_) => toml::from_str(&format!("{key} = {value:?}")),
+        }
+    });
+    table.ok().with_context(expected)
 }
 
 /// Puts one table into another, refusing what is there already.
@@ -407,35 +396,4 @@ fn add(all: &mut Table, new: Table, change: &str) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// An error about settings that speaks of what was given, not of the recipe that was made of it: each
-/// place is renamed, from what it is called in the recipe.
-pub fn as_given(error: PipelineError, places: &[(&str, &str)]) -> anyhow::Error {
-    let PipelineError::Settings { problems, .. } = error else { return error.into() };
-    let renamed = |problem: String| {
-        let found =
-            places.iter().find_map(|(place, given)| Some((given, problem.strip_prefix(place)?)));
-        found.map_or(problem.clone(), |(given, rest)| format!("{given}{rest}"))
-    };
-    let problems: Vec<String> = problems.into_iter().map(renamed).collect();
-    let place = "settings, which --set KEY=VALUE changes".to_string();
-    PipelineError::Settings { place, problems }.into()
-}
-
-/// Refuses changes of what a command does not use.
-pub fn refuse(changes: &Table, keys: &[&str], reason: &str) -> anyhow::Result<()> {
-    match keys.iter().find(|key| changes.contains_key(**key)) {
-        Some(key) => bail!("--set {key}: it would change nothing, since {reason}"),
-        None => Ok(()),
-    }
-}
-
-/// Takes a table out of a table; an empty one if it is not there.
-pub fn take(changes: &mut Table, key: &str) -> anyhow::Result<Table> {
-    match changes.remove(key) {
-        None => Ok(Table::new()),
-        Some(Value::Table(table)) => Ok(table),
-        Some(value) => bail!("--set {key}={value}: expected {key}.SOMETHING=VALUE"),
-    }
 }

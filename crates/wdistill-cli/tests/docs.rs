@@ -250,7 +250,7 @@ fn whole_recipes_resolve() {
         for Block { language, text } in recipes {
             assert_eq!(language, "toml");
             let recipe = Recipe::parse(text, &page, None).unwrap_or_else(|error| panic!("{error}"));
-            recipe.resolve().unwrap_or_else(|error| panic!("{error}"));
+            recipe.plan().unwrap_or_else(|error| panic!("{error}"));
             count += 1;
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use wdistill_base::{ContentError, FileError};
+use wdistill_base::{ContentError, FileError, Problem, listed};
 use wdistill_formats::FormatError;
 use wdistill_generator::GrowError;
 use wdistill_metrics::MetricsError;
@@ -36,12 +36,12 @@ pub enum PipelineError {
         path: PathBuf,
     },
     /// Settings that contradict themselves or each other.
-    #[error("{place}:\n  {}", problems.join("\n  "))]
+    #[error("{place}:{}", listed(problems))]
     Settings {
         /// What they are the settings of.
         place: String,
-        /// Each problem in a line.
-        problems: Vec<String>,
+        /// Everything that is wrong.
+        problems: Vec<Problem>,
     },
     /// A recipe that cannot be read.
     #[error("{}: {problem}", path.display())]

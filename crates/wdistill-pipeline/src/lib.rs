@@ -6,10 +6,12 @@
 
 mod data;
 mod error;
+mod job;
 mod machine;
 mod messages;
 mod methods;
 mod pipeline;
+mod plan;
 mod progress;
 mod recipe;
 mod run_folder;
@@ -17,16 +19,17 @@ mod stages;
 
 pub use data::TextSet;
 pub use error::PipelineError;
+pub use job::{DistillJob, TrainJob};
 pub use machine::peak_memory;
 pub use messages::message;
 pub use methods::{CUT, KD, LearnsFrom, METHODS, Method, Origin, Role, SCRATCH, WD};
 pub use pipeline::{Caution, Pipeline, RunOptions};
+pub use plan::{Plan, ResolvedSystem, ResolvedTeacher, StudentBase, VocabularyOrigin};
 pub use progress::{Display, Progress};
 pub use recipe::{
     BenchmarkRecipe, Choice, DataRecipe, Duplicates, GENERATOR, IMPORTED_TEACHER, Key, KeyTable,
-    ModelRecipe, Pairs, RECIPE, Recipe, Resolved, ResolvedSystem, ResolvedTeacher, SystemRecipe,
-    TEACHER, TeacherRecipe, TextPair, VocabularyOrigin, VocabularyRecipe, key_tables,
-    pseudo_data_decoding, renamed, with_changes,
+    ModelRecipe, Pairs, RECIPE, Recipe, Settings, SystemRecipe, TEACHER, TeacherRecipe, TextPair,
+    VocabularyRecipe, key_tables, pseudo_data_decoding, renamed, with_changes,
 };
 pub use run_folder::RunFolder;
 pub use stages::{

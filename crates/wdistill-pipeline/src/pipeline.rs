@@ -1,4 +1,4 @@
-//! A recipe, carried out: stages in their order.
+//! A plan, carried out: stages in their order.
 
 use std::path::{Path, PathBuf};
 
@@ -8,8 +8,9 @@ use wdistill_text::CorpusReport;
 use wdistill_train::Interrupt;
 
 use crate::error::PipelineError;
+use crate::plan::{Part, Plan, Problems, ResolvedSystem};
 use crate::progress::{Display, Progress};
-use crate::recipe::{Pairs, Recipe, Resolved, ResolvedSystem, VocabularyRecipe};
+use crate::recipe::{Pairs, Recipe};
 use crate::run_folder::RunFolder;
 use crate::stages::{Stages, Trained};
 
@@ -38,48 +39,42 @@ pub enum Caution {
     GoOn,
 }
 
-/// A recipe and a folder.
+/// A plan and a folder.
 pub struct Pipeline {
-    pub(crate) recipe: Recipe,
-    pub(crate) resolved: Resolved,
+    pub(crate) plan: Plan,
     pub(crate) options: RunOptions,
     pub(crate) stages: Stages,
     folder: RunFolder,
 }
 
 impl Pipeline {
-    /// Works out the recipe and writes it into the folder of its run.
+    /// Writes the plan, as a recipe, into the folder of its run.
     ///
     /// # Errors
-    /// [`PipelineError::Settings`], [`PipelineError::Format`].
+    /// [`PipelineError::Settings`] if the folder that the program is in has a name that no recipe can hold,
+    /// [`PipelineError::Format`].
     pub fn new(
-        recipe: Recipe,
+        plan: Plan,
         folder: RunFolder,
         options: RunOptions,
     ) -> Result<Pipeline, PipelineError> {
-        let resolved = recipe.resolve()?;
-        let notes = Progress::new(options.display, "recipe", 0);
-        recipe.notes.iter().for_each(|note| notes.warn(note));
+        let progress = Progress::new(options.display, "recipe", 0);
+        plan.notes.iter().for_each(|note| progress.warn(note));
         // Complete, and with absolute paths: `wdistill run` can carry it out from where it lies.
         let here = std::env::current_dir().map_err(FileError::when("find", Path::new(".")))?;
-        let mut complete = recipe.spelled_out(&resolved);
-        let VocabularyRecipe { source, target, .. } = &mut complete.vocabulary;
-        let models = [&mut complete.teacher.model, source, target].into_iter().flatten();
-        models.chain([&mut complete.data.folder]).for_each(|path| *path = here.join(&*path));
-        // The folder that the program is in belongs to its paths now.
-        let problems = complete.path_problems();
-        if !problems.is_empty() {
-            return Err(PipelineError::Settings { place: "the recipe".to_string(), problems });
-        }
+        let complete = plan.in_folder(&here);
+        let mut problems = Problems::default();
+        complete.check_paths(&mut problems);
+        problems.into_result("the recipe", Part::in_recipe)?;
         let path = folder.path().to_path_buf();
-        atomic_write(&path.join("recipe.toml"), recipe_text(&complete).as_bytes())?;
+        atomic_write(&path.join("recipe.toml"), recipe_text(&complete.to_recipe()).as_bytes())?;
         let stages = Stages::new(path, options.display);
-        Ok(Pipeline { recipe, resolved, options, stages, folder })
+        Ok(Pipeline { plan, options, stages, folder })
     }
 
-    /// The systems of the recipe, worked out.
+    /// The systems of the plan.
     pub fn systems(&self) -> &[ResolvedSystem] {
-        &self.resolved.systems
+        &self.plan.systems
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -99,10 +94,10 @@ impl Pipeline {
     /// # Errors
     /// The first error of a stage; run again, the pipeline goes on there.
     pub fn run(&self) -> Result<Report, PipelineError> {
-        if self.recipe.data.test.is_none() {
+        if self.plan.data.test.is_none() {
             return Err(PipelineError::Settings {
                 place: "the recipe".to_string(),
-                problems: vec!["a whole run needs data.test".to_string()],
+                problems: vec!["a whole run needs data.test".into()],
             });
         }
         let mut prepared = self.prepare()?;
@@ -110,11 +105,11 @@ impl Pipeline {
         self.check_teacher(&mut prepared, &teacher)?;
         let mut finished = vec![self.finished(&prepared, teacher.clone())?];
         let learns_from_it = |system: &ResolvedSystem| system.pairs == Pairs::OriginalAndPseudo;
-        let pseudo = match self.resolved.systems.iter().any(learns_from_it) {
+        let pseudo = match self.plan.systems.iter().any(learns_from_it) {
             true => self.pseudo_data(&mut prepared, &teacher)?,
             false => prepared.fingerprint.clone(),
         };
-        for system in &self.resolved.systems {
+        for system in &self.plan.systems {
             let done = self.stages.done();
             let student = self.student(&prepared, &teacher, &pseudo, system)?;
             finished.push(self.finished(&prepared, student)?);

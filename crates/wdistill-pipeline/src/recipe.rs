@@ -1,11 +1,13 @@
 //! A recipe: everything about a run, in one TOML file.
 
+pub(crate) mod changes;
 mod lines;
 mod resolve;
 mod schema;
 
+pub use changes::{Settings, with_changes};
 use lines::Lines;
-pub use resolve::{Resolved, ResolvedSystem, ResolvedTeacher, VocabularyOrigin, with_changes};
+pub(crate) use resolve::{given_teacher, phase_1};
 use schema::Unknown;
 pub use schema::{Choice, Key, KeyTable, RECIPE, key_tables, renamed};
 
@@ -246,8 +248,9 @@ pub struct Recipe {
     pub vocabulary: VocabularyRecipe,
     /// Teacher.
     pub teacher: TeacherRecipe,
-    /// Shape of the students, and the settings that all of them share.
-    pub student: ModelRecipe,
+    /// Shape of the students, and the settings that all of them share; needed if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub student: Option<ModelRecipe>,
     /// How the teacher translates the training text.
     #[serde(
         default = "pseudo_data_decoding",
@@ -261,6 +264,7 @@ pub struct Recipe {
     #[serde(default)]
     pub benchmark: BenchmarkRecipe,
     /// Students.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub systems: Vec<SystemRecipe>,
     /// What a user should know of the recipe, and is said when it is carried out.
     #[serde(skip)]
@@ -283,6 +287,14 @@ fn changes_of_pseudo_data_decoding<'d, D: Deserializer<'d>>(
 ) -> Result<DecodingOptions, D::Error> {
     let changes = Table::deserialize(deserializer)?;
     with_changes(&pseudo_data_decoding(), &changes).map_err(D::Error::custom)
+}
+
+impl TeacherRecipe {
+    /// A teacher that is there already.
+    pub fn given(folder: PathBuf) -> TeacherRecipe {
+        let (architecture, training) = (Table::new(), Table::new());
+        TeacherRecipe { model: Some(folder), preset: None, architecture, training }
+    }
 }
 
 impl DataRecipe {

@@ -110,7 +110,7 @@ fn a_text_that_changes_during_a_run_is_refused() {
     fs::write(folder.path().join("b.txt"), "eins\nzwei\ndrei\n").unwrap();
     let recipe = Recipe::parse(RECIPE, Path::new("test"), Some(folder.path())).unwrap();
     let run = RunFolder::claim(&folder.path().join("run")).unwrap();
-    let pipeline = Pipeline::new(recipe, run, options(Caution::Stop)).unwrap();
+    let pipeline = Pipeline::new(recipe.plan().unwrap(), run, options(Caution::Stop)).unwrap();
     let mut prepared = pipeline.prepare().unwrap();
     let teacher = pipeline.teacher(&prepared).unwrap();
     fs::write(&source, "one\ntwo\n").unwrap();
@@ -138,7 +138,7 @@ fn sides_that_are_the_same_are_refused_unless_the_user_insists() {
     let prepare = |text: &str, caution: Caution| {
         let recipe = Recipe::parse(text, Path::new("test"), Some(folder.path())).unwrap();
         let run = RunFolder::claim(&folder.path().join("run")).unwrap();
-        let pipeline = Pipeline::new(recipe, run, options(caution)).unwrap();
+        let pipeline = Pipeline::new(recipe.plan().unwrap(), run, options(caution)).unwrap();
         pipeline.prepare().map(|prepared| prepared.training.lines.len())
     };
     let error = prepare(&text, Caution::Stop).unwrap_err();

@@ -34,7 +34,8 @@ impl Demo {
         let data = self.out.join("data");
         let recipe = Recipe::parse(RECIPE, Path::new("the demo's recipe"), Some(&data))?;
         let folder = RunFolder::claim(&self.out)?;
-        let pipeline = Pipeline::new(recipe, folder, self.common.run_options(Caution::Stop))?;
+        let pipeline =
+            Pipeline::new(recipe.plan()?, folder, self.common.run_options(Caution::Stop))?;
         let sizes = Sizes { train: self.pairs, validation: 400, test: 400 };
         let task = generate(TEXT_SEED, sizes)?;
         write(&data, "train", &task.train)?;

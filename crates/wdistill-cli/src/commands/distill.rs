@@ -2,21 +2,19 @@
 
 use std::path::PathBuf;
 
-use anyhow::{anyhow, ensure};
+use anyhow::ensure;
 use clap::{Args, ValueEnum};
 use toml::Table;
 use wdistill_formats::native;
 use wdistill_generator::Start;
 use wdistill_model::{Architecture, Conventions};
-use wdistill_pipeline::{
-    ModelRecipe, Pipeline, RunFolder, Standing, SystemRecipe, TeacherRecipe, VocabularyRecipe,
-    with_changes,
-};
+use wdistill_pipeline::{DistillJob, Pipeline, RunFolder, Standing, pseudo_data_decoding};
+use wdistill_runtime::DecodingOptions;
 use wdistill_train::TrainingSettings;
 
 use crate::commands::import::Open;
 use crate::commands::print;
-use crate::settings::{Common, Corpus, Force, as_given, changes, presets, refuse, take};
+use crate::settings::{Common, Corpus, Force, changed, presets};
 
 #[derive(Clone, Copy, ValueEnum)]
 enum FactorStart {
@@ -67,47 +65,29 @@ impl Distill {
     pub fn run(mut self) -> anyhow::Result<()> {
         let folder = RunFolder::claim(&self.out)?;
         self.teacher = self.open.native_teacher(&self.teacher, &folder, &self.common)?;
-        let mut changes = changes(&self.changes)?;
-        let student = ModelRecipe {
-            preset: None,
-            architecture: self.architecture(&take(&mut changes, "architecture")?)?,
-            training: take(&mut changes, "training")?,
+        let job = DistillJob {
+            seed: self.corpus.seed(),
+            data: self.corpus.data()?,
+            architecture: self.architecture()?,
+            training: TrainingSettings::default(),
+            generator: self.generator(),
+            student: Table::new(),
+            pseudo_data: pseudo_data_decoding(),
+            decoding: DecodingOptions::default(),
         };
-        refuse(&changes, &["teacher", "benchmark", "systems"], "`distill` makes one student")?;
-        let shared = with_changes(&TrainingSettings::default(), &student.training)
-            .map_err(|problem| anyhow!("--set training: {problem}"))?;
-        let teacher = TeacherRecipe {
-            model: Some(self.teacher.clone()),
-            preset: None,
-            architecture: Table::new(),
-            training: Table::new(),
+        let start = match self.start {
+            FactorStart::Xavier => Start::Xavier,
+            FactorStart::Cut => Start::Cut,
         };
-        let system = SystemRecipe {
-            name: "wd".to_string(),
-            method: wdistill_pipeline::WD,
-            start: Some(match self.start {
-                FactorStart::Xavier => Start::Xavier,
-                FactorStart::Cut => Start::Cut,
-            }),
-            pairs: None,
-            seed: None,
-            architecture: Table::new(),
-            generator: self.generator(take(&mut changes, "generator")?, shared.updates)?,
-            training: phase_2(take(&mut changes, "student")?, shared.warm_up)?,
-        };
-        let vocabulary = VocabularyRecipe::default();
-        let recipe =
-            self.corpus.recipe("distill", vocabulary, teacher, student, vec![system], &changes)?;
-        let places = [
-            ("student.", ""),
-            ("systems[0].generator", "generator"),
-            ("systems[0].training", "student"),
-            ("systems[0].", ""),
-            ("teacher.model", "--teacher"),
-        ];
+        let changed = changed(&job, &self.changes)?;
+        ensure!(
+            self.generator_updates.is_none()
+                || changed.generator.get("updates") == job.generator.get("updates"),
+            "--generator-updates and --set generator.updates are the same setting; give one of them"
+        );
+        let plan = changed.plan(&self.teacher, start)?;
         let options = self.common.run_options(self.force.caution());
-        let pipeline =
-            Pipeline::new(recipe, folder, options).map_err(|error| as_given(error, &places))?;
+        let pipeline = Pipeline::new(plan, folder, options)?;
         let (student, standings) = self.common.install(|| {
             let mut prepared = pipeline.prepare()?;
             let teacher = pipeline.teacher(&prepared)?;
@@ -121,30 +101,19 @@ impl Distill {
         print(&student.model.display().to_string())
     }
 
-    /// The student's architecture, whole.
-    fn architecture(&self, changes: &Table) -> anyhow::Result<Table> {
+    /// The student's architecture, before changes.
+    fn architecture(&self) -> anyhow::Result<Architecture> {
         let teacher = native::load_config(&self.teacher)?.architecture;
-        let base = match &self.preset {
-            Some(preset) => {
-                let Conventions { norm_epsilon, embedding_scale, positions } =
-                    teacher.conventions();
-                let preset = Architecture::preset(preset)?;
-                Architecture { norm_epsilon, embedding_scale, positions, ..preset }
-            }
-            None => teacher.with_tiny_decoder(),
-        };
-        let changed = with_changes(&base, changes)
-            .map_err(|problem| anyhow!("--set architecture: {problem}"))?;
-        Ok(Table::try_from(changed)?)
+        let Some(preset) = &self.preset else { return Ok(teacher.with_tiny_decoder()) };
+        let Conventions { norm_epsilon, embedding_scale, positions } = teacher.conventions();
+        let preset = Architecture::preset(preset)?;
+        Ok(Architecture { norm_epsilon, embedding_scale, positions, ..preset })
     }
 
-    /// What phase 1 has of its own: at least its number of updates.
-    fn generator(&self, changes: Table, all_updates: u64) -> anyhow::Result<Table> {
-        ensure!(
-            self.generator_updates.is_none() || !changes.contains_key("updates"),
-            "--generator-updates and --set generator.updates are the same setting; give one of them"
-        );
-        with_default(changes, "updates", self.generator_updates.map_or(all_updates / 2, u64::from))
+    /// What phase 1 has of its own.
+    fn generator(&self) -> Table {
+        let updates = self.generator_updates.map(|updates| ("updates", i64::from(updates).into()));
+        updates.into_iter().map(|(key, value)| (key.to_string(), value)).collect()
     }
 }
 
@@ -165,16 +134,4 @@ fn standings_table(standings: &[Standing]) -> String {
         );
     }
     table
-}
-
-/// What phase 2 has of its own: a warm-up that a student with weights of its own needs no longer (1,000
-/// updates in the paper's code, where other runs have 4,000).
-fn phase_2(changes: Table, shared_warm_up: u64) -> anyhow::Result<Table> {
-    with_default(changes, "warm_up", shared_warm_up.min(1000))
-}
-
-fn with_default(mut changes: Table, key: &str, value: u64) -> anyhow::Result<Table> {
-    let value = toml::Value::Integer(value.try_into()?);
-    changes.entry(key).or_insert(value);
-    Ok(changes)
 }

@@ -173,7 +173,7 @@ impl Show {
                 bail!("{what} is no preset and no file\nhint: presets are {}", names.join(", "))
             }
         };
-        let whole = toml::to_string(&recipe.spelled_out(&recipe.resolve()?))?;
+        let whole = toml::to_string(&recipe.plan()?.to_recipe())?;
         print(commented(&whole).context("a recipe that was written here")?.trim_end())
     }
 }

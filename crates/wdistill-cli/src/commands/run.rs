@@ -43,7 +43,7 @@ impl Run {
                 .context("teacher.model")?;
         }
         let options = self.common.run_options(self.force.caution());
-        let pipeline = Pipeline::new(recipe, claimed, options)?;
+        let pipeline = Pipeline::new(recipe.plan()?, claimed, options)?;
         carry_out(&pipeline, &folder, &self.common)
     }
 }

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use toml::Table;
-use wdistill_pipeline::{ModelRecipe, Pipeline, RunFolder, TeacherRecipe};
+use wdistill_model::Architecture;
+use wdistill_pipeline::{Pipeline, RunFolder, TrainJob};
+use wdistill_runtime::DecodingOptions;
+use wdistill_train::TrainingSettings;
 
 use crate::commands::print;
-use crate::settings::{Common, Corpus, Force, Subwords, as_given, changes, presets, refuse, take};
+use crate::settings::{Common, Corpus, Force, Subwords, changed, presets};
 
 /// Arguments of `wdistill train`.
 #[derive(Args)]
@@ -34,28 +36,17 @@ pub struct Train {
 
 impl Train {
     pub fn run(self) -> anyhow::Result<()> {
-        let mut changes = changes(&self.changes)?;
-        let nothing = "`train` makes one model and nothing else";
-        refuse(&changes, &["teacher", "student", "pseudo_data", "benchmark", "systems"], nothing)?;
-        let teacher = TeacherRecipe {
-            model: None,
-            preset: Some(self.preset.clone()),
-            architecture: take(&mut changes, "architecture")?,
-            training: take(&mut changes, "training")?,
+        let job = TrainJob {
+            seed: self.corpus.seed(),
+            data: self.corpus.data()?,
+            vocabulary: self.subwords.recipe(),
+            architecture: Architecture::preset(&self.preset)?,
+            training: TrainingSettings::default(),
+            decoding: DecodingOptions::default(),
         };
-        // A recipe without systems makes no student; its shape is of no account.
-        let student = ModelRecipe {
-            preset: Some(self.preset.clone()),
-            architecture: Table::new(),
-            training: Table::new(),
-        };
-        let vocabulary = self.subwords.recipe();
-        let recipe =
-            self.corpus.recipe("train", vocabulary, teacher, student, Vec::new(), &changes)?;
+        let plan = changed(&job, &self.changes)?.plan()?;
         let folder = RunFolder::claim(&self.out)?;
-        let options = self.common.run_options(self.force.caution());
-        let pipeline = Pipeline::new(recipe, folder, options)
-            .map_err(|error| as_given(error, &[("teacher.", "")]))?;
+        let pipeline = Pipeline::new(plan, folder, self.common.run_options(self.force.caution()))?;
         let trained = self.common.install(|| Ok(pipeline.teacher(&pipeline.prepare()?)?))?;
         print(&trained.model.display().to_string())
     }

@@ -89,8 +89,8 @@ impl Pipeline {
         text: &TextSet,
         systems: &[&Trained],
     ) -> Result<Vec<Speed>, PipelineError> {
-        let settings = self.recipe.benchmark;
-        let decoding = &self.recipe.decoding;
+        let settings = self.plan.benchmark;
+        let decoding = &self.plan.decoding;
         let models: Vec<_> = systems.iter().map(|system| &system.fingerprint).collect();
         let [source, _] = &text.hashes;
         let threads = self.options.threads;

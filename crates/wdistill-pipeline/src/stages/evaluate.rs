@@ -62,7 +62,7 @@ impl Pipeline {
         test: &TextSet,
         system: &Trained,
     ) -> Result<Evaluation, PipelineError> {
-        let decoding = &self.recipe.decoding;
+        let decoding = &self.plan.decoding;
         let texts = [&prepared.validation, test];
         let files = texts.map(|set| &set.hashes);
         let inputs = Fingerprint::of(&(&system.fingerprint, files, decoding));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wdistill_base::{atomic_write, hash_file};
+use wdistill_base::{Problem, atomic_write, hash_file};
 use wdistill_formats::{load_vocabularies, native};
 use wdistill_text::{
     CorpusLimits, CorpusRole, ParallelText, SOURCE_FILE, TARGET_FILE, VocabularyPair,
@@ -11,8 +11,9 @@ use wdistill_text::{
 use crate::data::{TextSet, encode, hashes, limits, read_pair};
 use crate::error::PipelineError;
 use crate::pipeline::Pipeline;
+use crate::plan::VocabularyOrigin;
 use crate::progress::Progress;
-use crate::recipe::{TextPair, VocabularyOrigin};
+use crate::recipe::TextPair;
 use crate::stages::stage::Fingerprint;
 
 /// Texts and vocabularies, ready for training.
@@ -48,7 +49,7 @@ impl Pipeline {
     /// # Errors
     /// [`PipelineError::Text`].
     pub fn prepare(&self) -> Result<Prepared, PipelineError> {
-        let data = &self.recipe.data;
+        let data = &self.plan.data;
         let read = |pair: &TextPair| read_pair(&data.folder, pair);
         let (training, validation) = (read(&data.train)?, read(&data.validation)?);
         let test = data.test.as_ref().map(read).transpose()?;
@@ -100,16 +101,15 @@ impl Pipeline {
     /// a text differently, as OPUS-MT's models do, as long as words have the same numbers.
     fn check_tied(&self, vocabularies: &VocabularyPair) -> Result<(), PipelineError> {
         let same_words = vocabularies.source.tokens() == vocabularies.target.tokens();
-        if same_words || !self.resolved.any_all_tied() {
+        if same_words || !self.plan.any_all_tied() {
             return Ok(());
         }
         Err(PipelineError::Settings {
             place: "architecture".to_string(),
-            problems: vec![
-                "embeddings = \"all-tied\" needs one vocabulary for both sides, and there are two; hint: \
-                 \"decoder-tied\", or a joint vocabulary"
-                    .to_string(),
-            ],
+            problems: vec![Problem::with_hint(
+                "embeddings = \"all-tied\" needs one vocabulary for both sides, and there are two",
+                "\"decoder-tied\", or a joint vocabulary",
+            )],
         })
     }
 
@@ -119,7 +119,7 @@ impl Pipeline {
         text: &ParallelText,
         text_fingerprint: &Fingerprint,
     ) -> Result<(VocabularyPair, Vec<String>), PipelineError> {
-        let origin = &self.resolved.vocabulary;
+        let origin = &self.plan.vocabulary;
         let given = match origin {
             VocabularyOrigin::Teacher(folder) => {
                 Some(load_vocabularies(folder, &native::load_config(folder)?)?)
@@ -131,7 +131,7 @@ impl Pipeline {
             Some(VocabularyPair { source, target }) => {
                 Fingerprint::of(&[source.content_hash(), target.content_hash()])
             }
-            None => Fingerprint::of(&(text_fingerprint, &self.recipe.vocabulary)),
+            None => Fingerprint::of(&(text_fingerprint, origin.to_recipe())),
         };
         let notes =
             self.stages.run("vocabulary", &inputs, &[SOURCE_FILE, TARGET_FILE], |folder| {
@@ -173,7 +173,7 @@ impl Pipeline {
         text: ParallelText,
         vocabularies: &VocabularyPair,
     ) -> Result<TextSet, PipelineError> {
-        let limits = CorpusLimits { role: CorpusRole::Evaluation, ..limits(&self.recipe.data) };
+        let limits = CorpusLimits { role: CorpusRole::Evaluation, ..limits(&self.plan.data) };
         let set = encode(role, text, vocabularies, &limits)?;
         self.tell(role, &set.report);
         Ok(set)

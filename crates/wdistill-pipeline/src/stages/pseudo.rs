@@ -173,7 +173,7 @@ impl Pipeline {
         prepared: &mut Prepared,
         teacher: &Trained,
     ) -> Result<Fingerprint, PipelineError> {
-        let settings = &self.recipe.pseudo_data;
+        let settings = &self.plan.pseudo_data;
         let inputs = Fingerprint::of(&(&prepared.fingerprint, &teacher.fingerprint, settings));
         let training = &prepared.training;
         let report: PseudoReport =
@@ -193,7 +193,7 @@ impl Pipeline {
         let folder = self.path("pseudo");
         let files = TextPair { source: folder.join(SOURCE), target: folder.join(TARGET) };
         let text = read_pair(Path::new(""), &files)?;
-        let set = encode("pseudo data", text, &prepared.vocabularies, &limits(&self.recipe.data))?;
+        let set = encode("pseudo data", text, &prepared.vocabularies, &limits(&self.plan.data))?;
         self.tell("pseudo data", &set.report);
         self.write_data_report("pseudo/data.txt", std::iter::once(&set))?;
         let pseudo = set.report.without_folders().to_string();

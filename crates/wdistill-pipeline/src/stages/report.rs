@@ -1,7 +1,6 @@
 //! The report of a finished run.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use wdistill_base::atomic_write;
 use wdistill_formats::native;
@@ -19,7 +18,7 @@ use crate::error::PipelineError;
 use crate::machine;
 use crate::methods::Role;
 use crate::pipeline::{Pipeline, recipe_text};
-use crate::recipe::{Recipe, ResolvedSystem, VocabularyRecipe};
+use crate::plan::ResolvedSystem;
 use crate::stages::benchmark::Speed;
 use crate::stages::evaluate::Finished;
 use crate::stages::prepare::Prepared;
@@ -33,22 +32,22 @@ impl Pipeline {
         speeds: &[Speed],
     ) -> Result<Report, PipelineError> {
         let test = prepared.test();
-        let recipe = &self.recipe;
-        let decoding = &recipe.decoding;
+        let plan = &self.plan;
+        let decoding = &plan.decoding;
         let has_speeds = !speeds.is_empty();
         let speeds = speeds.iter().map(Some).chain(std::iter::repeat(None));
         let rows = systems.iter().zip(speeds);
         let texts = [&prepared.training, &prepared.validation, test];
         let report = Report {
-            title: recipe.title.clone(),
-            task_description: recipe.data.description.clone(),
+            title: plan.title.clone(),
+            task_description: plan.data.description.clone(),
             created: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
             machine: machine::describe(self.options.threads),
             commit: self.options.commit.clone(),
             version: env!("CARGO_PKG_VERSION").to_string(),
             unfinished: self.unfinished(systems, has_speeds),
-            seed: recipe.seed,
-            recipe_toml: recipe_text(&without_folders(recipe.spelled_out(&self.resolved))),
+            seed: plan.seed,
+            recipe_toml: recipe_text(&self.plan.without_folders().to_recipe()),
             data: texts.iter().map(|set| set.summary()).collect(),
             decoding: Decoding {
                 beam: decoding.search.beam_size,
@@ -80,7 +79,7 @@ impl Pipeline {
     fn unfinished(&self, finished: &[Finished], has_speeds: bool) -> Option<String> {
         let is_missing =
             |name: &String| !finished.iter().any(|finished| finished.trained.name == *name);
-        let names = self.resolved.systems.iter().map(|system| system.name.clone());
+        let names = self.plan.systems.iter().map(|system| system.name.clone());
         let mut missing: Vec<String> = names.filter(is_missing).collect();
         missing.extend((!has_speeds).then(|| "speeds".to_string()));
         (!missing.is_empty()).then(|| format!("to come: {}", missing.join(", ")))
@@ -89,7 +88,7 @@ impl Pipeline {
     /// The system that a finished one is; none for the teacher.
     fn system(&self, finished: &Finished) -> Option<&ResolvedSystem> {
         let is_it = |system: &&ResolvedSystem| system.name == finished.trained.name;
-        self.resolved.systems.iter().find(is_it)
+        self.plan.systems.iter().find(is_it)
     }
 
     /// Of all finished systems of which there is more than one seed.
@@ -158,7 +157,7 @@ impl Pipeline {
         match self.system(finished) {
             Some(system) => Some(system.seed),
             // A teacher that is given has no stages.
-            None => (!finished.trained.stages.is_empty()).then_some(self.recipe.seed),
+            None => (!finished.trained.stages.is_empty()).then_some(self.plan.seed),
         }
     }
 
@@ -221,16 +220,6 @@ impl Pipeline {
         }
         notes
     }
-}
-
-/// A recipe without the folders of this machine, for a document that leaves it.
-fn without_folders(mut recipe: Recipe) -> Recipe {
-    recipe.data.folder = PathBuf::new();
-    let VocabularyRecipe { source, target, .. } = &mut recipe.vocabulary;
-    for path in [&mut recipe.teacher.model, source, target].into_iter().flatten() {
-        *path = path.file_name().map(PathBuf::from).unwrap_or_default();
-    }
-    recipe
 }
 
 fn seed_mean(group: &[&Finished]) -> SeedMean {

@@ -18,8 +18,9 @@ use crate::data::conventions;
 use crate::error::PipelineError;
 use crate::methods::{LearnsFrom, Origin, Sources};
 use crate::pipeline::Pipeline;
+use crate::plan::{ResolvedSystem, ResolvedTeacher};
 use crate::progress::RunProgress;
-use crate::recipe::{GENERATOR, Pairs, ResolvedSystem, ResolvedTeacher, TEACHER};
+use crate::recipe::{GENERATOR, Pairs, TEACHER};
 use crate::stages::prepare::Prepared;
 use crate::stages::stage::Fingerprint;
 
@@ -99,7 +100,7 @@ impl Pipeline {
             hashes,
             stages,
         };
-        let (architecture, settings) = match &self.resolved.teacher {
+        let (architecture, settings) = match &self.plan.teacher {
             ResolvedTeacher::Trained(architecture, settings) => (architecture, settings),
             ResolvedTeacher::Given(folder, _) => {
                 let hashes = model_hashes(folder)?;
@@ -115,7 +116,7 @@ impl Pipeline {
             data: &prepared.fingerprint,
             from: None,
             teacher: None,
-            seed: self.recipe.seed,
+            seed: self.plan.seed,
         };
         let (result, fingerprint) = self.train(prepared, &stage, |config, seed| {
             Ok(Box::new(DenseModel(Model::initialise(config, seed))))
@@ -128,7 +129,7 @@ impl Pipeline {
 
     /// Sizes of the vocabularies and special tokens of every model: those of a teacher that is given.
     fn conventions(&self, prepared: &Prepared) -> Vocabularies {
-        match &self.resolved.teacher {
+        match &self.plan.teacher {
             ResolvedTeacher::Given(_, config) => config.vocabularies,
             ResolvedTeacher::Trained(..) => conventions(&prepared.vocabularies),
         }
@@ -150,7 +151,7 @@ impl Pipeline {
             architecture,
             conventions: &self.conventions(prepared),
             settings: settings.decisive(),
-            decoding: settings.is_steered_by_decoding().then_some(&self.recipe.decoding),
+            decoding: settings.is_steered_by_decoding().then_some(&self.plan.decoding),
             seed,
             data,
             from,
@@ -164,7 +165,7 @@ impl Pipeline {
         let result = self.stages.run(name, &fingerprint, &products, |folder| {
             let config = Config::new(architecture.clone(), self.conventions(prepared))?;
             let trainable = start(config, seed)?;
-            let translator = line_by_line(&self.recipe.decoding, self.options.threads);
+            let translator = line_by_line(&self.plan.decoding, self.options.threads);
             let validator = Validator {
                 corpus: &prepared.validation.corpus,
                 references: &prepared.validation.references,
@@ -176,7 +177,7 @@ impl Pipeline {
                 _ => None,
             };
             // Where no student is made, the model is nobody's teacher.
-            let is_alone = name == TEACHER && self.recipe.systems.is_empty();
+            let is_alone = name == TEACHER && self.plan.systems.is_empty();
             let shown = if is_alone { "model" } else { name };
             let lesson = Lesson { corpus, teacher: teacher.as_ref(), settings, seed };
             let mut learner = HostLearner::start(trainable, lesson, self.options.threads)?;

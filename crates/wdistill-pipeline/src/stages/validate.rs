@@ -11,8 +11,8 @@ use wdistill_train::{
 
 use crate::error::PipelineError;
 use crate::pipeline::{Caution, Pipeline};
+use crate::plan::ResolvedTeacher;
 use crate::progress::Progress;
-use crate::recipe::ResolvedTeacher;
 use crate::stages::benchmark::Speed;
 use crate::stages::prepare::Prepared;
 use crate::stages::stage::Fingerprint;
@@ -78,7 +78,7 @@ impl Pipeline {
         self.say(&teacher.name, &summary);
         prepared.notes.push(format!("{}: {summary}", teacher.name));
         self.check_losses("validation", prepared, found.loss, found.swapped_loss)?;
-        if let ResolvedTeacher::Given(..) = self.resolved.teacher {
+        if let ResolvedTeacher::Given(..) = self.plan.teacher {
             // A teacher that was trained here has learned from this very text.
             let Losses { loss, swapped } = self.losses_in_training_text(prepared, teacher)?;
             self.check_losses("training", prepared, loss, swapped)?;
@@ -105,7 +105,7 @@ impl Pipeline {
         let Some(problem) = above_uniform(loss, prepared.vocabularies.target.size()) else {
             return Ok(());
         };
-        let hint = match self.resolved.teacher {
+        let hint = match self.plan.teacher {
             ResolvedTeacher::Given(..) => "are these the teacher's languages, in its direction?",
             ResolvedTeacher::Trained(..) => "train the teacher for more updates",
         };
@@ -153,7 +153,7 @@ impl Pipeline {
         system: &Trained,
     ) -> Result<SystemValidation, PipelineError> {
         let set = &prepared.validation;
-        let decoding = &self.recipe.decoding;
+        let decoding = &self.plan.decoding;
         let inputs = Fingerprint::of(&(&system.fingerprint, &set.hashes, decoding));
         let name = format!("validation/{}", system.name);
         self.stages.run(&name, &inputs, &[], |_| {

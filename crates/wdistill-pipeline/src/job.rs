@@ -1,0 +1,171 @@
+//! Single jobs: one model on a parallel text, or one student of a teacher that is there. Each makes a [`Plan`] of its own,
+//! and speaks of its settings as the command's `--set` does.
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use toml::Table;
+use wdistill_generator::Start;
+use wdistill_model::Architecture;
+use wdistill_runtime::DecodingOptions;
+use wdistill_train::TrainingSettings;
+
+use crate::error::PipelineError;
+use crate::methods::WD;
+use crate::plan::{
+    Part, Plan, Problems, ResolvedSystem, ResolvedTeacher, StudentBase, VocabularyOrigin,
+};
+use crate::recipe::{
+    BenchmarkRecipe, DataRecipe, Pairs, VocabularyRecipe, given_teacher, phase_1, with_changes,
+};
+
+/// What the settings of a job are, for errors.
+const SETTINGS: &str = "settings, which --set KEY=VALUE changes";
+
+/// Updates over which the learning rate of phase 2 rises at most: a student that has weights already needs no more (1,000 in
+/// the paper's code, where other runs have 4,000).
+const WARM_UP_OF_PHASE_2: u64 = 1000;
+
+/// One model on a parallel text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrainJob {
+    /// Every random choice flows from it.
+    pub seed: u64,
+    /// Texts; a test text is of no use.
+    pub data: DataRecipe,
+    /// Subwords.
+    pub vocabulary: VocabularyRecipe,
+    /// The model's shape.
+    pub architecture: Architecture,
+    /// How it is trained.
+    pub training: TrainingSettings,
+    /// How its validations are decoded.
+    pub decoding: DecodingOptions,
+}
+
+impl TrainJob {
+    /// What is to be done.
+    ///
+    /// # Errors
+    /// [`PipelineError::Settings`] with every problem found.
+    pub fn plan(self) -> Result<Plan, PipelineError> {
+        let mut problems = Problems::default();
+        let vocabulary = problems.take(Part::Vocabulary, self.vocabulary.origin());
+        problems.into_result(SETTINGS, TrainJob::name)?;
+        let plan = Plan {
+            title: "train".to_string(),
+            seed: self.seed,
+            data: self.data,
+            vocabulary: vocabulary.expect("without problems"),
+            teacher: ResolvedTeacher::Trained(self.architecture, self.training),
+            student: None,
+            systems: Vec::new(),
+            pseudo_data: DecodingOptions::default(),
+            decoding: self.decoding,
+            benchmark: BenchmarkRecipe::default(),
+            notes: Vec::new(),
+        };
+        plan.problems().into_result(SETTINGS, TrainJob::name)?;
+        Ok(plan)
+    }
+
+    /// The model is the teacher of a run without students.
+    fn name(part: Part) -> String {
+        match part {
+            Part::TeacherArchitecture => "architecture".to_string(),
+            Part::TeacherTraining => "training".to_string(),
+            other => other.in_recipe(),
+        }
+    }
+}
+
+/// One student of a teacher that is there, by weight distillation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DistillJob {
+    /// Every random choice flows from it.
+    pub seed: u64,
+    /// Texts; a test text is of no use.
+    pub data: DataRecipe,
+    /// The student's shape.
+    pub architecture: Architecture,
+    /// The settings of both phases, with the updates of both together.
+    pub training: TrainingSettings,
+    /// Changes for phase 1; it has half of all updates unless it says otherwise.
+    #[schemars(with = "TrainingSettings")]
+    pub generator: Table,
+    /// Changes for phase 2; its warm-up is at most 1,000 updates unless it says otherwise.
+    #[schemars(with = "TrainingSettings")]
+    pub student: Table,
+    /// How the teacher translates the training text.
+    pub pseudo_data: DecodingOptions,
+    /// How validations are decoded.
+    pub decoding: DecodingOptions,
+}
+
+impl DistillJob {
+    /// What is to be done with the teacher in a folder.
+    ///
+    /// # Errors
+    /// [`PipelineError::Settings`] with every problem found.
+    pub fn plan(self, teacher: &Path, start: Start) -> Result<Plan, PipelineError> {
+        let mut problems = Problems::default();
+        let phases = self.phases(&mut problems);
+        let given = problems.take(Part::TeacherModel, given_teacher(teacher));
+        problems.into_result(SETTINGS, DistillJob::name)?;
+        let (generator, training) = phases.expect("without problems");
+        let system = ResolvedSystem {
+            name: WD.name.to_string(),
+            method: WD,
+            start,
+            pairs: Pairs::OriginalAndPseudo,
+            seed: self.seed,
+            architecture: self.architecture.clone(),
+            generator: Some(generator),
+            training,
+        };
+        let plan = Plan {
+            title: "distill".to_string(),
+            seed: self.seed,
+            data: self.data,
+            vocabulary: VocabularyOrigin::Teacher(teacher.to_path_buf()),
+            teacher: given.expect("without problems"),
+            student: Some(StudentBase { architecture: self.architecture, training: self.training }),
+            systems: vec![system],
+            pseudo_data: self.pseudo_data,
+            decoding: self.decoding,
+            benchmark: BenchmarkRecipe::default(),
+            notes: Vec::new(),
+        };
+        plan.problems().into_result(SETTINGS, DistillJob::name)?;
+        Ok(plan)
+    }
+
+    /// The settings of the two phases.
+    fn phases(&self, problems: &mut Problems) -> Option<(TrainingSettings, TrainingSettings)> {
+        let all = self.training.updates;
+        let half = TrainingSettings { updates: all / 2, ..self.training.clone() };
+        let generator = with_changes(&half, &self.generator).and_then(|own| phase_1(own, all));
+        let generator = problems.take(Part::SystemGenerator(0), generator);
+        let rest = TrainingSettings {
+            updates: all - generator.as_ref().map_or(0, |generator| generator.updates),
+            warm_up: self.training.warm_up.min(WARM_UP_OF_PHASE_2),
+            ..self.training.clone()
+        };
+        let training = problems.take(Part::SystemTraining(0), with_changes(&rest, &self.student));
+        Some((generator?, training?))
+    }
+
+    fn name(part: Part) -> String {
+        match part {
+            Part::TeacherModel => "--teacher".to_string(),
+            Part::StudentArchitecture | Part::SystemArchitecture(_) => "architecture".to_string(),
+            Part::StudentTraining => "training".to_string(),
+            Part::SystemGenerator(_) => "generator".to_string(),
+            Part::SystemTraining(_) => "student".to_string(),
+            other => other.in_recipe(),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! A plan: everything that a run does, worked out and checked. A recipe makes one, and so do the single jobs of `train` and
+//! `distill`; the stages read nothing else.
+
+mod check;
+mod write;
+
+use std::path::PathBuf;
+
+use wdistill_base::Problem;
+use wdistill_generator::Start;
+use wdistill_model::{Architecture, Config, Conventions, Embeddings};
+use wdistill_runtime::DecodingOptions;
+use wdistill_text::{Sharing, VocabularySettings};
+use wdistill_train::TrainingSettings;
+
+use crate::error::PipelineError;
+use crate::methods::Method;
+use crate::recipe::{BenchmarkRecipe, DataRecipe, Pairs};
+
+/// Everything that a run does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Title of the report.
+    pub title: String,
+    /// Every random choice flows from it.
+    pub seed: u64,
+    /// Texts.
+    pub data: DataRecipe,
+    /// Vocabularies.
+    pub vocabulary: VocabularyOrigin,
+    /// The teacher.
+    pub teacher: ResolvedTeacher,
+    /// What students share; none if there are no students.
+    pub student: Option<StudentBase>,
+    /// Students.
+    pub systems: Vec<ResolvedSystem>,
+    /// How the teacher translates the training text.
+    pub pseudo_data: DecodingOptions,
+    /// How systems are validated, tested and timed.
+    pub decoding: DecodingOptions,
+    /// How speed is measured.
+    pub benchmark: BenchmarkRecipe,
+    /// What a user should know of the plan.
+    pub notes: Vec<String>,
+}
+
+/// Where the vocabularies come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum VocabularyOrigin {
+    /// Learned from the training text.
+    Learned(VocabularySettings, Sharing),
+    /// Files, source and target side.
+    Files(PathBuf, PathBuf),
+    /// The folder of the teacher that is given.
+    Teacher(PathBuf),
+}
+
+/// Where the teacher comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ResolvedTeacher {
+    /// It is trained here.
+    Trained(Architecture, TrainingSettings),
+    /// It is given: its folder and its configuration.
+    Given(PathBuf, Config),
+}
+
+/// What students share, where a system does not say otherwise.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StudentBase {
+    /// Their shape.
+    pub architecture: Architecture,
+    /// Their settings, with the updates that each has in all phases together.
+    pub training: TrainingSettings,
+}
+
+/// A system with all settings worked out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResolvedSystem {
+    /// Name in the table.
+    pub name: String,
+    /// Where its weights come from.
+    pub method: Method,
+    /// Start of the generator's factors.
+    pub start: Start,
+    /// Which pairs it learns from.
+    pub pairs: Pairs,
+    /// Decides its random choices.
+    pub seed: u64,
+    /// Its shape.
+    pub architecture: Architecture,
+    /// Phase 1 of `wd`.
+    pub generator: Option<TrainingSettings>,
+    /// Its own training; with phase 1 it has the updates that all systems have.
+    pub training: TrainingSettings,
+}
+
+/// A part of a plan, which recipes and commands call by different names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Texts.
+    Data,
+    /// Vocabularies.
+    Vocabulary,
+    /// The folder of a given teacher.
+    TeacherModel,
+    /// A teacher's shape.
+    TeacherArchitecture,
+    /// A teacher's training.
+    TeacherTraining,
+    /// The shape that students share.
+    StudentArchitecture,
+    /// The settings that students share.
+    StudentTraining,
+    /// How the teacher translates.
+    PseudoData,
+    /// How systems are tested.
+    Decoding,
+    /// How speed is measured.
+    Benchmark,
+    /// A system, counted from 0.
+    System(usize),
+    /// Its shape.
+    SystemArchitecture(usize),
+    /// Its phase 1.
+    SystemGenerator(usize),
+    /// Its training.
+    SystemTraining(usize),
+}
+
+/// Problems as they are found, each with its part.
+#[derive(Debug, Default)]
+pub(crate) struct Problems(Vec<(Part, Problem)>);
+
+impl Problems {
+    pub(crate) fn add(&mut self, part: Part, problem: impl Into<Problem>) {
+        self.0.push((part, problem.into()));
+    }
+
+    pub(crate) fn extend<P: Into<Problem>>(
+        &mut self,
+        part: Part,
+        problems: impl IntoIterator<Item = P>,
+    ) {
+        problems.into_iter().for_each(|problem| self.add(part, problem));
+    }
+
+    /// The value; or nothing, and a note of what is wrong with it.
+    pub(crate) fn take<T, E: Into<Problem>>(
+        &mut self,
+        part: Part,
+        result: Result<T, E>,
+    ) -> Option<T> {
+        result.map_err(|problem| self.add(part, problem)).ok()
+    }
+
+    /// Nothing, or all problems, in the words of whoever made the plan.
+    ///
+    /// # Errors
+    /// [`PipelineError::Settings`] of `whole`, each part called as `name` calls it.
+    pub(crate) fn into_result(
+        self,
+        whole: &str,
+        name: impl Fn(Part) -> String,
+    ) -> Result<(), PipelineError> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let problems = self.0.into_iter().map(|(part, problem)| problem.at(name(part))).collect();
+        Err(PipelineError::Settings { place: whole.to_string(), problems })
+    }
+}
+
+impl ResolvedTeacher {
+    /// Its shape.
+    pub fn architecture(&self) -> &Architecture {
+        match self {
+            ResolvedTeacher::Trained(architecture, _) => architecture,
+            ResolvedTeacher::Given(_, config) => &config.architecture,
+        }
+    }
+
+    /// What a student has in common with it: the method maps weights only onto a student of the same conventions.
+    pub(crate) fn conventions(&self) -> Conventions {
+        self.architecture().conventions()
+    }
+}
+
+impl ResolvedSystem {
+    /// Its trainings, in order.
+    pub fn phases(&self) -> impl Iterator<Item = &TrainingSettings> {
+        self.generator.iter().chain([&self.training])
+    }
+
+    /// Updates in all phases together.
+    pub fn updates(&self) -> u64 {
+        self.phases().map(|phase| phase.updates).fold(0, u64::saturating_add)
+    }
+
+    /// Whether a phase of it learns the teacher's distribution over words.
+    pub fn learns_words(&self) -> bool {
+        self.phases().any(|phase| phase.word_distillation > 0.0)
+    }
+}
+
+impl Plan {
+    /// Whether a model that is to be trained has one table of embeddings for both sides.
+    pub fn any_all_tied(&self) -> bool {
+        let teacher = match &self.teacher {
+            ResolvedTeacher::Trained(architecture, _) => Some(architecture),
+            ResolvedTeacher::Given(..) => None,
+        };
+        let mut all = self.systems.iter().map(|system| &system.architecture).chain(teacher);
+        all.any(|architecture| architecture.embeddings == Embeddings::AllTied)
+    }
+
+    /// The settings of all trainings.
+    fn trainings(&self) -> impl Iterator<Item = &TrainingSettings> {
+        let teacher = match &self.teacher {
+            ResolvedTeacher::Trained(_, settings) => Some(settings),
+            ResolvedTeacher::Given(..) => None,
+        };
+        self.systems.iter().flat_map(ResolvedSystem::phases).chain(teacher)
+    }
+}

@@ -1,0 +1,211 @@
+//! Everything that can be known to be wrong before anything runs.
+
+use std::collections::BTreeSet;
+
+use wdistill_base::Problem;
+use wdistill_generator::check_fit;
+use wdistill_model::{Architecture, Config, ConfigError, Transformer, Vocabularies};
+use wdistill_search::SearchSettings;
+use wdistill_text::Sharing;
+
+use super::{Part, Plan, Problems, ResolvedSystem, ResolvedTeacher, VocabularyOrigin};
+use crate::machine::total_memory;
+use crate::methods::{LearnsFrom, Origin};
+use crate::recipe::{Pairs, RESERVED_NAMES};
+
+/// Bytes that training keeps for every weight at least: it, its gradient and Adam's two moments, in float32.
+const BYTES_OF_A_WEIGHT: f64 = 16.0;
+
+impl Plan {
+    /// All problems of the plan that can be known without its texts.
+    pub(crate) fn problems(&self) -> Problems {
+        let mut problems = Problems::default();
+        self.check_paths(&mut problems);
+        let teacher = self.check_teacher(&mut problems);
+        if let Some(student) = &self.student {
+            check_architecture(Part::StudentArchitecture, &student.architecture, &mut problems);
+            problems.extend(Part::StudentTraining, student.training.problems());
+        }
+        // What is wrong with what they share is said once.
+        if problems.0.is_empty() {
+            self.check_systems(teacher.as_ref(), &mut problems);
+        }
+        self.check_decoding(&mut problems);
+        self.check_data(&mut problems);
+        let separate = matches!(self.vocabulary, VocabularyOrigin::Learned(_, Sharing::Separate));
+        if separate && self.any_all_tied() {
+            problems.add(
+                Part::Vocabulary,
+                "separate vocabularies contradict embeddings = \"all-tied\"",
+            );
+        }
+        problems
+    }
+
+    /// Paths that no recipe can hold, since it is a text.
+    pub(crate) fn check_paths(&self, problems: &mut Problems) {
+        for path in self.clone().paths().into_iter().filter(|path| path.to_str().is_none()) {
+            let fact = format!("the path {path:?} is not UTF-8");
+            problems.add(Part::Data, Problem::with_hint(fact, "rename it"));
+        }
+    }
+
+    /// The teacher's configuration; with vocabularies of any size, if there are none yet.
+    fn check_teacher(&self, problems: &mut Problems) -> Option<Config> {
+        let (architecture, training) = match &self.teacher {
+            ResolvedTeacher::Given(_, config) => return Some(config.clone()),
+            ResolvedTeacher::Trained(architecture, training) => (architecture, training),
+        };
+        problems.extend(Part::TeacherTraining, training.problems());
+        if training.word_distillation > 0.0 {
+            let problem = "word_distillation needs a teacher, and it has none";
+            problems.add(Part::TeacherTraining, problem);
+        }
+        check_architecture(Part::TeacherArchitecture, architecture, problems)
+    }
+
+    fn check_systems(&self, teacher: Option<&Config>, problems: &mut Problems) {
+        let mut names = BTreeSet::new();
+        for (index, system) in self.systems.iter().enumerate() {
+            let name = system.name.to_lowercase();
+            if !is_a_folders(&system.name) {
+                let problem = format!("the name {:?} cannot be a folder's", system.name);
+                problems.add(Part::System(index), problem);
+            } else if RESERVED_NAMES.contains(&name.as_str()) || !names.insert(name) {
+                problems.add(Part::System(index), format!("the name {:?} is taken", system.name));
+            }
+            self.check_trainings(index, system, problems);
+            check_shape(index, system, teacher, problems);
+        }
+    }
+
+    fn check_trainings(&self, index: usize, system: &ResolvedSystem, problems: &mut Problems) {
+        if let Some(generator) = &system.generator {
+            problems.extend(Part::SystemGenerator(index), generator.problems());
+        }
+        problems.extend(Part::SystemTraining(index), system.training.problems());
+        let all = self.student.as_ref().map(|student| student.training.updates);
+        if let Some(all) = all.filter(|all| *all != system.updates()) {
+            let fact = format!(
+                "updates is {}, expected the {all} that students have in all phases together",
+                system.updates()
+            );
+            let hint = "phase 1 of wd takes its share by generator.updates";
+            problems.add(Part::SystemTraining(index), Problem::with_hint(fact, hint));
+        }
+        let wants_teacher = system.pairs != Pairs::Original || system.learns_words();
+        if system.method.learns_from == LearnsFrom::Text && wants_teacher {
+            let fact = format!("{} learns nothing from a teacher", system.method.name);
+            problems.add(Part::System(index), Problem::with_hint(fact, "method = \"kd\" does"));
+        }
+    }
+
+    fn check_decoding(&self, problems: &mut Problems) {
+        for (part, decoding) in
+            [(Part::PseudoData, &self.pseudo_data), (Part::Decoding, &self.decoding)]
+        {
+            if let Err(error) = SearchSettings::new(decoding.search.clone()) {
+                problems.extend(part, error.0);
+            }
+            if decoding.batch_tokens == 0 {
+                problems.add(part, "batch_tokens is 0, expected at least 1");
+            }
+        }
+        let sizes = [("rounds", self.benchmark.rounds), ("sentences", self.benchmark.sentences)];
+        for (name, _) in sizes.iter().filter(|(_, size)| *size == 0) {
+            problems.add(Part::Benchmark, format!("{name} is 0, expected at least 1"));
+        }
+    }
+
+    fn check_data(&self, problems: &mut Problems) {
+        let longest = self.data.max_sentence_tokens;
+        if longest < 2 {
+            let expected = "expected at least 2: a word and the end token";
+            problems.add(Part::Data, format!("max_sentence_tokens is {longest}, {expected}"));
+        }
+        let held_out = self.data.max_held_out_tokens;
+        if held_out < longest {
+            let expected = format!("expected at least max_sentence_tokens = {longest}");
+            problems.add(Part::Data, format!("max_held_out_tokens is {held_out}, {expected}"));
+        }
+        let ratio = self.data.max_length_ratio;
+        if !(ratio >= 1.0 && ratio.is_finite()) {
+            problems.add(Part::Data, format!("max_length_ratio is {ratio}, expected at least 1"));
+        }
+        let smallest = self.trainings().map(|settings| settings.max_tokens).min();
+        if let Some(smallest) = smallest.filter(|smallest| *smallest < longest) {
+            let fact = format!(
+                "max_sentence_tokens is {longest}, but a batch holds max_tokens = {smallest}"
+            );
+            let hint = "lower the first or raise the second";
+            problems.add(Part::Data, Problem::with_hint(fact, hint));
+        }
+    }
+}
+
+/// A name that is one on any system.
+fn is_a_folders(name: &str) -> bool {
+    !name.is_empty()
+        && name.chars().all(|c| c.is_alphanumeric() || "-_+. ".contains(c))
+        && !name.starts_with('.')
+        && name.trim() == name
+}
+
+/// The configuration of an architecture that holds together and that this machine can train. Sizes of vocabularies are not
+/// known yet; equal ones contradict nothing.
+fn check_architecture(
+    part: Part,
+    architecture: &Architecture,
+    problems: &mut Problems,
+) -> Option<Config> {
+    let config = match Config::new(architecture.clone(), Vocabularies::shared(1)) {
+        Ok(config) => config,
+        Err(ConfigError::Invalid(found)) => {
+            problems.extend(part, found);
+            return None;
+        }
+        Err(other) => {
+            problems.add(part, other.to_string());
+            return None;
+        }
+    };
+    problems.take(part, fits_memory(&config))?;
+    Some(config)
+}
+
+/// Whether a system's shape holds together, and fits its teacher where its weights come from there.
+fn check_shape(
+    index: usize,
+    system: &ResolvedSystem,
+    teacher: Option<&Config>,
+    problems: &mut Problems,
+) {
+    let part = Part::SystemArchitecture(index);
+    let Some(own) = check_architecture(part, &system.architecture, problems) else { return };
+    let Some(teacher) = teacher else { return };
+    let config = match Config::new(own.architecture, teacher.vocabularies) {
+        Ok(config) => config,
+        Err(error) => return problems.add(part, error.to_string()),
+    };
+    if let (Origin::Teacher | Origin::Generator, Err(error)) =
+        (system.method.origin, check_fit(teacher, &config))
+    {
+        problems.extend(part, error.each().iter().map(ToString::to_string));
+    }
+}
+
+/// Refuses a model that this machine has no memory to train, before it is tried.
+fn fits_memory(config: &Config) -> Result<(), String> {
+    let Some(memory) = total_memory() else { return Ok(()) };
+    let slots = Transformer::list(config);
+    let weights = |shape: &[usize]| shape.iter().map(|size| *size as f64).product::<f64>();
+    let needed = slots.iter().map(|slot| weights(&slot.shape)).sum::<f64>() * BYTES_OF_A_WEIGHT;
+    match needed > memory as f64 {
+        true => Err(format!(
+            "training it takes {:.0} GB of memory at least, and this machine has {:.0} GB",
+            needed / 1e9,
+            memory as f64 / 1e9
+        )),
+        false => Ok(()),
+    }
+}
