@@ -5,12 +5,14 @@
 //!   goes wrong with a file.
 //! * [`hash_bytes`] and [`hash_file`]: did this input change?
 //! * [`Activation`] and [`Mask`]: words that the model and the kernels share.
+//! * [`parallel`]: threads, or none.
 //! * [`in_words`]: durations for people.
 
 mod duration;
 mod files;
 mod hash;
 mod operation;
+pub mod parallel;
 mod random;
 
 pub use duration::in_words;
