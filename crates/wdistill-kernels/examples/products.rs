@@ -25,10 +25,11 @@ fn best_seconds(mut work: impl FnMut()) -> f64 {
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let threads = arguments.next().expect("threads").parse().expect("a number");
-    Pool::start(threads).expect("threads").run(|| measure(arguments));
+    let shapes: Vec<String> = arguments.collect();
+    Pool::start(threads).expect("threads").run(|| measure(&shapes));
 }
 
-fn measure(shapes: impl Iterator<Item = String>) {
+fn measure(shapes: &[String]) {
     for shape in shapes {
         let sizes: Vec<usize> = shape.split(',').map(|n| n.parse().expect("a number")).collect();
         let [rows, inputs, outputs] = sizes[..] else { panic!("{shape}: expected three numbers") };

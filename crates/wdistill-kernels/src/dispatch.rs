@@ -1,7 +1,7 @@
 //! Choice of the instruction set at run time.
 //!
-//! A kernel is an ordinary loop over slices, wrapped in `multiversion!`. The macro compiles the
-//! same body for each instruction set and calls the best one the processor has.
+//! A kernel's body is an ordinary function that loops over slices and is always inlined. `multiversion!` makes the
+//! kernel of it: the body compiled for each instruction set, and a call of the best one the processor has.
 
 use crate::Real;
 
@@ -103,33 +103,27 @@ pub(crate) fn has_avx2() -> bool {
     Level::best() >= Level::Avx2
 }
 
-/// Compiles each function once per instruction set; inside the body, `I` names the
-/// [`Instructions`] at hand. Helpers called by the body must be `#[inline(always)]`.
+/// Each function is its body, compiled once per instruction set. The body's first type parameter is the
+/// [`Instructions`] at hand; the body and the helpers that it calls must be `#[inline(always)]`.
 macro_rules! multiversion {
     ($(
         $(#[$attribute:meta])*
         $visibility:vis fn $name:ident $(<$real:ident: Real>)? ($($argument:ident: $kind:ty),* $(,)?)
-            $(-> $output:ty)? $body:block
+            $(-> $output:ty)? = $body:ident;
     )+) => { $(
         $(#[$attribute])*
         #[allow(clippy::too_many_arguments)]
         $visibility fn $name $(<$real: Real>)? ($($argument: $kind),*) $(-> $output)? {
-            #[inline(always)]
-            #[allow(clippy::extra_unused_type_parameters)]
-            fn body<I: $crate::dispatch::Instructions $(, $real: Real)?>(
-                $($argument: $kind),*
-            ) $(-> $output)? $body
-
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
                 fn avx512 $(<$real: Real>)? ($($argument: $kind),*) $(-> $output)? {
-                    body::<$crate::dispatch::Fused $(, $real)?>($($argument),*)
+                    $body::<$crate::dispatch::Fused $(, $real)?>($($argument),*)
                 }
 
                 #[target_feature(enable = "avx2,fma")]
                 fn avx2 $(<$real: Real>)? ($($argument: $kind),*) $(-> $output)? {
-                    body::<$crate::dispatch::Fused $(, $real)?>($($argument),*)
+                    $body::<$crate::dispatch::Fused $(, $real)?>($($argument),*)
                 }
 
                 if $crate::dispatch::has_avx512() {
@@ -143,7 +137,7 @@ macro_rules! multiversion {
                     return unsafe { avx2 $(::<$real>)? ($($argument),*) };
                 }
             }
-            body::<$crate::dispatch::Baseline $(, $real)?>($($argument),*)
+            $body::<$crate::dispatch::Baseline $(, $real)?>($($argument),*)
         }
     )+ };
 }
