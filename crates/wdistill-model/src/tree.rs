@@ -283,10 +283,21 @@ impl<L: Leaf> EmbeddingTables<L> {
         self.target.as_ref().unwrap_or(&self.source)
     }
 
-    /// The matrix whose product with the decoder's output gives the logits, wherever it is tied.
-    pub fn output_table(&self) -> &L::Matrix {
-        self.output.as_ref().unwrap_or_else(|| self.target_table())
+    /// What turns the decoder's output into logits: its matrix, wherever that is tied, and its bias.
+    pub fn output_layer(&self) -> OutputLayer<'_, L> {
+        OutputLayer {
+            table: self.output.as_ref().unwrap_or_else(|| self.target_table()),
+            bias: self.output_bias.as_ref(),
+        }
     }
+}
+
+/// The output layer, logits = `x Eᵀ + b` with `x [tokens, width]`.
+pub struct OutputLayer<'a, L: Leaf> {
+    /// `E [words, width]`.
+    pub table: &'a L::Matrix,
+    /// `b [words]`, if the model has one.
+    pub bias: Option<&'a L::Vector>,
 }
 
 impl<L: Leaf> Transformer<L> {
