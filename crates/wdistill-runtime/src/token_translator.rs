@@ -291,10 +291,7 @@ impl TokenTranslator {
                 _ => checked.push(Source { index, ids }),
             }
         }
-        match problems.is_empty() {
-            true => Ok(checked),
-            false => Err(TokenError::Sources(problems)),
-        }
+        if problems.is_empty() { Ok(checked) } else { Err(TokenError::Sources(problems)) }
     }
 
     /// Batches of sentences of like length, the longest first, so that no thread is left with a long
