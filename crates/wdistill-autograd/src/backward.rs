@@ -1,17 +1,17 @@
 //! The loss, and the way back.
 
-use wdistill_base::{Activation, Mask};
+use wdistill_base::Activation;
 use wdistill_kernels as kernels;
 use wdistill_kernels::{
     Accumulate, AttentionGradients, CrossEntropyGradients, EmbeddingGradients, LinearGradients,
     LossTargets, NormGradients, Projection, Real,
 };
-use wdistill_model::{Model, Spans};
+use wdistill_model::Model;
 
 use crate::gradients::Gradients;
 use crate::tape::{
     AttendOperation, KeyValues, LinearOperation, Node, Operation, ResidualNormOperation, Tape,
-    Tracked, Variable,
+    Tracked, Variable, attention_shape,
 };
 use crate::workspace::Workspace;
 
@@ -327,24 +327,5 @@ fn loss_sums<R>(sums: kernels::CrossEntropySums, targets: &Targets<'_, R>) -> Lo
         negative_log_likelihood: sums.negative_log_likelihood,
         correct: sums.correct as u64,
         tokens: targets.loss.words.len() as u64,
-    }
-}
-
-/// The attention of a packed batch, as the kernels want it.
-pub(crate) fn attention_shape<'s>(
-    width: usize,
-    heads: usize,
-    queries: &'s Spans,
-    keys: &'s Spans,
-    mask: Mask,
-    dropout: kernels::Dropout,
-) -> kernels::AttentionShape<'s> {
-    kernels::AttentionShape {
-        width,
-        heads,
-        query_offsets: queries.offsets(),
-        key_offsets: keys.offsets(),
-        mask,
-        dropout,
     }
 }

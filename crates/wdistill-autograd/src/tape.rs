@@ -13,7 +13,6 @@ use wdistill_model::{
     Tokens,
 };
 
-use crate::backward::attention_shape;
 use crate::workspace::Workspace;
 
 /// Leaf family of weights on a tape.
@@ -251,6 +250,25 @@ impl<'a, R: Real> Tape<'a, R> {
         kernels::linear_forward(&mut y, saved, &input, &layer);
         let operation = LinearOperation { x, weight, bias, activation, pre_activation, dropout };
         self.push(y, weight.rows, Operation::Linear(operation))
+    }
+}
+
+/// The attention of a packed batch, as the kernels want it.
+pub(crate) fn attention_shape<'s>(
+    width: usize,
+    heads: usize,
+    queries: &'s Spans,
+    keys: &'s Spans,
+    mask: Mask,
+    dropout: kernels::Dropout,
+) -> kernels::AttentionShape<'s> {
+    kernels::AttentionShape {
+        width,
+        heads,
+        query_offsets: queries.offsets(),
+        key_offsets: keys.offsets(),
+        mask,
+        dropout,
     }
 }
 

@@ -3,42 +3,7 @@
 //! A kernel's body is an ordinary function that loops over slices and is always inlined. `multiversion!` makes the
 //! kernel of it: the body compiled for each instruction set, and a call of the best one the processor has.
 
-use crate::Real;
-
-/// How a kernel's body computes `a * b + c` on the instruction set it is compiled for.
-pub trait Instructions: Copy {
-    /// `a * b + c`, rounded once or twice.
-    fn multiply_add<R: Real>(a: R, b: R, c: R) -> R;
-}
-
-/// The instruction set has a fused multiply-add: one rounding.
-#[derive(Clone, Copy, Debug)]
-pub struct Fused;
-
-/// No fused multiply-add: product and sum are rounded separately.
-#[derive(Clone, Copy, Debug)]
-pub struct Separate;
-
-impl Instructions for Fused {
-    #[inline(always)]
-    fn multiply_add<R: Real>(a: R, b: R, c: R) -> R {
-        a.mul_add(b, c)
-    }
-}
-
-impl Instructions for Separate {
-    #[inline(always)]
-    fn multiply_add<R: Real>(a: R, b: R, c: R) -> R {
-        a * b + c
-    }
-}
-
-/// Instructions every processor of the target has.
-#[cfg(target_arch = "aarch64")]
-pub(crate) type Baseline = Fused;
-/// Instructions every processor of the target has.
-#[cfg(not(target_arch = "aarch64"))]
-pub(crate) type Baseline = Separate;
+pub(crate) use crate::real::{Baseline, Fused, Instructions};
 
 /// Instruction sets for which kernels are compiled, each with all of those before it.
 #[cfg(target_arch = "x86_64")]

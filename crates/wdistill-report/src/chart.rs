@@ -1,7 +1,7 @@
 //! Line charts as SVG. Colours are classes (`series-0` to `series-7`), set by the page, so that
 //! they change between light and dark.
 
-use crate::html::escaped;
+use crate::markup::escaped;
 use std::fmt::Write;
 
 const WIDTH: f64 = 640.0;
