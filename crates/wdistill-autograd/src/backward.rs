@@ -1,15 +1,18 @@
 //! The loss, and the way back.
 
-use wdistill_base::{Activation, Mask};
+use wdistill_base::Activation;
 use wdistill_kernels as kernels;
 use wdistill_kernels::{
     Accumulate, AttentionGradients, CrossEntropyGradients, EmbeddingGradients, LinearGradients,
     LossTargets, NormGradients, Projection, Real,
 };
-use wdistill_model::{Model, Spans};
+use wdistill_model::Model;
 
 use crate::gradients::Gradients;
-use crate::tape::{KeyValues, Node, Operation, Tape, Tracked, Variable};
+use crate::tape::{
+    AttendOperation, KeyValues, LinearOperation, Node, Operation, ResidualNormOperation, Tape,
+    Tracked, Variable, attention_shape,
+};
 use crate::workspace::Workspace;
 
 /// What the decoder should have said.
@@ -94,12 +97,11 @@ impl<R: Real> Flow<'_, R> {
 impl<R: Real> Tape<'_, R> {
     /// The output projection of a model on this tape.
     fn projection<'t>(&'t self, model: &Model<Tracked>) -> Projection<'t, R> {
-        let embeddings = &model.weights.embeddings;
-        let table = embeddings.output_table();
+        let layer = model.weights.embeddings.output_layer();
         Projection {
-            table: self.weights[table.index],
-            bias: embeddings.output_bias.map(|bias| self.weights[bias.index]),
-            width: table.columns,
+            table: self.weights[layer.table.index],
+            bias: layer.bias.map(|bias| self.weights[bias.index]),
+            width: layer.table.columns,
         }
     }
 
@@ -128,11 +130,10 @@ impl<R: Real> Tape<'_, R> {
         gradients: &mut Gradients<R>,
     ) -> LossSums {
         let hidden = self.value(states);
-        let embeddings = &model.weights.embeddings;
+        let layer = model.weights.embeddings.output_layer();
         let mut seed = self.workspace.take(hidden.len());
-        let table = embeddings.output_table().index;
-        let bias = embeddings.output_bias.map(|bias| bias.index);
-        let (table_gradient, bias_gradient) = with_bias(gradients, table, bias);
+        let bias = layer.bias.map(|bias| bias.index);
+        let (table_gradient, bias_gradient) = with_bias(gradients, layer.table.index, bias);
         let sums = kernels::smoothed_cross_entropy_with_gradients(
             CrossEntropyGradients {
                 input: &mut seed,
@@ -187,24 +188,7 @@ impl<R: Real> Tape<'_, R> {
                 let target = EmbeddingGradients { table: Some(table), positions: None };
                 kernels::embed_backward(target, &dy, ids, position_ids, &layer);
             }
-            Operation::Linear { x, weight, bias, activation, pre_activation, dropout } => {
-                let layer = self.linear_parameters(*weight, *bias, *activation, *dropout);
-                let saved = if activation.is_some_and(Activation::needs_pre_activation) {
-                    pre_activation.as_slice()
-                } else {
-                    node.value.as_slice()
-                };
-                let bias = bias.map(|bias| bias.index);
-                let (weight_gradient, bias_gradient) = with_bias(gradients, weight.index, bias);
-                flow.with(*x, |dx, accumulate| {
-                    let target = LinearGradients {
-                        input: Some((dx, accumulate)),
-                        weight: Some(weight_gradient),
-                        bias: bias_gradient,
-                    };
-                    kernels::linear_backward(target, &mut dy, saved, value(*x), &layer);
-                });
-            }
+            Operation::Linear(linear) => self.linear_back(node, linear, &mut dy, flow, gradients),
             Operation::Residual { x, branch, dropout } => {
                 let mut branch_gradient = self.workspace.take(dy.len());
                 branch_gradient.copy_from_slice(&dy);
@@ -228,60 +212,94 @@ impl<R: Real> Tape<'_, R> {
                     );
                 });
             }
-            Operation::ResidualNorm {
-                x,
-                branch,
-                norm,
-                dropout,
-                sum,
-                mean,
-                reciprocal_deviation,
-            } => {
-                let parameters = self.norm_parameters(norm);
-                let [gain, bias] = gradients.of([norm.gain.index, norm.shift.index]);
-                let mut branch_gradient = self.workspace.take(dy.len());
-                flow.with(*x, |dx, accumulate| {
-                    kernels::residual_norm_backward(
-                        dx,
-                        accumulate,
-                        &mut branch_gradient,
-                        NormGradients { gain, bias },
-                        &dy,
-                        sum,
-                        (mean, reciprocal_deviation),
-                        *dropout,
-                        &parameters,
-                    );
-                });
-                flow.add(*branch, branch_gradient);
-            }
-            Operation::Attend {
-                queries,
-                memory: KeyValues { keys, values, spans: key_spans },
-                spans,
-                heads,
-                mask,
-                probabilities,
-                dropout,
-            } => {
-                let shape = attention_shape(node.width, *heads, spans, key_spans, *mask, *dropout);
-                let inputs = kernels::AttentionInputs {
-                    queries: value(*queries),
-                    keys: value(*keys),
-                    values: value(*values),
-                };
-                let mut parts = [*queries, *keys, *values]
-                    .map(|variable| self.workspace.take(value(variable).len()));
-                let [dq, dk, dv] = &mut parts;
-                let target = AttentionGradients { queries: dq, keys: dk, values: dv };
-                kernels::attention_backward(target, &dy, probabilities, &inputs, &shape);
-                let [dq, dk, dv] = parts;
-                flow.add(*queries, dq);
-                flow.add(*keys, dk);
-                flow.add(*values, dv);
-            }
+            Operation::ResidualNorm(norm) => self.residual_norm_back(norm, &dy, flow, gradients),
+            Operation::Attend(attend) => self.attend_back(node, attend, &dy, flow),
         }
         self.workspace.give(dy);
+    }
+
+    fn linear_back(
+        &self,
+        node: &Node<R>,
+        operation: &LinearOperation<R>,
+        dy: &mut [R],
+        flow: &mut Flow<'_, R>,
+        gradients: &mut Gradients<R>,
+    ) {
+        let LinearOperation { x, weight, bias, activation, pre_activation, dropout } = operation;
+        let nodes = flow.nodes;
+        let layer = self.linear_parameters(*weight, *bias, *activation, *dropout);
+        let saved = if activation.is_some_and(Activation::needs_pre_activation) {
+            pre_activation.as_slice()
+        } else {
+            node.value.as_slice()
+        };
+        let bias = bias.map(|bias| bias.index);
+        let (weight_gradient, bias_gradient) = with_bias(gradients, weight.index, bias);
+        flow.with(*x, |dx, accumulate| {
+            let target = LinearGradients {
+                input: Some((dx, accumulate)),
+                weight: Some(weight_gradient),
+                bias: bias_gradient,
+            };
+            kernels::linear_backward(target, dy, saved, &nodes[x.0].value, &layer);
+        });
+    }
+
+    fn residual_norm_back(
+        &self,
+        operation: &ResidualNormOperation<R>,
+        dy: &[R],
+        flow: &mut Flow<'_, R>,
+        gradients: &mut Gradients<R>,
+    ) {
+        let norm = &operation.norm;
+        let parameters = self.norm_parameters(norm);
+        let [gain, bias] = gradients.of([norm.gain.index, norm.shift.index]);
+        let mut branch_gradient = self.workspace.take(dy.len());
+        flow.with(operation.x, |dx, accumulate| {
+            kernels::residual_norm_backward(
+                dx,
+                accumulate,
+                &mut branch_gradient,
+                NormGradients { gain, bias },
+                dy,
+                &operation.sum,
+                (&operation.mean, &operation.reciprocal_deviation),
+                operation.dropout,
+                &parameters,
+            );
+        });
+        flow.add(operation.branch, branch_gradient);
+    }
+
+    fn attend_back(
+        &self,
+        node: &Node<R>,
+        operation: &AttendOperation<R>,
+        dy: &[R],
+        flow: &mut Flow<'_, R>,
+    ) {
+        let AttendOperation { queries, memory, spans, heads, mask, probabilities, dropout } =
+            operation;
+        let KeyValues { keys, values, spans: key_spans } = memory;
+        let nodes = flow.nodes;
+        let value = |variable: &Variable| nodes[variable.0].value.as_slice();
+        let shape = attention_shape(node.width, *heads, spans, key_spans, *mask, *dropout);
+        let inputs = kernels::AttentionInputs {
+            queries: value(queries),
+            keys: value(keys),
+            values: value(values),
+        };
+        let mut parts =
+            [queries, keys, values].map(|variable| self.workspace.take(value(variable).len()));
+        let [dq, dk, dv] = &mut parts;
+        let target = AttentionGradients { queries: dq, keys: dk, values: dv };
+        kernels::attention_backward(target, dy, probabilities, &inputs, &shape);
+        let [dq, dk, dv] = parts;
+        flow.add(*queries, dq);
+        flow.add(*keys, dk);
+        flow.add(*values, dv);
     }
 }
 
@@ -309,24 +327,5 @@ fn loss_sums<R>(sums: kernels::CrossEntropySums, targets: &Targets<'_, R>) -> Lo
         negative_log_likelihood: sums.negative_log_likelihood,
         correct: sums.correct as u64,
         tokens: targets.loss.words.len() as u64,
-    }
-}
-
-/// The attention of a packed batch, as the kernels want it.
-pub(crate) fn attention_shape<'s>(
-    width: usize,
-    heads: usize,
-    queries: &'s Spans,
-    keys: &'s Spans,
-    mask: Mask,
-    dropout: kernels::Dropout,
-) -> kernels::AttentionShape<'s> {
-    kernels::AttentionShape {
-        width,
-        heads,
-        query_offsets: queries.offsets(),
-        key_offsets: keys.offsets(),
-        mask,
-        dropout,
     }
 }

@@ -7,13 +7,12 @@ use std::sync::Arc;
 
 use wdistill_kernels as kernels;
 use wdistill_kernels::{Dropout, DropoutKey, NormStatistics, Real, ResidualNormSaved};
-use wdistill_model::tree::{LayerNorm, Leaf, Linear, Map};
+use wdistill_model::tree::{LayerNorm, Leaf, Linear, Map, OutputLayer};
 use wdistill_model::{
     Activation, Dense, DropoutRates, EmbeddingRule, Engine, Mask, Matrix, Model, Slot, Spans,
     Tokens,
 };
 
-use crate::backward::attention_shape;
 use crate::workspace::Workspace;
 
 /// Leaf family of weights on a tape.
@@ -102,14 +101,7 @@ pub(crate) enum Operation<R> {
         scale: f64,
         dropout: Dropout,
     },
-    Linear {
-        x: Variable,
-        weight: TrackedMatrix,
-        bias: Option<TrackedVector>,
-        activation: Option<Activation>,
-        pre_activation: Vec<R>,
-        dropout: Dropout,
-    },
+    Linear(LinearOperation<R>),
     Residual {
         x: Variable,
         branch: Variable,
@@ -121,24 +113,37 @@ pub(crate) enum Operation<R> {
         mean: Vec<R>,
         reciprocal_deviation: Vec<R>,
     },
-    ResidualNorm {
-        x: Variable,
-        branch: Variable,
-        norm: NormWeights,
-        dropout: Dropout,
-        sum: Vec<R>,
-        mean: Vec<R>,
-        reciprocal_deviation: Vec<R>,
-    },
-    Attend {
-        queries: Variable,
-        memory: KeyValues,
-        spans: Spans,
-        heads: usize,
-        mask: Mask,
-        probabilities: Vec<R>,
-        dropout: Dropout,
-    },
+    ResidualNorm(ResidualNormOperation<R>),
+    Attend(AttendOperation<R>),
+}
+
+pub(crate) struct LinearOperation<R> {
+    pub(crate) x: Variable,
+    pub(crate) weight: TrackedMatrix,
+    pub(crate) bias: Option<TrackedVector>,
+    pub(crate) activation: Option<Activation>,
+    pub(crate) pre_activation: Vec<R>,
+    pub(crate) dropout: Dropout,
+}
+
+pub(crate) struct ResidualNormOperation<R> {
+    pub(crate) x: Variable,
+    pub(crate) branch: Variable,
+    pub(crate) norm: NormWeights,
+    pub(crate) dropout: Dropout,
+    pub(crate) sum: Vec<R>,
+    pub(crate) mean: Vec<R>,
+    pub(crate) reciprocal_deviation: Vec<R>,
+}
+
+pub(crate) struct AttendOperation<R> {
+    pub(crate) queries: Variable,
+    pub(crate) memory: KeyValues,
+    pub(crate) spans: Spans,
+    pub(crate) heads: usize,
+    pub(crate) mask: Mask,
+    pub(crate) probabilities: Vec<R>,
+    pub(crate) dropout: Dropout,
 }
 
 /// The weights of a normalisation, and its epsilon.
@@ -239,14 +244,31 @@ impl<'a, R: Real> Tape<'a, R> {
         let rows = input.len() / weight.columns;
         let mut y = self.workspace.take(rows * weight.rows);
         let needs_pre_activation = activation.is_some_and(Activation::needs_pre_activation);
-        let mut pre_activation = match needs_pre_activation {
-            true => self.workspace.take(y.len()),
-            false => Vec::new(),
-        };
+        let mut pre_activation =
+            if needs_pre_activation { self.workspace.take(y.len()) } else { Vec::new() };
         let saved = needs_pre_activation.then_some(pre_activation.as_mut_slice());
         kernels::linear_forward(&mut y, saved, &input, &layer);
-        let operation = Operation::Linear { x, weight, bias, activation, pre_activation, dropout };
-        self.push(y, weight.rows, operation)
+        let operation = LinearOperation { x, weight, bias, activation, pre_activation, dropout };
+        self.push(y, weight.rows, Operation::Linear(operation))
+    }
+}
+
+/// The attention of a packed batch, as the kernels want it.
+pub(crate) fn attention_shape<'s>(
+    width: usize,
+    heads: usize,
+    queries: &'s Spans,
+    keys: &'s Spans,
+    mask: Mask,
+    dropout: kernels::Dropout,
+) -> kernels::AttentionShape<'s> {
+    kernels::AttentionShape {
+        width,
+        heads,
+        query_offsets: queries.offsets(),
+        key_offsets: keys.offsets(),
+        mask,
+        dropout,
     }
 }
 
@@ -352,8 +374,8 @@ impl<R: Real> Engine for Tape<'_, R> {
         );
         let (x, branch) = (*x, *branch);
         let operation =
-            Operation::ResidualNorm { x, branch, norm, dropout, sum, mean, reciprocal_deviation };
-        self.push(y, width, operation)
+            ResidualNormOperation { x, branch, norm, dropout, sum, mean, reciprocal_deviation };
+        self.push(y, width, Operation::ResidualNorm(operation))
     }
 
     /// # Panics
@@ -386,7 +408,7 @@ impl<R: Real> Engine for Tape<'_, R> {
         let mut y = self.workspace.take(values[0].len());
         let mut probabilities = self.workspace.take(shape.probabilities());
         kernels::attention_forward(&mut y, Some(&mut probabilities), &inputs, &shape);
-        let operation = Operation::Attend {
+        let operation = AttendOperation {
             queries: *queries,
             memory: memory.clone(),
             spans: spans.clone(),
@@ -395,16 +417,11 @@ impl<R: Real> Engine for Tape<'_, R> {
             probabilities,
             dropout,
         };
-        self.push(y, width, operation)
+        self.push(y, width, Operation::Attend(operation))
     }
 
-    fn logits(
-        &self,
-        x: &Variable,
-        table: &TrackedMatrix,
-        bias: Option<&TrackedVector>,
-    ) -> Variable {
-        self.product(*x, *table, bias.copied(), None, Dropout::NONE)
+    fn logits(&self, x: &Variable, layer: &OutputLayer<'_, Tracked>) -> Variable {
+        self.product(*x, *layer.table, layer.bias.copied(), None, Dropout::NONE)
     }
 }
 
@@ -413,14 +430,14 @@ impl<R: Real> Drop for Tape<'_, R> {
     fn drop(&mut self) {
         for node in self.nodes.take() {
             let saved = match node.operation {
-                Operation::Linear { pre_activation, .. } => vec![pre_activation],
+                Operation::Linear(linear) => vec![linear.pre_activation],
                 Operation::Norm { mean, reciprocal_deviation, .. } => {
                     vec![mean, reciprocal_deviation]
                 }
-                Operation::ResidualNorm { sum, mean, reciprocal_deviation, .. } => {
-                    vec![sum, mean, reciprocal_deviation]
+                Operation::ResidualNorm(norm) => {
+                    vec![norm.sum, norm.mean, norm.reciprocal_deviation]
                 }
-                Operation::Attend { probabilities, .. } => vec![probabilities],
+                Operation::Attend(attend) => vec![attend.probabilities],
                 Operation::Embed { .. } | Operation::Residual { .. } => Vec::new(),
             };
             saved.into_iter().for_each(|buffer| self.workspace.give(buffer));

@@ -6,12 +6,14 @@
 //! * [`hash_bytes`] and [`hash_file`]: did this input change?
 //! * [`Activation`] and [`Mask`]: words that the model and the kernels share.
 //! * [`Problem`]: a fact and its hint; [`listed`] shows all that were collected.
+//! * [`parallel`]: threads, or none.
 //! * [`in_words`]: durations for people.
 
 mod duration;
 mod files;
 mod hash;
 mod operation;
+pub mod parallel;
 mod problem;
 mod random;
 

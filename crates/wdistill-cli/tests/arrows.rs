@@ -54,6 +54,26 @@ fn every_arrow_points_down() {
     }
 }
 
+/// A browser has no threads, and who decodes trains nothing.
+#[test]
+fn decoding_needs_neither_threads_nor_training() {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--package", "wdistill-runtime", "--no-default-features"])
+        .args(["--edges", "normal", "--target", "all", "--prefix", "none", "--format", "{lib} "])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let used = String::from_utf8(output.stdout).unwrap();
+    let used: Vec<&str> = used.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(used.contains(&"wdistill_kernels") && used.contains(&"gemm"), "{used:?}");
+    for unwanted in
+        ["rayon", "tokenizers", "wdistill_autograd", "wdistill_generator", "wdistill_train"]
+    {
+        assert!(!used.contains(&unwanted), "wdistill-runtime without its features uses {unwanted}");
+    }
+}
+
 /// All Rust files below a folder, as one text.
 fn text_below(folder: &Path) -> String {
     let Ok(entries) = fs::read_dir(folder) else { return String::new() };

@@ -39,8 +39,9 @@ pub fn check_export(
     if !toolkit.numbers().contains(&numbers) {
         problems.insert(0, format!("it is not written with {}", numbers.name()));
     }
-    match problems.is_empty() {
-        true => Ok(notes),
-        false => Err(FormatError::Export { format: toolkit.model_name(), problems }),
+    if problems.is_empty() {
+        Ok(notes)
+    } else {
+        Err(FormatError::Export { format: toolkit.model_name(), problems })
     }
 }

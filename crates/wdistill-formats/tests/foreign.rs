@@ -183,9 +183,10 @@ fn damage(name: &str, file: &str, options: &ImportOptions) {
     let folder = copy(name);
     let path = folder.path().join(file);
     let whole = fs::read(&path).unwrap();
-    let target = match file.ends_with(".npz") || file.ends_with(".pt") {
-        true => path.clone(),
-        false => folder.path().to_path_buf(),
+    let target = if file.ends_with(".npz") || file.ends_with(".pt") {
+        path.clone()
+    } else {
+        folder.path().to_path_buf()
     };
     assert!(import(&target, options).is_ok(), "{name}");
     for part in 0..40 {

@@ -229,29 +229,11 @@ impl<R: Real> Generator<R> {
         weight_gradient: &[R],
         gradients: &mut GeneratorGradients<P>,
     ) {
-        let GeneratorGradients { layer_factor, output_factor, input_factor, scale, shift } =
-            gradients;
-        let mut value_gradient = std::mem::take(&mut saved.value_gradient);
-        if self.has_factors() {
-            sized(&mut value_gradient, weight_gradient.len()).copy_from_slice(weight_gradient);
-        }
-        match &self.squash {
-            Squash::None => {}
-            Squash::Shift(_) => place(shift).copy_from_slice(weight_gradient),
-            Squash::Tanh { scale: factor, .. } => {
-                let places = ScaleTanhShiftGradients {
-                    scale: place(scale),
-                    v: self.has_factors().then_some(value_gradient.as_mut_slice()),
-                    shift: place(shift),
-                };
-                let value = self.value(saved);
-                scale_tanh_shift_backward(places, weight_gradient, factor.data(), value);
-            }
-        }
-        saved.value_gradient = value_gradient;
+        self.squash_backward(saved, weight_gradient, gradients);
         if !self.has_factors() {
             return;
         }
+        let GeneratorGradients { layer_factor, output_factor, input_factor, .. } = gradients;
         let (rows, columns) = self.shape();
         let teacher = &self.teacher[0];
         let Saved { mixed, rows_mapped, value_gradient, columns_unmapped, mixed_gradient, .. } =
@@ -286,6 +268,33 @@ impl<R: Real> Generator<R> {
             gradient.fill(R::ZERO);
             add_weighted_sum_gradients(gradient, &self.layers(), mixed_gradient);
         }
+    }
+
+    /// dS and dB, and dV into `saved` if there are factors that want it.
+    fn squash_backward<P: DerefMut<Target = [R]>>(
+        &self,
+        saved: &mut Saved<R>,
+        weight_gradient: &[R],
+        GeneratorGradients { scale, shift, .. }: &mut GeneratorGradients<P>,
+    ) {
+        let mut value_gradient = std::mem::take(&mut saved.value_gradient);
+        if self.has_factors() {
+            sized(&mut value_gradient, weight_gradient.len()).copy_from_slice(weight_gradient);
+        }
+        match &self.squash {
+            Squash::None => {}
+            Squash::Shift(_) => place(shift).copy_from_slice(weight_gradient),
+            Squash::Tanh { scale: factor, .. } => {
+                let places = ScaleTanhShiftGradients {
+                    scale: place(scale),
+                    v: self.has_factors().then_some(value_gradient.as_mut_slice()),
+                    shift: place(shift),
+                };
+                let value = self.value(saved);
+                scale_tanh_shift_backward(places, weight_gradient, factor.data(), value);
+            }
+        }
+        saved.value_gradient = value_gradient;
     }
 
     /// [`Generator::backward_into`] new vectors.

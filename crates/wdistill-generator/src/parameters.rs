@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::marker::PhantomData;
 
-use rayon::prelude::*;
+use wdistill_base::parallel;
 use wdistill_kernels::Real;
 use wdistill_model::tree::{Leaf, LeafMut, LeafRef, Map};
 use wdistill_model::{Config, Dense, Layout, Matrix, Model, Slot, Transformer};
@@ -86,7 +86,7 @@ impl<R: Real> ParameterGenerator<R> {
     pub fn materialise_into(&self, student: &mut Model<Dense<R>>, saved: &mut [Saved<R>]) {
         let weights = student.weights.slices_mut();
         let jobs: Vec<_> = self.slots().zip(weights).zip(saved).collect();
-        jobs.into_par_iter().for_each(|(((_, generator), (_, weight)), saved)| {
+        parallel::for_each(jobs, |(((_, generator), (_, weight)), saved)| {
             generator.forward_into(weight, saved);
         });
     }
@@ -118,7 +118,7 @@ impl<R: Real> ParameterGenerator<R> {
                 (generator, saved, gradient, generator.places(&mut factors))
             })
             .collect();
-        jobs.into_par_iter().for_each(|(generator, saved, gradient, mut places)| {
+        parallel::for_each(jobs, |(generator, saved, gradient, mut places)| {
             generator.backward_into(saved, gradient, &mut places);
         });
     }

@@ -7,6 +7,7 @@
 
 use std::time::Instant;
 
+use wdistill_base::parallel::Pool;
 use wdistill_kernels::{Accumulate, MatrixRef, product};
 
 fn best_seconds(mut work: impl FnMut()) -> f64 {
@@ -24,8 +25,12 @@ fn best_seconds(mut work: impl FnMut()) -> f64 {
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let threads = arguments.next().expect("threads").parse().expect("a number");
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("threads");
-    for shape in arguments {
+    let shapes: Vec<String> = arguments.collect();
+    Pool::start(threads).expect("threads").run(|| measure(&shapes));
+}
+
+fn measure(shapes: &[String]) {
+    for shape in shapes {
         let sizes: Vec<usize> = shape.split(',').map(|n| n.parse().expect("a number")).collect();
         let [rows, inputs, outputs] = sizes[..] else { panic!("{shape}: expected three numbers") };
         let numbers = |length: usize| -> Vec<f32> {

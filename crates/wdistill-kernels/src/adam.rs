@@ -1,7 +1,7 @@
 //! The Adam optimiser's update.
 
 use crate::Real;
-use crate::dispatch::multiversion;
+use crate::dispatch::{Instructions, multiversion};
 use crate::parallel::{PIECE, for_each, optional_chunks};
 
 /// Constants of Adam (Kingma and Ba, ICLR 2015).
@@ -107,16 +107,25 @@ multiversion! {
         second: &mut [R],
         gradient: &[R],
         constants: Constants<R>,
-    ) {
-        let moments = first.iter_mut().zip(second);
-        for ((parameter, (first, second)), gradient) in parameters.iter_mut().zip(moments).zip(gradient) {
-            let gradient = *gradient * constants.gradient_factor;
-            *first = I::multiply_add(constants.keep_first, *first, constants.add_first * gradient);
-            let square = gradient * gradient;
-            *second = I::multiply_add(constants.keep_second, *second, constants.add_second * square);
-            let deviation =
-                I::multiply_add(second.sqrt(), constants.root_factor, constants.epsilon);
-            *parameter -= constants.step_size * *first / deviation;
-        }
+    ) = step_piece_body;
+}
+
+#[inline(always)]
+fn step_piece_body<I: Instructions, R: Real>(
+    parameters: &mut [R],
+    first: &mut [R],
+    second: &mut [R],
+    gradient: &[R],
+    constants: Constants<R>,
+) {
+    let moments = first.iter_mut().zip(second);
+    for ((parameter, (first, second)), gradient) in parameters.iter_mut().zip(moments).zip(gradient)
+    {
+        let gradient = *gradient * constants.gradient_factor;
+        *first = I::multiply_add(constants.keep_first, *first, constants.add_first * gradient);
+        let square = gradient * gradient;
+        *second = I::multiply_add(constants.keep_second, *second, constants.add_second * square);
+        let deviation = I::multiply_add(second.sqrt(), constants.root_factor, constants.epsilon);
+        *parameter -= constants.step_size * *first / deviation;
     }
 }

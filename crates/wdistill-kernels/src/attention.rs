@@ -329,50 +329,7 @@ multiversion! {
         shape: &AttentionShape<'_>,
         sentence: Sentence,
         mask: Option<DropoutMask<R>>,
-    ) {
-        let Sentence { first_query, queries, first_key, keys } = sentence;
-        if queries == 0 || keys == 0 {
-            y.fill(R::ZERO);
-            return;
-        }
-        let width = shape.width;
-        let head_width = width / shape.heads;
-        let (padded_head, padded_keys) =
-            (head_width.next_multiple_of(LANES), keys.next_multiple_of(LANES));
-        let scale = R::from_f64(1.0 / (head_width as f64).sqrt());
-        let mut keys_transposed = vec![R::ZERO; head_width * padded_keys];
-        let mut values = vec![R::ZERO; keys * padded_head];
-        let mut scores = vec![R::ZERO; queries * padded_keys];
-        let mut output = vec![R::ZERO; queries * padded_head];
-        let mut saved = saved;
-        for head in 0..shape.heads {
-            let first = head * head_width;
-            let query_rows = &inputs.queries[first_query * width + first..(first_query + queries) * width];
-            let key_rows = &inputs.keys[first_key * width + first..(first_key + keys) * width];
-            let value_rows = &inputs.values[first_key * width + first..(first_key + keys) * width];
-            pack_transposed(&mut keys_transposed, padded_keys, key_rows, width, head_width);
-            pack_rows(&mut values, padded_head, value_rows, width, head_width);
-            let left = Left::Rows(query_rows, width);
-            small_product::<I, R>(&mut scores, padded_keys, left, &keys_transposed, queries, head_width);
-            for (query, scores) in scores.chunks_exact_mut(padded_keys).enumerate() {
-                let visible = match shape.mask {
-                    Mask::Full => keys,
-                    Mask::Causal => keys - queries + query + 1,
-                };
-                softmax_row::<I, R>(scores, visible, scale);
-                if let Some(saved) = &mut saved {
-                    saved[(head * queries + query) * keys..][..keys].copy_from_slice(&scores[..keys]);
-                }
-                if let Some(mask) = mask {
-                    let mask = mask.row(mask_index(shape, sentence, query, head));
-                    crate::dropout::mask_row(scores, mask);
-                }
-            }
-            let left = Left::Rows(&scores, padded_keys);
-            small_product::<I, R>(&mut output, padded_head, left, &values, queries, keys);
-            unpack(&mut y[first..], width, head_width, &output, padded_head);
-        }
-    }
+    ) = forward_sentence_body;
 
     fn backward_sentence<R: Real>(
         dqueries: &mut [R],
@@ -384,67 +341,150 @@ multiversion! {
         shape: &AttentionShape<'_>,
         sentence: Sentence,
         mask: Option<DropoutMask<R>>,
-    ) {
-        let Sentence { first_query, queries, first_key, keys } = sentence;
-        if queries == 0 || keys == 0 {
-            dqueries.fill(R::ZERO);
-            dkeys.fill(R::ZERO);
-            dvalues.fill(R::ZERO);
-            return;
-        }
-        let width = shape.width;
-        let head_width = width / shape.heads;
-        let (padded_head, padded_keys) =
-            (head_width.next_multiple_of(LANES), keys.next_multiple_of(LANES));
-        let scale = R::from_f64(1.0 / (head_width as f64).sqrt());
-        let mut values_transposed = vec![R::ZERO; head_width * padded_keys];
-        let mut packed_keys = vec![R::ZERO; keys * padded_head];
-        let mut packed_queries = vec![R::ZERO; queries * padded_head];
-        let mut packed_dy = vec![R::ZERO; queries * padded_head];
-        let mut probabilities = vec![R::ZERO; queries * padded_keys];
-        let mut dropped = vec![R::ZERO; queries * padded_keys];
-        let mut dscores = vec![R::ZERO; queries * padded_keys];
-        let mut query_result = vec![R::ZERO; queries * padded_head];
-        let mut key_result = vec![R::ZERO; keys * padded_head];
-        for head in 0..shape.heads {
-            let first = head * head_width;
-            let query_rows = &inputs.queries[first_query * width + first..(first_query + queries) * width];
-            let key_rows = &inputs.keys[first_key * width + first..(first_key + keys) * width];
-            let value_rows = &inputs.values[first_key * width + first..(first_key + keys) * width];
-            let dy_rows = &dy[first_query * width + first..(first_query + queries) * width];
-            let saved = &saved[head * queries * keys..][..queries * keys];
-            pack_transposed(&mut values_transposed, padded_keys, value_rows, width, head_width);
-            pack_rows(&mut packed_keys, padded_head, key_rows, width, head_width);
-            pack_rows(&mut packed_queries, padded_head, query_rows, width, head_width);
-            pack_rows(&mut packed_dy, padded_head, dy_rows, width, head_width);
-            pack_rows(&mut probabilities, padded_keys, saved, keys, keys);
+    ) = backward_sentence_body;
+}
 
-            let left = Left::Rows(&packed_dy, padded_head);
-            small_product::<I, R>(&mut dscores, padded_keys, left, &values_transposed, queries, head_width);
-            dropped.copy_from_slice(&probabilities);
-            for query in 0..queries {
-                let row = query * padded_keys..(query + 1) * padded_keys;
-                let (dscores, probabilities) = (&mut dscores[row.clone()], &probabilities[row.clone()]);
-                if let Some(mask) = mask {
-                    let mask = mask.row(mask_index(shape, sentence, query, head));
-                    crate::dropout::mask_row(dscores, mask);
-                    crate::dropout::mask_row(&mut dropped[row], mask);
-                }
-                let mean = row_dot::<I, R>(dscores, probabilities);
-                for (dscore, probability) in dscores.iter_mut().zip(probabilities) {
-                    *dscore = (*dscore - mean) * *probability * scale;
-                }
+#[inline(always)]
+fn forward_sentence_body<I: Instructions, R: Real>(
+    y: &mut [R],
+    saved: Option<&mut [R]>,
+    inputs: &AttentionInputs<'_, R>,
+    shape: &AttentionShape<'_>,
+    sentence: Sentence,
+    mask: Option<DropoutMask<R>>,
+) {
+    let Sentence { first_query, queries, first_key, keys } = sentence;
+    if queries == 0 || keys == 0 {
+        y.fill(R::ZERO);
+        return;
+    }
+    let width = shape.width;
+    let head_width = width / shape.heads;
+    let (padded_head, padded_keys) =
+        (head_width.next_multiple_of(LANES), keys.next_multiple_of(LANES));
+    let scale = R::from_f64(1.0 / (head_width as f64).sqrt());
+    let mut keys_transposed = vec![R::ZERO; head_width * padded_keys];
+    let mut values = vec![R::ZERO; keys * padded_head];
+    let mut scores = vec![R::ZERO; queries * padded_keys];
+    let mut output = vec![R::ZERO; queries * padded_head];
+    let mut saved = saved;
+    for head in 0..shape.heads {
+        let first = head * head_width;
+        let query_rows =
+            &inputs.queries[first_query * width + first..(first_query + queries) * width];
+        let key_rows = &inputs.keys[first_key * width + first..(first_key + keys) * width];
+        let value_rows = &inputs.values[first_key * width + first..(first_key + keys) * width];
+        pack_transposed(&mut keys_transposed, padded_keys, key_rows, width, head_width);
+        pack_rows(&mut values, padded_head, value_rows, width, head_width);
+        let left = Left::Rows(query_rows, width);
+        small_product::<I, R>(
+            &mut scores,
+            padded_keys,
+            left,
+            &keys_transposed,
+            queries,
+            head_width,
+        );
+        for (query, scores) in scores.chunks_exact_mut(padded_keys).enumerate() {
+            let visible = match shape.mask {
+                Mask::Full => keys,
+                Mask::Causal => keys - queries + query + 1,
+            };
+            softmax_row::<I, R>(scores, visible, scale);
+            if let Some(saved) = &mut saved {
+                saved[(head * queries + query) * keys..][..keys].copy_from_slice(&scores[..keys]);
             }
-
-            let left = Left::Columns(&dropped, padded_keys);
-            small_product::<I, R>(&mut key_result, padded_head, left, &packed_dy, keys, queries);
-            unpack(&mut dvalues[first..], width, head_width, &key_result, padded_head);
-            let left = Left::Rows(&dscores, padded_keys);
-            small_product::<I, R>(&mut query_result, padded_head, left, &packed_keys, queries, keys);
-            unpack(&mut dqueries[first..], width, head_width, &query_result, padded_head);
-            let left = Left::Columns(&dscores, padded_keys);
-            small_product::<I, R>(&mut key_result, padded_head, left, &packed_queries, keys, queries);
-            unpack(&mut dkeys[first..], width, head_width, &key_result, padded_head);
+            if let Some(mask) = mask {
+                let mask = mask.row(mask_index(shape, sentence, query, head));
+                crate::dropout::mask_row(scores, mask);
+            }
         }
+        let left = Left::Rows(&scores, padded_keys);
+        small_product::<I, R>(&mut output, padded_head, left, &values, queries, keys);
+        unpack(&mut y[first..], width, head_width, &output, padded_head);
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn backward_sentence_body<I: Instructions, R: Real>(
+    dqueries: &mut [R],
+    dkeys: &mut [R],
+    dvalues: &mut [R],
+    dy: &[R],
+    saved: &[R],
+    inputs: &AttentionInputs<'_, R>,
+    shape: &AttentionShape<'_>,
+    sentence: Sentence,
+    mask: Option<DropoutMask<R>>,
+) {
+    let Sentence { first_query, queries, first_key, keys } = sentence;
+    if queries == 0 || keys == 0 {
+        dqueries.fill(R::ZERO);
+        dkeys.fill(R::ZERO);
+        dvalues.fill(R::ZERO);
+        return;
+    }
+    let width = shape.width;
+    let head_width = width / shape.heads;
+    let (padded_head, padded_keys) =
+        (head_width.next_multiple_of(LANES), keys.next_multiple_of(LANES));
+    let scale = R::from_f64(1.0 / (head_width as f64).sqrt());
+    let mut values_transposed = vec![R::ZERO; head_width * padded_keys];
+    let mut packed_keys = vec![R::ZERO; keys * padded_head];
+    let mut packed_queries = vec![R::ZERO; queries * padded_head];
+    let mut packed_dy = vec![R::ZERO; queries * padded_head];
+    let mut probabilities = vec![R::ZERO; queries * padded_keys];
+    let mut dropped = vec![R::ZERO; queries * padded_keys];
+    let mut dscores = vec![R::ZERO; queries * padded_keys];
+    let mut query_result = vec![R::ZERO; queries * padded_head];
+    let mut key_result = vec![R::ZERO; keys * padded_head];
+    for head in 0..shape.heads {
+        let first = head * head_width;
+        let query_rows =
+            &inputs.queries[first_query * width + first..(first_query + queries) * width];
+        let key_rows = &inputs.keys[first_key * width + first..(first_key + keys) * width];
+        let value_rows = &inputs.values[first_key * width + first..(first_key + keys) * width];
+        let dy_rows = &dy[first_query * width + first..(first_query + queries) * width];
+        let saved = &saved[head * queries * keys..][..queries * keys];
+        pack_transposed(&mut values_transposed, padded_keys, value_rows, width, head_width);
+        pack_rows(&mut packed_keys, padded_head, key_rows, width, head_width);
+        pack_rows(&mut packed_queries, padded_head, query_rows, width, head_width);
+        pack_rows(&mut packed_dy, padded_head, dy_rows, width, head_width);
+        pack_rows(&mut probabilities, padded_keys, saved, keys, keys);
+
+        let left = Left::Rows(&packed_dy, padded_head);
+        small_product::<I, R>(
+            &mut dscores,
+            padded_keys,
+            left,
+            &values_transposed,
+            queries,
+            head_width,
+        );
+        dropped.copy_from_slice(&probabilities);
+        for query in 0..queries {
+            let row = query * padded_keys..(query + 1) * padded_keys;
+            let (dscores, probabilities) = (&mut dscores[row.clone()], &probabilities[row.clone()]);
+            if let Some(mask) = mask {
+                let mask = mask.row(mask_index(shape, sentence, query, head));
+                crate::dropout::mask_row(dscores, mask);
+                crate::dropout::mask_row(&mut dropped[row], mask);
+            }
+            let mean = row_dot::<I, R>(dscores, probabilities);
+            for (dscore, probability) in dscores.iter_mut().zip(probabilities) {
+                *dscore = (*dscore - mean) * *probability * scale;
+            }
+        }
+
+        let left = Left::Columns(&dropped, padded_keys);
+        small_product::<I, R>(&mut key_result, padded_head, left, &packed_dy, keys, queries);
+        unpack(&mut dvalues[first..], width, head_width, &key_result, padded_head);
+        let left = Left::Rows(&dscores, padded_keys);
+        small_product::<I, R>(&mut query_result, padded_head, left, &packed_keys, queries, keys);
+        unpack(&mut dqueries[first..], width, head_width, &query_result, padded_head);
+        let left = Left::Columns(&dscores, padded_keys);
+        small_product::<I, R>(&mut key_result, padded_head, left, &packed_queries, keys, queries);
+        unpack(&mut dkeys[first..], width, head_width, &key_result, padded_head);
     }
 }

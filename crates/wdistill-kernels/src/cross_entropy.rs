@@ -1,7 +1,7 @@
 //! Output projection and cross-entropy against right words and a teacher's distribution, fused so that
 //! only a block of logits lives at a time.
 
-use crate::dispatch::multiversion;
+use crate::dispatch::{Instructions, multiversion};
 use crate::elementwise::{row_dot, row_max, row_sum};
 use crate::parallel::{count_rows, map, optional_chunks};
 use crate::{Accumulate, MatrixRef, Real, add_column_sums, add_row, product};
@@ -245,43 +245,51 @@ multiversion! {
         target: usize,
         weights: Weights,
         factor: Option<R>,
-    ) -> (f64, f64, bool) {
-        let largest = row_max(logits);
-        let target_logit = logits[target];
-        let is_correct =
-            target_logit == largest && !logits[..target].contains(&largest);
-        let logit_sum = row_sum(logits).to_f64();
-        let mut expected_logit = 0.0;
-        let mut teacher = teacher;
-        if let Some(teacher) = &mut teacher {
-            crate::decode::softmax_row::<I, R>(teacher);
-            expected_logit = row_dot::<I, R>(teacher, logits).to_f64();
-        }
-        for logit in logits.iter_mut() {
-            *logit = (*logit - largest).exp::<I>();
-        }
-        let sum = row_sum(logits);
-        let log_sum = largest.to_f64() + sum.to_f64().ln();
-        let negative_log_likelihood = log_sum - target_logit.to_f64();
-        let every = logits.len() as f64 * log_sum - logit_sum;
-        let mut loss = weights.target * negative_log_likelihood + weights.every * every;
-        if teacher.is_some() {
-            loss += weights.teacher * (log_sum - expected_logit);
-        }
-        if let Some(factor) = factor {
-            let share = factor / sum;
-            let shift = -factor * R::from_f64(weights.every);
-            for value in logits.iter_mut() {
-                *value = I::multiply_add(*value, share, shift);
-            }
-            logits[target] -= factor * R::from_f64(weights.target);
-            if let Some(teacher) = teacher {
-                let pull = -factor * R::from_f64(weights.teacher);
-                for (value, probability) in logits.iter_mut().zip(teacher.iter()) {
-                    *value = I::multiply_add(pull, *probability, *value);
-                }
-            }
-        }
-        (loss, negative_log_likelihood, is_correct)
+    ) -> (f64, f64, bool) = row_loss_body;
+}
+
+#[inline(always)]
+fn row_loss_body<I: Instructions, R: Real>(
+    logits: &mut [R],
+    teacher: Option<&mut [R]>,
+    target: usize,
+    weights: Weights,
+    factor: Option<R>,
+) -> (f64, f64, bool) {
+    let largest = row_max(logits);
+    let target_logit = logits[target];
+    let is_correct = target_logit == largest && !logits[..target].contains(&largest);
+    let logit_sum = row_sum(logits).to_f64();
+    let mut expected_logit = 0.0;
+    let mut teacher = teacher;
+    if let Some(teacher) = &mut teacher {
+        crate::decode::softmax_row::<I, R>(teacher);
+        expected_logit = row_dot::<I, R>(teacher, logits).to_f64();
     }
+    for logit in logits.iter_mut() {
+        *logit = (*logit - largest).exp::<I>();
+    }
+    let sum = row_sum(logits);
+    let log_sum = largest.to_f64() + sum.to_f64().ln();
+    let negative_log_likelihood = log_sum - target_logit.to_f64();
+    let every = logits.len() as f64 * log_sum - logit_sum;
+    let mut loss = weights.target * negative_log_likelihood + weights.every * every;
+    if teacher.is_some() {
+        loss += weights.teacher * (log_sum - expected_logit);
+    }
+    if let Some(factor) = factor {
+        let share = factor / sum;
+        let shift = -factor * R::from_f64(weights.every);
+        for value in logits.iter_mut() {
+            *value = I::multiply_add(*value, share, shift);
+        }
+        logits[target] -= factor * R::from_f64(weights.target);
+        if let Some(teacher) = teacher {
+            let pull = -factor * R::from_f64(weights.teacher);
+            for (value, probability) in logits.iter_mut().zip(teacher.iter()) {
+                *value = I::multiply_add(pull, *probability, *value);
+            }
+        }
+    }
+    (loss, negative_log_likelihood, is_correct)
 }

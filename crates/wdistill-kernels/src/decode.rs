@@ -149,50 +149,70 @@ fn exp_for_sum<I: Instructions>(x: f32) -> f32 {
 multiversion! {
     /// Adds `e^(x - largest)` of a block to a sum, and takes its largest, which it returns, into account
     /// first.
-    fn add_exponentials(logits: &[f32], largest: &mut f32, sum: &mut f64) -> f32 {
-        const LANES: usize = 64;
-        let block = row_max(logits);
-        if block > *largest {
-            *sum *= f64::from(Real::exp::<I>(*largest - block));
-            *largest = block;
-        }
-        let mut lanes = [0.0; LANES];
-        let (vectors, rest) = logits.as_chunks::<LANES>();
-        for vector in vectors {
-            for (lane, logit) in lanes.iter_mut().zip(vector) {
-                *lane += exp_for_sum::<I>(*logit - *largest);
-            }
-        }
-        for (lane, logit) in lanes.iter_mut().zip(rest) {
-            *lane += exp_for_sum::<I>(*logit - *largest);
-        }
-        *sum += f64::from(add_lanes(lanes));
-        block
-    }
+    fn add_exponentials(
+        logits: &[f32],
+        largest: &mut f32,
+        sum: &mut f64,
+    ) -> f32 = add_exponentials_body;
 
     /// Inserts what ranks among the best; `first` is the number of the first column.
-    fn insert_best(best: &mut [f32], columns: &mut [u32], logits: &[f32], first: usize) {
-        const BLOCK: usize = 32;
-        let k = best.len();
-        let unranked = k.saturating_sub(first).min(logits.len());
-        for (column, logit) in (first..).zip(&logits[..unranked]) {
-            insert(best, columns, column, *logit, column);
+    fn insert_best(
+        best: &mut [f32],
+        columns: &mut [u32],
+        logits: &[f32],
+        first: usize,
+    ) = insert_best_body;
+}
+
+#[inline(always)]
+fn add_exponentials_body<I: Instructions>(logits: &[f32], largest: &mut f32, sum: &mut f64) -> f32 {
+    const LANES: usize = 64;
+    let block = row_max(logits);
+    if block > *largest {
+        *sum *= f64::from(Real::exp::<I>(*largest - block));
+        *largest = block;
+    }
+    let mut lanes = [0.0; LANES];
+    let (vectors, rest) = logits.as_chunks::<LANES>();
+    for vector in vectors {
+        for (lane, logit) in lanes.iter_mut().zip(vector) {
+            *lane += exp_for_sum::<I>(*logit - *largest);
         }
-        for (index, block) in logits[unranked..].chunks(BLOCK).enumerate() {
-            // Most blocks hold nothing new: one vector test passes over them.
-            let last = best[k - 1];
-            let mut is_candidate = last.is_nan();
-            for logit in block {
-                is_candidate |= *logit > last;
-            }
-            if !is_candidate {
-                continue;
-            }
-            for (offset, logit) in block.iter().enumerate() {
-                if outranks(*logit, best[k - 1]) {
-                    let column = first + unranked + index * BLOCK + offset;
-                    insert(best, columns, k, *logit, column);
-                }
+    }
+    for (lane, logit) in lanes.iter_mut().zip(rest) {
+        *lane += exp_for_sum::<I>(*logit - *largest);
+    }
+    *sum += f64::from(add_lanes(lanes));
+    block
+}
+
+#[inline(always)]
+fn insert_best_body<I: Instructions>(
+    best: &mut [f32],
+    columns: &mut [u32],
+    logits: &[f32],
+    first: usize,
+) {
+    const BLOCK: usize = 32;
+    let k = best.len();
+    let unranked = k.saturating_sub(first).min(logits.len());
+    for (column, logit) in (first..).zip(&logits[..unranked]) {
+        insert(best, columns, column, *logit, column);
+    }
+    for (index, block) in logits[unranked..].chunks(BLOCK).enumerate() {
+        // Most blocks hold nothing new: one vector test passes over them.
+        let last = best[k - 1];
+        let mut is_candidate = last.is_nan();
+        for logit in block {
+            is_candidate |= *logit > last;
+        }
+        if !is_candidate {
+            continue;
+        }
+        for (offset, logit) in block.iter().enumerate() {
+            if outranks(*logit, best[k - 1]) {
+                let column = first + unranked + index * BLOCK + offset;
+                insert(best, columns, k, *logit, column);
             }
         }
     }

@@ -1,44 +1,9 @@
 //! Choice of the instruction set at run time.
 //!
-//! A kernel is an ordinary loop over slices, wrapped in `multiversion!`. The macro compiles the
-//! same body for each instruction set and calls the best one the processor has.
+//! A kernel's body is an ordinary function that loops over slices and is always inlined. `multiversion!` makes the
+//! kernel of it: the body compiled for each instruction set, and a call of the best one the processor has.
 
-use crate::Real;
-
-/// How a kernel's body computes `a * b + c` on the instruction set it is compiled for.
-pub trait Instructions: Copy {
-    /// `a * b + c`, rounded once or twice.
-    fn multiply_add<R: Real>(a: R, b: R, c: R) -> R;
-}
-
-/// The instruction set has a fused multiply-add: one rounding.
-#[derive(Clone, Copy, Debug)]
-pub struct Fused;
-
-/// No fused multiply-add: product and sum are rounded separately.
-#[derive(Clone, Copy, Debug)]
-pub struct Separate;
-
-impl Instructions for Fused {
-    #[inline(always)]
-    fn multiply_add<R: Real>(a: R, b: R, c: R) -> R {
-        a.mul_add(b, c)
-    }
-}
-
-impl Instructions for Separate {
-    #[inline(always)]
-    fn multiply_add<R: Real>(a: R, b: R, c: R) -> R {
-        a * b + c
-    }
-}
-
-/// Instructions every processor of the target has.
-#[cfg(target_arch = "aarch64")]
-pub(crate) type Baseline = Fused;
-/// Instructions every processor of the target has.
-#[cfg(not(target_arch = "aarch64"))]
-pub(crate) type Baseline = Separate;
+pub(crate) use crate::real::{Baseline, Fused, Instructions};
 
 /// Instruction sets for which kernels are compiled, each with all of those before it.
 #[cfg(target_arch = "x86_64")]
@@ -103,33 +68,27 @@ pub(crate) fn has_avx2() -> bool {
     Level::best() >= Level::Avx2
 }
 
-/// Compiles each function once per instruction set; inside the body, `I` names the
-/// [`Instructions`] at hand. Helpers called by the body must be `#[inline(always)]`.
+/// Each function is its body, compiled once per instruction set. The body's first type parameter is the
+/// [`Instructions`] at hand; the body and the helpers that it calls must be `#[inline(always)]`.
 macro_rules! multiversion {
     ($(
         $(#[$attribute:meta])*
         $visibility:vis fn $name:ident $(<$real:ident: Real>)? ($($argument:ident: $kind:ty),* $(,)?)
-            $(-> $output:ty)? $body:block
+            $(-> $output:ty)? = $body:ident;
     )+) => { $(
         $(#[$attribute])*
         #[allow(clippy::too_many_arguments)]
         $visibility fn $name $(<$real: Real>)? ($($argument: $kind),*) $(-> $output)? {
-            #[inline(always)]
-            #[allow(clippy::extra_unused_type_parameters)]
-            fn body<I: $crate::dispatch::Instructions $(, $real: Real)?>(
-                $($argument: $kind),*
-            ) $(-> $output)? $body
-
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
                 fn avx512 $(<$real: Real>)? ($($argument: $kind),*) $(-> $output)? {
-                    body::<$crate::dispatch::Fused $(, $real)?>($($argument),*)
+                    $body::<$crate::dispatch::Fused $(, $real)?>($($argument),*)
                 }
 
                 #[target_feature(enable = "avx2,fma")]
                 fn avx2 $(<$real: Real>)? ($($argument: $kind),*) $(-> $output)? {
-                    body::<$crate::dispatch::Fused $(, $real)?>($($argument),*)
+                    $body::<$crate::dispatch::Fused $(, $real)?>($($argument),*)
                 }
 
                 if $crate::dispatch::has_avx512() {
@@ -143,7 +102,7 @@ macro_rules! multiversion {
                     return unsafe { avx2 $(::<$real>)? ($($argument),*) };
                 }
             }
-            body::<$crate::dispatch::Baseline $(, $real)?>($($argument),*)
+            $body::<$crate::dispatch::Baseline $(, $real)?>($($argument),*)
         }
     )+ };
 }

@@ -2,8 +2,9 @@
 
 use wdistill_base::mix;
 
+use crate::Real;
+use crate::dispatch::{Instructions, multiversion};
 use crate::parallel::{count_rows, for_each, rows_per_piece};
-use crate::{Real, dispatch::multiversion};
 
 /// Names one dropout mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -135,10 +136,23 @@ pub fn apply_dropout<R: Real>(values: &mut [R], width: usize, dropout: Dropout) 
 
 multiversion! {
     /// Dropout in place on rows of `width`, of which the first is row `first_row` of the mask.
-    fn dropout_rows<R: Real>(values: &mut [R], width: usize, first_row: usize, mask: DropoutMask<R>) {
-        for (row, values) in values.chunks_exact_mut(width.max(1)).enumerate() {
-            mask_row(values, mask.row(first_row + row));
-        }
+    fn dropout_rows<R: Real>(
+        values: &mut [R],
+        width: usize,
+        first_row: usize,
+        mask: DropoutMask<R>,
+    ) = dropout_rows_body;
+}
+
+#[inline(always)]
+fn dropout_rows_body<I: Instructions, R: Real>(
+    values: &mut [R],
+    width: usize,
+    first_row: usize,
+    mask: DropoutMask<R>,
+) {
+    for (row, values) in values.chunks_exact_mut(width.max(1)).enumerate() {
+        mask_row(values, mask.row(first_row + row));
     }
 }
 

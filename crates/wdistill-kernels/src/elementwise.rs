@@ -144,75 +144,104 @@ pub(crate) fn add_lanes<R: Real, const N: usize>(lanes: [R; N]) -> R {
 }
 
 multiversion! {
-    fn axpy_piece<R: Real>(y: &mut [R], factor: R, x: &[R]) {
-        for (y, x) in y.iter_mut().zip(x) {
-            *y = I::multiply_add(factor, *x, *y);
-        }
-    }
+    fn axpy_piece<R: Real>(y: &mut [R], factor: R, x: &[R]) = axpy_piece_body;
 
-    fn scale_piece<R: Real>(y: &mut [R], factor: R) {
-        for y in y {
-            *y *= factor;
-        }
-    }
+    fn scale_piece<R: Real>(y: &mut [R], factor: R) = scale_piece_body;
 
-    fn add_row_piece<R: Real>(y: &mut [R], row: &[R]) {
-        for y in y.chunks_exact_mut(row.len().max(1)) {
-            for (y, value) in y.iter_mut().zip(row) {
-                *y += *value;
-            }
-        }
-    }
+    fn add_row_piece<R: Real>(y: &mut [R], row: &[R]) = add_row_piece_body;
 
     fn add_column_sums_piece<R: Real>(
         sums: &mut [R],
         values: &[R],
         width: usize,
         first_column: usize,
-    ) {
-        for rows in values.chunks((SUM_ROWS * width).max(1)) {
-            let mut partial = [R::ZERO; SUM_COLUMNS];
-            for row in rows.chunks_exact(width) {
-                for (partial, value) in partial[..sums.len()].iter_mut().zip(&row[first_column..]) {
-                    *partial += *value;
-                }
+    ) = add_column_sums_piece_body;
+
+    fn exp_piece<R: Real>(values: &mut [R]) = exp_piece_body;
+
+    fn ln_piece<R: Real>(values: &mut [R]) = ln_piece_body;
+
+    fn tanh_piece<R: Real>(values: &mut [R]) = tanh_piece_body;
+
+    fn dot_piece<R: Real>(a: &[R], b: &[R]) -> f64 = dot_piece_body;
+}
+
+#[inline(always)]
+fn axpy_piece_body<I: Instructions, R: Real>(y: &mut [R], factor: R, x: &[R]) {
+    for (y, x) in y.iter_mut().zip(x) {
+        *y = I::multiply_add(factor, *x, *y);
+    }
+}
+
+#[inline(always)]
+fn scale_piece_body<I: Instructions, R: Real>(y: &mut [R], factor: R) {
+    for y in y {
+        *y *= factor;
+    }
+}
+
+#[inline(always)]
+fn add_row_piece_body<I: Instructions, R: Real>(y: &mut [R], row: &[R]) {
+    for y in y.chunks_exact_mut(row.len().max(1)) {
+        for (y, value) in y.iter_mut().zip(row) {
+            *y += *value;
+        }
+    }
+}
+
+#[inline(always)]
+fn add_column_sums_piece_body<I: Instructions, R: Real>(
+    sums: &mut [R],
+    values: &[R],
+    width: usize,
+    first_column: usize,
+) {
+    for rows in values.chunks((SUM_ROWS * width).max(1)) {
+        let mut partial = [R::ZERO; SUM_COLUMNS];
+        for row in rows.chunks_exact(width) {
+            for (partial, value) in partial[..sums.len()].iter_mut().zip(&row[first_column..]) {
+                *partial += *value;
             }
-            for (sum, partial) in sums.iter_mut().zip(&partial) {
-                *sum += *partial;
-            }
+        }
+        for (sum, partial) in sums.iter_mut().zip(&partial) {
+            *sum += *partial;
         }
     }
+}
 
-    fn exp_piece<R: Real>(values: &mut [R]) {
-        for value in values {
-            *value = value.exp::<I>();
-        }
+#[inline(always)]
+fn exp_piece_body<I: Instructions, R: Real>(values: &mut [R]) {
+    for value in values {
+        *value = value.exp::<I>();
     }
+}
 
-    fn ln_piece<R: Real>(values: &mut [R]) {
-        for value in values {
-            *value = value.ln::<I>();
-        }
+#[inline(always)]
+fn ln_piece_body<I: Instructions, R: Real>(values: &mut [R]) {
+    for value in values {
+        *value = value.ln::<I>();
     }
+}
 
-    fn tanh_piece<R: Real>(values: &mut [R]) {
-        for value in values {
-            *value = value.tanh::<I>();
-        }
+#[inline(always)]
+fn tanh_piece_body<I: Instructions, R: Real>(values: &mut [R]) {
+    for value in values {
+        *value = value.tanh::<I>();
     }
+}
 
-    fn dot_piece<R: Real>(a: &[R], b: &[R]) -> f64 {
-        let mut lanes = [0.0; LANES];
-        let (a_blocks, a_rest) = a.as_chunks::<LANES>();
-        let (b_blocks, b_rest) = b.as_chunks::<LANES>();
-        for (a, b) in a_blocks.iter().zip(b_blocks) {
-            for lane in 0..LANES {
-                lanes[lane] = I::multiply_add(a[lane].to_f64(), b[lane].to_f64(), lanes[lane]);
-            }
+#[inline(always)]
+fn dot_piece_body<I: Instructions, R: Real>(a: &[R], b: &[R]) -> f64 {
+    let mut lanes = [0.0; LANES];
+    let (a_blocks, a_rest) = a.as_chunks::<LANES>();
+    let (b_blocks, b_rest) = b.as_chunks::<LANES>();
+    for (a, b) in a_blocks.iter().zip(b_blocks) {
+        for lane in 0..LANES {
+            lanes[lane] = I::multiply_add(a[lane].to_f64(), b[lane].to_f64(), lanes[lane]);
         }
-        for ((lane, a), b) in lanes.iter_mut().zip(a_rest).zip(b_rest) {
-            *lane = I::multiply_add(a.to_f64(), b.to_f64(), *lane);
-        }
-        add_lanes(lanes)
     }
+    for ((lane, a), b) in lanes.iter_mut().zip(a_rest).zip(b_rest) {
+        *lane = I::multiply_add(a.to_f64(), b.to_f64(), *lane);
+    }
+    add_lanes(lanes)
 }

@@ -1,6 +1,6 @@
 //! Token and position embeddings.
 
-use crate::dispatch::multiversion;
+use crate::dispatch::{Instructions, multiversion};
 use crate::dropout::DropoutMask;
 use crate::parallel::{count_rows, for_each, rows_per_piece};
 use crate::{Dropout, Real};
@@ -124,37 +124,62 @@ multiversion! {
         layer: &Embedding<'_, R>,
         mask: Option<DropoutMask<R>>,
         first_row: usize,
-    ) {
-        let width = layer.width;
-        let scale = R::from_f64(layer.scale);
-        let tokens = ids.iter().zip(position_ids);
-        for (row, (y, (id, position))) in y.chunks_exact_mut(width.max(1)).zip(tokens).enumerate() {
-            let position = &layer.positions[*position as usize * width..][..width];
-            if *id == NO_TOKEN {
-                y.copy_from_slice(position);
-            } else {
-                let token = &layer.table[*id as usize * width..][..width];
-                for ((y, token), position) in y.iter_mut().zip(token).zip(position) {
-                    *y = I::multiply_add(*token, scale, *position);
-                }
-            }
-            if let Some(mask) = mask {
-                crate::dropout::mask_row(y, mask.row(first_row + row));
-            }
-        }
-    }
+    ) = forward_rows_body;
 
     /// `sum += factor * dropout(values)`, where `values` is row `row` of the mask.
-    fn add_row<R: Real>(sum: &mut [R], values: &[R], factor: R, mask: Option<DropoutMask<R>>, row: usize) {
-        if let Some(mask) = mask {
-            let mask = mask.row(row);
-            for (column, (sum, value)) in sum.iter_mut().zip(values).enumerate() {
-                *sum = I::multiply_add(factor, mask.apply(*value, column), *sum);
-            }
+    fn add_row<R: Real>(
+        sum: &mut [R],
+        values: &[R],
+        factor: R,
+        mask: Option<DropoutMask<R>>,
+        row: usize,
+    ) = add_row_body;
+}
+
+#[inline(always)]
+fn forward_rows_body<I: Instructions, R: Real>(
+    y: &mut [R],
+    ids: &[u32],
+    position_ids: &[u32],
+    layer: &Embedding<'_, R>,
+    mask: Option<DropoutMask<R>>,
+    first_row: usize,
+) {
+    let width = layer.width;
+    let scale = R::from_f64(layer.scale);
+    let tokens = ids.iter().zip(position_ids);
+    for (row, (y, (id, position))) in y.chunks_exact_mut(width.max(1)).zip(tokens).enumerate() {
+        let position = &layer.positions[*position as usize * width..][..width];
+        if *id == NO_TOKEN {
+            y.copy_from_slice(position);
         } else {
-            for (sum, value) in sum.iter_mut().zip(values) {
-                *sum = I::multiply_add(factor, *value, *sum);
+            let token = &layer.table[*id as usize * width..][..width];
+            for ((y, token), position) in y.iter_mut().zip(token).zip(position) {
+                *y = I::multiply_add(*token, scale, *position);
             }
+        }
+        if let Some(mask) = mask {
+            crate::dropout::mask_row(y, mask.row(first_row + row));
+        }
+    }
+}
+
+#[inline(always)]
+fn add_row_body<I: Instructions, R: Real>(
+    sum: &mut [R],
+    values: &[R],
+    factor: R,
+    mask: Option<DropoutMask<R>>,
+    row: usize,
+) {
+    if let Some(mask) = mask {
+        let mask = mask.row(row);
+        for (column, (sum, value)) in sum.iter_mut().zip(values).enumerate() {
+            *sum = I::multiply_add(factor, mask.apply(*value, column), *sum);
+        }
+    } else {
+        for (sum, value) in sum.iter_mut().zip(values) {
+            *sum = I::multiply_add(factor, *value, *sum);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The parameter generator's elementwise operations.
 
-use crate::dispatch::multiversion;
+use crate::dispatch::{Instructions, multiversion};
 use crate::parallel::{PIECE, for_each, optional_chunks};
 use crate::{Real, dot};
 
@@ -73,11 +73,7 @@ pub fn add_weighted_sum_gradients<R: Real>(dweights: &mut [R], matrices: &[&[R]]
 }
 
 multiversion! {
-    fn forward_piece<R: Real>(w: &mut [R], scale: &[R], v: &[R], shift: &[R]) {
-        for (((w, scale), v), shift) in w.iter_mut().zip(scale).zip(v).zip(shift) {
-            *w = I::multiply_add(*scale, v.tanh::<I>(), *shift);
-        }
-    }
+    fn forward_piece<R: Real>(w: &mut [R], scale: &[R], v: &[R], shift: &[R]) = forward_piece_body;
 
     fn backward_piece<R: Real>(
         dscale: &mut [R],
@@ -86,19 +82,36 @@ multiversion! {
         dw: &[R],
         scale: &[R],
         v: &[R],
-    ) {
-        dshift.copy_from_slice(dw);
-        let Some(dv) = dv else {
-            for ((dscale, dw), v) in dscale.iter_mut().zip(dw).zip(v) {
-                *dscale = *dw * v.tanh::<I>();
-            }
-            return;
-        };
-        let inputs = dw.iter().zip(scale).zip(v);
-        for ((dscale, dv), ((dw, scale), v)) in dscale.iter_mut().zip(dv).zip(inputs) {
-            let tanh = v.tanh::<I>();
-            *dscale = *dw * tanh;
-            *dv = *dw * *scale * I::multiply_add(-tanh, tanh, R::ONE);
+    ) = backward_piece_body;
+}
+
+#[inline(always)]
+fn forward_piece_body<I: Instructions, R: Real>(w: &mut [R], scale: &[R], v: &[R], shift: &[R]) {
+    for (((w, scale), v), shift) in w.iter_mut().zip(scale).zip(v).zip(shift) {
+        *w = I::multiply_add(*scale, v.tanh::<I>(), *shift);
+    }
+}
+
+#[inline(always)]
+fn backward_piece_body<I: Instructions, R: Real>(
+    dscale: &mut [R],
+    dv: Option<&mut [R]>,
+    dshift: &mut [R],
+    dw: &[R],
+    scale: &[R],
+    v: &[R],
+) {
+    dshift.copy_from_slice(dw);
+    let Some(dv) = dv else {
+        for ((dscale, dw), v) in dscale.iter_mut().zip(dw).zip(v) {
+            *dscale = *dw * v.tanh::<I>();
         }
+        return;
+    };
+    let inputs = dw.iter().zip(scale).zip(v);
+    for ((dscale, dv), ((dw, scale), v)) in dscale.iter_mut().zip(dv).zip(inputs) {
+        let tanh = v.tanh::<I>();
+        *dscale = *dw * tanh;
+        *dv = *dw * *scale * I::multiply_add(-tanh, tanh, R::ONE);
     }
 }

@@ -50,7 +50,6 @@ pub use cross_entropy::{
     smoothed_cross_entropy, smoothed_cross_entropy_with_gradients,
 };
 pub use decode::TopWords;
-pub use dispatch::{Fused, Instructions, Separate};
 pub use dropout::{Dropout, DropoutKey, apply_dropout};
 pub use elementwise::{
     add_column_sums, add_into, add_row, axpy, dot, exp_in_place, ln_in_place, scale,
@@ -71,6 +70,6 @@ pub use packed::{
     QuantisedScratch, TILE, quantise_weights,
 };
 pub use product::{Accumulate, Layout, MatrixRef, product};
-pub use real::Real;
+pub use real::{Fused, Instructions, Real, Separate};
 pub use recall::{Recall, RecallScratch, recall};
 pub use workers::{Workers, deal, in_order};

@@ -146,24 +146,7 @@ multiversion! {
         mask: Option<DropoutMask<R>>,
         first_row: usize,
         width: usize,
-    ) {
-        if let Some(bias) = bias {
-            for y in y.chunks_exact_mut(width) {
-                for (y, bias) in y.iter_mut().zip(bias) {
-                    *y += *bias;
-                }
-            }
-        }
-        if let Some(saved) = saved {
-            saved.copy_from_slice(y);
-        }
-        activate::<I, R>(y, activation);
-        if let Some(mask) = mask {
-            for (row, y) in y.chunks_exact_mut(width).enumerate() {
-                mask_row(y, mask.row(first_row + row));
-            }
-        }
-    }
+    ) = finish_rows_body;
 
     /// Undoes what [`finish_rows`] did after the bias, on gradients.
     fn undo_rows<R: Real>(
@@ -173,22 +156,60 @@ multiversion! {
         mask: Option<DropoutMask<R>>,
         first_row: usize,
         width: usize,
-    ) {
-        // A dropped output of a ReLU is zero, as is a clipped one: the output alone tells both.
-        if activation == Some(Activation::Relu) {
-            let factor = mask.map_or(R::ONE, |mask| mask.factor());
-            for (dy, y) in dy.iter_mut().zip(saved) {
-                *dy = if *y > R::ZERO { *dy * factor } else { R::ZERO };
+    ) = undo_rows_body;
+}
+
+#[inline(always)]
+fn finish_rows_body<I: Instructions, R: Real>(
+    y: &mut [R],
+    saved: Option<&mut [R]>,
+    bias: Option<&[R]>,
+    activation: Option<Activation>,
+    mask: Option<DropoutMask<R>>,
+    first_row: usize,
+    width: usize,
+) {
+    if let Some(bias) = bias {
+        for y in y.chunks_exact_mut(width) {
+            for (y, bias) in y.iter_mut().zip(bias) {
+                *y += *bias;
             }
-            return;
         }
-        if let Some(mask) = mask {
-            for (row, dy) in dy.chunks_exact_mut(width).enumerate() {
-                mask_row(dy, mask.row(first_row + row));
-            }
-        }
-        differentiate::<I, R>(dy, saved, activation);
     }
+    if let Some(saved) = saved {
+        saved.copy_from_slice(y);
+    }
+    activate::<I, R>(y, activation);
+    if let Some(mask) = mask {
+        for (row, y) in y.chunks_exact_mut(width).enumerate() {
+            mask_row(y, mask.row(first_row + row));
+        }
+    }
+}
+
+#[inline(always)]
+fn undo_rows_body<I: Instructions, R: Real>(
+    dy: &mut [R],
+    saved: &[R],
+    activation: Option<Activation>,
+    mask: Option<DropoutMask<R>>,
+    first_row: usize,
+    width: usize,
+) {
+    // A dropped output of a ReLU is zero, as is a clipped one: the output alone tells both.
+    if activation == Some(Activation::Relu) {
+        let factor = mask.map_or(R::ONE, |mask| mask.factor());
+        for (dy, y) in dy.iter_mut().zip(saved) {
+            *dy = if *y > R::ZERO { *dy * factor } else { R::ZERO };
+        }
+        return;
+    }
+    if let Some(mask) = mask {
+        for (row, dy) in dy.chunks_exact_mut(width).enumerate() {
+            mask_row(dy, mask.row(first_row + row));
+        }
+    }
+    differentiate::<I, R>(dy, saved, activation);
 }
 
 /// Applies the activation in place.

@@ -243,45 +243,14 @@ multiversion! {
         mask: Option<DropoutMask<R>>,
         first_row: usize,
         width: usize,
-    ) {
-        let Some(mask) = mask else {
-            for ((y, x), branch) in y.iter_mut().zip(x).zip(branch) {
-                *y = *x + *branch;
-            }
-            return;
-        };
-        let width = width.max(1);
-        let inputs = x.chunks_exact(width).zip(branch.chunks_exact(width));
-        for (row, (y, (x, branch))) in y.chunks_exact_mut(width).zip(inputs).enumerate() {
-            // Separate passes over a row in the nearest cache: each of them vectorises.
-            y.copy_from_slice(branch);
-            mask_row(y, mask.row(first_row + row));
-            for (y, x) in y.iter_mut().zip(x) {
-                *y += *x;
-            }
-        }
-    }
+    ) = residual_rows_body;
 
     fn norm_rows<R: Real>(
         y: &mut [R],
         mean: Option<&mut [R]>,
         deviation: Option<&mut [R]>,
         norm: &LayerNorm<'_, R>,
-    ) {
-        let rows = y.chunks_exact_mut(norm.gain.len());
-        match (mean, deviation) {
-            (Some(mean), Some(deviation)) => {
-                for ((row, mean), deviation) in rows.zip(mean).zip(deviation) {
-                    (*mean, *deviation) = norm_row::<I, R>(row, norm);
-                }
-            }
-            _ => {
-                for row in rows {
-                    norm_row::<I, R>(row, norm);
-                }
-            }
-        }
-    }
+    ) = norm_rows_body;
 
     /// The backward pass of some rows; adds the parameters' gradients to `dgain` and `dbias`.
     fn backward_rows<R: Real>(
@@ -295,46 +264,110 @@ multiversion! {
         statistics: (&[R], &[R]),
         mask: Option<(DropoutMask<R>, usize)>,
         norm: &LayerNorm<'_, R>,
-    ) {
-        let width = norm.gain.len();
-        let share = R::from_f64(1.0 / width as f64);
-        let mut normalised = vec![R::ZERO; width];
-        let mut scaled = vec![R::ZERO; width];
-        let mut dbranch = dbranch.map(|dbranch| dbranch.chunks_exact_mut(width));
-        let inputs = dy.chunks_exact(width).zip(x.chunks_exact(width));
-        let statistics = statistics.0.iter().zip(statistics.1);
-        let rows = dx.chunks_exact_mut(width).zip(inputs).zip(statistics).enumerate();
-        for (row, ((dx, (dy, x)), (mean, deviation))) in rows {
-            let parameters = norm.gain.iter().zip(dgain.iter_mut().zip(dbias.iter_mut()));
-            let buffers = normalised.iter_mut().zip(scaled.iter_mut());
-            let values = dy.iter().zip(x);
-            for (((gain, (dgain, dbias)), (normalised, scaled)), (dy, x)) in
-                parameters.zip(buffers).zip(values)
-            {
-                *normalised = (*x - *mean) * *deviation;
-                *scaled = *dy * *gain;
-                *dgain = I::multiply_add(*dy, *normalised, *dgain);
-                *dbias += *dy;
+    ) = backward_rows_body;
+}
+
+#[inline(always)]
+fn residual_rows_body<I: Instructions, R: Real>(
+    y: &mut [R],
+    x: &[R],
+    branch: &[R],
+    mask: Option<DropoutMask<R>>,
+    first_row: usize,
+    width: usize,
+) {
+    let Some(mask) = mask else {
+        for ((y, x), branch) in y.iter_mut().zip(x).zip(branch) {
+            *y = *x + *branch;
+        }
+        return;
+    };
+    let width = width.max(1);
+    let inputs = x.chunks_exact(width).zip(branch.chunks_exact(width));
+    for (row, (y, (x, branch))) in y.chunks_exact_mut(width).zip(inputs).enumerate() {
+        // Separate passes over a row in the nearest cache: each of them vectorises.
+        y.copy_from_slice(branch);
+        mask_row(y, mask.row(first_row + row));
+        for (y, x) in y.iter_mut().zip(x) {
+            *y += *x;
+        }
+    }
+}
+
+#[inline(always)]
+fn norm_rows_body<I: Instructions, R: Real>(
+    y: &mut [R],
+    mean: Option<&mut [R]>,
+    deviation: Option<&mut [R]>,
+    norm: &LayerNorm<'_, R>,
+) {
+    let rows = y.chunks_exact_mut(norm.gain.len());
+    match (mean, deviation) {
+        (Some(mean), Some(deviation)) => {
+            for ((row, mean), deviation) in rows.zip(mean).zip(deviation) {
+                (*mean, *deviation) = norm_row::<I, R>(row, norm);
             }
-            let mean_gradient = row_sum(&scaled) * share;
-            let mean_product = row_dot::<I, R>(&scaled, &normalised) * share;
-            for (scaled, normalised) in scaled.iter_mut().zip(&normalised) {
-                let centred = I::multiply_add(-*normalised, mean_product, *scaled - mean_gradient);
-                *scaled = centred * *deviation;
+        }
+        _ => {
+            for row in rows {
+                norm_row::<I, R>(row, norm);
             }
-            match accumulate {
-                Accumulate::Overwrite => dx.copy_from_slice(&scaled),
-                Accumulate::Add => {
-                    for (dx, scaled) in dx.iter_mut().zip(&scaled) {
-                        *dx += *scaled;
-                    }
+        }
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn backward_rows_body<I: Instructions, R: Real>(
+    dx: &mut [R],
+    dbranch: Option<&mut [R]>,
+    accumulate: Accumulate,
+    dgain: &mut [R],
+    dbias: &mut [R],
+    dy: &[R],
+    x: &[R],
+    statistics: (&[R], &[R]),
+    mask: Option<(DropoutMask<R>, usize)>,
+    norm: &LayerNorm<'_, R>,
+) {
+    let width = norm.gain.len();
+    let share = R::from_f64(1.0 / width as f64);
+    let mut normalised = vec![R::ZERO; width];
+    let mut scaled = vec![R::ZERO; width];
+    let mut dbranch = dbranch.map(|dbranch| dbranch.chunks_exact_mut(width));
+    let inputs = dy.chunks_exact(width).zip(x.chunks_exact(width));
+    let statistics = statistics.0.iter().zip(statistics.1);
+    let rows = dx.chunks_exact_mut(width).zip(inputs).zip(statistics).enumerate();
+    for (row, ((dx, (dy, x)), (mean, deviation))) in rows {
+        let parameters = norm.gain.iter().zip(dgain.iter_mut().zip(dbias.iter_mut()));
+        let buffers = normalised.iter_mut().zip(scaled.iter_mut());
+        let values = dy.iter().zip(x);
+        for (((gain, (dgain, dbias)), (normalised, scaled)), (dy, x)) in
+            parameters.zip(buffers).zip(values)
+        {
+            *normalised = (*x - *mean) * *deviation;
+            *scaled = *dy * *gain;
+            *dgain = I::multiply_add(*dy, *normalised, *dgain);
+            *dbias += *dy;
+        }
+        let mean_gradient = row_sum(&scaled) * share;
+        let mean_product = row_dot::<I, R>(&scaled, &normalised) * share;
+        for (scaled, normalised) in scaled.iter_mut().zip(&normalised) {
+            let centred = I::multiply_add(-*normalised, mean_product, *scaled - mean_gradient);
+            *scaled = centred * *deviation;
+        }
+        match accumulate {
+            Accumulate::Overwrite => dx.copy_from_slice(&scaled),
+            Accumulate::Add => {
+                for (dx, scaled) in dx.iter_mut().zip(&scaled) {
+                    *dx += *scaled;
                 }
             }
-            if let Some(dbranch) = dbranch.as_mut().and_then(Iterator::next) {
-                dbranch.copy_from_slice(&scaled);
-                if let Some((mask, first_row)) = mask {
-                    mask_row(dbranch, mask.row(first_row + row));
-                }
+        }
+        if let Some(dbranch) = dbranch.as_mut().and_then(Iterator::next) {
+            dbranch.copy_from_slice(&scaled);
+            if let Some((mask, first_row)) = mask {
+                mask_row(dbranch, mask.row(first_row + row));
             }
         }
     }

@@ -166,6 +166,7 @@ fn check(
 }
 
 /// Calls `$function::<M, N>` for the rows and tiles of a block.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! sized {
     ($block:expr, $function:ident, $arguments:tt) => {
         match $block.rows {
@@ -191,6 +192,7 @@ macro_rules! sized {
         $function::<$rows, $tiles>($($argument),*)
     };
 }
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use sized;
 
 /// Numbers of inputs, outputs and rows that tests try.

@@ -1,6 +1,6 @@
-//! Splitting work over the current rayon pool.
+//! Splitting work over the threads of the current pool.
 
-use rayon::prelude::*;
+use wdistill_base::parallel::{self, threads};
 
 /// Elements in one piece of work; fixed, so that results do not depend on the number of threads.
 pub(crate) const PIECE: usize = 1 << 14;
@@ -21,10 +21,10 @@ pub(crate) fn for_each<J: Send>(
     jobs: impl Iterator<Item = J>,
     work: impl Fn(J) + Sync + Send,
 ) {
-    if elements <= INLINE || rayon::current_num_threads() == 1 {
+    if elements <= INLINE || threads() == 1 {
         jobs.for_each(work);
     } else {
-        jobs.collect::<Vec<_>>().into_par_iter().for_each(work);
+        parallel::for_each(jobs.collect(), work);
     }
 }
 
@@ -34,11 +34,26 @@ pub(crate) fn map<J: Send, T: Send>(
     jobs: impl Iterator<Item = J>,
     work: impl Fn(J) -> T + Sync + Send,
 ) -> Vec<T> {
-    if elements <= INLINE || rayon::current_num_threads() == 1 {
+    if elements <= INLINE || threads() == 1 {
         jobs.map(work).collect()
     } else {
-        jobs.collect::<Vec<_>>().into_par_iter().map(work).collect()
+        parallel::map(jobs.collect(), work)
     }
+}
+
+/// How `gemm` splits a product.
+#[cfg(feature = "parallel")]
+pub(crate) fn of_products() -> gemm::Parallelism {
+    match threads() {
+        1 => gemm::Parallelism::None,
+        threads => gemm::Parallelism::Rayon(threads),
+    }
+}
+
+/// How `gemm` splits a product: it does not.
+#[cfg(not(feature = "parallel"))]
+pub(crate) fn of_products() -> gemm::Parallelism {
+    gemm::Parallelism::None
 }
 
 /// Mutable pieces of `piece` elements, or as many empty endless pieces when `values` is absent.

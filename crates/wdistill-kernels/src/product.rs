@@ -1,7 +1,6 @@
 //! Matrix products.
 
 use crate::Real;
-use gemm::Parallelism;
 
 /// What happens to the values a result buffer already holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,10 +92,6 @@ pub fn product<R: Real>(
         }
         return;
     }
-    let parallelism = match rayon::current_num_threads() {
-        1 => Parallelism::None,
-        threads => Parallelism::Rayon(threads),
-    };
     let reads_result = accumulate == Accumulate::Add;
     let (a_row, a_column) = a.strides();
     let (b_row, b_column) = b.strides();
@@ -123,7 +118,7 @@ pub fn product<R: Real>(
             false,
             false,
             false,
-            parallelism,
+            crate::parallel::of_products(),
         );
     }
 }

@@ -1,9 +1,43 @@
 //! The scalar trait and its elementary functions.
 
-use crate::Instructions;
 use std::fmt::Debug;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
+
+/// How a kernel's body computes `a * b + c` on the instruction set it is compiled for.
+pub trait Instructions: Copy {
+    /// `a * b + c`, rounded once or twice.
+    fn multiply_add<R: Real>(a: R, b: R, c: R) -> R;
+}
+
+/// The instruction set has a fused multiply-add: one rounding.
+#[derive(Clone, Copy, Debug)]
+pub struct Fused;
+
+/// No fused multiply-add: product and sum are rounded separately.
+#[derive(Clone, Copy, Debug)]
+pub struct Separate;
+
+impl Instructions for Fused {
+    #[inline(always)]
+    fn multiply_add<R: Real>(a: R, b: R, c: R) -> R {
+        a.mul_add(b, c)
+    }
+}
+
+impl Instructions for Separate {
+    #[inline(always)]
+    fn multiply_add<R: Real>(a: R, b: R, c: R) -> R {
+        a * b + c
+    }
+}
+
+/// Instructions every processor of the target has.
+#[cfg(target_arch = "aarch64")]
+pub(crate) type Baseline = Fused;
+/// Instructions every processor of the target has.
+#[cfg(not(target_arch = "aarch64"))]
+pub(crate) type Baseline = Separate;
 
 /// A floating-point scalar: `f32` for training and decoding, `f64` for gradient checks.
 ///

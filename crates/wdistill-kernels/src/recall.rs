@@ -114,52 +114,60 @@ multiversion! {
         query: &[R],
         memory: &Recall<'_, R>,
         weights: &mut [[R; LANES]],
-    ) {
-        let Recall { keys, values, rows, heads } = *memory;
-        if rows.is_empty() {
-            y.fill(R::ZERO);
-            return;
-        }
-        let width = query.len();
-        let size = width / heads;
-        let vectors = rows.len().div_ceil(LANES);
-        let scale = R::from_f64(1.0 / (size as f64).sqrt());
-        for weights in weights.chunks_exact_mut(vectors) {
-            weights[vectors - 1] = [R::NEG_INFINITY; LANES];
-        }
-        let stride = vectors * LANES;
-        for (index, row) in rows.iter().enumerate() {
-            let key = &keys[*row as usize * width..][..width];
-            let weights = weights.as_flattened_mut()[index..].iter_mut().step_by(stride);
-            let heads = query.chunks_exact(size).zip(key.chunks_exact(size));
-            for (weight, (query, key)) in weights.zip(heads) {
-                *weight = short_dot::<I, R>(query, key) * scale;
-            }
-        }
-        for weights in weights.chunks_exact_mut(vectors) {
-            short_softmax::<I, R>(weights);
-        }
-        let weights = weights.as_flattened();
+    ) = recall_row_body;
+}
+
+#[inline(always)]
+fn recall_row_body<I: Instructions, R: Real>(
+    y: &mut [R],
+    query: &[R],
+    memory: &Recall<'_, R>,
+    weights: &mut [[R; LANES]],
+) {
+    let Recall { keys, values, rows, heads } = *memory;
+    if rows.is_empty() {
         y.fill(R::ZERO);
-        let (groups, rest) = rows.as_chunks::<ROWS>();
-        let mut index = 0;
-        for group in groups {
-            let values = group.map(|row| &values[row as usize * width..][..width]);
-            for (head, y) in y.chunks_exact_mut(size).enumerate() {
-                let own = weights[head * stride + index..].first_chunk::<ROWS>();
-                let own = *own.expect("weights of a group of rows");
-                let values = values.map(|values| &values[head * size..][..size]);
-                add_weighted::<I, R, ROWS>(y, own, values);
-            }
-            index += ROWS;
+        return;
+    }
+    let width = query.len();
+    let size = width / heads;
+    let vectors = rows.len().div_ceil(LANES);
+    let scale = R::from_f64(1.0 / (size as f64).sqrt());
+    for weights in weights.chunks_exact_mut(vectors) {
+        weights[vectors - 1] = [R::NEG_INFINITY; LANES];
+    }
+    let stride = vectors * LANES;
+    for (index, row) in rows.iter().enumerate() {
+        let key = &keys[*row as usize * width..][..width];
+        let weights = weights.as_flattened_mut()[index..].iter_mut().step_by(stride);
+        let heads = query.chunks_exact(size).zip(key.chunks_exact(size));
+        for (weight, (query, key)) in weights.zip(heads) {
+            *weight = short_dot::<I, R>(query, key) * scale;
         }
-        for row in rest {
-            let values = &values[*row as usize * width..][..width];
-            for (head, y) in y.chunks_exact_mut(size).enumerate() {
-                let own = weights[head * stride + index];
-                add_weighted::<I, R, 1>(y, [own], [&values[head * size..][..size]]);
-            }
-            index += 1;
+    }
+    for weights in weights.chunks_exact_mut(vectors) {
+        short_softmax::<I, R>(weights);
+    }
+    let weights = weights.as_flattened();
+    y.fill(R::ZERO);
+    let (groups, rest) = rows.as_chunks::<ROWS>();
+    let mut index = 0;
+    for group in groups {
+        let values = group.map(|row| &values[row as usize * width..][..width]);
+        for (head, y) in y.chunks_exact_mut(size).enumerate() {
+            let own = weights[head * stride + index..].first_chunk::<ROWS>();
+            let own = *own.expect("weights of a group of rows");
+            let values = values.map(|values| &values[head * size..][..size]);
+            add_weighted::<I, R, ROWS>(y, own, values);
         }
+        index += ROWS;
+    }
+    for row in rest {
+        let values = &values[*row as usize * width..][..width];
+        for (head, y) in y.chunks_exact_mut(size).enumerate() {
+            let own = weights[head * stride + index];
+            add_weighted::<I, R, 1>(y, [own], [&values[head * size..][..size]]);
+        }
+        index += 1;
     }
 }

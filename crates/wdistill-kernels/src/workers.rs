@@ -1,28 +1,28 @@
 //! Threads that each do whole jobs, with kernels that stay on them.
 
+use wdistill_base::parallel::{Pool, StartError};
+
 /// A fixed number of workers, each with threads of its own.
 ///
-/// Kernels split their work over the current rayon pool. Two workers of one thread each do two jobs at
+/// Kernels split their work over the current pool. Two workers of one thread each do two jobs at
 /// once without ever waiting for each other inside a job, which is faster than two threads inside
 /// every kernel wherever there are two jobs.
 pub struct Workers {
     /// One pool for each worker.
-    #[cfg(not(target_arch = "wasm32"))]
-    pools: Vec<rayon::ThreadPool>,
+    pools: Vec<Pool>,
 }
 
-#[cfg(not(target_arch = "wasm32"))]
 impl Workers {
     /// Starts up to `workers` workers (at least one, and no more than there are threads) that share
     /// `threads` threads as evenly as can be.
     ///
     /// # Errors
     /// If the system gives no more threads.
-    pub fn start(workers: usize, threads: usize) -> Result<Workers, rayon::ThreadPoolBuildError> {
+    pub fn start(workers: usize, threads: usize) -> Result<Workers, StartError> {
         let workers = workers.min(threads).max(1);
         let pool = |index: usize| {
             let own = (threads + index) / workers;
-            rayon::ThreadPoolBuilder::new().num_threads(own.max(1)).build()
+            Pool::start(own)
         };
         Ok(Workers { pools: (0..workers).map(pool).collect::<Result<_, _>>()? })
     }
@@ -58,19 +58,7 @@ impl Workers {
         let work_off = |share: Vec<(usize, J)>| -> Vec<(usize, T)> {
             share.into_iter().map(|(index, job)| (index, work(job))).collect()
         };
-        let done = std::thread::scope(|scope| {
-            let threads: Vec<_> = self
-                .pools
-                .iter()
-                .zip(shares)
-                .map(|(pool, share)| scope.spawn(move || pool.install(|| work_off(share))))
-                .collect();
-            let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
-                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            threads.into_iter().map(join).collect()
-        });
-        in_order(done)
+        in_order(Pool::run_each(&self.pools, shares, work_off))
     }
 }
 
@@ -90,47 +78,22 @@ pub fn in_order<T>(done: Vec<Vec<(usize, T)>>) -> Vec<T> {
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// This target has no threads: everything runs where it is called.
-#[cfg(target_arch = "wasm32")]
-impl Workers {
-    /// Nothing to start.
-    ///
-    /// # Errors
-    /// None.
-    pub fn start(_: usize, _: usize) -> Result<Workers, rayon::ThreadPoolBuildError> {
-        Ok(Workers {})
-    }
-
-    /// Runs `work` on every job in turn.
-    pub fn map<J: Sync, S, T: Send>(
-        &self,
-        jobs: &[J],
-        tools: impl Fn() -> S + Sync,
-        work: impl Fn(&S, &J) -> T + Sync,
-    ) -> Vec<T> {
-        let tools = tools();
-        jobs.iter().map(|job| work(&tools, job)).collect()
-    }
-
-    /// Runs `work` on every job in turn.
-    pub fn each<J: Send, T: Send>(&self, jobs: Vec<J>, work: impl Fn(J) -> T + Sync) -> Vec<T> {
-        jobs.into_iter().map(work).collect()
-    }
-}
-
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
 mod tests {
     use super::*;
+    use wdistill_base::parallel;
 
     #[test]
     fn threads_are_shared_and_results_keep_the_order_of_the_jobs() {
         let threads = |workers, threads| -> Vec<usize> {
             let workers = Workers::start(workers, threads).unwrap();
-            workers.pools.iter().map(rayon::ThreadPool::current_num_threads).collect()
+            workers.pools.iter().map(|pool| pool.run(parallel::threads)).collect()
         };
+        // Without threads each worker is the caller.
+        let some = |count: usize| if cfg!(feature = "parallel") { count } else { 1 };
         assert_eq!(threads(2, 1), [1]);
         assert_eq!(threads(2, 2), [1, 1]);
-        assert_eq!(threads(2, 5), [2, 3]);
+        assert_eq!(threads(2, 5), [2, 3].map(some));
         assert_eq!(threads(0, 0), [1]);
         let workers = Workers::start(2, 2).unwrap();
         let jobs: Vec<usize> = (0..7).collect();

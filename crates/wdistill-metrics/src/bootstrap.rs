@@ -1,7 +1,7 @@
 //! Bootstrap resampling (Koehn, EMNLP 2004), with sacreBLEU's definitions and its random numbers.
 
 use crate::random::Pcg64;
-use crate::{CorpusMetric, MetricsError, Score, Statistics};
+use crate::{CorpusMetric, MetricsError, Score, Signature, Statistics};
 
 /// How to resample; the default is sacreBLEU's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,13 @@ pub struct Bootstrap {
 impl Default for Bootstrap {
     fn default() -> Self {
         Bootstrap { samples: 1000, seed: 12345 }
+    }
+}
+
+impl Signature {
+    /// The signature of a score that comes with a bootstrap: adds `bs` and `seed`.
+    pub fn with_bootstrap(self, bootstrap: Bootstrap) -> Self {
+        self.with_resampling(bootstrap.samples, bootstrap.seed)
     }
 }
 

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::bootstrap::Bootstrap;
-
 /// The version of sacreBLEU the fixtures of this crate come from, and the `version` of every signature.
 pub const SACREBLEU_VERSION: &str = "2.6.0";
 
@@ -28,7 +26,8 @@ struct Field {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
     references: usize,
-    bootstrap: Option<Bootstrap>,
+    /// Number of resamples, and their seed.
+    resampling: Option<(usize, u64)>,
     settings: Vec<Field>,
 }
 
@@ -41,12 +40,12 @@ impl Signature {
     ) -> Self {
         let settings =
             settings.into_iter().map(|(long, short, value)| Field { long, short, value }).collect();
-        Signature { references, bootstrap: None, settings }
+        Signature { references, resampling: None, settings }
     }
 
-    /// The signature of a score that comes with a bootstrap: adds `bs` and `seed`.
-    pub fn with_bootstrap(mut self, bootstrap: Bootstrap) -> Self {
-        self.bootstrap = Some(bootstrap);
+    /// The same for a score that comes with so many resamples: adds `bs` and `seed`.
+    pub(crate) fn with_resampling(mut self, samples: usize, seed: u64) -> Self {
+        self.resampling = Some((samples, seed));
         self
     }
 
@@ -70,9 +69,9 @@ impl Signature {
     fn fields(&self) -> Vec<Field> {
         let field = |long, short, value| Field { long, short, value };
         let mut fields = vec![field("nrefs", "#", self.references.to_string())];
-        if let Some(bootstrap) = self.bootstrap {
-            fields.push(field("bs", "bs", bootstrap.samples.to_string()));
-            fields.push(field("seed", "rs", bootstrap.seed.to_string()));
+        if let Some((samples, seed)) = self.resampling {
+            fields.push(field("bs", "bs", samples.to_string()));
+            fields.push(field("seed", "rs", seed.to_string()));
         }
         fields.extend(self.settings.iter().cloned());
         fields.push(field("version", "v", SACREBLEU_VERSION.to_owned()));

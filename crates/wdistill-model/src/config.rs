@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use wdistill_base::Activation;
 
+use crate::axis::Axis;
 use crate::positions::PositionTable;
 use crate::tokens::NO_WORD;
-use crate::tree::Axis;
 
 /// Larger sizes are no model's, and would take all memory before anything is read.
 const LARGEST_SIZE: usize = 1 << 20;

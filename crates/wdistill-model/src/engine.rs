@@ -4,7 +4,7 @@ use wdistill_base::{Activation, Mask};
 
 use crate::positions::PositionTable;
 use crate::tokens::{Spans, Tokens};
-use crate::tree::{LayerNorm, Leaf, Linear};
+use crate::tree::{LayerNorm, Leaf, Linear, OutputLayer};
 
 /// How words become activations: `dropout(scale * table[id] + positions[first + i])`, where the row of
 /// [`NO_WORD`](crate::NO_WORD) is zero.
@@ -106,7 +106,6 @@ pub trait Engine {
     fn logits(
         &self,
         x: &Self::Activations,
-        table: &<Self::Leaf as Leaf>::Matrix,
-        bias: Option<&<Self::Leaf as Leaf>::Vector>,
+        layer: &OutputLayer<'_, Self::Leaf>,
     ) -> Self::Activations;
 }

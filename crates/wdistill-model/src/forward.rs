@@ -243,8 +243,7 @@ impl<L: Leaf> Model<L> {
         engine: &E,
         states: &E::Activations,
     ) -> E::Activations {
-        let embeddings = &self.weights.embeddings;
-        engine.logits(states, embeddings.output_table(), embeddings.output_bias.as_ref())
+        engine.logits(states, &self.weights.embeddings.output_layer())
     }
 
     fn embedding_rule(&self, width: usize, first: usize) -> EmbeddingRule {

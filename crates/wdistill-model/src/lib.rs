@@ -24,6 +24,7 @@
 //! # Ok::<(), wdistill_model::ConfigError>(())
 //! ```
 
+mod axis;
 mod config;
 mod dense;
 mod engine;
@@ -39,6 +40,7 @@ pub mod tree;
 
 pub use wdistill_base::{Activation, Mask};
 
+pub use axis::Axis;
 pub use config::{
     Architecture, Config, ConfigError, Conventions, DecoderStart, DropoutRates, EmbeddingScale,
     Embeddings, FinalNorm, NormPlacement, OutputBias, PRESETS, Shape, SourceEnding, Vocabularies,
@@ -54,4 +56,4 @@ pub use slot::{
     NormPlace, Slot, Stack, SubLayer, Table,
 };
 pub use tokens::{NO_WORD, Spans, Tokens};
-pub use tree::{Axis, Spec, Transformer};
+pub use tree::{Spec, Transformer};

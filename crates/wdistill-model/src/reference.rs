@@ -5,7 +5,7 @@ use wdistill_base::{Activation, Mask};
 use crate::dense::{Dense, Matrix};
 use crate::engine::{EmbeddingRule, Engine};
 use crate::tokens::{NO_WORD, Spans, Tokens};
-use crate::tree::{LayerNorm, Linear};
+use crate::tree::{LayerNorm, Linear, OutputLayer};
 
 /// The engine other engines are checked against. It never drops.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +84,17 @@ pub fn smoothed_cross_entropy(logits: &Matrix<f64>, targets: &[u32], smoothing: 
         .sum()
 }
 
+/// `x Wᵀ + b`.
+fn affine(x: &Matrix<f64>, weight: &Matrix<f64>, bias: Option<&Vec<f64>>) -> Matrix<f64> {
+    let mut y = product(x, weight);
+    if let Some(bias) = bias {
+        let columns = bias.len();
+        let data = y.data_mut().iter_mut().enumerate();
+        data.for_each(|(index, y)| *y += bias[index % columns]);
+    }
+    y
+}
+
 impl Engine for Reference {
     type Leaf = Dense<f64>;
     type Activations = Matrix<f64>;
@@ -106,7 +117,7 @@ impl Engine for Reference {
     }
 
     fn linear(&self, x: &Matrix<f64>, linear: &Linear<Dense<f64>>) -> Matrix<f64> {
-        self.logits(x, &linear.weight, Some(&linear.bias))
+        affine(x, &linear.weight, Some(&linear.bias))
     }
 
     fn activated_linear(
@@ -197,13 +208,7 @@ impl Engine for Reference {
         output
     }
 
-    fn logits(&self, x: &Matrix<f64>, table: &Matrix<f64>, bias: Option<&Vec<f64>>) -> Matrix<f64> {
-        let mut y = product(x, table);
-        if let Some(bias) = bias {
-            let columns = bias.len();
-            let data = y.data_mut().iter_mut().enumerate();
-            data.for_each(|(index, y)| *y += bias[index % columns]);
-        }
-        y
+    fn logits(&self, x: &Matrix<f64>, layer: &OutputLayer<'_, Dense<f64>>) -> Matrix<f64> {
+        affine(x, layer.table, layer.bias)
     }
 }

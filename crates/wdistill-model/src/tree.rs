@@ -8,44 +8,12 @@
 use std::convert::Infallible;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
+use crate::axis::Axis;
 use crate::config::{Config, Embeddings as Tying, FinalNorm, OutputBias};
 use crate::slot::{
     AttentionKind, AttentionRole, FeedForwardRole, LayerPlace, LinearPart, LinearPlace, NormPart,
     NormPlace, Slot, Stack, SubLayer, Table,
 };
-
-/// A named length: the only vocabulary in which shapes are declared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Axis {
-    /// Words the encoder reads.
-    SourceVocabulary,
-    /// Words the decoder reads and writes.
-    TargetVocabulary,
-    /// The encoder's residual stream.
-    EncoderWidth,
-    /// The decoder's residual stream.
-    DecoderWidth,
-    /// Hidden layer of the encoder's feed-forward blocks.
-    EncoderFeedForward,
-    /// Hidden layer of the decoder's feed-forward blocks.
-    DecoderFeedForward,
-}
-
-impl fmt::Display for Axis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Axis::SourceVocabulary => "source-vocabulary",
-            Axis::TargetVocabulary => "target-vocabulary",
-            Axis::EncoderWidth => "encoder-width",
-            Axis::DecoderWidth => "decoder-width",
-            Axis::EncoderFeedForward => "encoder-feed-forward",
-            Axis::DecoderFeedForward => "decoder-feed-forward",
-        })
-    }
-}
 
 /// What sits at the weights of a tree.
 pub trait Leaf {
@@ -283,10 +251,21 @@ impl<L: Leaf> EmbeddingTables<L> {
         self.target.as_ref().unwrap_or(&self.source)
     }
 
-    /// The matrix whose product with the decoder's output gives the logits, wherever it is tied.
-    pub fn output_table(&self) -> &L::Matrix {
-        self.output.as_ref().unwrap_or_else(|| self.target_table())
+    /// What turns the decoder's output into logits: its matrix, wherever that is tied, and its bias.
+    pub fn output_layer(&self) -> OutputLayer<'_, L> {
+        OutputLayer {
+            table: self.output.as_ref().unwrap_or_else(|| self.target_table()),
+            bias: self.output_bias.as_ref(),
+        }
     }
+}
+
+/// The output layer, logits = `x Eᵀ + b` with `x [tokens, width]`.
+pub struct OutputLayer<'a, L: Leaf> {
+    /// `E [words, width]`.
+    pub table: &'a L::Matrix,
+    /// `b [words]`, if the model has one.
+    pub bias: Option<&'a L::Vector>,
 }
 
 impl<L: Leaf> Transformer<L> {

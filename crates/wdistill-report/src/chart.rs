@@ -1,7 +1,7 @@
 //! Line charts as SVG. Colours are classes (`series-0` to `series-7`), set by the page, so that
 //! they change between light and dark.
 
-use crate::html::escaped;
+use crate::markup::escaped;
 use std::fmt::Write;
 
 const WIDTH: f64 = 640.0;
@@ -200,7 +200,11 @@ impl Frame {
                 ),
             );
         }
-        let middle = (LEFT + right) / 2.0;
+        self.draw_titles(svg, unit);
+    }
+
+    fn draw_titles(&self, svg: &mut String, unit: &str) {
+        let middle = (LEFT + WIDTH - RIGHT) / 2.0;
         put(
             svg,
             format_args!(
@@ -208,7 +212,7 @@ impl Frame {
                 HEIGHT - 6.0
             ),
         );
-        let middle = (TOP + bottom) / 2.0;
+        let middle = (TOP + HEIGHT - BOTTOM) / 2.0;
         put(
             svg,
             format_args!(

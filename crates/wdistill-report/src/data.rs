@@ -51,7 +51,7 @@ pub struct Machine {
     /// Threads that the run used.
     pub threads: usize,
     /// Main memory in GiB.
-    #[serde(with = "crate::json::number")]
+    #[serde(with = "crate::spelling::number")]
     pub memory_gib: f64,
     /// Operating system.
     pub operating_system: String,
@@ -82,10 +82,10 @@ pub struct Decoding {
     /// Hypotheses kept at each step; 1 is greedy search.
     pub beam: usize,
     /// Exponent of the length in the score of a hypothesis.
-    #[serde(with = "crate::json::number")]
+    #[serde(with = "crate::spelling::number")]
     pub length_penalty: f64,
     /// A translation may have this many tokens for each of its source,
-    #[serde(with = "crate::json::number")]
+    #[serde(with = "crate::spelling::number")]
     pub max_ratio: f64,
     /// and so many more,
     #[serde(default)]
@@ -117,25 +117,25 @@ pub struct SystemRow {
     /// Updates in all stages together; absent for a model that was given.
     pub updates: Option<u64>,
     /// BLEU on the validation set, 0 to 100.
-    #[serde(with = "crate::json::optional_number")]
+    #[serde(with = "crate::spelling::optional_number")]
     pub bleu_validation: Option<f64>,
     /// BLEU on the test set, 0 to 100.
-    #[serde(with = "crate::json::optional_number")]
+    #[serde(with = "crate::spelling::optional_number")]
     pub bleu_test: Option<f64>,
     /// chrF on the test set, 0 to 100.
-    #[serde(with = "crate::json::optional_number")]
+    #[serde(with = "crate::spelling::optional_number")]
     pub chrf_test: Option<f64>,
     /// Target tokens decoded in a second.
-    #[serde(with = "crate::json::optional_number")]
+    #[serde(with = "crate::spelling::optional_number")]
     pub tokens_per_second: Option<f64>,
     /// Sentences decoded in a second.
-    #[serde(with = "crate::json::optional_number")]
+    #[serde(with = "crate::spelling::optional_number")]
     pub sentences_per_second: Option<f64>,
     /// Decoding speed as a multiple of the reference system's.
-    #[serde(with = "crate::json::optional_number")]
+    #[serde(with = "crate::spelling::optional_number")]
     pub speed_up: Option<f64>,
     /// Seconds of training in all stages together.
-    #[serde(with = "crate::json::optional_number")]
+    #[serde(with = "crate::spelling::optional_number")]
     pub training_seconds: Option<f64>,
     /// How the scores were computed.
     pub signatures: Signatures,
@@ -167,13 +167,13 @@ pub struct CurvePoint {
     /// Updates of the system so far, counted through all of its stages.
     pub updates: u64,
     /// Training loss per target token, in nats.
-    #[serde(with = "crate::json::optional_number")]
+    #[serde(with = "crate::spelling::optional_number")]
     pub training_loss: Option<f64>,
     /// Validation loss per target token, in nats.
-    #[serde(with = "crate::json::optional_number")]
+    #[serde(with = "crate::spelling::optional_number")]
     pub validation_loss: Option<f64>,
     /// BLEU on the validation set, 0 to 100.
-    #[serde(with = "crate::json::optional_number")]
+    #[serde(with = "crate::spelling::optional_number")]
     pub validation_bleu: Option<f64>,
 }
 
@@ -185,10 +185,10 @@ pub struct SeedMean {
     /// The metric, such as `BLEU test`.
     pub metric: String,
     /// Mean of their scores.
-    #[serde(with = "crate::json::number")]
+    #[serde(with = "crate::spelling::number")]
     pub mean: f64,
     /// Standard deviation of their scores, with the number of systems less one as divisor.
-    #[serde(with = "crate::json::number")]
+    #[serde(with = "crate::spelling::number")]
     pub deviation: f64,
 }
 
@@ -202,13 +202,13 @@ pub struct Comparison {
     /// The metric, such as `BLEU`.
     pub metric: String,
     /// Score of `better` less score of `than`.
-    #[serde(with = "crate::json::number")]
+    #[serde(with = "crate::spelling::number")]
     pub difference: f64,
     /// Half the width of the 95% confidence interval of the difference.
-    #[serde(with = "crate::json::number")]
+    #[serde(with = "crate::spelling::number")]
     pub confidence_half_width: f64,
     /// Probability of such a difference between equal systems.
-    #[serde(with = "crate::json::number")]
+    #[serde(with = "crate::spelling::number")]
     pub p_value: f64,
     /// Bootstrap samples.
     pub samples: u64,

@@ -1,6 +1,7 @@
 //! The report as one HTML file: no script, no font, no picture from elsewhere.
 
 use crate::chart::{Baseline, COLOURS, Chart, Series, Weight, line_chart};
+use crate::markup::escaped;
 use crate::number::{duration, grouped, multiple, or_dash, p_value, rate, score, short};
 use crate::text::{MEANS, conditions, mean};
 use crate::{Comparison, Curve, CurvePoint, DataSet, Report, SeedMean, SystemRow};
@@ -30,22 +31,6 @@ pub fn html(report: &Report) -> String {
         escaped(&report.title),
         sections.concat()
     )
-}
-
-/// Text that stays text between tags and inside quoted attributes.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut result = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => result.push_str("&amp;"),
-            '<' => result.push_str("&lt;"),
-            '>' => result.push_str("&gt;"),
-            '"' => result.push_str("&quot;"),
-            '\'' => result.push_str("&#39;"),
-            _ => result.push(letter),
-        }
-    }
-    result
 }
 
 fn section(heading: &str, content: Option<String>) -> String {

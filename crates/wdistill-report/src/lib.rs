@@ -9,7 +9,9 @@ mod chart;
 mod data;
 mod html;
 mod json;
+mod markup;
 mod number;
+mod spelling;
 mod text;
 
 pub use data::{

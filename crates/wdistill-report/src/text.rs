@@ -143,9 +143,12 @@ fn signatures(report: &Report) -> Vec<String> {
             }
         }
         let differ = groups.len() > 1;
-        texts.extend(groups.into_iter().map(|(signature, names)| match differ {
-            true => format!("{metric} {signature} ({})", names.join(", ")),
-            false => format!("{metric} {signature}"),
+        texts.extend(groups.into_iter().map(|(signature, names)| {
+            if differ {
+                format!("{metric} {signature} ({})", names.join(", "))
+            } else {
+                format!("{metric} {signature}")
+            }
         }));
     }
     texts

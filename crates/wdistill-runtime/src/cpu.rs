@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use wdistill_kernels as kernels;
 use wdistill_kernels::{Dropout, Epilogue, PackedWeight, TopWords, layer_norm_forward};
-use wdistill_model::tree::{LayerNorm, Linear};
+use wdistill_model::tree::{LayerNorm, Linear, OutputLayer};
 use wdistill_model::{
     Activation, EmbeddingRule, Engine, Mask, NO_WORD, PositionTable, Spans, Tokens,
 };
@@ -221,10 +221,10 @@ impl<W: PackedWeight> Engine for Cpu<W> {
         y
     }
 
-    fn logits(&self, x: &Activations, table: &W, bias: Option<&Vec<f32>>) -> Activations {
+    fn logits(&self, x: &Activations, layer: &OutputLayer<'_, Packed<W>>) -> Activations {
         let mut scratch = self.inputs.borrow_mut();
         let input = W::input(x.data(), x.columns(), &mut scratch);
-        self.product((&input, x.rows()), table, bias, None)
+        self.product((&input, x.rows()), layer.table, layer.bias, None)
     }
 }
 
@@ -236,13 +236,13 @@ impl<W: PackedWeight> DecodingEngine for Cpu<W> {
     fn next_words(
         &self,
         states: &Activations,
-        table: &W,
-        bias: Option<&Vec<f32>>,
+        layer: &OutputLayer<'_, Packed<W>>,
         candidates: usize,
         end: u32,
     ) -> Scores {
         let mut scores = Scores::default();
-        let output = Output { table, bias: bias.map(Vec::as_slice), end: end as usize };
+        let bias = layer.bias.map(Vec::as_slice);
+        let output = Output { table: layer.table, bias, end: end as usize };
         self.add_best(&mut scores, (states.data(), states.rows()), &output, candidates, |word| {
             word
         });
@@ -251,12 +251,11 @@ impl<W: PackedWeight> DecodingEngine for Cpu<W> {
 
     fn output_part(
         &self,
-        table: &W,
-        bias: Option<&Vec<f32>>,
+        layer: &OutputLayer<'_, Packed<W>>,
         words: Vec<u32>,
     ) -> OutputPart<Packed<W>> {
-        let bias = bias.map(|bias| words.iter().map(|word| bias[*word as usize]).collect());
-        OutputPart { table: table.select(&words), bias, words }
+        let bias = layer.bias.map(|bias| words.iter().map(|word| bias[*word as usize]).collect());
+        OutputPart { table: layer.table.select(&words), bias, words }
     }
 
     fn next_words_among(

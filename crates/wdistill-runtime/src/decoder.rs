@@ -1,6 +1,6 @@
 //! One batch: encoded sources, and a decoder that reads one token of each hypothesis at a time.
 
-use wdistill_model::tree::Leaf;
+use wdistill_model::tree::{Leaf, OutputLayer};
 use wdistill_model::{DecoderState, Encoded, Engine, Model, Spans, Tokens};
 use wdistill_search::{Scores, Step, StepModel, Vocabulary};
 
@@ -17,8 +17,7 @@ pub trait DecodingEngine: Engine {
     fn next_words(
         &self,
         states: &Self::Activations,
-        table: &<Self::Leaf as Leaf>::Matrix,
-        bias: Option<&<Self::Leaf as Leaf>::Vector>,
+        layer: &OutputLayer<'_, Self::Leaf>,
         candidates: usize,
         end: u32,
     ) -> Scores;
@@ -26,8 +25,7 @@ pub trait DecodingEngine: Engine {
     /// The output layer of some words, in rising order.
     fn output_part(
         &self,
-        table: &<Self::Leaf as Leaf>::Matrix,
-        bias: Option<&<Self::Leaf as Leaf>::Vector>,
+        layer: &OutputLayer<'_, Self::Leaf>,
         words: Vec<u32>,
     ) -> OutputPart<Self::Leaf>;
 
@@ -81,13 +79,11 @@ impl<'a, E: DecodingEngine> BatchDecoder<'a, E> {
     /// Of each sentence's output layer only the words of a shortlist, and at least `least` words. Every
     /// sentence keeps a copy of these rows.
     pub fn restricted(mut self, sources: &Tokens, shortlist: &Shortlist, least: usize) -> Self {
-        let embeddings = &self.model.weights.embeddings;
+        let layer = self.model.weights.embeddings.output_layer();
         let end = self.model.config.vocabularies.target_end;
         let part = |sentence| {
             let source = &sources.ids()[sources.spans().range(sentence)];
-            let words = shortlist.words(source, end, least);
-            let bias = embeddings.output_bias.as_ref();
-            self.engine.output_part(embeddings.output_table(), bias, words)
+            self.engine.output_part(&layer, shortlist.words(source, end, least))
         };
         self.parts = Some((0..sources.spans().sentences()).map(part).collect());
         self
@@ -116,8 +112,7 @@ impl<E: DecodingEngine> StepModel for BatchDecoder<'_, E> {
         if let Some(parts) = &self.parts {
             return self.engine.next_words_among(&states, &by_source, parts, candidates, end);
         }
-        let embeddings = &self.model.weights.embeddings;
-        let (table, bias) = (embeddings.output_table(), embeddings.output_bias.as_ref());
-        self.engine.next_words(&states, table, bias, candidates, end)
+        let layer = self.model.weights.embeddings.output_layer();
+        self.engine.next_words(&states, &layer, candidates, end)
     }
 }

@@ -5,7 +5,7 @@ use wdistill_search::SearchError;
 use wdistill_text::TextError;
 
 use crate::packed::TooWide;
-use crate::token_translator::in_a_row;
+use crate::token_error::{TokenError, in_a_row};
 
 /// Why no translator could be made.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +80,7 @@ pub enum TranslateError {
     Text(#[from] TextError),
     /// Ids that are no sentences of the model.
     #[error(transparent)]
-    Tokens(#[from] crate::token_translator::TokenError),
+    Tokens(#[from] TokenError),
 }
 
 impl TranslateError {

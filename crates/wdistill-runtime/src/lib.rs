@@ -46,6 +46,7 @@ mod notice;
 mod options;
 mod packed;
 mod shortlist;
+mod token_error;
 mod token_translator;
 mod translator;
 
@@ -59,5 +60,6 @@ pub use notice::{Notice, NoticeCounts, NoticeKind};
 pub use options::{DecodingOptions, LineContent, LongText, Precision, TranslatorOptions};
 pub use packed::{Packed, TooWide, pack_float32, pack_int8, quantise};
 pub use shortlist::Shortlist;
-pub use token_translator::{Report, SourceProblem, TokenError, TokenTranslator, Translations};
+pub use token_error::{SourceProblem, TokenError};
+pub use token_translator::{Report, TokenTranslator, Translations};
 pub use translator::{Scored, Translation, Translator};

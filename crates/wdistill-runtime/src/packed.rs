@@ -70,9 +70,10 @@ pub struct TooWide {
 /// # Errors
 /// [`TooWide`] with the matrix at this slot.
 fn check_width(slot: Slot, inputs: usize) -> Result<(), TooWide> {
-    match inputs <= MOST_INT8_INPUTS {
-        true => Ok(()),
-        false => Err(TooWide { weight: slot.to_string(), inputs }),
+    if inputs <= MOST_INT8_INPUTS {
+        Ok(())
+    } else {
+        Err(TooWide { weight: slot.to_string(), inputs })
     }
 }
 

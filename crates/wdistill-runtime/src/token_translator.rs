@@ -1,11 +1,10 @@
 //! Many sentences: checked, batched, spread over threads, returned in their order.
 
-use std::fmt;
 use std::sync::Arc;
 
 use wdistill_kernels::{Float32Matrix, Int8Matrix, PackedWeight, Workers};
 use wdistill_model::{Config, Dense, Int8, Model, Tokens, Vocabularies};
-use wdistill_search::{Ending, Hypothesis, SearchError, SearchSettings, search};
+use wdistill_search::{Ending, Hypothesis, SearchSettings, search};
 
 use crate::cpu::Cpu;
 use crate::decoder::BatchDecoder;
@@ -13,87 +12,7 @@ use crate::error::TranslatorError;
 use crate::options::{DecodingOptions, Precision};
 use crate::packed::{Packed, TooWide, pack_float32, pack_int8, quantise, weight_bytes};
 use crate::shortlist::Shortlist;
-
-/// What is wrong with a source sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SourceProblem {
-    /// It does not end with the end token.
-    NoEnd {
-        /// Number of the sentence, from 1.
-        sentence: usize,
-        /// The token that ends a source sentence.
-        end: u32,
-        /// Its last token, if it has any.
-        found: Option<u32>,
-    },
-    /// A token is outside of the vocabulary.
-    UnknownToken {
-        /// Number of the sentence, from 1.
-        sentence: usize,
-        /// The token.
-        token: u32,
-        /// Words of the source vocabulary.
-        vocabulary: usize,
-    },
-}
-
-impl fmt::Display for SourceProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SourceProblem::NoEnd { sentence, end, found: Some(found) } => {
-                write!(
-                    f,
-                    "sentence {sentence} ends with token {found}, expected the end token {end}"
-                )
-            }
-            SourceProblem::NoEnd { sentence, end, found: None } => {
-                write!(
-                    f,
-                    "sentence {sentence} has no tokens, expected at least the end token {end}"
-                )
-            }
-            SourceProblem::UnknownToken { sentence, token, vocabulary } => {
-                write!(
-                    f,
-                    "sentence {sentence} has token {token}, but the vocabulary has {vocabulary} words"
-                )
-            }
-        }
-    }
-}
-
-/// Problems listed by an error message; the others are counted.
-const LISTED: usize = 10;
-
-fn list_problems(problems: &[SourceProblem]) -> String {
-    let listed = problems.iter().take(LISTED).map(|problem| format!("\n  {problem}"));
-    let mut text: String = listed.collect();
-    if problems.len() > LISTED {
-        text += &format!("\n  and {} more", problems.len() - LISTED);
-    }
-    text
-}
-
-/// Why sentences could not be translated.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TokenError {
-    /// Some sources cannot be read; nothing was translated.
-    #[error("{} source sentences cannot be translated:{}", .0.len(), list_problems(.0))]
-    Sources(Vec<SourceProblem>),
-    /// The search failed.
-    #[error("the batch of sentences {}: {reason}", in_a_row(sentences))]
-    Search {
-        /// Numbers (from 1) of the sentences of the batch, in the batch's order.
-        sentences: Vec<usize>,
-        /// What went wrong.
-        reason: SearchError,
-    },
-}
-
-/// Numbers with commas between them.
-pub(crate) fn in_a_row(numbers: &[usize]) -> String {
-    numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
-}
+use crate::token_error::{SourceProblem, TokenError};
 
 /// What happened besides the translations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -291,10 +210,7 @@ impl TokenTranslator {
                 _ => checked.push(Source { index, ids }),
             }
         }
-        match problems.is_empty() {
-            true => Ok(checked),
-            false => Err(TokenError::Sources(problems)),
-        }
+        if problems.is_empty() { Ok(checked) } else { Err(TokenError::Sources(problems)) }
     }
 
     /// Batches of sentences of like length, the longest first, so that no thread is left with a long

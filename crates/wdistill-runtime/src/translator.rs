@@ -15,7 +15,8 @@ use crate::line::{Line, Shortened};
 use crate::notice::Notice;
 use crate::options::{LineContent, LongText, TranslatorOptions};
 use crate::shortlist::Shortlist;
-use crate::token_translator::{TokenError, TokenTranslator};
+use crate::token_error::TokenError;
+use crate::token_translator::TokenTranslator;
 
 /// The translation of a line.
 #[derive(Clone, Debug, PartialEq)]

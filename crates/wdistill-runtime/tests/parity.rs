@@ -5,6 +5,7 @@ mod common;
 use common::{END, START, models, sentences};
 use wdistill_kernels::Float32Matrix;
 use wdistill_model::reference::{Reference, log_softmax};
+use wdistill_model::tree::OutputLayer;
 use wdistill_model::{DecoderState, Dense, Engine, Matrix, Model, Spans, Tokens};
 use wdistill_runtime::{Activations, BatchDecoder, Cpu, DecodingEngine, Shortlist, pack_float32};
 
@@ -233,7 +234,8 @@ fn next_words_of_equal_probability_come_by_token() {
     let states = Matrix::new(1, 2, vec![1.0, 0.0]);
     let table = Matrix::new(4, 2, vec![0.5, 9.0, 2.0, 9.0, 2.0, -9.0, 0.5, 0.0]);
     let packed = Float32Matrix::pack(table.data(), 4, 2);
-    let scores = Engine32::default().next_words(&states.into(), &packed, None, 3, 3);
+    let layer = OutputLayer { table: &packed, bias: None };
+    let scores = Engine32::default().next_words(&states.into(), &layer, 3, 3);
     let tokens: Vec<u32> = scores.best.iter().map(|candidate| candidate.token).collect();
     assert_eq!(tokens, [1, 2, 0]);
     // ln(e^0.5 / (2 e^0.5 + 2 e^2)) = 0.5 - 2 - ln(2 + 2 e^-1.5)

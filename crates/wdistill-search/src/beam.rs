@@ -300,9 +300,10 @@ impl Round<'_> {
         for end in ends {
             let mut allowed = self.row(rows.start + end.hypothesis).iter();
             let best = allowed.find(|candidate| !self.settings.is_forbidden(candidate.token));
-            let ending = match best.is_some_and(|best| best.token == self.end) {
-                true => Ending::EndToken,
-                false => Ending::MaximumLength,
+            let ending = if best.is_some_and(|best| best.token == self.end) {
+                Ending::EndToken
+            } else {
+                Ending::MaximumLength
             };
             self.finish(sentence, &end, ending);
         }
@@ -336,9 +337,8 @@ impl Round<'_> {
                 let mut scores: Vec<f64> = sentence.finished.iter().map(|h| h.score).collect();
                 scores.sort_by(|a, b| b.total_cmp(a));
                 let worst = scores.get(options.n_best - 1);
-                let best_length = |live: &Live| match options.length_penalty >= 0.0 {
-                    true => sentence.maximum,
-                    false => live.tokens.len(),
+                let best_length = |live: &Live| {
+                    if options.length_penalty >= 0.0 { sentence.maximum } else { live.tokens.len() }
                 };
                 let hope = sentence
                     .live

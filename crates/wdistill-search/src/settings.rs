@@ -86,9 +86,10 @@ impl SearchSettings {
         options.forbidden.sort_unstable();
         options.forbidden.dedup();
         let problems = problems(&options);
-        match problems.is_empty() {
-            true => Ok(SearchSettings { options }),
-            false => Err(SettingsError(problems)),
+        if problems.is_empty() {
+            Ok(SearchSettings { options })
+        } else {
+            Err(SettingsError(problems))
         }
     }
 

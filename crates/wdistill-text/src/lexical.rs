@@ -221,7 +221,7 @@ fn expected_shares(
 ) -> Vec<Vec<f64>> {
     // Two halves, whatever the number of threads, so that sums have one order.
     let (first, second) = pairs.split_at(pairs.len() / 2);
-    let (mut counts, others) = rayon::join(
+    let (mut counts, others) = wdistill_base::parallel::join(
         || expected_counts(first, targets, probabilities),
         || expected_counts(second, targets, probabilities),
     );

@@ -17,11 +17,10 @@ mod wire;
 pub(crate) use decode::{Joiner, LeadingMarker, Surface};
 pub(crate) use normalize::Normalizer;
 
-use wdistill_base::FileError;
+use wdistill_base::{FileError, parallel};
 
 use crate::error::{Problems, TextError, shown};
 use crate::trie::Trie;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
@@ -370,7 +369,7 @@ impl SentencePieceModel {
 
     /// [`Self::encode`] for many lines, in parallel.
     pub fn encode_batch<S: AsRef<str> + Sync>(&self, lines: &[S]) -> Vec<Vec<u32>> {
-        lines.par_iter().with_min_len(16).map(|line| self.encode(line.as_ref())).collect()
+        parallel::map_at_least(16, lines, |line| self.encode(line.as_ref()))
     }
 
     /// A line's pieces with their ids, as [`Self::encode`] gives them.

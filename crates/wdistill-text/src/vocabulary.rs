@@ -1,8 +1,11 @@
 //! Subword vocabularies: training, importing, encoding, decoding and their file.
 
+mod best_path;
+mod bpe;
 mod export;
 mod file;
 mod imported;
+mod merges;
 mod native;
 mod normalisation;
 mod train;
@@ -17,8 +20,8 @@ use crate::error::TextError;
 use crate::sentence_piece::{SentencePieceAlgorithm, SentencePieceModel};
 use imported::Imported;
 use native::Native;
-use rayon::prelude::*;
 use std::collections::HashMap;
+use wdistill_base::parallel;
 
 /// Id of the end-of-sentence token `</s>` of vocabularies that [`Vocabulary::train`] made; others
 /// have their own, see [`Vocabulary::end_id`].
@@ -248,7 +251,7 @@ impl Vocabulary {
 
     /// [`Self::encode`] for many lines, in parallel; the result does not depend on the threads.
     pub fn encode_batch<S: AsRef<str> + Sync>(&self, lines: &[S]) -> Vec<Vec<u32>> {
-        lines.par_iter().with_min_len(16).map(|line| self.encode(line.as_ref())).collect()
+        parallel::map_at_least(16, lines, |line| self.encode(line.as_ref()))
     }
 
     /// The text of ids, without an end-of-sentence id among them.

@@ -127,10 +127,10 @@ impl WordTeacher<'_> {
 
     /// Its output projection, and so its distribution.
     fn distribution<'s>(&'s self, states: &'s [f32]) -> TeacherDistribution<'s, f32> {
-        let embeddings = &self.model.weights.embeddings;
-        let table = embeddings.output_table();
-        let bias = embeddings.output_bias.as_deref();
-        let projection = Projection { table: table.data(), bias, width: table.columns() };
+        let layer = self.model.weights.embeddings.output_layer();
+        let bias = layer.bias.map(Vec::as_slice);
+        let (table, width) = (layer.table.data(), layer.table.columns());
+        let projection = Projection { table, bias, width };
         TeacherDistribution { states, projection, weight: self.weight }
     }
 }

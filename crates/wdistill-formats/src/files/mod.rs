@@ -24,13 +24,14 @@ const LARGE_FILE_POINTER: &[u8] = b"version https://git-lfs";
 /// [`FormatError::Io`]; [`FormatError::Malformed`] if the file was never fetched.
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, FormatError> {
     let bytes = std::fs::read(path).map_err(FileError::when("read", path))?;
-    match bytes.starts_with(LARGE_FILE_POINTER) {
-        false => Ok(bytes),
-        true => Err(FormatError::Malformed {
+    if bytes.starts_with(LARGE_FILE_POINTER) {
+        Err(FormatError::Malformed {
             path: path.to_path_buf(),
             format: "the file itself",
             reason: "a pointer of Git LFS stands in its place; hint: git lfs pull".to_string(),
-        }),
+        })
+    } else {
+        Ok(bytes)
     }
 }
 
@@ -39,10 +40,7 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, FormatError> {
 /// # Errors
 /// [`FormatError::Io`].
 pub(crate) fn read_optional(path: &Path) -> Result<Option<Vec<u8>>, FormatError> {
-    match path.exists() {
-        true => read_file(path).map(Some),
-        false => Ok(None),
-    }
+    if path.exists() { read_file(path).map(Some) } else { Ok(None) }
 }
 
 /// Little-endian bytes of numbers.

@@ -312,6 +312,7 @@ impl Machine {
         Ok(())
     }
 
+    /// Operations on the stack and the memo, and single values.
     fn run(&mut self, operation: u8, reader: &mut Reader<'_>) -> Result<(), String> {
         match operation {
             0x80 => {
@@ -345,6 +346,17 @@ impl Machine {
                 let string = string(operation, reader)?;
                 self.push(string);
             }
+            b'g' | b'h' | b'j' => self.recall(key(operation, reader)?)?,
+            b'p' | b'q' | b'r' => self.memoise(key(operation, reader)?)?,
+            0x94 => self.memoise(self.memo.len() as u64)?,
+            _ => self.run_on_lists(operation, reader)?,
+        }
+        Ok(())
+    }
+
+    /// Operations that make and fill lists and dictionaries.
+    fn run_on_lists(&mut self, operation: u8, reader: &mut Reader<'_>) -> Result<(), String> {
+        match operation {
             b']' | b')' | 0x8f => self.push(Value::List(Vec::new())),
             b'}' => self.push(Value::Dict(Vec::new())),
             b'l' | b't' | 0x91 => {
@@ -375,13 +387,14 @@ impl Machine {
                 let items = self.since_mark()?;
                 self.set(self.top()?, &items)?;
             }
-            b'g' | b'h' | b'j' => {
-                self.recall(key(operation == b'g', operation == b'h', reader)?)?
-            }
-            b'p' | b'q' | b'r' => {
-                self.memoise(key(operation == b'p', operation == b'q', reader)?)?
-            }
-            0x94 => self.memoise(self.memo.len() as u64)?,
+            _ => self.run_on_objects(operation, reader)?,
+        }
+        Ok(())
+    }
+
+    /// Operations that name classes, make objects and point outside.
+    fn run_on_objects(&mut self, operation: u8, reader: &mut Reader<'_>) -> Result<(), String> {
+        match operation {
             b'c' | b'i' => self.global(operation, reader)?,
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
@@ -461,13 +474,13 @@ fn kind(value: &Value) -> &'static str {
 }
 
 /// Where a value is kept: a decimal line, a byte, or four.
-fn key(is_line: bool, is_byte: bool, reader: &mut Reader<'_>) -> Result<u64, String> {
-    match (is_line, is_byte) {
-        (true, _) => {
+fn key(operation: u8, reader: &mut Reader<'_>) -> Result<u64, String> {
+    match operation {
+        b'g' | b'p' => {
             let line = text(reader.line("a number")?, "a number")?;
             line.parse().map_err(|_| format!("{line:?} is no number"))
         }
-        (_, true) => reader.u8("a number").map(u64::from),
+        b'h' | b'q' => reader.u8("a number").map(u64::from),
         _ => reader.u32("a number").map(u64::from),
     }
 }

@@ -111,9 +111,10 @@ pub fn load_any(folder: &Path) -> Result<Stored, FormatError> {
     let path = folder.join(WEIGHTS_FILE);
     let file = TensorFile::open(&path).map_err(|error| absent(&path, error))?;
     check_version(&path, &file.metadata)?;
-    match is_quantised(&file.metadata) {
-        true => Ok(Stored::Int8(read_int8(config, &path, file)?)),
-        false => Ok(Stored::Float32(read_float32(config, &path, file)?)),
+    if is_quantised(&file.metadata) {
+        Ok(Stored::Int8(read_int8(config, &path, file)?))
+    } else {
+        Ok(Stored::Float32(read_float32(config, &path, file)?))
     }
 }
 

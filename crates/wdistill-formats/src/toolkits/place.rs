@@ -126,11 +126,12 @@ pub(crate) fn read(
             tensors.insert(slot, Tensor { shape, data: data.to_vec() });
         }
     }
-    match problems.is_empty() {
-        true => Ok(native::weights(config, |slot| {
+    if problems.is_empty() {
+        Ok(native::weights(config, |slot| {
             tensors.remove(&slot).expect("every slot lies in an array")
-        })),
-        false => Err(problems),
+        }))
+    } else {
+        Err(problems)
     }
 }
 

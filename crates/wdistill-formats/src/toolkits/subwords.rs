@@ -79,9 +79,10 @@ fn load_divider(path: &Path) -> Result<Divider, FormatError> {
     let bytes = read_file(path)?;
     let is_named =
         path.extension().is_some_and(|extension| extension == "spm" || extension == "model");
-    Ok(match is_named || bytes.first() == Some(&0x0a) {
-        true => Divider::SentencePiece(Box::new(SentencePieceModel::load(path)?)),
-        false => Divider::SubwordNmt(SubwordNmtCodes::load(path)?),
+    Ok(if is_named || bytes.first() == Some(&0x0a) {
+        Divider::SentencePiece(Box::new(SentencePieceModel::load(path)?))
+    } else {
+        Divider::SubwordNmt(SubwordNmtCodes::load(path)?)
     })
 }
 

@@ -178,12 +178,11 @@ enum Repetition {
 /// The word of a line, whose count, a whole number, says nothing of the model.
 fn fairseq_entry(line: &str) -> Option<(&str, Repetition)> {
     let (entry, field) = line.trim_end_matches(is_python_blank).rsplit_once(' ')?;
-    let (word, count, repetition) = match field == OVERWRITE {
-        false => (entry, field, Repetition::Error),
-        true => {
-            let (word, count) = entry.rsplit_once(' ')?;
-            (word, count, Repetition::Overwrites)
-        }
+    let (word, count, repetition) = if field == OVERWRITE {
+        let (word, count) = entry.rsplit_once(' ')?;
+        (word, count, Repetition::Overwrites)
+    } else {
+        (entry, field, Repetition::Error)
     };
     is_python_integer(count).then_some((word, repetition))
 }

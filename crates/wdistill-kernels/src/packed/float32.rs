@@ -7,7 +7,7 @@ use super::sized;
 use super::{
     Block, COLUMNS, Epilogue, Line, PackedWeight, ROWS, TILE, blocks, check, select_lines,
 };
-use crate::dispatch::multiversion;
+use crate::dispatch::{Instructions, multiversion};
 use crate::pages::filled;
 
 /// A weight matrix in float32, `[tiles][inputs][TILE]`; the last tile is filled up with zeros.
@@ -123,10 +123,23 @@ impl Float32Matrix {
 }
 
 multiversion! {
-    fn finish_row(y: &mut [f32], sums: &[f32], first: usize, epilogue: &Epilogue<'_>) {
-        y.copy_from_slice(&sums[..y.len()]);
-        epilogue.apply(y, first);
-    }
+    fn finish_row(
+        y: &mut [f32],
+        sums: &[f32],
+        first: usize,
+        epilogue: &Epilogue<'_>,
+    ) = finish_row_body;
+}
+
+#[inline(always)]
+fn finish_row_body<I: Instructions>(
+    y: &mut [f32],
+    sums: &[f32],
+    first: usize,
+    epilogue: &Epilogue<'_>,
+) {
+    y.copy_from_slice(&sums[..y.len()]);
+    epilogue.apply(y, first);
 }
 
 /// `M` rows and `N` tiles, all sums in registers.

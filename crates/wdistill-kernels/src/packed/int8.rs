@@ -6,10 +6,10 @@
 
 use std::ops::Range;
 
-use super::{
-    Block, COLUMNS, Epilogue, PackedWeight, ROWS, TILE, blocks, check, select_lines, sized,
-};
-use crate::dispatch::multiversion;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use super::sized;
+use super::{Block, COLUMNS, Epilogue, PackedWeight, ROWS, TILE, blocks, check, select_lines};
+use crate::dispatch::{Instructions, multiversion};
 use crate::pages::filled;
 
 /// Inputs whose weights lie side by side.
@@ -168,29 +168,32 @@ const ROUNDING: f32 = 12_582_912.0;
 
 multiversion! {
     /// `q = round(127 x / max |x|)` plus an offset; returns `max |x| / 127`, or NaN if there is one in `x`.
-    fn quantise_row(q: &mut [u8], x: &[f32], offset: u8) -> f32 {
-        let (mut largest, mut poison) = ([0.0f32; LANES], [0.0f32; LANES]);
-        let (blocks, rest) = x.as_chunks::<LANES>();
-        for block in blocks {
-            for lane in 0..LANES {
-                let size = block[lane].abs();
-                largest[lane] = if size > largest[lane] { size } else { largest[lane] };
-                // NaN and infinity stay, everything else is gone.
-                poison[lane] += block[lane] * 0.0;
-            }
+    fn quantise_row(q: &mut [u8], x: &[f32], offset: u8) -> f32 = quantise_row_body;
+}
+
+#[inline(always)]
+fn quantise_row_body<I: Instructions>(q: &mut [u8], x: &[f32], offset: u8) -> f32 {
+    let (mut largest, mut poison) = ([0.0f32; LANES], [0.0f32; LANES]);
+    let (blocks, rest) = x.as_chunks::<LANES>();
+    for block in blocks {
+        for lane in 0..LANES {
+            let size = block[lane].abs();
+            largest[lane] = if size > largest[lane] { size } else { largest[lane] };
+            // NaN and infinity stay, everything else is gone.
+            poison[lane] += block[lane] * 0.0;
         }
-        for (lane, x) in rest.iter().enumerate() {
-            largest[lane] = if x.abs() > largest[lane] { x.abs() } else { largest[lane] };
-            poison[lane] += x * 0.0;
-        }
-        let poison: f32 = poison.iter().sum();
-        let largest = largest.into_iter().fold(0.0, |a: f32, b| if b > a { b } else { a });
-        let factor = if largest > 0.0 { LARGEST / largest } else { 0.0 };
-        for (q, x) in q.iter_mut().zip(x) {
-            *q = ((x * factor + ROUNDING).to_bits() as u8).wrapping_add(offset);
-        }
-        largest / LARGEST + poison
     }
+    for (lane, x) in rest.iter().enumerate() {
+        largest[lane] = if x.abs() > largest[lane] { x.abs() } else { largest[lane] };
+        poison[lane] += x * 0.0;
+    }
+    let poison: f32 = poison.iter().sum();
+    let largest = largest.into_iter().fold(0.0, |a: f32, b| if b > a { b } else { a });
+    let factor = if largest > 0.0 { LARGEST / largest } else { 0.0 };
+    for (q, x) in q.iter_mut().zip(x) {
+        *q = ((x * factor + ROUNDING).to_bits() as u8).wrapping_add(offset);
+    }
+    largest / LARGEST + poison
 }
 
 fn check_inputs(inputs: usize) {
@@ -348,9 +351,7 @@ impl PackedWeight for Int8Matrix {
 
 multiversion! {
     #[cfg(target_arch = "x86_64")]
-    fn activate_row(y: &mut [f32], activation: Option<crate::Activation>) {
-        crate::linear::activate::<crate::Separate, f32>(y, activation);
-    }
+    fn activate_row(y: &mut [f32], activation: Option<crate::Activation>) = activate_row_body;
 
     /// `y = (sum - offset) * (scale * own scale)`, bias, activation; no offsets are none.
     fn finish_row(
@@ -361,16 +362,32 @@ multiversion! {
         scales: &[f32],
         first: usize,
         epilogue: &Epilogue<'_>,
-    ) {
-        match offsets.is_empty() {
-            true => dequantise(y, sums, scale, scales, |sum, _| sum),
-            false => {
-                let offsets = &offsets[..y.len()];
-                dequantise(y, sums, scale, scales, |sum, index| sum - offsets[index]);
-            }
-        }
-        epilogue.apply(y, first);
+    ) = finish_row_body;
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn activate_row_body<I: Instructions>(y: &mut [f32], activation: Option<crate::Activation>) {
+    crate::linear::activate::<crate::Separate, f32>(y, activation);
+}
+
+#[inline(always)]
+fn finish_row_body<I: Instructions>(
+    y: &mut [f32],
+    sums: &[i32],
+    offsets: &[i32],
+    scale: f32,
+    scales: &[f32],
+    first: usize,
+    epilogue: &Epilogue<'_>,
+) {
+    if offsets.is_empty() {
+        dequantise(y, sums, scale, scales, |sum, _| sum)
+    } else {
+        let offsets = &offsets[..y.len()];
+        dequantise(y, sums, scale, scales, |sum, index| sum - offsets[index]);
     }
+    epilogue.apply(y, first);
 }
 
 #[inline(always)]

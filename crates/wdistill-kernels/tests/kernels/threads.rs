@@ -1,6 +1,7 @@
 //! Results do not depend on the number of threads, to the last bit.
 
 use crate::support::{dropout, random, random_ids, to};
+use wdistill_base::parallel::Pool;
 use wdistill_kernels::*;
 
 fn vector(seed: u64, length: usize) -> Vec<f32> {
@@ -98,10 +99,7 @@ fn run_all() -> Vec<Vec<f32>> {
 
 #[test]
 fn bits_do_not_depend_on_threads() {
-    let run = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(run_all)
-    };
+    let run = |threads| Pool::start(threads).unwrap().run(run_all);
     let alone = run(1);
     for threads in [2, 3, 7] {
         for (index, (alone, together)) in alone.iter().zip(run(threads)).enumerate() {

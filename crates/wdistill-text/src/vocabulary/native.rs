@@ -1,5 +1,7 @@
 //! Vocabularies that [`Vocabulary::train`] made.
 
+use super::best_path::{BestPath, PathScratch};
+use super::merges::{MergeScratch, Merges};
 use super::words::{self, SPACE_MARKER, Segment, WordSplitter};
 use super::{
     BASE_SIZE, END_ID, FIRST_BYTE_ID, Normalisation, Segmenter, SubwordModel, TokenRole,
@@ -7,9 +9,6 @@ use super::{
 };
 use crate::sentence_piece::{SentencePieceAlgorithm, SentencePieceModel};
 use std::collections::{HashMap, HashSet};
-use tokenizers::Model;
-use tokenizers::models::bpe::BPE;
-use tokenizers::models::unigram::Unigram;
 
 /// Cuts text into learnt pieces and bytes.
 #[derive(Clone)]
@@ -24,7 +23,7 @@ pub(super) struct Native {
 #[derive(Clone)]
 pub(super) enum NativeModel {
     /// Byte pair encoding (Sennrich et al. 2016), with its merges by rank.
-    Bpe { model: Box<BPE>, merges: Vec<(String, String)> },
+    Bpe { model: Merges, merges: Vec<(String, String)> },
     /// Unigram language model (Kudo 2018), with log probabilities in millionths of a nat: integers,
     /// so that files hold exactly what is used.
     Unigram { model: UnigramModel, scores: Vec<i64> },
@@ -34,7 +33,7 @@ pub(super) enum NativeModel {
 #[derive(Clone)]
 pub(super) enum UnigramModel {
     /// Word by word with sums in float64, as vocabularies without a normalisation were always cut.
-    Words(Box<Unigram>),
+    Words(BestPath),
     /// The exported SentencePiece model itself. Its sums in float32 run over the whole line, and rounding decides
     /// between segmentations that are equally good, such as `00 000` and `000 00`: nothing else cuts every line as
     /// the engines do that load the export.
@@ -48,15 +47,7 @@ impl Vocabulary {
         merges: Vec<(String, String)>,
         normalisation: Normalisation,
     ) -> Result<Self, String> {
-        let numbered: ahash::AHashMap<String, u32> = pieces.iter().cloned().zip(0..).collect();
-        for (left, right) in &merges {
-            let parts = [left.clone(), right.clone(), format!("{left}{right}")];
-            if let Some(part) = parts.iter().find(|part| !numbered.contains_key(*part)) {
-                return Err(format!("merge {left:?} {right:?} needs the piece {part:?}"));
-            }
-        }
-        let builder = BPE::builder().vocab_and_merges(numbered, merges.clone());
-        let model = Box::new(builder.build().map_err(|error| error.to_string())?);
+        let model = Merges::new(&pieces, &merges)?;
         let tokens = Tokens::of_pieces(pieces)?;
         Ok(tokens.into_vocabulary(NativeModel::Bpe { model, merges }, normalisation))
     }
@@ -73,11 +64,9 @@ impl Vocabulary {
         let tokens = Tokens::of_pieces(pieces)?;
         let model = match normalisation {
             Normalisation::None => {
-                let scored = scores.iter().map(|&score| score as f64 / train::SCORE_UNITS);
-                let pieces = tokens.texts[BASE_SIZE..].iter().cloned();
-                Unigram::from(pieces.zip(scored).collect(), None, false)
-                    .map(|model| UnigramModel::Words(Box::new(model)))
-                    .map_err(|error| error.to_string())?
+                let scores = scores.iter().map(|&score| score as f64 / train::SCORE_UNITS);
+                let pieces = &tokens.texts[BASE_SIZE..];
+                UnigramModel::Words(BestPath::new(pieces, scores.collect()))
             }
             Normalisation::Nfkc | Normalisation::NmtNfkc => {
                 let parts = export::sentence_piece_parts(
@@ -141,24 +130,28 @@ impl Native {
 
     pub(super) fn encode(&self, line: &str) -> Vec<u32> {
         match &self.model {
-            NativeModel::Bpe { model, .. } => self.encode_words(line, model.as_ref()),
+            NativeModel::Bpe { model, .. } => {
+                let mut scratch = MergeScratch::default();
+                self.encode_words(line, |word, ids| {
+                    model.segment(word, &mut scratch, |piece| ids.push(BASE_SIZE as u32 + piece));
+                })
+            }
             NativeModel::Unigram { model: UnigramModel::Words(model), .. } => {
-                self.encode_words(line, model.as_ref())
+                let mut scratch = PathScratch::default();
+                self.encode_words(line, |word, ids| {
+                    model.segment(word, &mut scratch, |piece| ids.push(BASE_SIZE as u32 + piece));
+                })
             }
             NativeModel::Unigram { model: UnigramModel::Lines(model), .. } => model.encode(line),
         }
     }
 
-    fn encode_words(&self, line: &str, model: &impl Model) -> Vec<u32> {
+    /// Adds what `cut` makes of every word, which has characters that are pieces only, and the bytes between.
+    fn encode_words(&self, line: &str, mut cut: impl FnMut(&str, &mut Vec<u32>)) -> Vec<u32> {
         let mut ids = Vec::with_capacity(line.len() / 3 + 1);
         let in_alphabet = |character| self.alphabet.contains(&character);
         let visit = |segment: Segment<'_>| match segment {
-            Segment::Word(word) => {
-                // A word is made of characters that are pieces, the one thing that a segmentation needs.
-                let tokens =
-                    model.tokenize(word).expect("a word of the alphabet has a segmentation");
-                ids.extend(tokens.iter().map(|token| BASE_SIZE as u32 + token.id));
-            }
+            Segment::Word(word) => cut(word, &mut ids),
             Segment::Bytes(text) => ids.extend(text.bytes().map(byte_id)),
         };
         self.normalisation.for_each_segment(&self.splitter, line, in_alphabet, visit);

@@ -1,19 +1,15 @@
 //! Learning subwords from lines, the same for the same lines on every run.
 
-use super::unigram;
 use super::words::{Segment, WordSplitter, choose_alphabet, may_join_alphabet};
 use super::{BASE_SIZE, Normalisation, Vocabulary};
+use super::{bpe, unigram};
 use crate::error::TextError;
 use crate::length::is_longer;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use tokenizers::models::bpe::{BPE, BpeTrainer};
 
 /// Log probabilities are kept in units of one over this.
 pub(super) const SCORE_UNITS: f64 = 1e6;
-
-/// A merge seen less often than this would only memorise one word.
-const MINIMUM_PAIR_COUNT: u64 = 2;
 
 /// Words are counted in 32 bits.
 const MOST_CHARACTERS: u64 = i32::MAX as u64;
@@ -132,7 +128,8 @@ impl Vocabulary {
     /// # Errors
     /// [`TextError::NoText`] without any word, [`TextError::VocabularyTooSmall`] if the size leaves
     /// no room for the alphabet, [`TextError::Setting`] for a coverage out of range,
-    /// [`TextError::TooMuchText`] and [`TextError::Training`] when the trainer gives up.
+    /// [`TextError::TooMuchText`], and [`TextError::Training`] when the trainer gives up, and for BPE without the feature
+    /// `learn`.
     pub fn train<I>(lines: I, settings: &VocabularySettings) -> Result<TrainedVocabulary, TextError>
     where
         I: IntoIterator,
@@ -247,31 +244,8 @@ fn train_bpe(
     pieces: usize,
     normalisation: Normalisation,
 ) -> Result<Vocabulary, String> {
-    let trainer = BpeTrainer::builder()
-        .show_progress(false)
-        .min_frequency(MINIMUM_PAIR_COUNT)
-        .vocab_size(pieces)
-        .initial_alphabet(counts.alphabet)
-        // The trainer's limit is the first length that is too long.
-        .max_token_length(Some(LONGEST_PIECE + 1))
-        .build();
-    let words = counts.words.into_iter().map(|(word, count)| (word.into(), u64::from(count)));
-    let words = words.collect();
-    let mut model = BPE::default();
-    // The trainer has no setting for its number of threads that is not global.
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
-    let pool = pool.map_err(|error| error.to_string())?;
-    pool.install(|| trainer.do_train(&words, &mut model)).map_err(|error| error.to_string())?;
-    let mut numbered: Vec<(String, u32)> = model.get_vocab().into_iter().collect();
-    numbered.sort_unstable_by_key(|&(_, number)| number);
-    let pieces = numbered.into_iter().map(|(piece, _)| piece).collect();
-    Vocabulary::from_merges(pieces, merges(&model)?, normalisation)
-}
-
-/// The merges by rank; the model shows them only in its serialised form.
-fn merges(model: &BPE) -> Result<Vec<(String, String)>, String> {
-    let mut value = serde_json::to_value(model).map_err(|error| error.to_string())?;
-    serde_json::from_value(value["merges"].take()).map_err(|error| error.to_string())
+    let (pieces, merges) = bpe::learn(counts.words, counts.alphabet, pieces)?;
+    Vocabulary::from_merges(pieces, merges, normalisation)
 }
 
 fn train_unigram(

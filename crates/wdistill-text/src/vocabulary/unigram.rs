@@ -15,8 +15,8 @@
 
 use super::train::{LONGEST_PIECE, count_characters};
 use crate::trie::Trie;
-use rayon::prelude::*;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use wdistill_base::parallel;
 
 /// A substring seen less often than this would only memorise one word.
 const MINIMUM_COUNT: u64 = 2;
@@ -208,8 +208,8 @@ impl PieceModel {
     /// How often each piece is expected in the words, over all segmentations of each by their
     /// probability: Σ_w count(w) ∂ log p(w) / ∂ log p(piece).
     fn expected_counts(&self, words: &[(String, u32)]) -> Vec<f64> {
-        let parts = words.par_chunks(words.len().div_ceil(PARTS).max(1));
-        let parts: Vec<Vec<f64>> = parts.map(|words| self.counts_of_part(words)).collect();
+        let parts = words.chunks(words.len().div_ceil(PARTS).max(1)).collect();
+        let parts = parallel::map(parts, |words| self.counts_of_part(words));
         (0..self.pieces.len()).map(|id| parts.iter().map(|part| part[id]).sum()).collect()
     }
 
@@ -270,7 +270,7 @@ impl PieceModel {
             (false, false) => f64::NEG_INFINITY,
         };
         let mut ranked: Vec<(f64, usize)> =
-            (0..self.pieces.len()).into_par_iter().map(|id| (worth(id), id)).collect();
+            parallel::map((0..self.pieces.len()).collect(), |id| (worth(id), id));
         ranked.sort_by(|(x, a), (y, b)| {
             y.total_cmp(x).then_with(|| self.pieces[*a].cmp(&self.pieces[*b]))
         });

@@ -122,9 +122,10 @@ impl Toolkit for CTranslate2 {
 
     fn detect(&self, path: &Path) -> Result<Detection, FormatError> {
         let file = if path.is_dir() { path.join(MODEL_FILE) } else { path.to_path_buf() };
-        Ok(match file.ends_with(MODEL_FILE) && file.is_file() {
-            true => Detection::ByName(wdistill_base::folder_of(&file).to_path_buf()),
-            false => Detection::Nothing,
+        Ok(if file.ends_with(MODEL_FILE) && file.is_file() {
+            Detection::ByName(wdistill_base::folder_of(&file).to_path_buf())
+        } else {
+            Detection::Nothing
         })
     }
 

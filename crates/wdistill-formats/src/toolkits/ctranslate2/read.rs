@@ -83,13 +83,10 @@ fn unknown() -> String {
 fn older_conventions(variables: &mut Variables<'_>) -> Conventions {
     let start = variables.text("bos_token").unwrap_or("<s>".to_string());
     let eos_token = variables.text("eos_token").unwrap_or_else(end);
-    let start = match variables.flag("with_target_bos", true) {
-        true => start,
-        false => eos_token.clone(),
-    };
+    let start = if variables.flag_or("with_target_bos", true) { start } else { eos_token.clone() };
     Conventions {
-        add_source_bos: Some(variables.flag("with_source_bos", false)),
-        add_source_eos: Some(variables.flag("with_source_eos", false)),
+        add_source_bos: Some(variables.flag_or("with_source_bos", false)),
+        add_source_eos: Some(variables.flag_or("with_source_eos", false)),
         decoder_start_token: Some(start),
         eos_token,
         unk_token: variables.text("unk_token").unwrap_or_else(unknown),
@@ -141,7 +138,7 @@ impl<'f> Variables<'f> {
         Some(value)
     }
 
-    fn flag(&mut self, name: &str, default: bool) -> bool {
+    fn flag_or(&mut self, name: &str, default: bool) -> bool {
         self.take(name).map_or(default, |value| value != 0.0)
     }
 
@@ -328,9 +325,10 @@ fn architecture(
         variables.take(property);
     }
     let tying = tying(variables);
-    let output_bias = match variables.arrays.contains_key(OUTPUT_BIAS) {
-        true => OutputBias::Present,
-        false => OutputBias::Absent,
+    let output_bias = if variables.arrays.contains_key(OUTPUT_BIAS) {
+        OutputBias::Present
+    } else {
+        OutputBias::Absent
     };
     let (encoder, decoder) = encoder.zip(decoder)?;
     if encoder.style != decoder.style {
@@ -409,9 +407,10 @@ fn stack(
         Some(0.0) => NormPlacement::Post,
         _ => NormPlacement::Pre,
     };
-    let final_norm = match variables.arrays.contains_key(&name("layer_norm/gamma")) {
-        true => FinalNorm::Present,
-        false => FinalNorm::Absent,
+    let final_norm = if variables.arrays.contains_key(&name("layer_norm/gamma")) {
+        FinalNorm::Present
+    } else {
+        FinalNorm::Absent
     };
     let activation = activation(variables.of_stack(stack, "activation").unwrap_or(0.0));
     let activation = findings.some(activation.map_err(|problem| format!("{stack}: {problem}")));
@@ -495,17 +494,16 @@ fn vocabularies(
              (OpenNMT)",
         );
     }
-    let start = match variables.flag("decoder/start_from_zero_embedding", false) {
-        true => Some(DecoderStart::ZeroVector),
-        false => {
-            let token = conventions.decoder_start_token.as_ref();
-            let token = token.ok_or("each translation brings its own start token".to_string());
-            let number = token.and_then(|token| {
-                let number = words.target.tokens.iter().position(|word| word == token);
-                number.ok_or(format!("the vocabulary has no {token}, which starts the decoder"))
-            });
-            findings.some(number).map(|number| DecoderStart::Word(number as u32))
-        }
+    let start = if variables.flag_or("decoder/start_from_zero_embedding", false) {
+        Some(DecoderStart::ZeroVector)
+    } else {
+        let token = conventions.decoder_start_token.as_ref();
+        let token = token.ok_or("each translation brings its own start token".to_string());
+        let number = token.and_then(|token| {
+            let number = words.target.tokens.iter().position(|word| word == token);
+            number.ok_or(format!("the vocabulary has no {token}, which starts the decoder"))
+        });
+        findings.some(number).map(|number| DecoderStart::Word(number as u32))
     };
     for (side, name) in [(&words.source, SOURCE), (&words.target, TARGET)] {
         let rows = variables.axis(name, 0).ok();

@@ -66,11 +66,10 @@ fn parts(pickle: &Pickle) -> Result<(Id, Id), String> {
         let entries = pickle.entries(root).unwrap_or_default();
         let names: Vec<&str> =
             entries.iter().filter_map(|(name, _)| pickle.text(*name)).take(5).collect();
-        match names.is_empty() {
-            true => "it has no entry \"model\"".to_string(),
-            false => {
-                format!("it has no entry \"model\", but begins with {:.200}", names.join(", "))
-            }
+        if names.is_empty() {
+            "it has no entry \"model\"".to_string()
+        } else {
+            format!("it has no entry \"model\", but begins with {:.200}", names.join(", "))
         }
     })?;
     let settings = settings_of(pickle).ok_or(
@@ -110,10 +109,7 @@ fn names(arrays: &Arrays<'_>) -> Names {
     let any = |part: &str| arrays.keys().any(|name| name.contains(part));
     Names {
         norms: if any(".layer_norms.") { Norms::Numbered } else { Norms::Named },
-        attention: match any(".in_proj_") {
-            true => AttentionInputs::Joint,
-            false => AttentionInputs::Apart,
-        },
+        attention: if any(".in_proj_") { AttentionInputs::Joint } else { AttentionInputs::Apart },
     }
 }
 
@@ -359,9 +355,10 @@ impl Settings<'_> {
             norm_epsilon: 1e-5,
             activation: activation?,
             embeddings: self.tie(arrays),
-            embedding_scale: match self.flag("no_scale_embedding") {
-                true => EmbeddingScale::One,
-                false => EmbeddingScale::SquareRootOfWidth,
+            embedding_scale: if self.flag("no_scale_embedding") {
+                EmbeddingScale::One
+            } else {
+                EmbeddingScale::SquareRootOfWidth
             },
             positions: PositionTable::Fairseq,
             output_bias: OutputBias::Absent,

@@ -100,15 +100,18 @@ impl Toolkit for HuggingFace {
 
     fn detect(&self, path: &Path) -> Result<Detection, FormatError> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let folder = match path.is_dir() {
-            true => path,
-            false if is_weights_file(name) => wdistill_base::folder_of(path),
-            false => return Ok(Detection::Nothing),
+        let folder = if path.is_dir() {
+            path
+        } else if is_weights_file(name) {
+            wdistill_base::folder_of(path)
+        } else {
+            return Ok(Detection::Nothing);
         };
         let has = |name: &str| folder.join(name).is_file();
-        Ok(match has(CONFIG_FILE) && WEIGHTS_FILES.iter().any(|name| has(name)) {
-            true => Detection::ByName(folder.to_path_buf()),
-            false => Detection::Nothing,
+        Ok(if has(CONFIG_FILE) && WEIGHTS_FILES.iter().any(|name| has(name)) {
+            Detection::ByName(folder.to_path_buf())
+        } else {
+            Detection::Nothing
         })
     }
 

@@ -1,5 +1,7 @@
 //! Reading a MarianMT folder.
 
+mod word_lists;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -13,17 +15,16 @@ use wdistill_model::{
 };
 
 use super::{
-    ADDED_TOKENS_FILE, CONFIG_FILE, FORMAT, OUTPUT, OUTPUT_BIAS, POSITIONS, SAFETENSORS_FILE,
-    SAFETENSORS_INDEX, SHARED, SOURCE, TARGET, TARGET_WORDS_FILE, TOKENIZER_FILE, TORCH_INDEX,
-    WEIGHTS_FILES, WORDS_FILE, place,
+    CONFIG_FILE, FORMAT, OUTPUT, OUTPUT_BIAS, POSITIONS, SAFETENSORS_FILE, SAFETENSORS_INDEX,
+    SHARED, SOURCE, TARGET, TORCH_INDEX, WEIGHTS_FILES, place,
 };
 use crate::error::FormatError;
 use crate::files::arrays::{Array, Arrays, NumberType};
+use crate::files::read_file;
 use crate::files::torch::TorchFile;
-use crate::files::{read_file, read_optional};
 use crate::toolkits::findings::{Findings, Foreign, unify};
 use crate::toolkits::sinusoids::sinusoids;
-use crate::toolkits::words::{self, Side, Words};
+use crate::toolkits::words::Words;
 
 /// Reads a folder.
 ///
@@ -36,7 +37,7 @@ pub(crate) fn read(folder: &Path) -> Result<Foreign, FormatError> {
     let mut findings = Findings::default();
     let mut settings = Settings { settings, findings: &mut findings };
     let architecture = settings.architecture();
-    let words = words(folder, &mut settings)?;
+    let words = word_lists::words(folder, &mut settings)?;
     let (path, files) = weights_files(folder)?;
     let mut arrays = Arrays::new();
     for (path, bytes) in &files {
@@ -126,9 +127,10 @@ fn check_index(path: &Path, files: &[WeightsFile], arrays: &Arrays<'_>) -> Resul
 }
 
 fn arrays_of<'b>(path: &Path, bytes: &'b [u8]) -> Result<Arrays<'b>, String> {
-    match path.extension().is_some_and(|extension| extension == "safetensors") {
-        true => from_safetensors(bytes),
-        false => TorchFile::open(bytes).and_then(|mut file| file.arrays(file.pickle.root())),
+    if path.extension().is_some_and(|extension| extension == "safetensors") {
+        from_safetensors(bytes)
+    } else {
+        TorchFile::open(bytes).and_then(|mut file| file.arrays(file.pickle.root()))
     }
 }
 
@@ -273,7 +275,7 @@ impl Settings<'_> {
     }
 
     /// A flag that has a default in `MarianConfig`.
-    fn flag(&mut self, key: &str, default: bool) -> bool {
+    fn flag_or(&mut self, key: &str, default: bool) -> bool {
         match self.settings.get(key) {
             Some(Value::Bool(flag)) => *flag,
             None => default,
@@ -348,7 +350,7 @@ impl Settings<'_> {
             ("add_final_layer_norm", false),
             ("static_position_embeddings", true),
         ] {
-            if self.flag(key, expected) != expected {
+            if self.flag_or(key, expected) != expected {
                 let problem =
                     format!("{CONFIG_FILE}: {key} is {}, which MarianMT cannot have", !expected);
                 self.findings.problem(problem);
@@ -366,9 +368,10 @@ impl Settings<'_> {
                 None
             }
         };
-        let embedding_scale = match self.flag("scale_embedding", false) {
-            true => EmbeddingScale::SquareRootOfWidth,
-            false => EmbeddingScale::One,
+        let embedding_scale = if self.flag_or("scale_embedding", false) {
+            EmbeddingScale::SquareRootOfWidth
+        } else {
+            EmbeddingScale::One
         };
         let width = self.number("d_model");
         let (encoder, decoder) = (self.stack("encoder", width), self.stack("decoder", width));
@@ -392,7 +395,7 @@ impl Settings<'_> {
     }
 
     fn shares_embeddings(&mut self) -> bool {
-        self.flag("share_encoder_decoder_embeddings", true)
+        self.flag_or("share_encoder_decoder_embeddings", true)
     }
 
     /// Words of the source and of the target, as the configuration has them.
@@ -470,106 +473,10 @@ fn cut_padding(
     }
 }
 
-/// The words of both sides; a folder of a model with one matrix for both has one list.
-fn words(folder: &Path, settings: &mut Settings<'_>) -> Result<Option<Words>, FormatError> {
-    let is_shared = settings.shares_embeddings();
-    let added = added_tokens(folder, settings)?;
-    let side = |file: &str, added: &[(String, u64)]| {
-        let side = read_optional(&folder.join(file))?.map(|bytes| {
-            let mut tokens = words::json(&bytes)?;
-            let added = append(&mut tokens, added)?;
-            let side = Side::new(tokens, "</s>", "<unk>")?;
-            // Special words are text where a line holds them.
-            let is_special =
-                |id: &u32| *id == side.end || *id == side.unknown || side.controls.contains(id);
-            let added = added.into_iter().filter(|id| !is_special(id)).collect();
-            Ok(Side { added, ..side })
-        });
-        Ok::<_, FormatError>(
-            side.map(|side| side.map_err(|problem: String| format!("{file}: {problem}"))),
-        )
-    };
-    let source =
-        side(WORDS_FILE, &added)?.unwrap_or_else(|| Err(format!("there is no {WORDS_FILE}")));
-    // Numbers of added tokens follow those of the source.
-    let target = if is_shared { None } else { side(TARGET_WORDS_FILE, &[])? };
-    let source = settings.findings.some(source);
-    let target = match target {
-        None => source.clone(),
-        Some(target) => settings.findings.some(target),
-    };
-    Ok(source.zip(target).map(|(source, target)| Words { source, target }))
-}
-
-/// Puts added tokens behind a list's, unless it has them already, and gives their numbers.
-fn append(tokens: &mut Vec<String>, added: &[(String, u64)]) -> Result<Vec<u32>, String> {
-    let mut numbers = Vec::new();
-    for (token, number) in added {
-        match usize::try_from(*number).ok().and_then(|number| tokens.get(number)) {
-            Some(listed) if listed == token => {}
-            None if *number == tokens.len() as u64 => tokens.push(token.clone()),
-            _ => {
-                return Err(format!(
-                    "the added token {token:.60?} has number {number}, expected {}, the next",
-                    tokens.len()
-                ));
-            }
-        }
-        numbers.push(*number as u32);
-    }
-    Ok(numbers)
-}
-
-/// Tokens that were added to a tokenizer, by their numbers: of `added_tokens.json`, and of `added_tokens_decoder`
-/// in `tokenizer_config.json`, which says how as well.
-fn added_tokens(
-    folder: &Path,
-    settings: &mut Settings<'_>,
-) -> Result<Vec<(String, u64)>, FormatError> {
-    let read = |name: &str| {
-        let path = folder.join(name);
-        let bytes = read_optional(&path)?;
-        let map = bytes.map(|bytes| serde_json::from_slice::<Map<String, Value>>(&bytes));
-        let map = map.transpose().map_err(|error| malformed(&path, error.to_string()))?;
-        Ok::<_, FormatError>(map.unwrap_or_default())
-    };
-    let mut added = BTreeMap::new();
-    let mut problems = Vec::new();
-    for (token, number) in read(ADDED_TOKENS_FILE)? {
-        match number.as_u64() {
-            Some(number) => drop(added.insert(number, token)),
-            None => problems.push(format!("{ADDED_TOKENS_FILE}: {token:.60?} has number {number}")),
-        }
-    }
-    let tokenizer = read(TOKENIZER_FILE)?;
-    let decoder = tokenizer.get("added_tokens_decoder").and_then(Value::as_object);
-    for (number, entry) in decoder.into_iter().flatten() {
-        let content = entry.get("content").and_then(Value::as_str);
-        let Some((number, content)) = number.parse::<u64>().ok().zip(content) else {
-            problems
-                .push(format!("{TOKENIZER_FILE}: added_tokens_decoder has {number:.60?}: {entry}"));
-            continue;
-        };
-        if entry.get("single_word") == Some(&Value::Bool(true)) {
-            problems.push(format!(
-                "{TOKENIZER_FILE}: {content:.60?} is only one between spaces (single_word), which cannot be expressed"
-            ));
-        }
-        match added.insert(number, content.to_string()) {
-            Some(other) if other != content => problems.push(format!(
-                "number {number} is {other:.60?} in {ADDED_TOKENS_FILE}, but {content:.60?} in {TOKENIZER_FILE}"
-            )),
-            _ => {}
-        }
-    }
-    problems.into_iter().for_each(|problem| settings.findings.problem(problem));
-    Ok(added.into_iter().map(|(number, token)| (token, number)).collect())
-}
-
 /// Leaves each matrix once, under the name that the table gives it.
 fn tie(arrays: &mut Arrays<'_>, settings: &mut Settings<'_>) -> Embeddings {
     let (is_shared, is_tied) =
-        (settings.shares_embeddings(), settings.flag("tie_word_embeddings", true));
+        (settings.shares_embeddings(), settings.flag_or("tie_word_embeddings", true));
     let findings = &mut *settings.findings;
     match (is_shared, is_tied) {
         (true, true) => {

@@ -7,7 +7,7 @@ use wdistill_model::{
     Activation, Architecture, Config, DecoderStart, Dense, EmbeddingScale, Embeddings, FinalNorm,
     Model, NormPlacement, PositionTable, Slot,
 };
-use wdistill_text::VocabularyPair;
+use wdistill_text::{Sharing, VocabularyPair};
 
 use super::{
     CONFIG_FILE, OUTPUT_BIAS, POSITIONS, SAFETENSORS_FILE, TARGET_WORDS_FILE, WORDS_FILE, place,
@@ -43,16 +43,16 @@ pub(crate) fn obstacles(given: &ModelFolder) -> Obstacles {
 /// As [`export`](crate::export).
 pub(crate) fn write(given: &ModelFolder, folder: &Path) -> Result<(), FormatError> {
     let Padded { model, source, target } = padded(given);
-    let is_joint = source == target;
+    let sharing = if source == target { Sharing::Joint } else { Sharing::Separate };
     let mut files = vec![
         ("source.spm", given.vocabularies.source.to_sentence_piece()?.to_bytes()),
         ("target.spm", given.vocabularies.target.to_sentence_piece()?.to_bytes()),
         (WORDS_FILE, word_numbers(&source)),
         (CONFIG_FILE, text(&config(&model.config))),
         ("generation_config.json", text(&generation(&model.config))),
-        ("tokenizer_config.json", text(&tokenizer(is_joint))),
+        ("tokenizer_config.json", text(&tokenizer(sharing))),
     ];
-    if !is_joint {
+    if sharing == Sharing::Separate {
         files.push((TARGET_WORDS_FILE, word_numbers(&target)));
     }
     let weights = weights(&model, folder)?;
@@ -197,12 +197,12 @@ fn generation(config: &Config) -> Value {
     })
 }
 
-fn tokenizer(is_joint: bool) -> Value {
+fn tokenizer(sharing: Sharing) -> Value {
     json!({
         "eos_token": "</s>",
         "model_max_length": LONGEST,
         "pad_token": PADDING,
-        "separate_vocabs": !is_joint,
+        "separate_vocabs": sharing == Sharing::Separate,
         "tokenizer_class": "MarianTokenizer",
         "unk_token": "<unk>",
     })

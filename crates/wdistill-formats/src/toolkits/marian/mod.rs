@@ -59,22 +59,7 @@ fn place(slot: Slot, architecture: &Architecture) -> ArrayPlace {
                 NormPart::Gain => "scale",
                 NormPart::Shift => "bias",
             };
-            let name = match norm {
-                NormPlace::Final(stack) => format!("{stack}_top_ln_{part}"),
-                NormPlace::SubLayer(layer, sub_layer) => {
-                    let block = match sub_layer {
-                        SubLayer::Attention(AttentionKind::SelfAttention) => "self_Wo",
-                        SubLayer::Attention(AttentionKind::CrossAttention) => "context_Wo",
-                        SubLayer::FeedForward => "ffn_ffn",
-                    };
-                    let suffix = match architecture.norm {
-                        NormPlacement::Pre => "_pre",
-                        NormPlacement::Post => "",
-                    };
-                    format!("{}_{block}_ln_{part}{suffix}", layer_name(layer))
-                }
-            };
-            ArrayPlace::new(name, Layout::RowVector)
+            ArrayPlace::new(norm_name(norm, part, architecture.norm), Layout::RowVector)
         }
         Slot::Linear(linear, part) => {
             let (layer, block, index) = match linear {
@@ -107,6 +92,24 @@ fn place(slot: Slot, architecture: &Architecture) -> ArrayPlace {
     }
 }
 
+fn norm_name(norm: NormPlace, part: &str, placement: NormPlacement) -> String {
+    match norm {
+        NormPlace::Final(stack) => format!("{stack}_top_ln_{part}"),
+        NormPlace::SubLayer(layer, sub_layer) => {
+            let block = match sub_layer {
+                SubLayer::Attention(AttentionKind::SelfAttention) => "self_Wo",
+                SubLayer::Attention(AttentionKind::CrossAttention) => "context_Wo",
+                SubLayer::FeedForward => "ffn_ffn",
+            };
+            let suffix = match placement {
+                NormPlacement::Pre => "_pre",
+                NormPlacement::Post => "",
+            };
+            format!("{}_{block}_ln_{part}{suffix}", layer_name(layer))
+        }
+    }
+}
+
 fn layer_name(LayerPlace { stack, layer }: LayerPlace) -> String {
     format!("{stack}_l{}", layer + 1)
 }
@@ -119,10 +122,7 @@ const MARIAN_BINARY: [u8; 8] = 1u64.to_le_bytes();
 
 /// A `.bin` file, or a folder's model.bin, may be Marian's, which no other name of a file tells.
 fn refuse_binary(path: &Path) -> Result<(), FormatError> {
-    let file = match path.is_dir() {
-        true => path.join(BINARY_FILE),
-        false => path.to_path_buf(),
-    };
+    let file = if path.is_dir() { path.join(BINARY_FILE) } else { path.to_path_buf() };
     let is_binary = file.extension().is_some_and(|extension| extension == "bin") && file.is_file();
     if !is_binary || start_of(&file)? != Some(MARIAN_BINARY) {
         return Ok(());

@@ -223,14 +223,14 @@ impl Settings<'_> {
         for name in unknown.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
             let value = self.text(&name).unwrap_or_default();
             let is_off = OFF.contains(&value.as_str());
-            match OF_THE_NETWORK.iter().any(|start| name.starts_with(start)) && !is_off {
-                true => self.findings.problem(format!(
+            if OF_THE_NETWORK.iter().any(|start| name.starts_with(start)) && !is_off {
+                self.findings.problem(format!(
                     "setting {name:.60?} is {value:.60?}, but is not known here and may change what the model \
                      computes"
-                )),
-                false => self
-                    .findings
-                    .note(format!("setting {name:.60?} is not known here, and is passed over")),
+                ))
+            } else {
+                self.findings
+                    .note(format!("setting {name:.60?} is not known here, and is passed over"))
             }
         }
         for (name, allowed) in REQUIRED {
@@ -283,18 +283,20 @@ impl Settings<'_> {
             (shape(encoder, feed_forward), shape(decoder, decoder_feed_forward));
         Some(Architecture {
             norm: if is_pre { NormPlacement::Pre } else { NormPlacement::Post },
-            final_norm: match has(self.text("transformer-postprocess-top")) {
-                true => FinalNorm::Present,
-                false => FinalNorm::Absent,
+            final_norm: if has(self.text("transformer-postprocess-top")) {
+                FinalNorm::Present
+            } else {
+                FinalNorm::Absent
             },
             norm_epsilon: EPSILON,
             activation: activation?,
             embeddings: self.tie(arrays),
             embedding_scale: EmbeddingScale::SquareRootOfWidth,
             positions: PositionTable::Tensor2tensor,
-            output_bias: match self.flag("output-omit-bias") {
-                true => OutputBias::Absent,
-                false => OutputBias::Present,
+            output_bias: if self.flag("output-omit-bias") {
+                OutputBias::Absent
+            } else {
+                OutputBias::Present
             },
             encoder: encoder?,
             decoder: decoder?,
@@ -335,15 +337,16 @@ impl Settings<'_> {
         if !self.flag("transformer-train-position-embeddings") {
             return;
         }
-        match arrays.contains_key(POSITIONS) {
-            true => self.findings.problem(format!(
+        if arrays.contains_key(POSITIONS) {
+            self.findings.problem(format!(
                 "transformer-train-position-embeddings is \"true\", and there is {POSITIONS}: trained positions cannot \
                  be expressed"
-            )),
-            false => self.findings.note(format!(
+            ))
+        } else {
+            self.findings.note(format!(
                 "transformer-train-position-embeddings is \"true\", but there is no {POSITIONS}: its positions are \
                  sinusoids, as in Marian"
-            )),
+            ))
         }
     }
 
@@ -385,12 +388,11 @@ impl Settings<'_> {
             }
             findings.note("the matrix that encoder and decoder share becomes two equal ones");
         }
-        match output {
-            true => Embeddings::DecoderTied,
-            false => {
-                transpose(arrays, OLD_OUTPUT, OUTPUT);
-                Embeddings::Separate
-            }
+        if output {
+            Embeddings::DecoderTied
+        } else {
+            transpose(arrays, OLD_OUTPUT, OUTPUT);
+            Embeddings::Separate
         }
     }
 
