@@ -8,12 +8,6 @@ use std::path::Path;
 
 use source::{code_of, sources, without_tests};
 
-/// Circles that are still there, by crate and parts.
-const EXCEPTIONS: &[(&str, &[&str], &str)] = &[
-    ("wdistill-pipeline", &["pipeline", "run_folder", "stages"], "to be divided"),
-    ("wdistill-text", &["error", "sentence_piece", "subword_nmt", "vocabulary"], "to be divided"),
-];
-
 /// The names at the ends of the paths that start here, each with the first: `a::{b, c::d}` has `(a, b)` and `(a, d)`.
 fn paths(code: &str) -> Vec<(String, String)> {
     let is_of_path = |c: char| c.is_alphanumeric() || c == '_';
@@ -103,20 +97,8 @@ fn no_part_of_a_crate_uses_itself_through_others() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
         let arrows = arrows(&entry.path().join("src"));
-        let circles = circles(&arrows);
-        let known: Vec<_> = EXCEPTIONS.iter().filter(|(of, ..)| *of == name).collect();
-        for circle in &circles {
-            if !known.iter().any(|(_, parts, _)| circle == parts) {
-                problems.push(format!("{name}: {circle:?} use each other"));
-            }
-        }
-        for (_, parts, _) in known {
-            if !circles.iter().any(|circle| circle == parts) {
-                problems.push(format!(
-                    "{name}: {parts:?} are no circle now. hint: take it from EXCEPTIONS"
-                ));
-            }
-        }
+        let use_each_other = |circle: &Vec<&String>| format!("{name}: {circle:?} use each other");
+        problems.extend(circles(&arrows).iter().map(use_each_other));
         seen += arrows.values().map(BTreeSet::len).sum::<usize>();
     }
     assert!(seen > 200, "only {seen} arrows were found");

@@ -10,7 +10,7 @@ use wdistill_text::{
 };
 
 use crate::error::PipelineError;
-use crate::recipe::{DataRecipe, Duplicates, TextPair};
+use crate::settings::{DataRecipe, Duplicates, TextPair};
 
 /// Sizes and special tokens, for the configuration of a new model. Its decoder starts from a vector of
 /// zeros, so that every other toolkit's engine can run it.

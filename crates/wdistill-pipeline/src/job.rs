@@ -16,9 +16,8 @@ use crate::methods::WD;
 use crate::plan::{
     Part, Plan, Problems, ResolvedSystem, ResolvedTeacher, StudentBase, VocabularyOrigin,
 };
-use crate::recipe::{
-    BenchmarkRecipe, DataRecipe, Pairs, VocabularyRecipe, given_teacher, phase_1, with_changes,
-};
+use crate::recipe::{VocabularyRecipe, given_teacher, phase_1, with_changes};
+use crate::settings::{BenchmarkRecipe, DataRecipe, Pairs};
 
 /// What the settings of a job are, for errors.
 const SETTINGS: &str = "settings, which --set KEY=VALUE changes";

@@ -10,11 +10,15 @@ mod job;
 mod machine;
 mod messages;
 mod methods;
+mod names;
 mod pipeline;
 mod plan;
 mod progress;
 mod recipe;
+mod run;
 mod run_folder;
+mod settings;
+mod stage;
 mod stages;
 
 pub use data::TextSet;
@@ -23,16 +27,18 @@ pub use job::{DistillJob, TrainJob};
 pub use machine::peak_memory;
 pub use messages::message;
 pub use methods::{CUT, KD, LearnsFrom, METHODS, Method, Origin, Role, SCRATCH, WD};
+pub use names::{GENERATOR, IMPORTED_TEACHER, TEACHER};
 pub use pipeline::{Caution, Pipeline, RunOptions};
 pub use plan::{Plan, ResolvedSystem, ResolvedTeacher, StudentBase, VocabularyOrigin};
 pub use progress::{Display, Progress};
 pub use recipe::{
-    BenchmarkRecipe, Choice, DataRecipe, Duplicates, GENERATOR, IMPORTED_TEACHER, Key, KeyTable,
-    ModelRecipe, Pairs, RECIPE, Recipe, Settings, SystemRecipe, TEACHER, TeacherRecipe, TextPair,
+    Choice, Key, KeyTable, ModelRecipe, RECIPE, Recipe, Settings, SystemRecipe, TeacherRecipe,
     VocabularyRecipe, key_tables, pseudo_data_decoding, renamed, with_changes,
 };
 pub use run_folder::RunFolder;
+pub use settings::{BenchmarkRecipe, DataRecipe, Duplicates, Pairs, TextPair};
+pub use stage::{Fingerprint, Stages, is_stage};
 pub use stages::{
-    Evaluation, Fingerprint, Finished, Prepared, PseudoReport, Speed, Stages, Standing,
-    SystemValidation, Trained, TrainingResult, benchmark, is_stage, translate_corpus,
+    Evaluation, Finished, Prepared, PseudoReport, Speed, Standing, SystemValidation, Trained,
+    TrainingResult, benchmark, translate_corpus,
 };

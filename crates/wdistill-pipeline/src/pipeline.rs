@@ -3,16 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use wdistill_base::{FileError, atomic_write};
-use wdistill_report::Report;
 use wdistill_text::CorpusReport;
 use wdistill_train::Interrupt;
 
 use crate::error::PipelineError;
 use crate::plan::{Part, Plan, Problems, ResolvedSystem};
 use crate::progress::{Display, Progress};
-use crate::recipe::{Pairs, Recipe};
+use crate::recipe::Recipe;
 use crate::run_folder::RunFolder;
-use crate::stages::{Stages, Trained};
+use crate::stage::Stages;
 
 /// What a run is told besides its recipe.
 #[derive(Clone, Debug)]
@@ -87,40 +86,6 @@ impl Pipeline {
 
     pub(crate) fn tell(&self, stage: &str, report: &CorpusReport) {
         self.say(stage, report.to_string().trim_end());
-    }
-
-    /// All stages, and the report, which is also written as `report.json` and `report.html`.
-    ///
-    /// # Errors
-    /// The first error of a stage; run again, the pipeline goes on there.
-    pub fn run(&self) -> Result<Report, PipelineError> {
-        if self.plan.data.test.is_none() {
-            return Err(PipelineError::Settings {
-                place: "the recipe".to_string(),
-                problems: vec!["a whole run needs data.test".into()],
-            });
-        }
-        let mut prepared = self.prepare()?;
-        let teacher = self.teacher(&prepared)?;
-        self.check_teacher(&mut prepared, &teacher)?;
-        let mut finished = vec![self.finished(&prepared, teacher.clone())?];
-        let learns_from_it = |system: &ResolvedSystem| system.pairs == Pairs::OriginalAndPseudo;
-        let pseudo = match self.plan.systems.iter().any(learns_from_it) {
-            true => self.pseudo_data(&mut prepared, &teacher)?,
-            false => prepared.fingerprint.clone(),
-        };
-        for system in &self.plan.systems {
-            let done = self.stages.done();
-            let student = self.student(&prepared, &teacher, &pseudo, system)?;
-            finished.push(self.finished(&prepared, student)?);
-            if self.stages.done() > done {
-                // What there is so far, for those who watch a long run; speeds come last.
-                self.report(&prepared, &finished, &[])?;
-            }
-        }
-        let systems: Vec<&Trained> = finished.iter().map(|system| &system.trained).collect();
-        let speeds = self.speeds(prepared.test(), &systems)?;
-        self.report(&prepared, &finished, &speeds)
     }
 }
 

@@ -2,7 +2,7 @@
 //! `distill`; the stages read nothing else.
 
 mod check;
-mod write;
+mod paths;
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ use wdistill_train::TrainingSettings;
 
 use crate::error::PipelineError;
 use crate::methods::Method;
-use crate::recipe::{BenchmarkRecipe, DataRecipe, Pairs};
+use crate::settings::{BenchmarkRecipe, DataRecipe, Pairs};
 
 /// Everything that a run does.
 #[derive(Clone, Debug, PartialEq)]

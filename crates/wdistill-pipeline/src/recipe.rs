@@ -4,6 +4,7 @@ pub(crate) mod changes;
 mod lines;
 mod resolve;
 mod schema;
+mod write;
 
 pub use changes::{Settings, with_changes};
 use lines::Lines;
@@ -27,71 +28,7 @@ use wdistill_train::TrainingSettings;
 
 use crate::error::PipelineError;
 use crate::methods::Method;
-
-/// Two files that are aligned line by line.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TextPair {
-    /// Source side, relative to the data folder.
-    pub source: PathBuf,
-    /// Target side, relative to the data folder.
-    pub target: PathBuf,
-}
-
-/// What to do with pairs that stand in the training text more than once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Duplicates {
-    /// They stay, and are reported.
-    #[default]
-    Keep,
-    /// All but the first are left out, and reported.
-    Drop,
-}
-
-/// Texts and their limits.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DataRecipe {
-    /// Where the texts are; relative to the recipe.
-    #[serde(default)]
-    pub folder: PathBuf,
-    /// What the data is, in a sentence, for the report.
-    #[serde(default)]
-    pub description: String,
-    /// Text to learn from.
-    pub train: TextPair,
-    /// Text to judge a run by while it trains.
-    pub validation: TextPair,
-    /// Text to judge the finished systems by; a whole run needs it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub test: Option<TextPair>,
-    /// Longer training sentences are left out, and reported.
-    #[serde(default = "default_sentence_tokens")]
-    pub max_sentence_tokens: usize,
-    /// Longer validation and test sentences are refused: nothing may be left out there, and the memory that
-    /// one takes grows with the square of its length.
-    #[serde(default = "default_held_out_tokens")]
-    pub max_held_out_tokens: usize,
-    /// Training pairs whose sides differ more than this in tokens are left out, and reported.
-    #[serde(default = "default_length_ratio")]
-    pub max_length_ratio: f64,
-    /// Repeated training pairs.
-    #[serde(default)]
-    pub duplicates: Duplicates,
-}
-
-fn default_sentence_tokens() -> usize {
-    200
-}
-
-fn default_held_out_tokens() -> usize {
-    1024
-}
-
-fn default_length_ratio() -> f64 {
-    9.0
-}
+use crate::settings::{BenchmarkRecipe, DataRecipe, Pairs};
 
 /// Subwords: to be learned, with `size`, or from files, with `source` and `target`; neither for a teacher
 /// that is given.
@@ -173,16 +110,6 @@ pub struct TeacherRecipe {
     pub training: Table,
 }
 
-/// Which pairs a system learns from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pairs {
-    /// The training text.
-    Original,
-    /// The training text and the teacher's translations of it (sequence-level distillation).
-    OriginalAndPseudo,
-}
-
 /// A student to be trained and compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -214,22 +141,6 @@ pub struct SystemRecipe {
     #[serde(default, skip_serializing_if = "Table::is_empty")]
     #[schemars(with = "TrainingSettings")]
     pub training: Table,
-}
-
-/// How speed is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct BenchmarkRecipe {
-    /// Rounds; the median counts.
-    pub rounds: usize,
-    /// Sentences of the test set, from its start.
-    pub sentences: usize,
-}
-
-impl Default for BenchmarkRecipe {
-    fn default() -> Self {
-        BenchmarkRecipe { rounds: 5, sentences: 200 }
-    }
 }
 
 /// Everything about a run.
@@ -297,23 +208,6 @@ impl TeacherRecipe {
     }
 }
 
-impl DataRecipe {
-    /// Texts by their paths, with the usual limits and no test text.
-    pub fn new(train: TextPair, validation: TextPair) -> DataRecipe {
-        DataRecipe {
-            folder: PathBuf::new(),
-            description: String::new(),
-            train,
-            validation,
-            test: None,
-            max_sentence_tokens: default_sentence_tokens(),
-            max_held_out_tokens: default_held_out_tokens(),
-            max_length_ratio: default_length_ratio(),
-            duplicates: Duplicates::Keep,
-        }
-    }
-}
-
 impl Recipe {
     /// Reads a recipe; its relative paths are taken from its own folder, or from `data` if that is given.
     ///
@@ -345,32 +239,6 @@ impl Recipe {
         Ok(recipe)
     }
 }
-
-/// Name of the teacher in tables; no student may have it.
-pub const TEACHER: &str = "teacher";
-
-/// Folder of phase 1 below that of its system.
-pub const GENERATOR: &str = "generator";
-
-/// Folder of a run for a given teacher that came from another toolkit.
-pub const IMPORTED_TEACHER: &str = "imported-teacher";
-
-/// Files and folders of a run that are no system's; no student may have their names, in capitals or not.
-pub const RESERVED_NAMES: &[&str] = &[
-    TEACHER,
-    IMPORTED_TEACHER,
-    "data",
-    "data.txt",
-    "vocabulary",
-    "validation",
-    "pseudo",
-    "evaluation",
-    "speed",
-    "lock",
-    "recipe.toml",
-    "report.html",
-    "report.json",
-];
 
 /// Reads TOML; every name that is unknown is named with its line.
 fn parse(text: &str) -> Result<Recipe, String> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use wdistill_base::{Depth, FileError, remove_leftovers};
 
 use crate::error::PipelineError;
-use crate::stages::is_stage;
+use crate::stage::is_stage;
 
 const LOCK: &str = "lock";
 

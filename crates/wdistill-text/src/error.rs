@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use wdistill_base::FileError;
 
-use crate::vocabulary::LeftOut;
+use crate::left_out::LeftOut;
 
 /// Everything that can go wrong on the text side.
 #[derive(Debug, thiserror::Error)]

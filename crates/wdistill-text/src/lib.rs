@@ -26,6 +26,7 @@ mod compressed;
 mod corpus;
 mod encoded;
 mod error;
+mod left_out;
 mod length;
 mod lexical;
 mod lines;
@@ -44,6 +45,7 @@ pub use corpus::{
 };
 pub use encoded::{CorpusStatistics, EncodedCorpus, SideStatistics};
 pub use error::TextError;
+pub use left_out::LeftOut;
 pub use length::CHARACTERS_OF_A_TOKEN;
 pub use lexical::LexicalTable;
 pub use lines::{
@@ -56,8 +58,7 @@ pub use sentence_piece::{
 pub use sentences::{SentenceLanguage, sentences};
 pub use subword_nmt::{CodesVersion, SubwordNmtCodes};
 pub use vocabulary::{
-    BASE_SIZE, END_ID, FIRST_BYTE_ID, LeftOut, Normalisation, SpecialTokens, SubwordModel,
-    TokenList, TokenRole, TrainedVocabulary, UNKNOWN_ID, Vocabulary, VocabularyKind,
-    VocabularySettings,
+    BASE_SIZE, END_ID, FIRST_BYTE_ID, Normalisation, SpecialTokens, SubwordModel, TokenList,
+    TokenRole, TrainedVocabulary, UNKNOWN_ID, Vocabulary, VocabularyKind, VocabularySettings,
 };
 pub use vocabulary_pair::{SOURCE_FILE, Sharing, TARGET_FILE, VocabularyPair};

@@ -14,7 +14,7 @@ mod words;
 
 pub use imported::TokenList;
 pub use normalisation::Normalisation;
-pub use train::{LeftOut, SubwordModel, TrainedVocabulary, VocabularySettings};
+pub use train::{SubwordModel, TrainedVocabulary, VocabularySettings};
 
 use crate::error::TextError;
 use crate::sentence_piece::{SentencePieceAlgorithm, SentencePieceModel};

@@ -6,9 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::corpus::ParallelText;
 use crate::error::TextError;
-use crate::vocabulary::{
-    LeftOut, SpecialTokens, TrainedVocabulary, Vocabulary, VocabularySettings,
-};
+use crate::left_out::LeftOut;
+use crate::vocabulary::{SpecialTokens, TrainedVocabulary, Vocabulary, VocabularySettings};
 
 /// The vocabularies of both sides.
 #[derive(Clone)]

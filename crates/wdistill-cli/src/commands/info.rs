@@ -9,6 +9,7 @@ use wdistill_formats::{
     Format, FormatError, Imported, ModelFolder, TOOLKITS, check_export, load_vocabularies,
 };
 use wdistill_generator::Saturation;
+use wdistill_model::tree::SlotInfo;
 use wdistill_model::{Config, Dense, Model, Transformer};
 use wdistill_text::{SOURCE_FILE, TARGET_FILE, VocabularyPair};
 
@@ -46,61 +47,74 @@ impl Info {
             self.model.display()
         );
         let mut lines = vec![line("format", format.name())];
-        let mut damage = Ok(());
-        let config = match format {
+        let (config, damage) = match format {
             Format::Wdistill => {
-                let stored = native::load_any(&self.model)?;
                 lines.push(line("checksum", checksum.as_deref().unwrap_or("none")));
-                // A damaged one is said after all that can be said of the model.
-                let vocabularies = vocabularies_of(&self.model, stored.config());
-                let vocabularies = vocabularies.unwrap_or_else(|error| {
-                    damage = Err(error);
-                    None
-                });
-                match stored {
-                    Stored::Float32(model) => {
-                        lines.push(line("weights", "float32"));
-                        lines.extend(saturation(&model));
-                        match vocabularies {
-                            Some(vocabularies) => {
-                                let folder = ModelFolder { model, vocabularies };
-                                lines.extend(of_folder(&folder));
-                                folder.model.config
-                            }
-                            None => model.config,
-                        }
-                    }
-                    Stored::Int8(model) => {
-                        lines.push(line("weights", "int8"));
-                        lines.extend(vocabularies.iter().flat_map(words));
-                        lines.push(line(
-                            "cannot become",
-                            "any other format; the model that it was made from may",
-                        ));
-                        model.config
-                    }
-                }
+                self.add_native(&mut lines)?
             }
-            _ => {
-                let Imported { folder, notes, .. } = self.open.import(&self.model)?;
-                lines.extend(notes.into_iter().map(|note| line("note", &note)));
-                lines.extend(saturation(&folder.model));
-                lines.extend(of_folder(&folder));
-                folder.model.config
-            }
+            _ => (self.add_foreign(&mut lines)?, Ok(())),
         };
         lines.extend(shape(&config));
         lines.push(format!("\n{}", config.to_toml().trim_end()));
         if self.slots {
             lines.push(String::new());
-            lines.extend(Transformer::list(&config).into_iter().map(|slot| {
-                let axes: Vec<String> = slot.axes.iter().map(ToString::to_string).collect();
-                format!("{}  [{}]  {:?}", slot.slot, axes.join(", "), slot.shape)
-            }));
+            lines.extend(slots(&config));
         }
         print(&lines.join("\n"))?;
         Ok(damage?)
     }
+
+    /// A model of wdistill. A damaged vocabulary is said after all that can be said of the model.
+    fn add_native(
+        &self,
+        lines: &mut Vec<String>,
+    ) -> anyhow::Result<(Config, Result<(), FormatError>)> {
+        let stored = native::load_any(&self.model)?;
+        let (vocabularies, damage) = match vocabularies_of(&self.model, stored.config()) {
+            Ok(vocabularies) => (vocabularies, Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        let config = match stored {
+            Stored::Float32(model) => {
+                lines.push(line("weights", "float32"));
+                lines.extend(saturation(&model));
+                match vocabularies {
+                    Some(vocabularies) => {
+                        let folder = ModelFolder { model, vocabularies };
+                        lines.extend(of_folder(&folder));
+                        folder.model.config
+                    }
+                    None => model.config,
+                }
+            }
+            Stored::Int8(model) => {
+                lines.push(line("weights", "int8"));
+                lines.extend(vocabularies.iter().flat_map(words));
+                let why = "any other format; the model that it was made from may";
+                lines.push(line("cannot become", why));
+                model.config
+            }
+        };
+        Ok((config, damage))
+    }
+
+    /// A model of another toolkit.
+    fn add_foreign(&self, lines: &mut Vec<String>) -> anyhow::Result<Config> {
+        let Imported { folder, notes, .. } = self.open.import(&self.model)?;
+        lines.extend(notes.into_iter().map(|note| line("note", &note)));
+        lines.extend(saturation(&folder.model));
+        lines.extend(of_folder(&folder));
+        Ok(folder.model.config)
+    }
+}
+
+/// Every weight with its axes and shape.
+fn slots(config: &Config) -> Vec<String> {
+    let slot = |slot: SlotInfo| {
+        let axes: Vec<String> = slot.axes.iter().map(ToString::to_string).collect();
+        format!("{}  [{}]  {:?}", slot.slot, axes.join(", "), slot.shape)
+    };
+    Transformer::list(config).into_iter().map(slot).collect()
 }
 
 /// Those in a model's folder; weights alone are a model too.

@@ -11,7 +11,8 @@ use wdistill_text::Sharing;
 use super::{Part, Plan, Problems, ResolvedSystem, ResolvedTeacher, VocabularyOrigin};
 use crate::machine::total_memory;
 use crate::methods::{LearnsFrom, Origin};
-use crate::recipe::{Pairs, RESERVED_NAMES};
+use crate::names::RESERVED_NAMES;
+use crate::settings::Pairs;
 
 /// Bytes that training keeps for every weight at least: it, its gradient and Adam's two moments, in float32.
 const BYTES_OF_A_WEIGHT: f64 = 16.0;

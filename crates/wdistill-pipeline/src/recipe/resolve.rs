@@ -8,12 +8,13 @@ use wdistill_text::VocabularySettings;
 use wdistill_train::TrainingSettings;
 
 use super::changes::{changed, merge, table};
-use super::{ModelRecipe, Pairs, Recipe, SystemRecipe, TeacherRecipe, VocabularyRecipe};
+use super::{ModelRecipe, Recipe, SystemRecipe, TeacherRecipe, VocabularyRecipe};
 use crate::error::PipelineError;
 use crate::methods::{LearnsFrom, METHODS, Origin};
 use crate::plan::{
     Part, Plan, Problems, ResolvedSystem, ResolvedTeacher, StudentBase, VocabularyOrigin,
 };
+use crate::settings::Pairs;
 
 impl Recipe {
     /// Works out architectures and settings, and checks everything that can be checked without the texts.

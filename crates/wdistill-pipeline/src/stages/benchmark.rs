@@ -10,7 +10,7 @@ use crate::error::PipelineError;
 use crate::pipeline::Pipeline;
 use crate::progress::Progress;
 
-use crate::stages::stage::Fingerprint;
+use crate::stage::Fingerprint;
 use crate::stages::train::Trained;
 
 /// Speed of one model.
@@ -46,7 +46,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// [`PipelineError::Tokens`].
 pub fn benchmark(
     models: &[(String, &TokenTranslator)],
-    sources: &[Vec<Vec<u32>>],
+    sources: &[&[Vec<u32>]],
     rounds: usize,
     said: &mut dyn FnMut(usize),
 ) -> Result<Vec<Speed>, PipelineError> {
@@ -55,7 +55,7 @@ pub fn benchmark(
     for round in 0..=rounds {
         for (index, (_, translator)) in models.iter().enumerate() {
             let start = Instant::now();
-            let translations = translator.translate(&sources[index])?;
+            let translations = translator.translate(sources[index])?;
             tokens[index] = translations.report.target_tokens;
             if round > 0 {
                 seconds[index].push(start.elapsed().as_secs_f64());
@@ -107,7 +107,7 @@ impl Pipeline {
                 systems.iter().map(|system| system.name.clone()).zip(&translators).collect();
             let mut sentences = text.corpus.sources();
             sentences.truncate(settings.sentences);
-            let sources = vec![sentences; systems.len()];
+            let sources = vec![sentences.as_slice(); systems.len()];
             let progress = Progress::new(self.options.display, "speed", settings.rounds as u64);
             let speeds = benchmark(&named, &sources, settings.rounds, &mut |round| {
                 progress.update(round as u64, String::new);

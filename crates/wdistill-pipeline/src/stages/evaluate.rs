@@ -10,8 +10,8 @@ use crate::data::TextSet;
 use crate::error::PipelineError;
 use crate::pipeline::Pipeline;
 use crate::progress::Progress;
+use crate::stage::Fingerprint;
 use crate::stages::prepare::Prepared;
-use crate::stages::stage::Fingerprint;
 use crate::stages::train::Trained;
 
 /// Scores of a finished system.

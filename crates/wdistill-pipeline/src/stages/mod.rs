@@ -6,7 +6,6 @@ mod evaluate;
 mod prepare;
 mod pseudo;
 mod report;
-mod stage;
 mod train;
 mod validate;
 
@@ -14,6 +13,5 @@ pub use benchmark::{Speed, benchmark};
 pub use evaluate::{Evaluation, Finished};
 pub use prepare::Prepared;
 pub use pseudo::{PseudoReport, translate_corpus};
-pub use stage::{Fingerprint, Stages, is_stage};
 pub use train::{Trained, TrainingResult};
 pub use validate::{Standing, SystemValidation};

@@ -13,8 +13,8 @@ use crate::error::PipelineError;
 use crate::pipeline::Pipeline;
 use crate::plan::VocabularyOrigin;
 use crate::progress::Progress;
-use crate::recipe::TextPair;
-use crate::stages::stage::Fingerprint;
+use crate::settings::TextPair;
+use crate::stage::Fingerprint;
 
 /// Texts and vocabularies, ready for training.
 pub struct Prepared {

@@ -14,9 +14,9 @@ use crate::data::{TextSet, encode, limits, read_pair};
 use crate::error::PipelineError;
 use crate::pipeline::{Pipeline, RunOptions};
 use crate::progress::{Display, Progress};
-use crate::recipe::TextPair;
+use crate::settings::TextPair;
+use crate::stage::{Fingerprint, read, write};
 use crate::stages::prepare::Prepared;
-use crate::stages::stage::{Fingerprint, read, write};
 use crate::stages::train::Trained;
 
 /// Lines a shard; a kill loses at most one shard's work.

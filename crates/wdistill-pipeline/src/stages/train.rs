@@ -17,12 +17,13 @@ use wdistill_train::{
 use crate::data::conventions;
 use crate::error::PipelineError;
 use crate::methods::{LearnsFrom, Origin, Sources};
+use crate::names::{GENERATOR, TEACHER};
 use crate::pipeline::Pipeline;
 use crate::plan::{ResolvedSystem, ResolvedTeacher};
 use crate::progress::RunProgress;
-use crate::recipe::{GENERATOR, Pairs, TEACHER};
+use crate::settings::Pairs;
+use crate::stage::Fingerprint;
 use crate::stages::prepare::Prepared;
-use crate::stages::stage::Fingerprint;
 
 /// A trained model in the run's folder.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,6 +87,16 @@ struct TrainingStage<'a> {
     seed: u64,
 }
 
+/// What belongs to one carrying out of a stage.
+struct Place<'a> {
+    /// Decides its random choices.
+    seed: u64,
+    /// Names everything else that decides the result.
+    inputs: &'a str,
+    /// Where it keeps what it does.
+    folder: &'a Path,
+}
+
 impl Pipeline {
     /// Trains the teacher, or takes the one that the recipe names.
     ///
@@ -135,77 +146,90 @@ impl Pipeline {
         }
     }
 
+    /// Carries out a training stage, whose weights start as `start` makes them.
     fn train(
         &self,
         prepared: &Prepared,
         stage: &TrainingStage<'_>,
         start: impl FnOnce(Config, u64) -> Result<Box<dyn Trainable>, PipelineError>,
     ) -> Result<(TrainingResult, Fingerprint), PipelineError> {
-        let &TrainingStage { name, architecture, settings, pairs, data, from, teacher, seed } =
-            stage;
+        let &TrainingStage { name, architecture, settings, data, from, .. } = stage;
         // Stages draw apart: phase 2 must not see the batches and masks of phase 1 again, nor a student
         // start from the teacher's own numbers.
-        let seed = Random::named(seed, name).bits();
-        let inputs = TrainingInputs {
+        let seed = Random::named(stage.seed, name).bits();
+        let conventions = self.conventions(prepared);
+        let fingerprint = Fingerprint::of(&TrainingInputs {
             stage: name,
             architecture,
-            conventions: &self.conventions(prepared),
+            conventions: &conventions,
             settings: settings.decisive(),
             decoding: settings.is_steered_by_decoding().then_some(&self.plan.decoding),
             seed,
             data,
             from,
-        };
-        let fingerprint = Fingerprint::of(&inputs);
-        let corpus = &prepared.training.corpus;
+        });
         let model_file = |file: &str| format!("model/{file}");
         let products =
             [native::CONFIG_FILE, native::WEIGHTS_FILE, SOURCE_FILE, TARGET_FILE].map(model_file);
         let products = products.each_ref().map(String::as_str);
         let result = self.stages.run(name, &fingerprint, &products, |folder| {
-            let config = Config::new(architecture.clone(), self.conventions(prepared))?;
-            let trainable = start(config, seed)?;
-            let translator = line_by_line(&self.plan.decoding, self.options.threads);
-            let validator = Validator {
-                corpus: &prepared.validation.corpus,
-                references: &prepared.validation.references,
-                vocabularies: &prepared.vocabularies,
-                translator: &translator,
-            };
-            let teacher = match teacher {
-                Some(teacher) if settings.word_distillation > 0.0 => Some(self.load(teacher)?),
-                _ => None,
-            };
-            // Where no student is made, the model is nobody's teacher.
-            let is_alone = name == TEACHER && self.plan.systems.is_empty();
-            let shown = if is_alone { "model" } else { name };
-            let lesson = Lesson { corpus, teacher: teacher.as_ref(), settings, seed };
-            let mut learner = HostLearner::start(trainable, lesson, self.options.threads)?;
-            let run = Run {
-                name: shown,
-                corpus,
-                pairs: match pairs {
-                    Pairs::Original => corpus.part_sizes()[0],
-                    Pairs::OriginalAndPseudo => corpus.len(),
-                },
-                validator: &validator,
-                settings,
-                seed,
-                inputs: &fingerprint.0,
-                folder,
-                observer: &RunProgress::new(self.options.display, shown, settings),
-                interrupt: &self.options.interrupt,
-                save_model: &|model, folder| Ok(save_model(model, &prepared.vocabularies, folder)?),
-            };
-            let outcome = run.train(&mut learner)?;
-            save_model(&outcome.model, &prepared.vocabularies, &folder.join("model"))?;
-            let early = outcome.ended == Ended::OutOfPatience;
-            let selected = Some(outcome.selected);
-            let (updates, seconds) = (outcome.updates, outcome.seconds);
-            let events = outcome.events;
-            Ok(TrainingResult { updates, seconds, early, selected, events })
+            let trainable = start(Config::new(architecture.clone(), conventions)?, seed)?;
+            self.learn(prepared, stage, trainable, Place { seed, inputs: &fingerprint.0, folder })
         })?;
         Ok((result, fingerprint))
+    }
+
+    /// Trains, and writes the weights that are handed on.
+    fn learn(
+        &self,
+        prepared: &Prepared,
+        stage: &TrainingStage<'_>,
+        trainable: Box<dyn Trainable>,
+        Place { seed, inputs, folder }: Place<'_>,
+    ) -> Result<TrainingResult, PipelineError> {
+        let &TrainingStage { name, settings, pairs, teacher, .. } = stage;
+        let (corpus, threads) = (&prepared.training.corpus, self.options.threads);
+        let translator = line_by_line(&self.plan.decoding, threads);
+        let validator = Validator {
+            corpus: &prepared.validation.corpus,
+            references: &prepared.validation.references,
+            vocabularies: &prepared.vocabularies,
+            translator: &translator,
+        };
+        let teacher = match teacher {
+            Some(teacher) if settings.word_distillation > 0.0 => Some(self.load(teacher)?),
+            _ => None,
+        };
+        // Where no student is made, the model is nobody's teacher.
+        let is_alone = name == TEACHER && self.plan.systems.is_empty();
+        let name = if is_alone { "model" } else { name };
+        let lesson = Lesson { corpus, teacher: teacher.as_ref(), settings, seed };
+        let mut learner = HostLearner::start(trainable, lesson, threads)?;
+        let run = Run {
+            name,
+            corpus,
+            pairs: match pairs {
+                Pairs::Original => corpus.part_sizes()[0],
+                Pairs::OriginalAndPseudo => corpus.len(),
+            },
+            validator: &validator,
+            settings,
+            seed,
+            inputs,
+            folder,
+            observer: &RunProgress::new(self.options.display, name, settings),
+            interrupt: &self.options.interrupt,
+            save_model: &|model, folder| Ok(save_model(model, &prepared.vocabularies, folder)?),
+        };
+        let outcome = run.train(&mut learner)?;
+        save_model(&outcome.model, &prepared.vocabularies, &folder.join("model"))?;
+        Ok(TrainingResult {
+            updates: outcome.updates,
+            seconds: outcome.seconds,
+            early: outcome.ended == Ended::OutOfPatience,
+            selected: Some(outcome.selected),
+            events: outcome.events,
+        })
     }
 
     /// Trains a student by the system's method.
@@ -221,36 +245,29 @@ impl Pipeline {
     ) -> Result<Trained, PipelineError> {
         let learns_from_teacher = system.method.learns_from == LearnsFrom::Teacher;
         let word_teacher = learns_from_teacher.then_some(teacher);
-        let data = match system.pairs {
-            Pairs::Original => &prepared.fingerprint,
-            Pairs::OriginalAndPseudo => pseudo,
-        };
-        let name = format!("{}/student", system.name);
+        let [student, generator] =
+            ["student", GENERATOR].map(|phase| format!("{}/{phase}", system.name));
         let stage = TrainingStage {
-            name: &name,
+            name: &student,
             architecture: &system.architecture,
             settings: &system.training,
             pairs: system.pairs,
-            data,
+            data: match system.pairs {
+                Pairs::Original => &prepared.fingerprint,
+                Pairs::OriginalAndPseudo => pseudo,
+            },
             from: None,
             teacher: word_teacher,
             seed: system.seed,
         };
         let mut stages = Vec::new();
         let mut from = word_teacher.map(|_| teacher.fingerprint.clone());
-        let generator_name = format!("{}/{GENERATOR}", system.name);
         if let Some(settings) = &system.generator {
             let from_start = Fingerprint::of(&(system.start, &from));
-            let from_start = Some(&from_start);
             let stage =
-                TrainingStage { name: &generator_name, settings, from: from_start, ..stage };
-            let (result, fingerprint) = self.train(prepared, &stage, |config, seed| {
-                let teacher = self.load(teacher)?;
-                self.warn_of_saturation(&teacher, system.start);
-                let generator = ParameterGenerator::grow(&teacher, &config, system.start, seed)?;
-                Ok(Box::new(GeneratedStudent::new(generator)))
-            })?;
-            stages.push((generator_name.clone(), result));
+                TrainingStage { name: &generator, settings, from: Some(&from_start), ..stage };
+            let (result, fingerprint) = self.generator(prepared, &stage, teacher, system.start)?;
+            stages.push((generator.clone(), result));
             from = Some(fingerprint);
         }
         let stage = TrainingStage { from: from.as_ref(), ..stage };
@@ -259,12 +276,12 @@ impl Pipeline {
                 config,
                 seed,
                 teacher: &|| self.load(teacher),
-                generated: &|| Ok(native::load(&self.path(&generator_name).join("model"))?),
+                generated: &|| Ok(native::load(&self.path(&generator).join("model"))?),
             })?;
             Ok(Box::new(DenseModel(model)))
         })?;
-        let model = self.path(&name).join("model");
-        stages.push((name, result));
+        let model = self.path(&student).join("model");
+        stages.push((student, result));
         Ok(Trained {
             name: system.name.clone(),
             description: description(system),
@@ -272,6 +289,22 @@ impl Pipeline {
             model,
             fingerprint,
             stages,
+        })
+    }
+
+    /// Trains the generator of a student: phase 1.
+    fn generator(
+        &self,
+        prepared: &Prepared,
+        stage: &TrainingStage<'_>,
+        teacher: &Trained,
+        start: Start,
+    ) -> Result<(TrainingResult, Fingerprint), PipelineError> {
+        self.train(prepared, stage, |config, seed| {
+            let teacher = self.load(teacher)?;
+            self.warn_of_saturation(&teacher, start);
+            let generator = ParameterGenerator::grow(&teacher, &config, start, seed)?;
+            Ok(Box::new(GeneratedStudent::new(generator)))
         })
     }
 

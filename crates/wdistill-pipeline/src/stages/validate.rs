@@ -13,9 +13,9 @@ use crate::error::PipelineError;
 use crate::pipeline::{Caution, Pipeline};
 use crate::plan::ResolvedTeacher;
 use crate::progress::Progress;
+use crate::stage::Fingerprint;
 use crate::stages::benchmark::Speed;
 use crate::stages::prepare::Prepared;
-use crate::stages::stage::Fingerprint;
 use crate::stages::train::Trained;
 
 /// Scores of a model on the validation text.

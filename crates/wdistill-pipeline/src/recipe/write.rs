@@ -1,13 +1,10 @@
 //! A plan as a recipe, for its folder and its report.
 
-use std::path::{Path, PathBuf};
-
 use toml::Table;
 
-use super::{Plan, ResolvedSystem, ResolvedTeacher, StudentBase, VocabularyOrigin};
-use crate::recipe::{
-    ModelRecipe, Recipe, SystemRecipe, TeacherRecipe, VocabularyRecipe, changes::table,
-};
+use super::changes::table;
+use super::{ModelRecipe, Recipe, SystemRecipe, TeacherRecipe, VocabularyRecipe};
+use crate::plan::{Plan, ResolvedSystem, ResolvedTeacher, StudentBase, VocabularyOrigin};
 
 impl Plan {
     /// The recipe that makes this plan, with every preset and default spelled out.
@@ -47,37 +44,6 @@ impl Plan {
             training,
         }
     }
-
-    /// All paths that it names.
-    pub(super) fn paths(&mut self) -> Vec<&mut PathBuf> {
-        let data = &mut self.data;
-        let pairs = [Some(&mut data.train), Some(&mut data.validation), data.test.as_mut()];
-        let texts =
-            pairs.into_iter().flatten().flat_map(|pair| [&mut pair.source, &mut pair.target]);
-        let folders = [Some(&mut data.folder)].into_iter().flatten();
-        let models = self.teacher.path().into_iter().chain(self.vocabulary.paths());
-        texts.chain(folders).chain(models).collect()
-    }
-
-    /// The same plan for a document that leaves this machine: without its folders.
-    pub(crate) fn without_folders(&self) -> Plan {
-        let mut plan = self.clone();
-        plan.data.folder = PathBuf::new();
-        for path in plan.teacher.path().into_iter().chain(plan.vocabulary.paths()) {
-            *path = path.file_name().map(PathBuf::from).unwrap_or_default();
-        }
-        plan
-    }
-
-    /// The same plan, which can be carried out from any folder.
-    pub(crate) fn in_folder(&self, here: &Path) -> Plan {
-        let mut plan = self.clone();
-        plan.data.folder = here.join(&plan.data.folder);
-        for path in plan.teacher.path().into_iter().chain(plan.vocabulary.paths()) {
-            *path = here.join(&*path);
-        }
-        plan
-    }
 }
 
 impl StudentBase {
@@ -102,13 +68,6 @@ impl ResolvedTeacher {
             ResolvedTeacher::Given(folder, _) => TeacherRecipe::given(folder.clone()),
         }
     }
-
-    fn path(&mut self) -> Option<&mut PathBuf> {
-        match self {
-            ResolvedTeacher::Trained(..) => None,
-            ResolvedTeacher::Given(folder, _) => Some(folder),
-        }
-    }
 }
 
 impl VocabularyOrigin {
@@ -128,14 +87,6 @@ impl VocabularyOrigin {
                 ..VocabularyRecipe::default()
             },
             VocabularyOrigin::Teacher(_) => VocabularyRecipe::default(),
-        }
-    }
-
-    fn paths(&mut self) -> Vec<&mut PathBuf> {
-        match self {
-            VocabularyOrigin::Learned(..) => Vec::new(),
-            VocabularyOrigin::Files(source, target) => vec![source, target],
-            VocabularyOrigin::Teacher(folder) => vec![folder],
         }
     }
 }

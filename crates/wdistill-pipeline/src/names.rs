@@ -1,0 +1,27 @@
+//! Names in the folder of a run.
+
+/// Name of the teacher in tables; no student may have it.
+pub const TEACHER: &str = "teacher";
+
+/// Folder of phase 1 below that of its system.
+pub const GENERATOR: &str = "generator";
+
+/// Folder of a run for a given teacher that came from another toolkit.
+pub const IMPORTED_TEACHER: &str = "imported-teacher";
+
+/// Files and folders of a run that are no system's; no student may have their names, in capitals or not.
+pub const RESERVED_NAMES: &[&str] = &[
+    TEACHER,
+    IMPORTED_TEACHER,
+    "data",
+    "data.txt",
+    "vocabulary",
+    "validation",
+    "pseudo",
+    "evaluation",
+    "speed",
+    "lock",
+    "recipe.toml",
+    "report.html",
+    "report.json",
+];

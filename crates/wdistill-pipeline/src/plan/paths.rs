@@ -1,0 +1,57 @@
+//! The paths that a plan names.
+
+use std::path::{Path, PathBuf};
+
+use super::{Plan, ResolvedTeacher, VocabularyOrigin};
+
+impl Plan {
+    /// All paths that it names.
+    pub(super) fn paths(&mut self) -> Vec<&mut PathBuf> {
+        let data = &mut self.data;
+        let pairs = [Some(&mut data.train), Some(&mut data.validation), data.test.as_mut()];
+        let texts =
+            pairs.into_iter().flatten().flat_map(|pair| [&mut pair.source, &mut pair.target]);
+        let folders = [Some(&mut data.folder)].into_iter().flatten();
+        let models = self.teacher.path().into_iter().chain(self.vocabulary.paths());
+        texts.chain(folders).chain(models).collect()
+    }
+
+    /// The same plan for a document that leaves this machine: without its folders.
+    pub(crate) fn without_folders(&self) -> Plan {
+        let mut plan = self.clone();
+        plan.data.folder = PathBuf::new();
+        for path in plan.teacher.path().into_iter().chain(plan.vocabulary.paths()) {
+            *path = path.file_name().map(PathBuf::from).unwrap_or_default();
+        }
+        plan
+    }
+
+    /// The same plan, which can be carried out from any folder.
+    pub(crate) fn in_folder(&self, here: &Path) -> Plan {
+        let mut plan = self.clone();
+        plan.data.folder = here.join(&plan.data.folder);
+        for path in plan.teacher.path().into_iter().chain(plan.vocabulary.paths()) {
+            *path = here.join(&*path);
+        }
+        plan
+    }
+}
+
+impl ResolvedTeacher {
+    fn path(&mut self) -> Option<&mut PathBuf> {
+        match self {
+            ResolvedTeacher::Trained(..) => None,
+            ResolvedTeacher::Given(folder, _) => Some(folder),
+        }
+    }
+}
+
+impl VocabularyOrigin {
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        match self {
+            VocabularyOrigin::Learned(..) => Vec::new(),
+            VocabularyOrigin::Files(source, target) => vec![source, target],
+            VocabularyOrigin::Teacher(folder) => vec![folder],
+        }
+    }
+}
