@@ -3,7 +3,7 @@
 //! A kernel's body is an ordinary function that loops over slices and is always inlined. `multiversion!` makes the
 //! kernel of it: the body compiled for each instruction set, and a call of the best one the processor has.
 
-pub(crate) use crate::real::{Baseline, Fused, Instructions};
+pub(crate) use crate::real::{Baseline, Instructions};
 
 /// Instruction sets for which kernels are compiled, each with all of those before it.
 #[cfg(target_arch = "x86_64")]
@@ -83,12 +83,12 @@ macro_rules! multiversion {
             {
                 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
                 fn avx512 $(<$real: Real>)? ($($argument: $kind),*) $(-> $output)? {
-                    $body::<$crate::dispatch::Fused $(, $real)?>($($argument),*)
+                    $body::<$crate::Fused $(, $real)?>($($argument),*)
                 }
 
                 #[target_feature(enable = "avx2,fma")]
                 fn avx2 $(<$real: Real>)? ($($argument: $kind),*) $(-> $output)? {
-                    $body::<$crate::dispatch::Fused $(, $real)?>($($argument),*)
+                    $body::<$crate::Fused $(, $real)?>($($argument),*)
                 }
 
                 if $crate::dispatch::has_avx512() {
