@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::write_texts;
-use wdistill_demo::Sizes;
+use common::{Sizes, write_texts};
 
 const RECIPE: &str = r#"
 title = "Toy"
