@@ -57,7 +57,10 @@ fn how_to_ask(program: &str, out: &Path) -> String {
         format!("  echo \"{QUESTION}\" | {program} translate --model {model}")
     };
     let (student, teacher) = (line("wd/student/model"), line("teacher/model"));
-    format!("\nAsk the student:\n{student}\nAnd its teacher:\n{teacher}")
+    format!(
+        "\nThe models know short sentences of the thousand most frequent words. Ask the student:\n{student}\n\
+         And its teacher:\n{teacher}"
+    )
 }
 
 /// A word as a Unix shell takes it for itself.
