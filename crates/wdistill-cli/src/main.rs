@@ -21,7 +21,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make up a small task, train a teacher and students on it, and compare them.
+    /// Train a teacher and students on everyday sentences that come along, and compare them.
     Demo(commands::demo::Demo),
     /// Carry out a recipe: teacher, pseudo data, students, scores, speed, report.
     Run(commands::run::Run),

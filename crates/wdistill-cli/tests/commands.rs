@@ -8,9 +8,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use common::write_texts;
+use common::{Sizes, write_texts};
 use program::{finish, program};
-use wdistill_demo::Sizes;
 use wdistill_text::packed_by_name;
 
 fn succeed(folder: &Path, arguments: &str, input: &[u8]) -> String {

@@ -16,13 +16,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use common::write_texts;
-use wdistill_demo::Sizes;
+use common::{Sizes, write_texts};
 
 const RECIPE: &str = r#"
 title = "Faults"
 [data]
-description = "generated"
+description = "everyday sentences"
 train = { source = "train.en", target = "train.de" }
 validation = { source = "validation.en", target = "validation.de" }
 test = { source = "test.en", target = "test.de" }

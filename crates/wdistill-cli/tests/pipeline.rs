@@ -7,15 +7,14 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::write_texts;
+use common::{Sizes, write_texts};
 use serde_json::Value;
-use wdistill_demo::Sizes;
 use wdistill_text::Vocabulary;
 
 const RECIPE: &str = r#"
 title = "Toy"
 [data]
-description = "generated"
+description = "everyday sentences"
 train = { source = "train.en", target = "train.de" }
 validation = { source = "validation.en", target = "validation.de" }
 test = { source = "test.en", target = "test.de" }

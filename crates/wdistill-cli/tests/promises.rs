@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::write_texts;
+use common::{Sizes, write_texts};
 use program::{finish, program};
-use wdistill_demo::Sizes;
 
 const RECIPE: &str = r#"
 title = "Toy"

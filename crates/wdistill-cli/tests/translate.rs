@@ -9,10 +9,9 @@ use std::process::Command;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use common::write_texts;
+use common::{Sizes, write_texts};
 use program::{finish, program};
 use tempfile::TempDir;
-use wdistill_demo::Sizes;
 
 /// A folder with texts and the folder `run` of a small model that was trained on them.
 static TRAINED: LazyLock<TempDir> = LazyLock::new(|| {

@@ -1,185 +1,153 @@
-//! A small translation task made from a grammar: English to German, as many pairs as one asks for.
+//! The text and the recipe of the demonstration: everyday sentences in English and German, with which a teacher and its
+//! students are trained in minutes.
 //!
-//! The task exists so that the whole of weight distillation can be tried in minutes and without a
-//! corpus: teacher, student, and the loss between them. It is meant to be easy for a Transformer
-//! of width 64 to 128 and out of reach of word-by-word replacement.
+//! ```
+//! let corpus = wdistill_demo::corpus();
+//! let few = corpus.train.first(100);
+//! assert_eq!(few.source.lines().count(), few.target.lines().count());
+//! ```
 //!
-//! # How it works
-//! A sentence is drawn as an abstract tree (`grammar`), and two modules that know nothing of each
-//! other put the tree into words (`english`, `german`). All word lists are in `lexicon`; they
-//! hold only what a dictionary entry holds, and every form that a rule can build is built.
-//!
-//! # What German does differently
-//! - **Word order.** The finite verb is second in main clauses, first after a fronted subordinate
-//!   clause, last in subordinate clauses; participles and infinitives close the clause; separable
-//!   prefixes stand at the end (*holt … ab*), join the verb (*dass sie … abholt*) or enclose *zu*
-//!   (*abzuholen*). A fronted time sends the subject behind the verb. The middle field holds known
-//!   objects, time, cause, *nicht*, manner, place, new objects, direction, in this order, where
-//!   English ends with manner, place, cause, time.
-//! - **Agreement.** Articles, possessives and adjectives follow gender, number and four cases;
-//!   weak nouns (*den Jungen*), the genitive (*des Arztes*) and the dative plural (*den Kindern*)
-//!   change the noun. Some verbs ask for the dative (*helfen*), some for the auxiliary *sein*.
-//!   *The old ones* take the gender of a noun in the clause before.
-//! - **Negation.** *not … a* is *kein*, *not … the* is *nicht*.
-//! - **Compounds.** *kitchen table* is *Küchentisch*, *Monday evening* is *Montagabend*, and
-//!   *the doctor's car* turns round into *das Auto des Arztes*.
-//! - **Numbers.** One word with ones before tens (*dreiundzwanzig*); *half past four* is
-//!   *halb fünf*; *1,245.50* is *1.245,50*.
-//!
-//! # What it is not
-//! Weekdays are drawn apart from dates and do not fit the calendar. The word *teacher* is always
-//! *Lehrerin* and *doctor* always *Arzt*: one word, one gender, so that a sentence has one
-//! translation. Pairs of things and deeds may be unlikely (*tore up the dictionary*).
+//! The sentences were written and translated by people; [`ATTRIBUTION`] says by whom, and `data/README.md` which were
+//! chosen and under which licence.
 
-mod calendar;
-mod english;
-mod german;
-mod grammar;
-mod lexicon;
-mod numbers;
-mod random;
-mod sample;
-mod text;
+use std::io::Read;
 
-#[cfg(test)]
-mod tests;
+use wdistill_text::text_reader;
 
-use random::Random;
-use std::collections::HashSet;
+/// Who wrote the sentences and under which licence they are; belongs wherever they are shown or passed on.
+pub const ATTRIBUTION: &str = "Sentences by the contributors of Tatoeba (https://tatoeba.org), by way of ManyThings \
+                               (https://www.manythings.org/anki), CC-BY 2.0 France \
+                               (https://creativecommons.org/licenses/by/2.0/fr/); selected and shuffled.";
 
-/// Fewest words (between spaces) of an English sentence.
-pub const SHORTEST: usize = 8;
-/// Most words (between spaces) of an English sentence.
-pub const LONGEST: usize = 22;
+/// What `wdistill demo` carries out; its texts have the names of [`Corpus::files`].
+pub const RECIPE: &str = include_str!("../demo.toml");
 
-/// So many draws in a row without a new pair mean that the grammar is exhausted.
-const PATIENCE: u64 = 10_000;
+/// Pairs to train on.
+pub const TRAIN_PAIRS: usize = 40_065;
+/// Pairs to watch during training.
+pub const VALIDATION_PAIRS: usize = 500;
+/// Pairs to report on.
+pub const TEST_PAIRS: usize = 500;
 
-/// How many pairs each part holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sizes {
-    /// Pairs to train on.
-    pub train: usize,
-    /// Pairs to watch during training.
-    pub validation: usize,
-    /// Pairs to report on.
-    pub test: usize,
-}
-
-/// One sentence in both languages.
+/// One part of the corpus: each line of the source has its translation in the same line of the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pair {
-    /// The English sentence.
+pub struct Part {
+    /// English sentences, each ended by a line feed.
     pub source: String,
-    /// The German sentence.
+    /// German sentences, each ended by a line feed.
     pub target: String,
 }
 
-/// The three parts of the task. No source and no target occurs twice, in one part or across parts.
+/// Everyday sentences in both languages. No English sentence occurs twice, in one part or across parts; a German one
+/// may, since several sentences may be translated alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Task {
-    /// Pairs to train on.
-    pub train: Vec<Pair>,
-    /// Pairs to watch during training.
-    pub validation: Vec<Pair>,
-    /// Pairs to report on.
-    pub test: Vec<Pair>,
+pub struct Corpus {
+    /// [`TRAIN_PAIRS`] pairs.
+    pub train: Part,
+    /// [`VALIDATION_PAIRS`] pairs.
+    pub validation: Part,
+    /// [`TEST_PAIRS`] pairs.
+    pub test: Part,
 }
 
-/// Why no task was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// The grammar gave no new pair for a long time.
-    #[error(
-        "{requested} different pairs were asked for, and the grammar gave only {found}: \
-         {attempts} draws in a row brought nothing new; hint: ask for at most {found} pairs"
-    )]
-    Exhausted {
-        /// Pairs asked for, all parts together.
-        requested: usize,
-        /// Different pairs found.
-        found: usize,
-        /// Draws in a row that brought nothing new.
-        attempts: u64,
-    },
-    /// The sizes add up to more than this machine can count.
-    #[error("the sizes {train} + {validation} + {test} exceed the range of this machine")]
-    TooLarge {
-        /// Pairs to train on.
-        train: usize,
-        /// Pairs to watch during training.
-        validation: usize,
-        /// Pairs to report on.
-        test: usize,
-    },
-}
-
-/// Makes the task that belongs to `seed`.
-///
-/// Test pairs are drawn first, then validation pairs, then training pairs: with the same seed, the
-/// same test and validation parts are kept whatever the number of training pairs.
-///
-/// # Errors
-/// [`Error::Exhausted`] if the grammar has fewer different pairs than asked for, and
-/// [`Error::TooLarge`] if the sizes overflow.
-pub fn generate(seed: u64, sizes: Sizes) -> Result<Task, Error> {
-    let mut random = Random::new(seed);
-    divide(sizes, || draw(&mut random))
-}
-
-/// Draws sentences until one has an allowed length. Each kind of sentence has allowed lengths, so
-/// this ends.
-fn draw(random: &mut Random) -> Pair {
-    loop {
-        let sentence = sample::sentence(random);
-        let source = english::sentence(&sentence);
-        if (SHORTEST..=LONGEST).contains(&source.split(' ').count()) {
-            return Pair { source, target: german::sentence(&sentence) };
-        }
+/// The whole corpus, unpacked.
+pub fn corpus() -> Corpus {
+    Corpus {
+        train: unpack(include_bytes!("../data/train.tsv.xz")),
+        validation: unpack(include_bytes!("../data/validation.tsv.xz")),
+        test: unpack(include_bytes!("../data/test.tsv.xz")),
     }
 }
 
-fn divide(sizes: Sizes, mut draw: impl FnMut() -> Pair) -> Result<Task, Error> {
-    let Sizes { train, validation, test } = sizes;
-    let requested = train
-        .checked_add(validation)
-        .and_then(|sum| sum.checked_add(test))
-        .ok_or(Error::TooLarge { train, validation, test })?;
-    let mut seen = Seen::default();
-    let mut part = |size: usize| -> Result<Vec<Pair>, Error> {
-        let mut pairs = Vec::new();
-        while pairs.len() < size {
-            pairs.push(seen.next_new(&mut draw, requested)?);
+/// Divides lines `source TAB target`; the bytes are part of the program and a test reads them all.
+fn unpack(packed: &[u8]) -> Part {
+    let mut lines = String::new();
+    text_reader(packed)
+        .and_then(|mut reader| reader.read_to_string(&mut lines))
+        .expect("the corpus is whole");
+    let (mut source, mut target) = (String::new(), String::new());
+    for line in lines.lines() {
+        let (english, german) = line.split_once('\t').expect("a line has two sides");
+        source.extend([english, "\n"]);
+        target.extend([german, "\n"]);
+    }
+    Part { source, target }
+}
+
+impl Part {
+    /// The first `pairs` pairs, or all if there are no more. The pairs are in random order, so that this is a random
+    /// sample.
+    pub fn first(&self, pairs: usize) -> Part {
+        let head = |side: &str| side.split_inclusive('\n').take(pairs).collect();
+        Part { source: head(&self.source), target: head(&self.target) }
+    }
+}
+
+impl Corpus {
+    /// Names of files and what they hold, as [`RECIPE`] expects them: `train.en`, `train.de`, and so on.
+    pub fn files(&self) -> [(&'static str, &str); 6] {
+        [
+            ("train.en", &self.train.source),
+            ("train.de", &self.train.target),
+            ("validation.en", &self.validation.source),
+            ("validation.de", &self.validation.target),
+            ("test.en", &self.test.source),
+            ("test.de", &self.test.target),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+    use wdistill_base::hash_bytes;
+
+    #[test]
+    fn every_file_is_the_stated_one() {
+        // As data/README.md states them.
+        let stated = include_str!("../data/README.md");
+        for (name, text) in corpus().files() {
+            let row = format!(
+                "| `{name}` | {} | `{}` |",
+                text.lines().count(),
+                hash_bytes(text.as_bytes())
+            );
+            assert!(stated.contains(&row), "not stated: {row}");
         }
-        Ok(pairs)
-    };
-    let test = part(test)?;
-    let validation = part(validation)?;
-    let train = part(train)?;
-    Ok(Task { train, validation, test })
-}
+    }
 
-/// Sentences handed out so far; a pair is new only if both of its sides are.
-#[derive(Default)]
-struct Seen {
-    sources: HashSet<String>,
-    targets: HashSet<String>,
-}
-
-impl Seen {
-    fn next_new(
-        &mut self,
-        draw: &mut impl FnMut() -> Pair,
-        requested: usize,
-    ) -> Result<Pair, Error> {
-        for _ in 0..PATIENCE {
-            let pair = draw();
-            if !self.sources.contains(&pair.source) && !self.targets.contains(&pair.target) {
-                self.sources.insert(pair.source.clone());
-                self.targets.insert(pair.target.clone());
-                return Ok(pair);
+    #[test]
+    fn parts_have_the_stated_numbers_of_pairs_and_no_empty_line() {
+        let Corpus { train, validation, test } = corpus();
+        let parts = [(train, TRAIN_PAIRS), (validation, VALIDATION_PAIRS), (test, TEST_PAIRS)];
+        for (part, pairs) in parts {
+            for side in [part.source, part.target] {
+                assert_eq!(side.lines().count(), pairs);
+                assert!(side.lines().all(|line| line == line.trim() && !line.is_empty()));
+                assert!(side.ends_with('\n') && !side.contains(['\t', '\r']));
             }
         }
-        Err(Error::Exhausted { requested, found: self.sources.len(), attempts: PATIENCE })
+    }
+
+    #[test]
+    fn no_source_sentence_occurs_twice() {
+        let corpus = corpus();
+        let parts = [&corpus.train, &corpus.validation, &corpus.test];
+        let mut seen = HashSet::new();
+        let twice =
+            parts.iter().flat_map(|part| part.source.lines()).find(|line| !seen.insert(*line));
+        assert_eq!(twice, None);
+    }
+
+    #[test]
+    fn the_first_pairs_are_those_of_the_whole() {
+        let test = corpus().test;
+        let few = test.first(3);
+        assert_eq!(few.source.lines().count(), 3);
+        assert!(test.source.starts_with(&few.source) && test.target.starts_with(&few.target));
+        assert_eq!(few.target.lines().count(), 3);
+        assert_eq!(test.first(0).source, "");
+        assert_eq!(test.first(TEST_PAIRS + 1), test);
     }
 }

@@ -8,7 +8,7 @@ use crate::{
 pub(crate) fn example() -> Report {
     Report {
         title: "Distilling a toy teacher".to_string(),
-        task_description: "English to German, made from a grammar".to_string(),
+        task_description: "English to German, everyday sentences".to_string(),
         created: "2026-01-31".to_string(),
         machine: Machine {
             cpu: "Example CPU".to_string(),
@@ -61,7 +61,7 @@ pub(crate) fn example() -> Report {
 fn data_set(role: &str, pairs: u64, tokens: u64) -> DataSet {
     DataSet {
         role: role.to_string(),
-        label: "demo grammar, seed 42".to_string(),
+        label: "everyday sentences".to_string(),
         pairs,
         source_tokens: tokens,
         target_tokens: tokens + tokens / 10,

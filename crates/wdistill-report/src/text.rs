@@ -203,7 +203,7 @@ mod tests {
     fn the_whole_table() {
         let expected = "\
 Distilling a toy teacher
-English to German, made from a grammar
+English to German, everyday sentences
 
 System        Parameters  Seed  Updates  BLEU valid  BLEU test  chrF test  Tokens/s  Speed-up
 ---------------------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ Conditions
     fn a_run_that_goes_on_is_called_so() {
         let mut report = example();
         report.unfinished = Some("kd is to come".to_string());
-        assert!(text_table(&report).contains("grammar\nUnfinished: kd is to come\n"));
+        assert!(text_table(&report).contains("sentences\nUnfinished: kd is to come\n"));
         assert!(crate::html(&report).contains("Unfinished: kd is to come"));
     }
 

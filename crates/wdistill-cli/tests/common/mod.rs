@@ -3,17 +3,25 @@
 use std::fs;
 use std::path::Path;
 
-use wdistill_demo::{Pair, Sizes, generate};
+use wdistill_demo::{Corpus, corpus};
 
-/// Writes a small parallel text that is made up: `train`, `validation` and `test`, each `.en` and `.de`.
+/// How many pairs of each part a test takes.
+pub struct Sizes {
+    pub train: usize,
+    pub validation: usize,
+    pub test: usize,
+}
+
+/// Writes a small parallel text, the first pairs of the demonstration's: `train`, `validation` and `test`, each `.en`
+/// and `.de`.
 pub fn write_texts(folder: &Path, sizes: Sizes) {
-    let task = generate(7, sizes).unwrap();
-    let parts = [("train", task.train), ("validation", task.validation), ("test", task.test)];
-    for (name, pairs) in parts {
-        let side = |side: fn(&Pair) -> &str| -> String {
-            pairs.iter().flat_map(|pair| [side(pair), "\n"]).collect()
-        };
-        fs::write(folder.join(format!("{name}.en")), side(|pair| &pair.source)).unwrap();
-        fs::write(folder.join(format!("{name}.de")), side(|pair| &pair.target)).unwrap();
+    let Corpus { train, validation, test } = corpus();
+    let few = Corpus {
+        train: train.first(sizes.train),
+        validation: validation.first(sizes.validation),
+        test: test.first(sizes.test),
+    };
+    for (name, text) in few.files() {
+        fs::write(folder.join(name), text).unwrap();
     }
 }

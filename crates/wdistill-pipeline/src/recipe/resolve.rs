@@ -488,5 +488,7 @@ preset";
             count += 1;
         }
         assert!(count >= 3, "{count} recipes");
+        let demo = std::path::Path::new("demo.toml");
+        Recipe::parse(wdistill_demo::RECIPE, demo, None).unwrap().plan().unwrap();
     }
 }
