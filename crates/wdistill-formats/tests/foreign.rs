@@ -930,6 +930,31 @@ fn settings_of_other_toolkits_that_are_not_known_are_refused() {
     assert!(!text.contains("new_flag"), "{text}");
 }
 
+/// `transformers`' generate() heeds them, whatever the network computes.
+#[test]
+fn settings_of_the_search_that_change_translations_are_refused_or_said() {
+    let folder = copy("huggingface/swish-shared");
+    let generation = |entry: &str| {
+        edit(&folder, "generation_config.json", |text| {
+            text.replacen('{', &format!("{{{entry},"), 1)
+        });
+    };
+    let notes = |folder: &TempDir| import(folder.path(), &ImportOptions::default()).unwrap().notes;
+    let before = notes(&folder);
+    assert!(!before.iter().any(|note| note.contains("heeds it")), "{before:?}");
+    generation(
+        "\"no_repeat_ngram_size\": 3, \"repetition_penalty\": 1.0, \"suppress_tokens\": [5]",
+    );
+    let said = notes(&folder);
+    let heeded: Vec<&String> = said.iter().filter(|note| note.contains("heeds it")).collect();
+    assert_eq!(heeded.len(), 2, "{said:?}");
+    assert!(heeded[0].contains("generation_config.json: no_repeat_ngram_size is 3"), "{said:?}");
+    // Of a model for several languages: without it, another language may come.
+    generation("\"forced_bos_token_id\": 7");
+    let text = refusal(folder.path(), &ImportOptions::default());
+    assert_mentions(&text, &["generation_config.json: forced_bos_token_id is 7"]);
+}
+
 #[test]
 fn many_names_of_one_quantised_matrix_take_no_memory() {
     // 40,000 aliases of a matrix of 50,000 rows: 8 GB if each had its own factors.

@@ -146,6 +146,7 @@ const UNKNOWN_FLAGS: &[&str] = &[
     "decoder_learned_pos",
     "no_token_positional_embeddings",
     "layernorm_embedding",
+    "merge_src_tgt_embed",
     "adaptive_softmax_cutoff",
     "adaptive_input",
     "no_cross_attention",

@@ -24,6 +24,8 @@ mod write;
 const FORMAT: &str = "a MarianMT folder of Hugging Face";
 
 const CONFIG_FILE: &str = "config.json";
+/// How translations are searched.
+const GENERATION_FILE: &str = "generation_config.json";
 const SAFETENSORS_FILE: &str = "model.safetensors";
 const TORCH_FILE: &str = "pytorch_model.bin";
 const SAFETENSORS_INDEX: &str = "model.safetensors.index.json";

@@ -1,5 +1,6 @@
 //! Reading a MarianMT folder.
 
+mod search;
 mod word_lists;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,7 @@ pub(crate) fn read(folder: &Path) -> Result<Foreign, FormatError> {
     let settings: Map<String, Value> = serde_json::from_slice(&read_file(&config_path)?)
         .map_err(|error| malformed(&config_path, error.to_string()))?;
     let mut findings = Findings::default();
+    search::check(folder, &settings, &mut findings)?;
     let mut settings = Settings { settings, findings: &mut findings };
     let architecture = settings.architecture();
     let words = word_lists::words(folder, &mut settings)?;
@@ -181,7 +183,7 @@ const UNDERSTOOD: &[&str] = &[
 ];
 
 /// Settings that say how a model was trained, saved or how texts are searched, and change nothing of what it
-/// computes.
+/// computes; those of the search that are not done here are looked at in `search.rs`.
 const WITHOUT_EFFECT: &[&str] = &[
     "_name_or_path",
     "_num_labels",

@@ -10,7 +10,8 @@ use wdistill_model::{
 use wdistill_text::{Sharing, VocabularyPair};
 
 use super::{
-    CONFIG_FILE, OUTPUT_BIAS, POSITIONS, SAFETENSORS_FILE, TARGET_WORDS_FILE, WORDS_FILE, place,
+    CONFIG_FILE, GENERATION_FILE, OUTPUT_BIAS, POSITIONS, SAFETENSORS_FILE, TARGET_WORDS_FILE,
+    WORDS_FILE, place,
 };
 use crate::error::FormatError;
 use crate::files::publish;
@@ -49,7 +50,7 @@ pub(crate) fn write(given: &ModelFolder, folder: &Path) -> Result<(), FormatErro
         ("target.spm", given.vocabularies.target.to_sentence_piece()?.to_bytes()),
         (WORDS_FILE, word_numbers(&source)),
         (CONFIG_FILE, text(&config(&model.config))),
-        ("generation_config.json", text(&generation(&model.config))),
+        (GENERATION_FILE, text(&generation(&model.config))),
         ("tokenizer_config.json", text(&tokenizer(sharing))),
     ];
     if sharing == Sharing::Separate {
