@@ -13,7 +13,7 @@ use wdistill_train::TrainError;
 
 /// Distils a large translation model, weights and all, into a small and fast one.
 #[derive(Parser)]
-#[command(name = "wdistill", version, about, long_about = None, propagate_version = true)]
+#[command(name = "wdistill", version, propagate_version = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -1,10 +1,13 @@
 //! The documentation holds: links lead somewhere, the summary names every page, commands and recipes are the program's.
 
+mod help;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use help::{commands_in, help};
 use wdistill_pipeline::Recipe;
 
 fn root() -> PathBuf {
@@ -147,20 +150,6 @@ fn the_reference_of_keys_is_what_the_program_prints() {
         format!("## {found}") == keys,
         "docs/src/recipe-keys.md is older than the program; hint: `just recipe-keys` writes it anew"
     );
-}
-
-fn help(command: &[&str]) -> String {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_wdistill")).args(command).arg("--help").output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// Names of the commands that a help lists.
-fn commands_in(help: &str) -> BTreeSet<String> {
-    let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
-    let names = lines.take_while(|line| !line.is_empty());
-    names.filter_map(|line| Some(line.split_whitespace().next()?.to_string())).collect()
 }
 
 /// Long flags that a help lists.

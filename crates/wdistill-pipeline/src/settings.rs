@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use wdistill_text::CorpusLimits;
 
 /// Two files that are aligned line by line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -58,16 +59,17 @@ pub struct DataRecipe {
     pub duplicates: Duplicates,
 }
 
+// The limits of the library are the recipe's.
 fn default_sentence_tokens() -> usize {
-    200
+    CorpusLimits::training().max_tokens_per_sentence
 }
 
 fn default_held_out_tokens() -> usize {
-    1024
+    CorpusLimits::training().max_tokens_in_evaluation
 }
 
 fn default_length_ratio() -> f64 {
-    9.0
+    CorpusLimits::training().max_length_ratio
 }
 
 /// Which pairs a system learns from.

@@ -106,13 +106,13 @@ pub struct CorpusLimits {
 }
 
 impl CorpusLimits {
-    /// For training: 256 tokens, a ratio of 4, duplicates and identical sides kept.
+    /// For training: 200 tokens, a ratio of 9, duplicates and identical sides kept.
     pub fn training() -> Self {
         Self {
             role: CorpusRole::Training,
-            max_tokens_per_sentence: 256,
+            max_tokens_per_sentence: 200,
             max_tokens_in_evaluation: 1024,
-            max_length_ratio: 4.0,
+            max_length_ratio: 9.0,
             duplicates: PairPolicy::Keep,
             identical_sides: PairPolicy::Keep,
         }
