@@ -6,6 +6,8 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 
+use crate::problem::{Hinted, Problem};
+
 /// A file or folder that could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}: {error}", path.display())]
@@ -26,6 +28,12 @@ impl FileError {
     }
 }
 
+impl Hinted for FileError {
+    fn hint(&self) -> Option<String> {
+        self.error.hint()
+    }
+}
+
 /// A file of text whose content is not what it should be.
 #[derive(Debug, thiserror::Error)]
 #[error("{}:{line}: {problem}", path.display())]
@@ -35,7 +43,13 @@ pub struct ContentError {
     /// Counted from 1.
     pub line: usize,
     /// What is wrong with it.
-    pub problem: String,
+    pub problem: Problem,
+}
+
+impl Hinted for ContentError {
+    fn hint(&self) -> Option<String> {
+        self.problem.hint()
+    }
 }
 
 /// A file under a temporary name. Dropped without [`publish`](Pending::publish), it leaves nothing.

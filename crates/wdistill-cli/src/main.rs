@@ -1,6 +1,7 @@
 //! The command line of wdistill: arguments, settings, messages; no arithmetic.
 
 mod commands;
+mod errors;
 mod settings;
 mod signals;
 
@@ -86,7 +87,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if reader_has_gone(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            message(&format!("error: {error:#}"));
+            message(&errors::as_problem(&error).in_lines());
             exit_code(&error)
         }
     }

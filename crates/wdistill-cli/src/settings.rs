@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use toml::{Table, Value};
+use wdistill_base::Problem;
 use wdistill_formats::native;
 use wdistill_model::PRESETS;
 use wdistill_pipeline::{
@@ -179,8 +180,10 @@ fn as_typed(error: TranslatorError) -> anyhow::Error {
         let found = TYPED.iter().find(|(option, _)| *option == name);
         found.map_or(word.to_string(), |(_, typed)| format!("{typed}{comma}"))
     };
-    let problems =
-        problems.iter().map(|problem| problem.split(' ').map(typed).collect::<Vec<_>>().join(" "));
+    let text_as_typed = |text: &str| text.split(' ').map(typed).collect::<Vec<_>>().join(" ");
+    let problems = problems
+        .into_iter()
+        .map(|problem| Problem { fact: text_as_typed(&problem.fact), ..problem });
     TranslatorError::Options(problems.collect()).into()
 }
 
@@ -204,12 +207,13 @@ pub fn find_model(folder: &Path) -> anyhow::Result<PathBuf> {
         _ => {
             let list: Vec<String> =
                 found.iter().map(|model| format!("\n  {}", model.display())).collect();
-            bail!(
-                "{} is no model, but there are {} below it:{}\nhint: name one of them",
+            let fact = format!(
+                "{} is no model, but there are {} below it:{}",
                 folder.display(),
                 found.len(),
                 list.concat()
-            )
+            );
+            bail!(Problem::with_hint(fact, "name one of them"))
         }
     }
 }
@@ -263,7 +267,8 @@ impl Corpus {
     /// A path that no recipe can hold, since it is a text.
     pub fn data(&self) -> anyhow::Result<DataRecipe> {
         for path in self.train.iter().chain(&self.validation) {
-            ensure!(path.to_str().is_some(), "the path {path:?} is not UTF-8\nhint: rename it");
+            let fact = format!("the path {path:?} is not UTF-8");
+            ensure!(path.to_str().is_some(), Problem::with_hint(fact, "rename it"));
         }
         let pair =
             |files: &[PathBuf]| TextPair { source: files[0].clone(), target: files[1].clone() };
@@ -366,7 +371,7 @@ pub fn changed<T: Settings>(settings: &T, changes: &[String]) -> anyhow::Result<
         add(&mut all, parsed(change)?, change)?;
     }
     renamed(&all).iter().for_each(|note| message(&format!("--set: {note}")));
-    with_changes(settings, &all).map_err(|problem| anyhow!("--set: {problem}"))
+    with_changes(settings, &all).map_err(|problem| problem.at("--set").into())
 }
 
 /// A change as a table.

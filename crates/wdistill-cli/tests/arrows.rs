@@ -10,9 +10,9 @@ use serde_json::Value;
 /// Level of every crate; a crate may use crates of lower levels.
 const LEVELS: &[(&str, u32)] = &[
     ("wdistill-base", 0),
-    ("wdistill-metrics", 0),
-    ("wdistill-search", 0),
     ("wdistill-report", 0),
+    ("wdistill-metrics", 1),
+    ("wdistill-search", 1),
     ("wdistill-kernels", 1),
     ("wdistill-text", 1),
     ("wdistill-model", 1),

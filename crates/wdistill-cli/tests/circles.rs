@@ -117,7 +117,7 @@ fn a_circle_is_seen() {
         ("b".to_owned(), used(&["c"])),
         ("c".to_owned(), used(&["b"])),
     ]);
-    let expected = vec!["b".to_owned(), "c".to_owned()];
+    let expected = ["b".to_owned(), "c".to_owned()];
     assert_eq!(circles(&arrows), BTreeSet::from([expected.iter().collect()]));
     let found = paths("a::{self, b::{c, d}, e::f};");
     let ends: Vec<&str> = found.iter().map(|(_, last)| last.as_str()).collect();

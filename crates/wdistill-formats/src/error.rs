@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use wdistill_base::FileError;
+use wdistill_base::{FileError, Hinted, Problem, listed};
 use wdistill_model::ConfigError;
 
 /// Why a file could not be written or read; always names it.
@@ -13,11 +13,7 @@ pub enum FormatError {
     #[error(transparent)]
     Io(#[from] FileError),
     /// A file that every model folder holds is not there.
-    #[error(
-        "there is no {}; hint: a model folder holds config.toml and model.safetensors, and `wdistill import` \
-         makes one of another toolkit's model",
-        path.display()
-    )]
+    #[error("there is no {}", path.display())]
     NoSuchFile {
         /// The file that was looked for.
         path: PathBuf,
@@ -31,11 +27,7 @@ pub enum FormatError {
         reason: String,
     },
     /// The header is sound, but the file is longer or shorter than it says.
-    #[error(
-        "{} has {found} bytes, but its header announces {expected}; hint: {}",
-        path.display(),
-        if found < expected { "it is cut short" } else { "something was appended to it" }
-    )]
+    #[error("{} has {found} bytes, but its header announces {expected}", path.display())]
     WrongLength {
         /// The file.
         path: PathBuf,
@@ -46,8 +38,8 @@ pub enum FormatError {
     },
     /// The numbers are not those that were written.
     #[error(
-        "{} is damaged: its numbers have the checksum {found}, but its header says {expected}; hint: copy it again \
-         from where it is whole, or make it again", path.display()
+        "{} is damaged: its numbers have the checksum {found}, but its header says {expected}",
+        path.display()
     )]
     Checksum {
         /// The file.
@@ -59,8 +51,7 @@ pub enum FormatError {
     },
     /// A safetensors file of some other program.
     #[error(
-        "{} is not a wdistill model: its header's \"{key}\" is {}, expected {expected}; hint: a \
-         model of another toolkit has to be imported first (`wdistill import`)",
+        "{} is not a wdistill model: its header's \"{key}\" is {}, expected {expected}",
         path.display(),
         found.as_ref().map_or("missing".to_string(), |found| format!("{found:?}"))
     )]
@@ -75,18 +66,14 @@ pub enum FormatError {
         expected: &'static str,
     },
     /// Quantised, where a model is needed that can be trained on or quantised.
-    #[error(
-        "{} holds int8 weights, which are only good for translating; hint: give the model that it \
-         was made from", path.display()
-    )]
+    #[error("{} holds int8 weights, which are only good for translating", path.display())]
     Quantised {
         /// The file.
         path: PathBuf,
     },
     /// Written by a later wdistill.
     #[error(
-        "{} has format version {found}, but this wdistill reads versions up to {supported}; hint: \
-         use the wdistill that wrote it, or a later one",
+        "{} has format version {found}, but this wdistill reads versions up to {supported}",
         path.display()
     )]
     NewerVersion {
@@ -106,10 +93,7 @@ pub enum FormatError {
         error: ConfigError,
     },
     /// A model's folder with a vocabulary that is not the model's.
-    #[error(
-        "{}: a vocabulary of {found} words, expected the model's {expected}; hint: it is another model's; take the \
-         file that was written with this one", path.display()
-    )]
+    #[error("{}: a vocabulary of {found} words, expected the model's {expected}", path.display())]
     ForeignVocabulary {
         /// The file.
         path: PathBuf,
@@ -124,7 +108,7 @@ pub enum FormatError {
         /// What was given.
         path: PathBuf,
         /// What would be one.
-        reason: String,
+        reason: Problem,
     },
     /// A model of wdistill was to be imported.
     #[error("{} is a model of wdistill; there is nothing to import", path.display())]
@@ -133,7 +117,7 @@ pub enum FormatError {
         path: PathBuf,
     },
     /// A model of another toolkit lacks its words.
-    #[error("there is no {}; hint: the folder should hold it, or {other}", path.display())]
+    #[error("there is no {}", path.display())]
     NoVocabulary {
         /// The file that was looked for.
         path: PathBuf,
@@ -148,7 +132,7 @@ pub enum FormatError {
         /// What it should be, such as `a CTranslate2 model`.
         format: &'static str,
         /// What is wrong and where.
-        reason: String,
+        reason: Problem,
     },
     /// A model of another toolkit that cannot be read, with everything that stands in the way.
     #[error("{} cannot be imported:{}", path.display(), lines(problems))]
@@ -164,7 +148,7 @@ pub enum FormatError {
         /// The other format.
         format: &'static str,
         /// Every problem found.
-        problems: Vec<String>,
+        problems: Vec<Problem>,
     },
     /// A vocabulary or tokeniser of another toolkit.
     #[error(transparent)]
@@ -179,6 +163,47 @@ pub enum FormatError {
     },
 }
 
+impl Hinted for FormatError {
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            FormatError::Io(error) => return error.hint(),
+            FormatError::Config { error, .. } => return error.hint(),
+            FormatError::Text(error) => return error.hint(),
+            FormatError::NoModel { reason, .. } | FormatError::Malformed { reason, .. } => {
+                return reason.hint();
+            }
+            FormatError::NoVocabulary { other, .. } => {
+                return Some(format!("the folder should hold it, or {other}"));
+            }
+            FormatError::NoSuchFile { .. } => {
+                "a model folder holds config.toml and model.safetensors, and `wdistill import` makes one of another \
+                 toolkit's model"
+            }
+            FormatError::WrongLength { found, expected, .. } if found < expected => {
+                "it is cut short"
+            }
+            FormatError::WrongLength { .. } => "something was appended to it",
+            FormatError::Checksum { .. } => {
+                "copy it again from where it is whole, or make it again"
+            }
+            FormatError::NotAModel { .. } => {
+                "a model of another toolkit has to be imported first (`wdistill import`)"
+            }
+            FormatError::Quantised { .. } => "give the model that it was made from",
+            FormatError::NewerVersion { .. } => "use the wdistill that wrote it, or a later one",
+            FormatError::ForeignVocabulary { .. } => {
+                "it is another model's; take the file that was written with this one"
+            }
+            FormatError::NotSafetensors { .. }
+            | FormatError::NothingToImport { .. }
+            | FormatError::Import { .. }
+            | FormatError::Export { .. }
+            | FormatError::Tensors { .. } => return None,
+        };
+        Some(hint.to_string())
+    }
+}
+
 fn describe(path: &Path, problems: &[TensorProblem]) -> String {
     let noun = if problems.len() == 1 { "problem" } else { "problems" };
     format!("{}: {} {noun} with its tensors:{}", path.display(), problems.len(), lines(problems))
@@ -187,9 +212,9 @@ fn describe(path: &Path, problems: &[TensorProblem]) -> String {
 /// Problems listed by an error message; the others are counted. A model of another shape has some hundreds.
 const LISTED: usize = 500;
 
-fn lines<P: fmt::Display>(problems: &[P]) -> String {
-    let listed = problems.iter().take(LISTED).map(|problem| format!("\n  {problem}"));
-    let mut text: String = listed.collect();
+fn lines<P: fmt::Display + Hinted>(problems: &[P]) -> String {
+    let first: Vec<Problem> = problems.iter().take(LISTED).map(Problem::of).collect();
+    let mut text = listed(&first);
     if problems.len() > LISTED {
         text += &format!("\n  and {} more", problems.len() - LISTED);
     }
@@ -200,7 +225,7 @@ fn lines<P: fmt::Display>(problems: &[P]) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImportProblem {
     /// A property of the model that cannot be expressed, contradicts another or has to be asked for.
-    Property(String),
+    Property(Problem),
     /// A weight.
     Tensor(TensorProblem),
 }
@@ -208,8 +233,17 @@ pub enum ImportProblem {
 impl fmt::Display for ImportProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ImportProblem::Property(problem) => f.write_str(problem),
+            ImportProblem::Property(problem) => problem.fmt(f),
             ImportProblem::Tensor(problem) => problem.fmt(f),
+        }
+    }
+}
+
+impl Hinted for ImportProblem {
+    fn hint(&self) -> Option<String> {
+        match self {
+            ImportProblem::Property(problem) => problem.hint(),
+            ImportProblem::Tensor(problem) => problem.hint(),
         }
     }
 }
@@ -292,18 +326,12 @@ pub enum TensorProblem {
 
 impl fmt::Display for TensorProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hint = |verb: &str, similar: &Option<String>| match similar {
-            Some(similar) => format!("; hint: {verb} {similar}"),
-            None => String::new(),
-        };
         match self {
-            TensorProblem::Missing { name, shape, similar } => {
-                let hint = hint("the file has", similar);
-                write!(f, "{name} {shape:?} is missing{hint}")
+            TensorProblem::Missing { name, shape, .. } => {
+                write!(f, "{name} {shape:?} is missing")
             }
-            TensorProblem::Unexpected { name, shape, similar } => {
-                let hint = hint("the model needs", similar);
-                write!(f, "{name} {shape:?} is not part of the model{hint}")
+            TensorProblem::Unexpected { name, shape, .. } => {
+                write!(f, "{name} {shape:?} is not part of the model")
             }
             TensorProblem::Shape { name, expected, found } => {
                 write!(f, "{name} is {found:?}, expected {expected:?}")
@@ -325,6 +353,20 @@ impl fmt::Display for TensorProblem {
             TensorProblem::Reserved { name } => {
                 write!(f, "{name} is the name of the metadata, no tensor can have it")
             }
+        }
+    }
+}
+
+impl Hinted for TensorProblem {
+    fn hint(&self) -> Option<String> {
+        match self {
+            TensorProblem::Missing { similar: Some(similar), .. } => {
+                Some(format!("the file has {similar}"))
+            }
+            TensorProblem::Unexpected { similar: Some(similar), .. } => {
+                Some(format!("the model needs {similar}"))
+            }
+            _ => None,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use wdistill_base::Problem;
+
 use crate::error::FormatError;
 use crate::model_folder::{ModelFolder, write_model_folder};
 use crate::toolkits::{Numbers, Obstacles, Toolkit};
@@ -19,7 +21,7 @@ pub fn export(
     toolkit: &dyn Toolkit,
     numbers: Numbers,
     folder: &Path,
-) -> Result<Vec<String>, FormatError> {
+) -> Result<Vec<Problem>, FormatError> {
     // Before the folder is touched.
     let notes = check_export(given, toolkit, numbers)?;
     write_model_folder(folder, |folder| toolkit.write(given, numbers, folder))?;
@@ -34,10 +36,10 @@ pub fn check_export(
     given: &ModelFolder,
     toolkit: &dyn Toolkit,
     numbers: Numbers,
-) -> Result<Vec<String>, FormatError> {
+) -> Result<Vec<Problem>, FormatError> {
     let Obstacles { mut problems, notes } = toolkit.obstacles(given);
     if !toolkit.numbers().contains(&numbers) {
-        problems.insert(0, format!("it is not written with {}", numbers.name()));
+        problems.insert(0, format!("it is not written with {}", numbers.name()).into());
     }
     if problems.is_empty() {
         Ok(notes)

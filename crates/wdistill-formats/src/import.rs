@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use wdistill_base::folder_of;
+use wdistill_base::{Problem, folder_of};
 use wdistill_text::{TextError, Vocabulary, VocabularyPair};
 
 use crate::error::{FormatError, ImportProblem};
@@ -57,7 +57,9 @@ pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, FormatEr
     let named = |side: &str, result: Result<Vocabulary, TextError>| {
         result.map_err(|error| FormatError::Import {
             path: path.to_path_buf(),
-            problems: vec![ImportProblem::Property(format!("vocabulary of the {side}: {error}"))],
+            problems: vec![ImportProblem::Property(
+                Problem::of(&error).at(format!("vocabulary of the {side}")),
+            )],
         })
     };
     let source = named("source", vocabulary(words.source, source, None))?;

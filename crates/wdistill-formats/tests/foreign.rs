@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
+use wdistill_base::Problem;
 use wdistill_formats::toolkits::{CTRANSLATE2, HUGGING_FACE, MARIAN};
 use wdistill_formats::{
     Format, FormatError, ImportOptions, ModelFolder, Numbers, Subwords, Toolkit, export, import,
@@ -47,7 +48,7 @@ fn words_as_they_stand() -> ImportOptions {
 fn refusal(path: &Path, options: &ImportOptions) -> String {
     match import(path, options) {
         Ok(_) => panic!("{} was imported", path.display()),
-        Err(error) => error.to_string(),
+        Err(error) => Problem::of(&error).in_lines(),
     }
 }
 
@@ -105,7 +106,7 @@ fn weights_that_are_missing_or_left_over_are_named_with_their_likes() {
     assert_mentions(
         &refusal(folder.path(), &ImportOptions::default()),
         &[
-            "model.encoder.layers.1.fc1.bias [48] is missing; hint: the file has model.encoder.layers.1.fcX.bias",
+            "model.encoder.layers.1.fc1.bias [48] is missing\n    hint: the file has model.encoder.layers.1.fcX.bias",
             "model.encoder.layers.1.fcX.bias [48] is not part of the model",
         ],
     );

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use tempfile::TempDir;
-use wdistill_base::Random;
+use wdistill_base::{Hinted, Problem, Random};
 use wdistill_formats::native::{self, CONFIG_FILE, WEIGHTS_FILE};
 use wdistill_formats::{FormatError, Metadata, Tensor, read_tensors, write_tensors};
 use wdistill_model::tree::Map;
@@ -154,7 +154,7 @@ fn one_flipped_bit_of_any_weight_is_an_error_with_a_way_out() {
             message.starts_with(" is damaged: its numbers have the checksum xxh3:"),
             "{message}"
         );
-        assert!(message.contains("; hint: copy it again"), "{message}");
+        assert!(message.contains("\nhint: copy it again"), "{message}");
         let error = read_tensors(&path).expect_err("damaged tensors were read");
         assert!(matches!(error, FormatError::Checksum { .. }), "{error}");
     }
@@ -223,7 +223,7 @@ impl Spoilt {
 
     /// The message without the path it must start with.
     fn message_about(&self, file: &str) -> String {
-        let message = self.error().to_string();
+        let message = Problem::of(&self.error()).in_lines();
         let path = self.path(file).display().to_string();
         message.strip_prefix(&path).unwrap_or_else(|| panic!("{message}")).to_string()
     }
@@ -261,8 +261,8 @@ fn a_misspelt_tensor_is_shown_with_the_name_that_was_meant() {
     });
     let expected = format!(
         ": 3 problems with its tensors:\n  \
-         {QUERY} [16, 16] is missing; hint: the file has {misspelt}\n  \
-         {misspelt} [16, 16] is not part of the model; hint: the model needs {QUERY}\n  \
+         {QUERY} [16, 16] is missing\n    hint: the file has {misspelt}\n  \
+         {misspelt} [16, 16] is not part of the model\n    hint: the model needs {QUERY}\n  \
          moments [1] is not part of the model"
     );
     assert_eq!(spoilt.message_about(WEIGHTS_FILE), expected);
@@ -348,14 +348,14 @@ fn a_file_cut_short_or_lengthened() {
     let length = whole.len();
     fs::write(&path, &whole[..length - 1]).unwrap();
     let expected = format!(
-        " has {} bytes, but its header announces {length}; hint: it is cut short",
+        " has {} bytes, but its header announces {length}\nhint: it is cut short",
         length - 1
     );
     assert_eq!(spoilt.message_about(WEIGHTS_FILE), expected);
 
     fs::write(&path, [&whole[..], b"\n"].concat()).unwrap();
     let expected = format!(
-        " has {} bytes, but its header announces {length}; hint: something was appended to it",
+        " has {} bytes, but its header announces {length}\nhint: something was appended to it",
         length + 1
     );
     assert_eq!(spoilt.message_about(WEIGHTS_FILE), expected);
@@ -398,7 +398,7 @@ fn a_model_of_another_program() {
     let spoilt = Spoilt::new();
     spoilt.rewrite(|_, metadata| *metadata = [("format".into(), "pt".into())].into());
     let expected = " is not a wdistill model: its header's \"format\" is \"pt\", expected \
-                    \"wdistill\"; hint: a model of another toolkit has to be imported first (`wdistill \
+                    \"wdistill\"\nhint: a model of another toolkit has to be imported first (`wdistill \
                     import`)";
     assert_eq!(spoilt.message_about(WEIGHTS_FILE), expected);
     spoilt.rewrite(|_, metadata| metadata.clear());
@@ -412,7 +412,7 @@ fn a_version_of_the_future_or_no_version_at_all() {
     spoilt.rewrite(|_, metadata| {
         metadata.insert("format_version".into(), "2".into());
     });
-    let expected = " has format version 2, but this wdistill reads versions up to 1; hint: use the \
+    let expected = " has format version 2, but this wdistill reads versions up to 1\nhint: use the \
                     wdistill that wrote it, or a later one";
     assert_eq!(spoilt.message_about(WEIGHTS_FILE), expected);
     for version in ["0", "one", "-1", ""] {
@@ -440,12 +440,11 @@ fn a_file_that_is_not_there() {
     for file in [CONFIG_FILE, WEIGHTS_FILE] {
         let spoilt = Spoilt::new();
         fs::remove_file(spoilt.path(file)).unwrap();
-        let expected = format!(
-            "there is no {}; hint: a model folder holds config.toml and model.safetensors, and `wdistill \
-             import` makes one of another toolkit's model",
-            spoilt.path(file).display()
-        );
-        assert_eq!(spoilt.error().to_string(), expected);
+        let error = spoilt.error();
+        assert_eq!(error.to_string(), format!("there is no {}", spoilt.path(file).display()));
+        let expected = "a model folder holds config.toml and model.safetensors, and `wdistill import` makes one of \
+                        another toolkit's model";
+        assert_eq!(error.hint().unwrap(), expected);
     }
 }
 

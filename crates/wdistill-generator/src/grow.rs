@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
-use wdistill_base::Random;
+use wdistill_base::{Hinted, Problem, Random};
 use wdistill_model::tree::{LeafRef, Map, MatrixRole, MatrixSpec, VectorRole, VectorSpec};
 use wdistill_model::{
     Axis, Config, Dense, LayerPlace, Matrix, Model, Slot, Spec, Stack, Transformer,
@@ -33,7 +33,7 @@ pub enum GrowError {
     /// Layers cannot be grouped evenly.
     #[error(
         "the teacher's {stack} has {teacher} layers, the student's {student}: {teacher} layers \
-         cannot be divided into {student} equal groups; hint: choose a divisor of {teacher}"
+         cannot be divided into {student} equal groups"
     )]
     Depth {
         /// Which one.
@@ -56,8 +56,17 @@ pub enum GrowError {
         student: String,
     },
     /// More than one of the above.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    #[error("{}", .0.iter().map(|error| Problem::of(error).in_lines()).collect::<Vec<_>>().join("\n"))]
     Several(Vec<GrowError>),
+}
+
+impl Hinted for GrowError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            GrowError::Depth { teacher, .. } => Some(format!("choose a divisor of {teacher}")),
+            GrowError::Property { .. } | GrowError::Several(_) => None,
+        }
+    }
 }
 
 impl GrowError {

@@ -1,6 +1,7 @@
 //! What can be wrong with the input of a metric.
 
 use thiserror::Error;
+use wdistill_base::Hinted;
 
 /// Why a score could not be computed.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -12,10 +13,7 @@ pub enum MetricsError {
     #[error("there are no references to score against: 0 reference streams")]
     NoReferences,
     /// A reference stream is not as long as the hypotheses.
-    #[error(
-        "reference {reference} has {lines} lines but there are {hypotheses} hypotheses. \
-         hint: line i of every reference translates the same source sentence as line i of the hypotheses"
-    )]
+    #[error("reference {reference} has {lines} lines but there are {hypotheses} hypotheses")]
     LineCount {
         /// Which reference stream, counted from 1.
         reference: usize,
@@ -49,12 +47,10 @@ pub enum MetricsError {
         value: f64,
     },
     /// chrF was asked to count nothing.
-    #[error(
-        "chrF has character order 0 and word order 0. hint: the usual orders are 6 and 0, or 6 and 2 for chrF++"
-    )]
+    #[error("chrF has character order 0 and word order 0")]
     NoOrders,
     /// A bootstrap without resamples has no distribution.
-    #[error("bootstrap resampling was asked for 0 samples. hint: 1000 is usual")]
+    #[error("bootstrap resampling was asked for 0 samples")]
     NoSamples,
     /// More sentences than the resampling generator can index.
     #[error("bootstrap resampling takes at most {limit} lines, found {lines}")]
@@ -74,4 +70,18 @@ pub enum MetricsError {
         /// The names known, comma-separated.
         expected: &'static str,
     },
+}
+
+impl Hinted for MetricsError {
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            MetricsError::LineCount { .. } => {
+                "line i of every reference translates the same source sentence as line i of the hypotheses"
+            }
+            MetricsError::NoOrders => "the usual orders are 6 and 0, or 6 and 2 for chrF++",
+            MetricsError::NoSamples => "1000 is usual",
+            _ => return None,
+        };
+        Some(hint.to_string())
+    }
 }

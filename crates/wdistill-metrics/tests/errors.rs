@@ -1,5 +1,6 @@
 //! What input is refused, and in which words.
 
+use wdistill_base::Hinted;
 use wdistill_metrics::{
     Bleu, Bootstrap, Chrf, CorpusMetric, MetricsError, Smoothing, Statistics, confidence,
     paired_bootstrap,
@@ -16,11 +17,10 @@ fn a_reference_of_another_length_is_named() {
     let references = [vec!["one", "two"], vec!["one", "two", "three"]];
     let error = Bleu::default().corpus_score(&["one", "two"], &references).unwrap_err();
     assert_eq!(error, MetricsError::LineCount { reference: 2, lines: 3, hypotheses: 2 });
-    assert_eq!(
-        error.to_string(),
-        "reference 2 has 3 lines but there are 2 hypotheses. hint: line i of every reference \
-         translates the same source sentence as line i of the hypotheses"
-    );
+    assert_eq!(error.to_string(), "reference 2 has 3 lines but there are 2 hypotheses");
+    let expected =
+        "line i of every reference translates the same source sentence as line i of the hypotheses";
+    assert_eq!(error.hint().unwrap(), expected);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use wdistill_base::Activation;
+use wdistill_base::{Activation, Hinted, Problem, listed};
 
 use crate::axis::Axis;
 use crate::positions::PositionTable;
@@ -282,47 +282,20 @@ impl Architecture {
         format!("{} + {}", stack(&self.encoder), stack(&self.decoder))
     }
 
-    fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        for (name, shape) in [("encoder", &self.encoder), ("decoder", &self.decoder)] {
-            let sizes = [
-                ("layers", shape.layers),
-                ("width", shape.width),
-                ("feed_forward", shape.feed_forward),
-                ("heads", shape.heads),
-            ];
-            for (field, size) in sizes {
-                if size == 0 {
-                    problems.push(format!("{name}.{field} is 0, expected at least 1"));
-                }
-                let most = if field == "layers" { MOST_LAYERS } else { LARGEST_SIZE };
-                if size > most {
-                    problems.push(format!("{name}.{field} is {size}, expected at most {most}"));
-                }
-            }
-            if shape.heads > 0 && !shape.width.is_multiple_of(shape.heads) {
-                problems.push(format!(
-                    "{name}.heads is {}, which does not divide {name}.width = {}",
-                    shape.heads, shape.width
-                ));
-            }
-            if !shape.width.is_multiple_of(2) || shape.width < 4 {
-                problems.push(format!(
-                    "{name}.width is {}, expected an even number of at least 4 (half of it holds \
-                     sines, half cosines)",
-                    shape.width
-                ));
-            }
-        }
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems = shape_problems("encoder", &self.encoder);
+        problems.extend(shape_problems("decoder", &self.decoder));
         if self.embeddings == Embeddings::AllTied && self.encoder.width != self.decoder.width {
-            problems.push(format!(
-                "embeddings are all-tied, but encoder.width is {} and decoder.width is {}; \
-                 hint: use decoder-tied",
+            let fact = format!(
+                "embeddings are all-tied, but encoder.width is {} and decoder.width is {}",
                 self.encoder.width, self.decoder.width
-            ));
+            );
+            problems.push(Problem::with_hint(fact, "use decoder-tied"));
         }
         if !(self.norm_epsilon > 0.0 && self.norm_epsilon.is_finite()) {
-            problems.push(format!("norm_epsilon is {}, expected more than 0", self.norm_epsilon));
+            problems.push(
+                format!("norm_epsilon is {}, expected more than 0", self.norm_epsilon).into(),
+            );
         }
         let rates = [
             ("residual", self.dropout.residual),
@@ -331,11 +304,38 @@ impl Architecture {
         ];
         for (field, rate) in rates {
             if !(0.0..1.0).contains(&rate) {
-                problems.push(format!("dropout.{field} is {rate}, expected 0 <= rate < 1"));
+                problems.push(format!("dropout.{field} is {rate}, expected 0 <= rate < 1").into());
             }
         }
         problems
     }
+}
+
+/// What does not hold together in the stack of this name.
+fn shape_problems(name: &str, shape: &Shape) -> Vec<Problem> {
+    let &Shape { layers, width, feed_forward, heads } = shape;
+    let mut problems: Vec<String> = Vec::new();
+    let sizes =
+        [("layers", layers), ("width", width), ("feed_forward", feed_forward), ("heads", heads)];
+    for (field, size) in sizes {
+        if size == 0 {
+            problems.push(format!("{name}.{field} is 0, expected at least 1"));
+        }
+        let most = if field == "layers" { MOST_LAYERS } else { LARGEST_SIZE };
+        if size > most {
+            problems.push(format!("{name}.{field} is {size}, expected at most {most}"));
+        }
+    }
+    if heads > 0 && !width.is_multiple_of(heads) {
+        problems
+            .push(format!("{name}.heads is {heads}, which does not divide {name}.width = {width}"));
+    }
+    if !width.is_multiple_of(2) || width < 4 {
+        problems.push(format!(
+            "{name}.width is {width}, expected an even number of at least 4 (half of it holds sines, half cosines)"
+        ));
+    }
+    problems.into_iter().map(Problem::from).collect()
 }
 
 /// What the decoder reads before the first word.
@@ -446,7 +446,7 @@ impl Vocabularies {
         }
     }
 
-    fn problems(&self) -> Vec<String> {
+    fn problems(&self) -> Vec<Problem> {
         let start = match self.decoder_start {
             DecoderStart::Word(word) => Some(word),
             DecoderStart::ZeroVector => None,
@@ -469,7 +469,7 @@ impl Vocabularies {
                 self.target_end
             )
         });
-        outside.chain(same).collect()
+        outside.chain(same).map(Problem::from).collect()
     }
 }
 
@@ -501,10 +501,10 @@ impl TryFrom<RawConfig> for Config {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// Every contradiction found, together.
-    #[error("the model configuration does not hold together:\n  {}", .0.join("\n  "))]
-    Invalid(Vec<String>),
+    #[error("the model configuration does not hold together:{}", listed(.0))]
+    Invalid(Vec<Problem>),
     /// No preset of that name.
-    #[error("there is no preset {name:?}; hint: the presets are {known}")]
+    #[error("there is no preset {name:?}")]
     UnknownPreset {
         /// The name asked for.
         name: String,
@@ -514,6 +514,15 @@ pub enum ConfigError {
     /// The text is not a configuration.
     #[error("the model configuration cannot be read: {0}")]
     Malformed(String),
+}
+
+impl Hinted for ConfigError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            ConfigError::UnknownPreset { known, .. } => Some(format!("the presets are {known}")),
+            ConfigError::Invalid(_) | ConfigError::Malformed(_) => None,
+        }
+    }
 }
 
 impl Config {
@@ -530,11 +539,12 @@ impl Config {
         if architecture.embeddings == Embeddings::AllTied
             && vocabularies.source != vocabularies.target
         {
-            problems.push(format!(
-                "embeddings are all-tied, but the source vocabulary has {} words and the target \
-                 vocabulary {}; hint: train a joint vocabulary, or use decoder-tied",
+            let fact = format!(
+                "embeddings are all-tied, but the source vocabulary has {} words and the target vocabulary {}",
                 vocabularies.source, vocabularies.target
-            ));
+            );
+            let hint = "train a joint vocabulary, or use decoder-tied";
+            problems.push(Problem::with_hint(fact, hint));
         }
         if problems.is_empty() {
             Ok(Config { vocabularies, architecture })
@@ -612,7 +622,7 @@ mod tests {
             panic!("accepted")
         };
         assert_eq!(problems.len(), 6, "{problems:#?}");
-        assert!(problems[0].contains("encoder.heads is 7"), "{}", problems[0]);
+        assert!(problems[0].fact.contains("encoder.heads is 7"), "{}", problems[0]);
     }
 
     #[test]

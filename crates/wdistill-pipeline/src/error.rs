@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use wdistill_base::{ContentError, FileError, Problem, listed};
+use wdistill_base::{ContentError, FileError, Hinted, Problem, listed};
 use wdistill_formats::FormatError;
 use wdistill_generator::GrowError;
 use wdistill_metrics::MetricsError;
@@ -24,13 +24,13 @@ pub enum PipelineError {
     #[error(transparent)]
     Content(#[from] ContentError),
     /// Another process works there.
-    #[error("another wdistill is at work in {}; hint: wait for it, or choose another folder", folder.display())]
+    #[error("another wdistill is at work in {}", folder.display())]
     Busy {
         /// The folder of the run.
         folder: PathBuf,
     },
     /// A text or a model that is not any more what was read when the run began.
-    #[error("{} was changed while the run was at work; hint: give the same command again, and it starts from what is there now", path.display())]
+    #[error("{} was changed while the run was at work", path.display())]
     Changed {
         /// The file.
         path: PathBuf,
@@ -49,19 +49,16 @@ pub enum PipelineError {
         /// The recipe.
         path: PathBuf,
         /// Line, expected and found.
-        problem: String,
+        problem: Problem,
     },
     /// A product of a finished stage is not what the stage wrote.
-    #[error(
-        "{} was changed after it was made; hint: put it back as it was, or remove it, and it will be made again",
-        path.display()
-    )]
+    #[error("{} was changed after it was made", path.display())]
     Product {
         /// The file.
         path: PathBuf,
     },
     /// Texts, or a teacher for them, that cannot be what was meant.
-    #[error("{problem}; hint: {hint}; --force goes on all the same")]
+    #[error("{problem}")]
     Suspicious {
         /// What was found.
         problem: String,
@@ -74,7 +71,7 @@ pub enum PipelineError {
         /// The file.
         path: PathBuf,
         /// What does not fit.
-        problem: String,
+        problem: Problem,
     },
     /// Teacher and student do not fit.
     #[error(transparent)]
@@ -100,4 +97,37 @@ pub enum PipelineError {
     /// A translation of token ids.
     #[error(transparent)]
     Tokens(#[from] TokenError),
+}
+
+impl Hinted for PipelineError {
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            PipelineError::Train(error) => return error.hint(),
+            PipelineError::Io(error) => return error.hint(),
+            PipelineError::Content(error) => return error.hint(),
+            PipelineError::Recipe { problem, .. } | PipelineError::PseudoData { problem, .. } => {
+                return problem.hint();
+            }
+            PipelineError::Grow(error) => return error.hint(),
+            PipelineError::Config(error) => return error.hint(),
+            PipelineError::Format(error) => return error.hint(),
+            PipelineError::Text(error) => return error.hint(),
+            PipelineError::Metrics(error) => return error.hint(),
+            PipelineError::Translator(error) => return error.hint(),
+            PipelineError::Translate(error) => return error.hint(),
+            PipelineError::Tokens(error) => return error.hint(),
+            PipelineError::Suspicious { hint, .. } => {
+                return Some(format!("{hint}; --force goes on all the same"));
+            }
+            PipelineError::Settings { .. } => return None,
+            PipelineError::Busy { .. } => "wait for it, or choose another folder",
+            PipelineError::Changed { .. } => {
+                "give the same command again, and it starts from what is there now"
+            }
+            PipelineError::Product { .. } => {
+                "put it back as it was, or remove it, and it will be made again"
+            }
+        };
+        Some(hint.to_string())
+    }
 }

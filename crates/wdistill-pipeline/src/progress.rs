@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use wdistill_base::in_words;
+use wdistill_base::{Problem, in_words};
 use wdistill_train::{Happening, Observer, TrainingEvent, TrainingSettings, ValidationEvent};
 
 use crate::messages::message;
@@ -87,10 +87,11 @@ impl Progress {
         }
     }
 
-    /// Shows what nobody may miss: silence is for progress.
-    pub fn warn(&self, text: &str) {
+    /// Shows what nobody may miss, with what helps: silence is for progress.
+    pub fn warn(&self, problem: impl Into<Problem>) {
+        let text = problem.into().in_lines();
         match self.display {
-            Display::Terminal | Display::Lines => self.say(text),
+            Display::Terminal | Display::Lines => self.say(&text),
             Display::Silent => message(&format!("{}: {text}", self.stage)),
         }
     }
@@ -137,7 +138,7 @@ impl Observer for RunProgress<'_> {
                 progress.say(&format!("goes on after update {updates}"));
                 progress.resume_at(updates);
             }
-            Happening::StartsAgain { checkpoint } => progress.warn(&format!(
+            Happening::StartsAgain { checkpoint } => progress.warn(format!(
                 "starts again from the beginning: there is no {}",
                 checkpoint.display()
             )),
@@ -156,25 +157,25 @@ impl Observer for RunProgress<'_> {
             Happening::Validated(event) => progress.say(&validation(event)),
             Happening::OutOfPatience { updates, settings } => {
                 let TrainingSettings { patience, updates: all, criterion, .. } = settings;
-                progress.warn(&format!(
+                progress.warn(format!(
                     "ends at update {updates} of {all}: {patience} validations in a row brought no better {} \
                      (training.patience = {patience})",
                     criterion.name()
                 ));
             }
             Happening::Saved { updates } => progress.say(&format!("update {updates} is saved")),
-            Happening::LeftOut { candidate: Some(candidate), error } => {
-                progress.warn(&format!("{candidate}, is left out of account: {error}"));
+            Happening::LeftOut { candidate: Some(candidate), problem } => {
+                progress.warn(problem.at(format!("{candidate}, is left out of account")));
             }
-            Happening::LeftOut { candidate: None, error } => {
-                progress.warn(&format!("a snapshot is left out of the average: {error}"));
+            Happening::LeftOut { candidate: None, problem } => {
+                progress.warn(problem.at("a snapshot is left out of the average"));
             }
             Happening::FewSnapshots { found, wanted } => {
-                progress.warn(&format!("averages {found} snapshots of {wanted} wanted"));
+                progress.warn(format!("averages {found} snapshots of {wanted} wanted"));
             }
-            Happening::KnowsNothing { problem } => progress.warn(&format!(
-                "has learnt nothing that helps on the validation text: {problem}; hint: train for more updates, or \
-                 with another learning rate"
+            Happening::KnowsNothing { problem } => progress.warn(Problem::with_hint(
+                format!("has learnt nothing that helps on the validation text: {problem}"),
+                "train for more updates, or with another learning rate",
             )),
             Happening::Trained => progress.finish(),
             Happening::Selected(selected) => progress.say(&selected.in_words()),

@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use toml::Table;
-use wdistill_base::FileError;
+use wdistill_base::{FileError, Problem};
 use wdistill_generator::Start;
 use wdistill_model::Architecture;
 use wdistill_runtime::DecodingOptions;
@@ -197,7 +197,8 @@ fn changes_of_pseudo_data_decoding<'d, D: Deserializer<'d>>(
     deserializer: D,
 ) -> Result<DecodingOptions, D::Error> {
     let changes = Table::deserialize(deserializer)?;
-    with_changes(&pseudo_data_decoding(), &changes).map_err(D::Error::custom)
+    with_changes(&pseudo_data_decoding(), &changes)
+        .map_err(|problem| D::Error::custom(problem.in_lines()))
 }
 
 impl TeacherRecipe {
@@ -241,16 +242,19 @@ impl Recipe {
 }
 
 /// Reads TOML; every name that is unknown is named with its line.
-fn parse(text: &str) -> Result<Recipe, String> {
+fn parse(text: &str) -> Result<Recipe, Problem> {
     let table: Table = toml::from_str(text).map_err(|error| error.to_string())?;
     let unknown = schema::unknown(&schema::RECIPE, &table);
     if !unknown.is_empty() {
         let lines = Lines::of(text);
-        let problem = |Unknown { place, fact, hint }: &Unknown| {
-            let line = lines.line(place).map_or(String::new(), |line| format!("line {line}: "));
-            format!("\n  {line}{fact}; hint: {hint}")
+        let problem = |Unknown { place, fact, hint }| {
+            let problem = Problem::with_hint(fact, hint);
+            match lines.line(&place) {
+                Some(line) => problem.at(format!("line {line}")),
+                None => problem,
+            }
         };
-        return Err(unknown.iter().map(problem).collect());
+        return Err(Problem::together(unknown.into_iter().map(problem).collect()));
     }
     let mut recipe: Recipe = toml::from_str(text).map_err(|error| error.to_string())?;
     recipe.notes = schema::renamed(&table);

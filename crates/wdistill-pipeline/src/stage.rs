@@ -7,11 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use wdistill_base::{
-    ContentError, Depth, FileError, atomic_write, hash_bytes, hash_file, remove_leftovers,
+    ContentError, Depth, FileError, Problem, atomic_write, hash_bytes, hash_file, remove_leftovers,
 };
 
 use crate::error::PipelineError;
 use crate::progress::{Display, Progress};
+
+/// The way out of a file of a stage that cannot be used.
+pub(crate) const MADE_AGAIN: &str = "remove it, and it will be made again";
 
 /// Everything that decides a stage's result, as a short text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,7 +167,7 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, PipelineError
         other => other.map_err(FileError::when("read", path))?,
     };
     serde_json::from_str(&text).map(Some).map_err(|error| {
-        let problem = format!("{error}; hint: remove it, and it will be made again");
+        let problem = Problem::with_hint(error.to_string(), MADE_AGAIN);
         ContentError { path: path.to_path_buf(), line: error.line(), problem }.into()
     })
 }

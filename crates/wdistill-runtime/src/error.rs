@@ -1,5 +1,6 @@
 //! What can go wrong between a folder and a translation.
 
+use wdistill_base::{Hinted, Problem, listed};
 use wdistill_formats::FormatError;
 use wdistill_search::SearchError;
 use wdistill_text::TextError;
@@ -11,8 +12,8 @@ use crate::token_error::{TokenError, in_a_row};
 #[derive(Debug, thiserror::Error)]
 pub enum TranslatorError {
     /// Every problem found.
-    #[error("these translator options do not hold together:\n  {}", .0.join("\n  "))]
-    Options(Vec<String>),
+    #[error("these translator options do not hold together:{}", listed(.0))]
+    Options(Vec<Problem>),
     /// The model cannot be computed with in int8.
     #[error(transparent)]
     TooWide(#[from] TooWide),
@@ -30,6 +31,17 @@ pub enum TranslatorError {
     /// The shortlist.
     #[error(transparent)]
     Text(#[from] TextError),
+}
+
+impl Hinted for TranslatorError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            TranslatorError::Options(_) | TranslatorError::Threads { .. } => None,
+            TranslatorError::TooWide(error) => error.hint(),
+            TranslatorError::Format(error) => error.hint(),
+            TranslatorError::Text(error) => error.hint(),
+        }
+    }
 }
 
 /// A line that is longer than allowed.
@@ -81,6 +93,17 @@ pub enum TranslateError {
     /// Ids that are no sentences of the model.
     #[error(transparent)]
     Tokens(#[from] TokenError),
+}
+
+impl Hinted for TranslateError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            TranslateError::Lines(_) => None,
+            TranslateError::Search { reason, .. } => reason.hint(),
+            TranslateError::Text(error) => error.hint(),
+            TranslateError::Tokens(error) => error.hint(),
+        }
+    }
 }
 
 impl TranslateError {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use wdistill_base::Problem;
 use wdistill_search::SearchOptions;
 use wdistill_text::SentenceLanguage;
 
@@ -104,17 +105,18 @@ impl Default for TranslatorOptions {
 
 impl TranslatorOptions {
     /// What does not hold together, apart from the search.
-    pub(crate) fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
+    pub(crate) fn problems(&self) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = Vec::new();
         if self.max_source_length == 0 {
-            problems.push("max_source_length is 0, expected at least 1".to_string());
+            problems.push("max_source_length is 0, expected at least 1".into());
         }
         let joins = self.long_text == LongText::Split || self.content == LineContent::Text;
         let n_best = self.decoding.search.n_best;
         if n_best > 1 && joins {
-            problems.push(format!(
+            let fact = format!(
                 "n_best is {n_best}, but the best translations of a line's parts are joined; there is one of them"
-            ));
+            );
+            problems.push(fact.into());
         }
         problems
     }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::marker::PhantomData;
 
+use wdistill_base::Hinted;
 use wdistill_kernels::{Float32Matrix, Int8Matrix, MOST_INT8_INPUTS, PackedWeight};
 use wdistill_model::tree::{Leaf, LeafRef, Map};
 use wdistill_model::{Dense, Int8, Int8Rows, Matrix, Model, Slot};
@@ -56,15 +57,18 @@ pub fn pack_int8(model: &Model<Int8>) -> Result<Model<Packed<Int8Matrix>>, TooWi
 
 /// A matrix that is too wide for sums in int32.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{weight} has {inputs} inputs, and sums in int8 are exact up to {MOST_INT8_INPUTS}; hint: float32 has no \
-     such limit"
-)]
+#[error("{weight} has {inputs} inputs, and sums in int8 are exact up to {MOST_INT8_INPUTS}")]
 pub struct TooWide {
     /// Path of the matrix.
     pub weight: String,
     /// Its inputs.
     pub inputs: usize,
+}
+
+impl Hinted for TooWide {
+    fn hint(&self) -> Option<String> {
+        Some("float32 has no such limit".to_string())
+    }
 }
 
 /// # Errors

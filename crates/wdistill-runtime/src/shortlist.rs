@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use wdistill_base::Problem;
 use wdistill_model::Vocabularies;
 use wdistill_text::{LexicalTable, TextError, VocabularyPair};
 
@@ -33,19 +34,23 @@ impl Shortlist {
     }
 
     /// What does not fit a model.
-    pub(crate) fn problems(&self, vocabularies: &Vocabularies) -> Vec<String> {
-        let mut problems = Vec::new();
+    pub(crate) fn problems(&self, vocabularies: &Vocabularies) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = Vec::new();
         let (rows, words) = (self.of_source.len(), vocabularies.source);
         if rows != words {
-            problems
-                .push(format!("the shortlist is for {rows} source words, the model has {words}"));
+            problems.push(
+                format!("the shortlist is for {rows} source words, the model has {words}").into(),
+            );
         }
         let all = self.of_source.iter().flatten().chain(&self.always);
         if let Some(word) = all.copied().find(|word| *word as usize >= vocabularies.target) {
-            problems.push(format!(
-                "the shortlist has target word {word}, but the model has {}",
-                vocabularies.target
-            ));
+            problems.push(
+                format!(
+                    "the shortlist has target word {word}, but the model has {}",
+                    vocabularies.target
+                )
+                .into(),
+            );
         }
         problems
     }

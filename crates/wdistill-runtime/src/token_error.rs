@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use wdistill_base::Hinted;
 use wdistill_search::SearchError;
 
 /// What is wrong with a source sentence.
@@ -78,6 +79,15 @@ pub enum TokenError {
         /// What went wrong.
         reason: SearchError,
     },
+}
+
+impl Hinted for TokenError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            TokenError::Sources(_) => None,
+            TokenError::Search { reason, .. } => reason.hint(),
+        }
+    }
 }
 
 /// Numbers with commas between them.

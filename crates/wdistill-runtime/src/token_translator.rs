@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use wdistill_base::Problem;
 use wdistill_kernels::{Float32Matrix, Int8Matrix, PackedWeight, Workers};
 use wdistill_model::{Config, Dense, Int8, Model, Tokens, Vocabularies};
 use wdistill_search::{Ending, Hypothesis, SearchSettings, search};
@@ -110,11 +111,11 @@ impl TokenTranslator {
         weights: impl FnOnce(Precision) -> Result<Weights, TooWide>,
     ) -> Result<TokenTranslator, TranslatorError> {
         let options = without_padding(options, config);
-        let mut problems: Vec<String> =
+        let mut problems: Vec<Problem> =
             shortlist.iter().flat_map(|words| words.problems(&config.vocabularies)).collect();
         let sizes = [("threads", threads), ("batch_tokens", options.batch_tokens)];
         for (name, _) in sizes.iter().filter(|(_, size)| *size == 0) {
-            problems.push(format!("{name} is 0, expected at least 1"));
+            problems.push(format!("{name} is 0, expected at least 1").into());
         }
         let settings = SearchSettings::new(options.search.clone());
         let settings = settings.map_err(|error| problems.extend(error.0)).ok();

@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use wdistill_base::Hinted;
+
 use crate::settings::{SearchSettings, Stopping};
 use crate::step::{Scores, Step, StepModel, Vocabulary};
 
@@ -45,8 +47,7 @@ pub enum SearchError {
     },
     /// A log-probability is not a number, or infinite upwards.
     #[error(
-        "sentence {sentence} of the batch, word {position}: the model's log-probability is \
-         {log_probability}; hint: look for NaN in its weights"
+        "sentence {sentence} of the batch, word {position}: the model's log-probability is {log_probability}"
     )]
     NotANumber {
         /// Number of the sentence in the batch, from 0.
@@ -64,6 +65,15 @@ pub enum SearchError {
         /// Number of the target word, from 0.
         position: usize,
     },
+}
+
+impl Hinted for SearchError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            SearchError::NotANumber { .. } => Some("look for NaN in its weights".to_string()),
+            _ => None,
+        }
+    }
 }
 
 /// Translates a batch: up to `n_best` hypotheses for each sentence (at least one), by falling score;

@@ -1,6 +1,7 @@
 //! How to search: raw options, and settings that cannot be invalid.
 
 use serde::{Deserialize, Serialize};
+use wdistill_base::{Problem, listed};
 
 /// When a sentence is done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,8 +69,8 @@ impl Default for SearchOptions {
 
 /// Why options were refused: every problem found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("these search options do not hold together:\n  {}", .0.join("\n  "))]
-pub struct SettingsError(pub Vec<String>);
+#[error("these search options do not hold together:{}", listed(.0))]
+pub struct SettingsError(pub Vec<Problem>);
 
 /// Checked options.
 #[derive(Clone, Debug, PartialEq)]
@@ -129,39 +130,47 @@ const WIDEST_BEAM: usize = 10_000;
 /// Scores with larger ones could be no numbers any more.
 const LARGEST_PENALTY: f64 = 10.0;
 
-fn problems(options: &SearchOptions) -> Vec<String> {
-    let mut problems = Vec::new();
+fn problems(options: &SearchOptions) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = Vec::new();
     let SearchOptions { beam_size, n_best, length_penalty, .. } = options;
     if *beam_size == 0 {
-        problems.push("beam_size is 0, expected at least 1; hint: 1 is greedy search".to_string());
+        let fact = "beam_size is 0, expected at least 1";
+        problems.push(Problem::with_hint(fact, "1 is greedy search"));
     }
     if *beam_size > WIDEST_BEAM {
-        problems.push(format!("beam_size is {beam_size}, expected at most {WIDEST_BEAM}"));
+        problems.push(format!("beam_size is {beam_size}, expected at most {WIDEST_BEAM}").into());
     }
     if *n_best == 0 || n_best > beam_size {
-        problems.push(format!("n_best is {n_best}, expected 1 to beam_size, which is {beam_size}"));
+        problems.push(
+            format!("n_best is {n_best}, expected 1 to beam_size, which is {beam_size}").into(),
+        );
     }
     if !(length_penalty.is_finite() && length_penalty.abs() <= LARGEST_PENALTY) {
-        problems.push(format!(
+        let fact = format!(
             "length_penalty is {length_penalty}, expected -{LARGEST_PENALTY} to {LARGEST_PENALTY}"
-        ));
+        );
+        problems.push(fact.into());
     }
     let SearchOptions { max_length_ratio, max_length_constant, max_length, min_length, .. } =
         options;
     if !(max_length_ratio.is_finite() && *max_length_ratio >= 0.0) {
-        problems.push(format!("max_length_ratio is {max_length_ratio}, expected at least 0"));
+        problems
+            .push(format!("max_length_ratio is {max_length_ratio}, expected at least 0").into());
     }
     if *max_length_ratio == 0.0 && *max_length_constant == 0 {
         problems.push(
-            "max_length_ratio and max_length_constant are both 0, which allows no word".to_string(),
+            "max_length_ratio and max_length_constant are both 0, which allows no word".into(),
         );
     }
     if *max_length == 0 {
-        problems.push("max_length is 0, expected at least 1".to_string());
+        problems.push("max_length is 0, expected at least 1".into());
     } else if min_length > max_length {
-        problems.push(format!(
-            "max_length is {max_length}, expected at least min_length, which is {min_length}"
-        ));
+        problems.push(
+            format!(
+                "max_length is {max_length}, expected at least min_length, which is {min_length}"
+            )
+            .into(),
+        );
     }
     problems
 }
@@ -183,7 +192,7 @@ mod tests {
         };
         let SettingsError(problems) = SearchSettings::new(options).unwrap_err();
         assert_eq!(problems.len(), 5, "{problems:#?}");
-        assert!(problems[1].contains("n_best is 1, expected 1 to beam_size, which is 0"));
+        assert!(problems[1].fact.contains("n_best is 1, expected 1 to beam_size, which is 0"));
         let options = SearchOptions {
             max_length_ratio: 0.0,
             max_length_constant: 0,

@@ -14,6 +14,7 @@ use lzma_rust2::{XzOptions, XzReader, XzWriter};
 use ruzstd::decoding::FrameDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+use wdistill_base::Problem;
 
 /// How many of the first bytes are looked at, if so many arrive at once.
 const SAMPLE: usize = 1 << 12;
@@ -235,7 +236,8 @@ fn refuse_binary(sample: &[u8]) -> Result<()> {
 }
 
 fn refused(what: &str, hint: &str) -> Error {
-    Error::new(ErrorKind::InvalidData, format!("found {what}, expected UTF-8 text; hint: {hint}"))
+    let fact = format!("found {what}, expected UTF-8 text");
+    Error::new(ErrorKind::InvalidData, Problem::with_hint(fact, hint))
 }
 
 fn decoder<'r>(
@@ -273,11 +275,17 @@ impl<R: Read> Read for Unpacked<R> {
             _ if error.raw_os_error().is_some() => error,
             _ if ends_early(&error) => Error::new(
                 ErrorKind::UnexpectedEof,
-                format!("the {name} data ends early; hint: the file was cut short, make it anew"),
+                Problem::with_hint(
+                    format!("the {name} data ends early"),
+                    "the file was cut short, make it anew",
+                ),
             ),
             kind => Error::new(
                 kind,
-                format!("the {name} data is damaged ({error}); hint: make the file anew"),
+                Problem::with_hint(
+                    format!("the {name} data is damaged ({error})"),
+                    "make the file anew",
+                ),
             ),
         })?;
         self.input_ended = count == 0;

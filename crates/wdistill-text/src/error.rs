@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use wdistill_base::FileError;
+use wdistill_base::{FileError, Hinted, Problem, listed};
 
 use crate::left_out::LeftOut;
 
@@ -13,7 +13,7 @@ pub enum TextError {
     /// A text file holds bytes that are not UTF-8.
     #[error(
         "{}:{line}: not valid UTF-8 at byte {byte_in_line} of the line (byte {byte_in_file} of the \
-         file, both counted from 0). hint: convert the file to UTF-8", path.display()
+         file, both counted from 0)", path.display()
     )]
     InvalidUtf8 {
         /// The file.
@@ -27,8 +27,7 @@ pub enum TextError {
     },
     /// A file of word translations has no words for any sentence.
     #[error(
-        "{}: no line has the source word NULL, whose translations are words for any sentence. hint: \
-         `wdistill shortlist` writes such lines", path.display()
+        "{}: no line has the source word NULL, whose translations are words for any sentence", path.display()
     )]
     NoNullWord {
         /// The file.
@@ -42,12 +41,11 @@ pub enum TextError {
         /// Line number, from 1.
         line: usize,
         /// What is wrong.
-        problem: String,
+        problem: Problem,
     },
     /// The two sides of a parallel corpus have different numbers of lines.
     #[error(
-        "{} has {source_lines} lines but {} has {target_lines}. hint: line N of one file must \
-         translate line N of the other; an empty line stands for a missing sentence",
+        "{} has {source_lines} lines but {} has {target_lines}",
         source_path.display(), target_path.display()
     )]
     UnequalLines {
@@ -61,10 +59,7 @@ pub enum TextError {
         target_lines: usize,
     },
     /// A validation or test set has an empty line, and nothing may be left out of such a set.
-    #[error(
-        "{}:{line}: empty line in a set from which nothing may be left out. hint: remove the line \
-         from both sides", path.display()
-    )]
+    #[error("{}:{line}: empty line in a set from which nothing may be left out", path.display())]
     EmptyLine {
         /// The file.
         path: PathBuf,
@@ -74,7 +69,7 @@ pub enum TextError {
     /// A line of a validation or test set has too many tokens.
     #[error(
         "{}:{line}: {tokens} tokens in a set from which nothing may be left out, at most {limit} are \
-         allowed. hint: split the line, on both sides, or raise the limit", path.display()
+         allowed", path.display()
     )]
     LineTooLong {
         /// The file.
@@ -89,7 +84,7 @@ pub enum TextError {
     /// A line that is not divided, in a set from which nothing may be left out.
     #[error(
         "{}:{line}: {characters} characters in a set from which nothing may be left out, at most {limit} are \
-         allowed. hint: split the line, on both sides, or raise the limit of tokens", path.display()
+         allowed", path.display()
     )]
     LineOfTooManyCharacters {
         /// The file.
@@ -126,7 +121,7 @@ pub enum TextError {
     /// The requested vocabulary cannot even hold the base tokens and the alphabet.
     #[error(
         "vocabulary size {requested} is too small: {base} are needed for the special tokens, the \
-         256 bytes and an alphabet of {alphabet} characters. hint: ask for more"
+         256 bytes and an alphabet of {alphabet} characters"
     )]
     VocabularyTooSmall {
         /// The size asked for.
@@ -146,8 +141,7 @@ pub enum TextError {
     },
     /// The training text is longer than the trainer can count.
     #[error(
-        "the text to train a vocabulary on has {characters} characters, at most {limit} can be \
-         counted. hint: train on a sample of the lines"
+        "the text to train a vocabulary on has {characters} characters, at most {limit} can be counted"
     )]
     TooMuchText {
         /// Characters in the text.
@@ -156,30 +150,30 @@ pub enum TextError {
         limit: u64,
     },
     /// The subword trainer failed.
-    #[error("training the {model} vocabulary failed: {message}")]
+    #[error("training the {model} vocabulary failed: {problem}")]
     Training {
         /// `bpe` or `unigram`.
         model: &'static str,
         /// What the trainer said.
-        message: String,
+        problem: Problem,
     },
     /// A vocabulary file does not hold a vocabulary.
-    #[error("{}: not a vocabulary: {message}", path.display())]
+    #[error("{}: not a vocabulary: {problem}", path.display())]
     VocabularyFile {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        message: String,
+        problem: Problem,
     },
     /// A tokeniser's file or data is broken, or asks for what this crate does not do.
-    #[error("{origin}: not {what} that can be used:{}", listed(problems))]
+    #[error("{origin}: not {what} that can be used:{}", in_place(problems))]
     Unusable {
         /// The file, or where the data came from.
         origin: String,
         /// What was expected, such as `a SentencePiece model`.
         what: &'static str,
         /// Everything that is wrong with it; a long list ends with a count of what is left out.
-        problems: Vec<String>,
+        problems: Vec<Problem>,
     },
     /// A vocabulary of this kind has no SentencePiece model.
     #[error("a vocabulary of {kind} cannot become a SentencePiece model: {reason}")]
@@ -200,10 +194,7 @@ pub enum TextError {
         size: usize,
     },
     /// The end-of-sentence id stands among the ids to decode.
-    #[error(
-        "the end-of-sentence id at position {position} of {length} ids is not text. hint: pass \
-         only the ids before it"
-    )]
+    #[error("the end-of-sentence id at position {position} of {length} ids is not text")]
     EndInText {
         /// Where it stands, from 0.
         position: usize,
@@ -213,7 +204,7 @@ pub enum TextError {
     /// One pair alone is larger than a batch may be.
     #[error(
         "pair {index} has {source_length} source and {target_length} target tokens, more than the \
-         {max_tokens} a batch may hold. hint: lower the tokens per sentence or allow larger batches"
+         {max_tokens} a batch may hold"
     )]
     PairTooLong {
         /// The pair's number, from 0.
@@ -229,10 +220,7 @@ pub enum TextError {
     #[error("there are no pairs to make batches of")]
     NoPairs,
     /// A saved position does not fit the order it is given to.
-    #[error(
-        "position {offset} of epoch {epoch} does not exist: an epoch has {batches} batches. hint: \
-         the corpus or the batch settings changed since the position was saved"
-    )]
+    #[error("position {offset} of epoch {epoch} does not exist: an epoch has {batches} batches")]
     InvalidPosition {
         /// The position's epoch.
         epoch: u64,
@@ -243,10 +231,47 @@ pub enum TextError {
     },
 }
 
+impl Hinted for TextError {
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            TextError::File(error) => return error.hint(),
+            TextError::LexicalTable { problem, .. }
+            | TextError::Training { problem, .. }
+            | TextError::VocabularyFile { problem, .. } => return problem.hint(),
+            // One alone stands in the sentence, several in a list with their hints.
+            TextError::Unusable { problems, .. } => match &problems[..] {
+                [problem] => return problem.hint(),
+                _ => return None,
+            },
+            TextError::InvalidUtf8 { .. } => "convert the file to UTF-8",
+            TextError::NoNullWord { .. } => "`wdistill shortlist` writes such lines",
+            TextError::UnequalLines { .. } => {
+                "line N of one file must translate line N of the other; an empty line stands for a missing sentence"
+            }
+            TextError::EmptyLine { .. } => "remove the line from both sides",
+            TextError::LineTooLong { .. } => "split the line, on both sides, or raise the limit",
+            TextError::LineOfTooManyCharacters { .. } => {
+                "split the line, on both sides, or raise the limit of tokens"
+            }
+            TextError::VocabularyTooSmall { .. } => "ask for more",
+            TextError::TooMuchText { .. } => "train on a sample of the lines",
+            TextError::EndInText { .. } => "pass only the ids before it",
+            TextError::PairTooLong { .. } => {
+                "lower the tokens per sentence or allow larger batches"
+            }
+            TextError::InvalidPosition { .. } => {
+                "the corpus or the batch settings changed since the position was saved"
+            }
+            _ => return None,
+        };
+        Some(hint.to_string())
+    }
+}
+
 /// What is wrong with one input, all of it up to a number that a person still reads.
 #[derive(Default)]
 pub(crate) struct Problems {
-    listed: Vec<String>,
+    listed: Vec<Problem>,
     more: usize,
 }
 
@@ -254,27 +279,28 @@ impl Problems {
     /// More problems than this are only counted: a broken file can have millions.
     const MOST_LISTED: usize = 20;
 
-    pub(crate) fn push(&mut self, problem: impl FnOnce() -> String) {
+    pub(crate) fn push<P: Into<Problem>>(&mut self, problem: impl FnOnce() -> P) {
         if self.listed.len() < Self::MOST_LISTED {
-            self.listed.push(problem());
+            self.listed.push(problem().into());
         } else {
             self.more += 1;
         }
     }
 
     /// `Ok` without problems, otherwise all of them.
-    pub(crate) fn into_result(mut self) -> Result<(), Vec<String>> {
+    pub(crate) fn into_result(mut self) -> Result<(), Vec<Problem>> {
         if self.more > 0 {
-            self.listed.push(format!("and {} more", self.more));
+            self.listed.push(format!("and {} more", self.more).into());
         }
         if self.listed.is_empty() { Ok(()) } else { Err(self.listed) }
     }
 }
 
-fn listed(problems: &[String]) -> String {
+/// One problem behind what it belongs to, several below it.
+fn in_place(problems: &[Problem]) -> String {
     match problems {
         [problem] => format!(" {problem}"),
-        _ => problems.iter().map(|problem| format!("\n  - {problem}")).collect(),
+        _ => listed(problems),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which target words translate which source words, learnt from parallel text.
 
 use crate::compressed::packed_by_name;
-use wdistill_base::{FileError, atomic_write};
+use wdistill_base::{FileError, Problem, atomic_write};
 
 use crate::error::TextError;
 use crate::lines::read_lines;
@@ -165,16 +165,16 @@ fn read_line(
     line: &str,
     source: &Vocabulary,
     target: &Vocabulary,
-) -> Result<(Option<u32>, (u32, f64)), String> {
+) -> Result<(Option<u32>, (u32, f64)), Problem> {
     let words: Vec<&str> = line.split(BLANKS).collect();
     let &[target_word, source_word, share] = &words[..] else {
-        return Err(format!("{line:?}, expected TARGET SOURCE PROBABILITY"));
+        return Err(format!("{line:?}, expected TARGET SOURCE PROBABILITY").into());
     };
     let known = |vocabulary: &Vocabulary, word: &str, side| {
         let unknown = || {
-            format!(
-                "{word:?} is not in the {side} vocabulary; hint: the file must be made with this model's \
-                 vocabularies"
+            Problem::with_hint(
+                format!("{word:?} is not in the {side} vocabulary"),
+                "the file must be made with this model's vocabularies",
             )
         };
         vocabulary.id(word).ok_or_else(unknown)

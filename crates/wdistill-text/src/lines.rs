@@ -1,7 +1,7 @@
 //! Reading text files line by line, with the checks that need raw bytes.
 
 use crate::compressed::text_reader;
-use wdistill_base::FileError;
+use wdistill_base::{FileError, Problem};
 
 use crate::error::TextError;
 use serde::{Deserialize, Serialize};
@@ -137,10 +137,9 @@ fn without_ending(mut line: Vec<u8>) -> Vec<u8> {
 
 fn not_utf_8(error: FromUtf8Error) -> std::io::Error {
     let byte = error.utf8_error().valid_up_to();
-    let message = format!(
-        "not valid UTF-8 at byte {byte} of the line, counted from 0; hint: convert the text to UTF-8"
-    );
-    std::io::Error::new(ErrorKind::InvalidData, message)
+    let fact = format!("not valid UTF-8 at byte {byte} of the line, counted from 0");
+    let problem = Problem::with_hint(fact, "convert the text to UTF-8");
+    std::io::Error::new(ErrorKind::InvalidData, problem)
 }
 
 /// Bytes on their way from a file, which are hashed as they come, before anything unpacks them.

@@ -17,7 +17,7 @@ mod wire;
 pub(crate) use decode::{Joiner, LeadingMarker, Surface};
 pub(crate) use normalize::Normalizer;
 
-use wdistill_base::{FileError, parallel};
+use wdistill_base::{FileError, Problem, parallel};
 
 use crate::error::{Problems, TextError, shown};
 use crate::trie::Trie;
@@ -266,7 +266,7 @@ impl SentencePieceModel {
     }
 
     fn from_bytes_of(bytes: &[u8], origin: &str) -> Result<Self, TextError> {
-        let parts = proto::read(bytes).map_err(|problem| unusable(origin, vec![problem]))?;
+        let parts = proto::read(bytes).map_err(|problem| unusable(origin, vec![problem.into()]))?;
         Self::from_parts(parts, origin)
     }
 
@@ -455,7 +455,7 @@ impl SentencePieceModel {
     }
 }
 
-fn unusable(origin: &str, problems: Vec<String>) -> TextError {
+fn unusable(origin: &str, problems: Vec<Problem>) -> TextError {
     TextError::Unusable { origin: origin.to_owned(), what: WHAT, problems }
 }
 

@@ -1,7 +1,7 @@
 //! Byte pair encoding as subword-nmt applies it (Sennrich et al. 2016): codes files, those of fastBPE
 //! included, and cutting words into subwords.
 
-use wdistill_base::FileError;
+use wdistill_base::{FileError, Problem};
 
 use crate::error::{Problems, TextError, shown};
 use std::cmp::Reverse;
@@ -110,7 +110,7 @@ impl SubwordNmtCodes {
             let at = error.valid_up_to();
             let line = bytes[..at].iter().filter(|&&byte| byte == b'\n').count() + 1;
             let problem = format!("{origin}:{line}: byte {at} of the file is not valid UTF-8");
-            unusable(origin, vec![problem])
+            unusable(origin, vec![problem.into()])
         })?;
         let mut problems = Problems::default();
         let (version, merges) = parse(text, origin, &mut problems);
@@ -289,9 +289,7 @@ fn parse(
         };
         match merge {
             Some((left, right)) => merges.push((left.to_owned(), right.to_owned())),
-            None => {
-                problems.push(|| format!("{origin}:{number}: {}, {}", shown(line), form.expected()))
-            }
+            None => problems.push(|| form.problem(format!("{origin}:{number}: {}", shown(line)))),
         }
     }
     let version = match form {
@@ -310,15 +308,17 @@ enum Form {
 }
 
 impl Form {
-    fn expected(self) -> &'static str {
+    /// What is wrong with a line that holds no merge.
+    fn problem(self, line: String) -> Problem {
         match self {
-            Form::SubwordNmt(_) => {
-                "expected two parts with one space between. hint: the file is made by learn_bpe, not by \
-                 apply_bpe or get_vocab"
-            }
-            Form::FastBpe => {
-                "expected two parts and a count with one space between each, as in the first line"
-            }
+            Form::SubwordNmt(_) => Problem::with_hint(
+                format!("{line}, expected two parts with one space between"),
+                "the file is made by learn_bpe, not by apply_bpe or get_vocab",
+            ),
+            Form::FastBpe => format!(
+                "{line}, expected two parts and a count with one space between each, as in the first line"
+            )
+            .into(),
         }
     }
 }
@@ -357,6 +357,6 @@ fn parse_version(line: &str) -> Option<CodesVersion> {
     }
 }
 
-fn unusable(origin: &str, problems: Vec<String>) -> TextError {
+fn unusable(origin: &str, problems: Vec<Problem>) -> TextError {
     TextError::Unusable { origin: origin.to_owned(), what: WHAT, problems }
 }

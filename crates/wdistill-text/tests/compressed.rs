@@ -5,7 +5,7 @@ use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 
-use wdistill_base::hash_file;
+use wdistill_base::{Hinted, Problem, hash_file};
 use wdistill_text::{TextError, packed_by_name, read_lines, text_reader};
 
 const EXTENSIONS: [&str; 4] = ["gz", "bz2", "xz", "zst"];
@@ -20,8 +20,8 @@ fn unpacked(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     Ok(text)
 }
 
-fn refused(bytes: &[u8]) -> String {
-    unpacked(bytes).expect_err("no text").to_string()
+fn refused(bytes: &[u8]) -> Problem {
+    Problem::of(&unpacked(bytes).expect_err("no text"))
 }
 
 #[test]
@@ -100,8 +100,8 @@ fn a_cut_file_is_named_with_a_way_out() {
     fs::write(&path, &whole[..whole.len() - 1]).unwrap();
     let error = read_lines(&path).unwrap_err();
     assert!(matches!(error, TextError::File { .. }));
-    let said = error.to_string();
-    assert!(said.contains("a.en.gz: the gzip data ends early; hint: "), "{said}");
+    assert!(error.to_string().ends_with("a.en.gz: the gzip data ends early"), "{error}");
+    assert_eq!(error.hint().unwrap(), "the file was cut short, make it anew");
 }
 
 #[test]
@@ -111,30 +111,33 @@ fn what_is_no_text_is_named() {
         text.encode_utf16().flat_map(bytes).collect()
     };
     let line = "Ein Haus steht in der Stra\u{df}e.\n";
-    assert!(refused(b"PK\x03\x04\x14\0\0\0").starts_with("found a zip archive, expected"));
+    assert!(refused(b"PK\x03\x04\x14\0\0\0").fact.starts_with("found a zip archive, expected"));
     for big in [true, false] {
         let said = refused(&utf16(&format!("\u{feff}{line}"), big));
-        assert!(said.starts_with("found UTF-16 text, expected UTF-8 text; hint: "), "{said}");
+        assert_eq!(said.fact, "found UTF-16 text, expected UTF-8 text");
+        assert!(said.hint.is_some());
     }
     for big in [true, false] {
         let said = refused(&utf16(line, big));
-        assert!(said.contains("UTF-16 text without a byte order mark"), "{said}");
-        assert!(said.ends_with("; hint: convert it with `iconv -f UTF-16 -t UTF-8`"), "{said}");
+        assert!(said.fact.contains("UTF-16 text without a byte order mark"), "{said}");
+        assert_eq!(said.hint.unwrap(), "convert it with `iconv -f UTF-16 -t UTF-8`");
     }
     assert!(
-        refused(b"\x7fELF\x02\x01\x01\0\0\0\xff\xc0\x01").contains("binary data of an unknown")
+        refused(b"\x7fELF\x02\x01\x01\0\0\0\xff\xc0\x01")
+            .fact
+            .contains("binary data of an unknown")
     );
-    assert!(refused(b"\x04\x22\x4d\x18d@").contains("lz4 data"));
+    assert!(refused(b"\x04\x22\x4d\x18d@").fact.contains("lz4 data"));
     let mut archive = vec![0; 512];
     archive[..4].copy_from_slice(b"a.en");
     archive[257..262].copy_from_slice(b"ustar");
-    assert!(refused(&archive).contains("a tar archive"));
+    assert!(refused(&archive).fact.contains("a tar archive"));
     for extension in EXTENSIONS {
         let path = PathBuf::from(format!("a.{extension}"));
         let packed = packed_by_name(&path, &archive).unwrap();
-        assert!(refused(&packed).contains("a tar archive"), "{extension}");
+        assert!(refused(&packed).fact.contains("a tar archive"), "{extension}");
         let twice = packed_by_name(&path, &packed).unwrap();
-        assert!(refused(&twice).contains("compressed twice"), "{extension}");
+        assert!(refused(&twice).fact.contains("compressed twice"), "{extension}");
     }
 }
 

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::LazyLock;
-use wdistill_base::hash_file;
+use wdistill_base::{Hinted, hash_file};
 use wdistill_text::{
     CodesVersion, SentencePieceAlgorithm, SentencePieceModel, SubwordModel, SubwordNmtCodes,
     TextError, TokenList, TokenRole, Vocabulary, VocabularyKind,
@@ -100,8 +100,9 @@ fn a_model_without_an_end_needs_a_list() {
     let mut parts = model.parts().clone();
     parts.names.end = "</none>".to_owned();
     let model = SentencePieceModel::new(parts).unwrap();
-    let error = Vocabulary::from_sentence_piece(model).unwrap_err().to_string();
-    assert!(error.contains("no control piece \"</none>\"") && error.contains("hint"), "{error}");
+    let error = Vocabulary::from_sentence_piece(model).unwrap_err();
+    assert!(error.to_string().contains("no control piece \"</none>\""), "{error}");
+    assert_eq!(error.hint().unwrap(), "give a list of tokens that has one");
 }
 
 /// A list of every other piece in reverse order, with special tokens of its own.
@@ -227,7 +228,9 @@ fn added_tokens_divide_a_text_as_marian_tokenizer_divides_it() {
 
 fn problems<T: std::fmt::Debug>(result: Result<T, TextError>) -> Vec<String> {
     match result {
-        Err(TextError::Unusable { problems, .. }) => problems,
+        Err(TextError::Unusable { problems, .. }) => {
+            problems.into_iter().map(|problem| problem.fact).collect()
+        }
         other => panic!("expected problems, got {other:?}"),
     }
 }

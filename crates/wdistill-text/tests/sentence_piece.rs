@@ -165,7 +165,9 @@ fn small(algorithm: SentencePieceAlgorithm) -> SentencePieceParts {
 
 fn problems(parts: SentencePieceParts) -> Vec<String> {
     match SentencePieceModel::new(parts) {
-        Err(TextError::Unusable { problems, .. }) => problems,
+        Err(TextError::Unusable { problems, .. }) => {
+            problems.into_iter().map(|problem| problem.fact).collect()
+        }
         other => panic!("expected problems, got {other:?}"),
     }
 }

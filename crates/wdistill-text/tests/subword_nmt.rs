@@ -93,9 +93,9 @@ fn broken_files_are_reported_line_by_line() {
     };
     assert_eq!(origin, path.display().to_string());
     let starts: Vec<&str> =
-        problems.iter().map(|problem| problem.split(':').nth(1).unwrap()).collect();
+        problems.iter().map(|problem| problem.fact.split(':').nth(1).unwrap()).collect();
     assert_eq!(starts, ["1", "3", "4", "5", "6"], "{problems:?}");
-    assert!(problems[0].contains("#version: 0.3"), "{problems:?}");
+    assert!(problems[0].fact.contains("#version: 0.3"), "{problems:?}");
     std::fs::write(&path, b"a b\nb \xFF\n").unwrap();
     let error = SubwordNmtCodes::load(&path).unwrap_err().to_string();
     assert!(error.contains("codes:2: byte 6"), "{error}");

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use wdistill_base::hash_bytes;
+use wdistill_base::{Hinted, Problem, hash_bytes};
 use wdistill_formats::{Tensor, read_tensors, write_tensors};
 use wdistill_model::Layout;
 use wdistill_text::Position;
@@ -77,7 +77,7 @@ const STATE: &str = "state";
 const STATE_HASH: &str = "state-hash";
 
 /// The way out of a checkpoint that cannot be used.
-const AGAIN: &str = "hint: remove it, and the stage starts again";
+const AGAIN: &str = "remove it, and the stage starts again";
 
 /// Kinds of numbers, as their names in a checkpoint begin.
 const KINDS: [&str; 3] = ["parameter", "first", "second"];
@@ -112,21 +112,29 @@ pub fn load(
     fingerprint: &str,
     layout: Arc<Layout>,
 ) -> Result<(State, Parameters), TrainError> {
-    let refuse = |problem: String| TrainError::Checkpoint { path: path.to_path_buf(), problem };
-    let (mut tensors, metadata) =
-        read_tensors(path).map_err(|error| refuse(format!("{error}; {AGAIN}")))?;
-    let text = metadata.get(STATE).ok_or_else(|| refuse(format!("it holds no state; {AGAIN}")))?;
+    let refuse_with_hint = |fact: String, hint: String| {
+        let problem = Problem::with_hint(fact, hint);
+        TrainError::Checkpoint { path: path.to_path_buf(), problem }
+    };
+    let refuse = |fact: String| refuse_with_hint(fact, AGAIN.to_string());
+    let (mut tensors, metadata) = read_tensors(path).map_err(|error| {
+        let hint = error.hint().map_or(AGAIN.to_string(), |hint| format!("{hint}; {AGAIN}"));
+        refuse_with_hint(error.to_string(), hint)
+    })?;
+    let text = metadata.get(STATE).ok_or_else(|| refuse("it holds no state".to_string()))?;
     if metadata.get(STATE_HASH) != Some(&hash_bytes(text.as_bytes())) {
-        return Err(refuse(format!("its state is not what was written; {AGAIN}")));
+        return Err(refuse("its state is not what was written".to_string()));
     }
-    let state: State = serde_json::from_str(text)
-        .map_err(|error| refuse(format!("its state: {error}; {AGAIN}")))?;
+    let state: State =
+        serde_json::from_str(text).map_err(|error| refuse(format!("its state: {error}")))?;
     if state.fingerprint != fingerprint {
-        return Err(refuse(format!(
-            "it was written with other settings or data:\n  found    {}\n  expected {fingerprint}\n  \
-             hint: choose another output folder, or remove this one to start over",
-            state.fingerprint
-        )));
+        return Err(refuse_with_hint(
+            format!(
+                "it was written with other settings or data:\n  found    {}\n  expected {fingerprint}",
+                state.fingerprint
+            ),
+            "choose another output folder, or remove this one to start over".to_string(),
+        ));
     }
     let mut parameters = Parameters::zeros(layout);
     let Parameters { layout, values, first_moments, second_moments } = &mut parameters;
@@ -134,19 +142,17 @@ pub fn load(
         for (named, place) in layout.ranges().iter().zip(layout.slices_mut(buffer)) {
             let name = format!("{kind}.{}", named.name);
             let Some(Tensor { data, .. }) = tensors.remove(&name) else {
-                return Err(refuse(format!("it lacks {name}; {AGAIN}")));
+                return Err(refuse(format!("it lacks {name}")));
             };
             if data.len() != place.len() {
                 let (found, expected) = (data.len(), place.len());
-                return Err(refuse(format!(
-                    "{name} has {found} numbers, expected {expected}; {AGAIN}"
-                )));
+                return Err(refuse(format!("{name} has {found} numbers, expected {expected}")));
             }
             place.copy_from_slice(&data);
         }
     }
     if let Some(name) = tensors.keys().next() {
-        return Err(refuse(format!("it holds {name}, which this run does not train; {AGAIN}")));
+        return Err(refuse(format!("it holds {name}, which this run does not train")));
     }
     Ok((state, parameters))
 }

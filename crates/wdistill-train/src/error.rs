@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use wdistill_base::{ContentError, FileError};
+use wdistill_base::{ContentError, FileError, Hinted, Problem};
 use wdistill_formats::FormatError;
 use wdistill_metrics::MetricsError;
 use wdistill_runtime::{TranslateError, TranslatorError};
@@ -39,13 +39,11 @@ pub enum TrainError {
         /// The file.
         path: PathBuf,
         /// What does not fit.
-        problem: String,
+        problem: Problem,
     },
     /// Training has come apart.
     #[error(
-        "{training}: update {update}: training has diverged: {problem}; checkpoints are kept as they were; hint: a \
-         lower learning_rate, a longer warm_up, or clip_norm = 1; divergence = \"off\" goes on as long as \
-         the loss is a number"
+        "{training}: update {update}: training has diverged: {problem}; checkpoints are kept as they were"
     )]
     Diverged {
         /// Which training, by its name.
@@ -76,4 +74,27 @@ pub enum TrainError {
     /// A translation.
     #[error(transparent)]
     Translate(#[from] TranslateError),
+}
+
+impl Hinted for TrainError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            TrainError::Io(error) => error.hint(),
+            TrainError::Content(error) => error.hint(),
+            TrainError::Checkpoint { problem, .. } => problem.hint(),
+            TrainError::Diverged { .. } => Some(
+                "a lower learning_rate, a longer warm_up, or clip_norm = 1; divergence = \"off\" goes on as long as \
+                 the loss is a number"
+                    .to_string(),
+            ),
+            TrainError::Format(error) => error.hint(),
+            TrainError::Text(error) => error.hint(),
+            TrainError::Metrics(error) => error.hint(),
+            TrainError::Translator(error) => error.hint(),
+            TrainError::Translate(error) => error.hint(),
+            TrainError::Threads { .. }
+            | TrainError::Settings { .. }
+            | TrainError::Interrupted { .. } => None,
+        }
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use wdistill_base::Problem;
+
 use crate::log::{TrainingEvent, ValidationEvent};
 use crate::selection::{Candidate, Selected};
 use crate::settings::TrainingSettings;
@@ -56,7 +58,7 @@ pub enum Happening<'a> {
         /// Which; none for a snapshot of an average.
         candidate: Option<Candidate>,
         /// Why.
-        error: String,
+        problem: Problem,
     },
     /// An average has fewer snapshots than were asked for.
     FewSnapshots {

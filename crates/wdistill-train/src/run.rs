@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use wdistill_base::FileError;
+use wdistill_base::{FileError, Problem};
 use wdistill_formats::{native, read_tensors, write_tensors};
 use wdistill_model::{Dense, Model};
 use wdistill_text::{BatchOrder, BatchSettings, EncodedCorpus};
@@ -423,7 +423,7 @@ impl<'a> Loop<'a> {
                 Ok(model) => candidates.push((Candidate::Best(updates), judgement, Some(model))),
                 Err(error) => self.observe(Happening::LeftOut {
                     candidate: Some(Candidate::Best(updates)),
-                    error: error.to_string(),
+                    problem: Problem::of(&error),
                 }),
             }
         }
@@ -465,7 +465,10 @@ impl<'a> Loop<'a> {
             match add_snapshot(&self.run.snapshot_path(*updates), &mut sum) {
                 Ok(()) => count += 1,
                 Err(error) => {
-                    self.observe(Happening::LeftOut { candidate: None, error: error.to_string() });
+                    self.observe(Happening::LeftOut {
+                        candidate: None,
+                        problem: Problem::of(&error),
+                    });
                 }
             }
         }
@@ -492,7 +495,10 @@ fn add_snapshot(path: &Path, sum: &mut Model<Dense<f64>>) -> Result<(), TrainErr
                     format!("{} has {found} numbers, expected {expected}", slot)
                 }
             };
-            return Err(TrainError::Checkpoint { path: path.to_path_buf(), problem });
+            return Err(TrainError::Checkpoint {
+                path: path.to_path_buf(),
+                problem: problem.into(),
+            });
         }
     }
     for (slot, slice) in &mut slices {

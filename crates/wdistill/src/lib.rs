@@ -67,7 +67,21 @@
 //! assert_eq!(format!("{:.2}", score.score), "48.89");
 //! # Ok::<(), wdistill::metrics::MetricsError>(())
 //! ```
+//!
+//! # Errors
+//!
+//! The text of an error says what is wrong: file, line, what was expected and what was found. What helps, where that is
+//! known, is not in the text: it is the error's [`hint`](Hinted::hint), which the program prints on a line of its own.
+//!
+//! ```
+//! use wdistill::{Hinted, ModelFolder};
+//!
+//! let error = ModelFolder::load("nowhere".as_ref()).err().expect("there is no such folder");
+//! assert_eq!(error.to_string(), "there is no nowhere/config.toml");
+//! assert!(error.hint().is_some_and(|hint| hint.starts_with("a model folder holds config.toml")));
+//! ```
 
+pub use wdistill_base::{Hinted, Problem};
 pub use wdistill_formats::{
     Format, FormatError, ImportOptions, Imported, ModelFolder, Numbers, Subwords, Toolkit,
     check_export, export, import, toolkits,

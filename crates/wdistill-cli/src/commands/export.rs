@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, ValueEnum};
+use wdistill_base::Problem;
 use wdistill_formats::{ModelFolder, Numbers, TOOLKITS, export, toolkit};
 use wdistill_pipeline::message;
 
@@ -56,15 +57,14 @@ impl Export {
             None => Numbers::Float32,
             Some(Quantization::Int8) => Numbers::Int8,
         };
-        ensure!(
-            toolkit.numbers().contains(&numbers),
-            "--quantize is not for --format {}; hint: --format {} has it",
-            toolkit.key(),
-            with_numbers(numbers).join(", ")
-        );
+        if !toolkit.numbers().contains(&numbers) {
+            let fact = format!("--quantize is not for --format {}", toolkit.key());
+            let hint = format!("--format {} has it", with_numbers(numbers).join(", "));
+            bail!(Problem::with_hint(fact, hint));
+        }
         refuse_models(&self.out)?;
         for note in export(&ModelFolder::load(&self.model)?, toolkit, numbers, &self.out)? {
-            message(&format!("{}: {note}", toolkit.model_name()));
+            message(&note.at(toolkit.model_name()).in_lines());
         }
         print(&self.out.display().to_string())
     }

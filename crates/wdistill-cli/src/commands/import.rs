@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
+use wdistill_base::Problem;
 use wdistill_formats::{Format, ImportOptions, Imported, Subwords, import};
 use wdistill_model::SourceEnding;
 use wdistill_pipeline::{IMPORTED_TEACHER, RunFolder, message};
@@ -20,24 +21,25 @@ enum Ending {
     Nothing,
 }
 
+/// The way out of a folder that must not be written to.
+const ANOTHER_FOLDER: &str = "name another folder, which may be new";
+
 /// Refuses a folder for results that holds a model, of wdistill or another toolkit, which would be lost, or a run,
 /// whose model the new one would be taken for.
 pub fn refuse_models(out: &Path) -> anyhow::Result<()> {
     if out.exists() && !out.is_dir() {
-        bail!("--out {} is a file; hint: name a folder, which may be new", out.display());
+        let fact = format!("--out {} is a file", out.display());
+        bail!(Problem::with_hint(fact, "name a folder, which may be new"));
     }
     if RunFolder::is_used(out) {
-        bail!(
-            "--out {} holds a run, or a stage of one; hint: name another folder, which may be new",
-            out.display()
-        );
+        let fact = format!("--out {} holds a run, or a stage of one", out.display());
+        bail!(Problem::with_hint(fact, ANOTHER_FOLDER));
     }
     match Format::detect(out) {
-        Ok(format) if out.exists() => bail!(
-            "--out {} holds a model of {}; hint: name another folder, which may be new",
-            out.display(),
-            format.name()
-        ),
+        Ok(format) if out.exists() => {
+            let fact = format!("--out {} holds a model of {}", out.display(), format.name());
+            bail!(Problem::with_hint(fact, ANOTHER_FOLDER))
+        }
         _ => Ok(()),
     }
 }

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::ensure;
+use anyhow::bail;
 use clap::Args;
+use wdistill_base::Problem;
 use wdistill_formats::native::{self, Stored};
 use wdistill_formats::{
     Format, FormatError, Imported, ModelFolder, TOOLKITS, check_export, load_vocabularies,
@@ -40,12 +41,11 @@ impl Info {
             Format::Wdistill => native::checksum(&self.model)?,
             _ => None,
         };
-        ensure!(
-            !self.verify || checksum.is_some(),
-            "{} holds no checksum of its weights; hint: models of wdistill do that were written since there are \
-             checksums",
-            self.model.display()
-        );
+        if self.verify && checksum.is_none() {
+            let fact = format!("{} holds no checksum of its weights", self.model.display());
+            let hint = "models of wdistill do that were written since there are checksums";
+            bail!(Problem::with_hint(fact, hint));
+        }
         let mut lines = vec![line("format", format.name())];
         let (config, damage) = match format {
             Format::Wdistill => {
@@ -158,9 +158,11 @@ fn of_folder(folder: &ModelFolder) -> Vec<String> {
         let (name, answers) = match check_export(folder, toolkit, *numbers) {
             Ok(notes) => ("can become", notes),
             Err(FormatError::Export { problems, .. }) => ("cannot become", problems),
-            Err(error) => ("cannot become", vec![error.to_string()]),
+            Err(error) => ("cannot become", vec![Problem::of(&error)]),
         };
-        let reasons: String = answers.iter().map(|answer| format!("\n{:19}{answer}", "")).collect();
+        let answers: Vec<String> = answers.iter().map(Problem::in_lines).collect();
+        let lines_of_answers = answers.iter().flat_map(|answer| answer.lines());
+        let reasons: String = lines_of_answers.map(|line| format!("\n{:19}{line}", "")).collect();
         lines.push(line(name, &format!("{}{reasons}", toolkit.model_name())));
     }
     lines

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::Args;
+use wdistill_base::Problem;
 use wdistill_formats::{ModelFolder, native};
 use wdistill_runtime::quantise;
 
@@ -26,7 +27,10 @@ impl Quantize {
         self.model = find_model(&self.model)?;
         ensure!(
             !is_same(&self.model, &self.out),
-            "--out is the model's own folder; hint: another folder keeps the float32 weights"
+            Problem::with_hint(
+                "--out is the model's own folder",
+                "another folder keeps the float32 weights"
+            )
         );
         refuse_models(&self.out)?;
         let ModelFolder { model, vocabularies } = ModelFolder::load(&self.model)?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use toml::Table;
+use wdistill_base::Problem;
 use wdistill_model::PRESETS;
 use wdistill_pipeline::{Key, KeyTable, RECIPE, Recipe, key_tables};
 
@@ -66,9 +67,8 @@ impl Keys {
         let tables = self.tables();
         if tables.is_empty() {
             let key = self.key.unwrap_or_default();
-            bail!(
-                "no key and no table of a recipe has {key:?} in its name\nhint: without it, all are listed"
-            );
+            let fact = format!("no key and no table of a recipe has {key:?} in its name");
+            bail!(Problem::with_hint(fact, "without it, all are listed"));
         }
         print(
             match self.format {
@@ -170,7 +170,8 @@ impl Show {
             None => {
                 let names: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
                 let what = self.what.display();
-                bail!("{what} is no preset and no file\nhint: presets are {}", names.join(", "))
+                let fact = format!("{what} is no preset and no file");
+                bail!(Problem::with_hint(fact, format!("presets are {}", names.join(", "))))
             }
         };
         let whole = toml::to_string(&recipe.plan()?.to_recipe())?;

@@ -1,33 +1,32 @@
 //! `wdistill score`: BLEU and chrF, with sacreBLEU's arguments and output.
 
-use std::ffi::OsString;
-use std::fs::File;
-use std::io::Read;
+mod input;
+mod names;
+mod output;
+
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{bail, ensure};
 use clap::{Args, ValueEnum, value_parser};
-use wdistill_metrics::cli_text::{Entry, SystemEntry, json, systems_json, text};
+use wdistill_base::Problem;
 use wdistill_metrics::{
-    Bleu, Bootstrap, Case, Chrf, ChrfSmoothing, Confidence, CorpusMetric, Form, Orders, Signature,
-    Smoothing, TOKENIZED_LINES, Tokenizer, Whitespace, confidence, looks_tokenized,
-    paired_bootstrap,
+    Bleu, Bootstrap, Case, Chrf, ChrfSmoothing, CorpusMetric, Form, Orders, Smoothing,
+    TOKENIZED_LINES, Tokenizer, Whitespace, confidence, looks_tokenized, paired_bootstrap,
 };
 use wdistill_pipeline::message;
-use wdistill_text::text_reader;
 
 use crate::commands::print;
+use input::{
+    STANDARD_INPUT, System, check_lengths, divided_references, read, systems_on_standard_input,
+};
+pub use names::with_long_names;
+use names::{refused, short_names_help};
+use output::{Detail, Format, Scored, Style};
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 enum Metric {
     Bleu,
     Chrf,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Format {
-    Json,
-    Text,
 }
 
 /// Longer n-grams say nothing of a sentence.
@@ -131,157 +130,21 @@ pub struct Score {
 fn encoding(name: &str) -> Result<String, String> {
     match name.to_ascii_lowercase().replace('_', "-").as_str() {
         "utf-8" | "utf8" => Ok(name.to_string()),
-        _ => Err("texts are read as UTF-8; hint: convert them with iconv".to_string()),
+        // The parser of arguments prints it.
+        _ => {
+            let fact = "texts are read as UTF-8";
+            Err(Problem::with_hint(fact, "convert them with iconv").in_lines())
+        }
     }
 }
 
 /// sacreBLEU's environment variable for the form of the output.
 const FORMAT_VARIABLE: &str = "SACREBLEU_FORMAT";
 
-const NO_TEST_SETS: &str = "there are no test sets here; hint: give files of references";
-const NO_TER: &str = "TER is not computed here; hint: BLEU and chrF are";
-const NO_RANDOMIZATION: &str =
-    "systems are not compared by approximate randomization; hint: --paired-bs";
-
-/// sacreBLEU's arguments that are refused, short and long, and why.
-const UNSUPPORTED: &[(&[&str], &str)] = &[
-    (&["-t", "--test-set", "--list", "--download", "--echo"], NO_TEST_SETS),
-    (&["-ol", "--origlang", "--subset", "-d", "--detail"], NO_TEST_SETS),
-    (
-        &["-l", "--language-pair"],
-        "there are no test sets here; hint: give files of references, and the tokeniser by --tokenize",
-    ),
-    (&["--citation", "--cite"], "hint: sacreBLEU prints its citation"),
-    (&["--ter-case-sensitive", "--ter-asian-support"], NO_TER),
-    (&["--ter-no-punct", "--ter-normalized"], NO_TER),
-    (&["-par", "--paired-ar", "-parn", "--paired-ar-n"], NO_RANDOMIZATION),
-    (&["-j", "--paired-jobs"], "the comparison takes one thread; hint: leave it out"),
-];
-
-/// Why an argument of sacreBLEU's is refused, if it is.
-fn reason_against(argument: &str) -> Option<&'static str> {
-    let name = argument.split_once('=').map_or(argument, |(name, _)| name);
-    UNSUPPORTED.iter().find(|(names, _)| names.contains(&name)).map(|(_, reason)| *reason)
-}
-
-/// sacreBLEU's short names that are no single letter.
-const SHORT_NAMES: &[(&str, &str)] = &[
-    ("-sl", "--sentence-level"),
-    ("-nr", "--num-refs"),
-    ("-lc", "--lowercase"),
-    ("-tok", "--tokenize"),
-    ("-sv", "--smooth-value"),
-    ("-cc", "--chrf-char-order"),
-    ("-cw", "--chrf-word-order"),
-    ("-ci", "--confidence"),
-    ("-cin", "--confidence-n"),
-    ("-pbs", "--paired-bs"),
-    ("-pbsn", "--paired-bs-n"),
-    ("-sh", "--short"),
-    ("-nc", "--no-color"),
-];
-
-fn short_names_help() -> String {
-    let names: Vec<String> =
-        SHORT_NAMES.iter().map(|(short, long)| format!("  {short:<7}{long}")).collect();
-    format!("sacreBLEU's short names:\n{}", names.join("\n"))
-}
-
-/// The arguments of the program with sacreBLEU's short names written out, if the command is `score`; those that are
-/// refused are handed to [`Score`], which says why.
-pub fn with_long_names(mut arguments: Vec<OsString>) -> Vec<OsString> {
-    if arguments.get(1).is_some_and(|command| command == "score") {
-        for argument in &mut arguments[2..] {
-            if let Some((_, long)) = SHORT_NAMES.iter().find(|(short, _)| argument == short) {
-                *argument = long.into();
-            } else if let Some(name) =
-                argument.to_str().filter(|name| reason_against(name).is_some())
-            {
-                *argument = format!("--unsupported={name}").into();
-            }
-        }
-    }
-    arguments
-}
-
-/// Translations of one system.
-struct System {
-    name: String,
-    lines: Vec<String>,
-}
-
-/// A score of one system, ready to be printed.
-struct Scored {
-    score: Box<dyn wdistill_metrics::Score>,
-    signature: Signature,
-    confidence: Option<Confidence>,
-    /// Of the difference to the baseline; none for the baseline.
-    p_value: Option<f64>,
-}
-
-fn lines(text: &str) -> Vec<String> {
-    // What Python's rstrip takes away.
-    let is_space = |c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c);
-    text.lines().map(|line| line.trim_end_matches(is_space).to_string()).collect()
-}
-
-/// The path that stands for standard input.
-const STANDARD_INPUT: &str = "-";
-
-fn read(path: &Path) -> anyhow::Result<System> {
-    if path == Path::new(STANDARD_INPUT) {
-        return read_text("standard input", std::io::stdin());
-    }
-    let name = path.display().to_string();
-    let file = File::open(path).with_context(|| format!("cannot read {name}"))?;
-    read_text(&name, file)
-}
-
-/// A text, compressed or not.
-fn read_text(name: &str, input: impl Read + Send) -> anyhow::Result<System> {
-    let mut bytes = Vec::new();
-    text_reader(input)
-        .and_then(|mut text| text.read_to_end(&mut bytes))
-        .with_context(|| format!("cannot read {name}"))?;
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(System { lines: lines(&text), name: name.to_string() }),
-        Err(error) => {
-            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
-            bail!("{name}:{line}: not valid UTF-8; hint: convert the file to UTF-8")
-        }
-    }
-}
-
-/// The systems of a text in which tabs divide each line.
-fn divided(text: System) -> anyhow::Result<Vec<System>> {
-    let count = text.lines.first().map_or(1, |line| line.split('\t').count());
-    if count == 1 && text.lines.iter().all(|line| !line.contains('\t')) {
-        return Ok(vec![text]);
-    }
-    let mut systems: Vec<System> = (1..=count)
-        .map(|number| System { name: format!("System {number}"), lines: Vec::new() })
-        .collect();
-    for (number, line) in (1..).zip(&text.lines) {
-        let found = line.split('\t').count();
-        ensure!(
-            found == count,
-            "{}:{number}: found {found} systems with tabs between them, expected {count} as on line 1; hint: a \
-             text with tabs of its own is given by --input",
-            text.name
-        );
-        for (system, translation) in systems.iter_mut().zip(line.split('\t')) {
-            system.lines.extend(lines(translation).pop().or_else(|| Some(String::new())));
-        }
-    }
-    Ok(systems)
-}
-
 impl Score {
     pub fn run(mut self) -> anyhow::Result<()> {
         if let Some(argument) = self.unsupported.first() {
-            let reason = reason_against(argument).unwrap_or("hint: see --help");
-            bail!("{argument} of sacreBLEU is not supported: {reason}");
+            bail!(refused(argument));
         }
         self.format = self.chosen_format()?;
         // sacreBLEU's order, whatever the order of the arguments.
@@ -290,23 +153,11 @@ impl Score {
         self.check_standard_input()?;
         let references = self.read_references()?;
         let systems = self.systems()?;
-        for system in &systems {
-            for reference in &references {
-                let (found, expected) = (system.lines.len(), reference.lines.len());
-                ensure!(
-                    found == expected,
-                    "{} has {found} lines, but {} has {expected}; hint: line N of every reference \
-                     translates the same sentence as line N of the translations",
-                    system.name,
-                    reference.name
-                );
-            }
+        check_lengths(&systems, &references)?;
+        if self.paired_bs && systems.len() <= 1 {
+            let fact = format!("--paired-bs compares systems, found {} of them", systems.len());
+            bail!(Problem::with_hint(fact, "-i BASELINE SYSTEM ..."));
         }
-        ensure!(
-            !self.paired_bs || systems.len() > 1,
-            "--paired-bs compares systems, found {} of them; hint: -i BASELINE SYSTEM ...",
-            systems.len()
-        );
         if self.metrics.contains(&Metric::Bleu) {
             self.warn_of_tokenized(&systems);
         }
@@ -323,10 +174,9 @@ impl Score {
                 Metric::Chrf => self.scores(&self.chrf(), &systems, &streams)?,
             });
         }
-        print(&match (systems.len(), self.format) {
-            (1, _) => self.one_system(&scored),
-            (_, Format::Json) => self.systems_as_json(&systems, &scored),
-            (_, Format::Text) => self.several_systems(&systems, &scored),
+        print(&match systems.len() {
+            1 => self.style().one_system(&scored),
+            _ => self.style().several_systems(&self.printed_names(&systems), &scored),
         })
     }
 
@@ -336,9 +186,8 @@ impl Score {
             Some(value) if !value.is_empty() => {
                 let value = value.to_string_lossy();
                 Format::from_str(&value, true).map_err(|_| {
-                    anyhow!(
-                        "{FORMAT_VARIABLE} is {value:?}, expected json or text; hint: unset it, it overrides --format"
-                    )
+                    let fact = format!("{FORMAT_VARIABLE} is {value:?}, expected json or text");
+                    Problem::with_hint(fact, "unset it, it overrides --format").into()
                 })
             }
             _ => Ok(self.format),
@@ -350,10 +199,8 @@ impl Score {
         let named = self.references.iter().chain(&self.input);
         let mut count = named.filter(|path| *path == Path::new(STANDARD_INPUT)).count();
         count += usize::from(self.input.is_empty());
-        ensure!(
-            count <= 1,
-            "standard input is one text, found {count} uses of it; hint: --input FILE"
-        );
+        let fact = format!("standard input is one text, found {count} uses of it");
+        ensure!(count <= 1, Problem::with_hint(fact, "--input FILE"));
         Ok(())
     }
 
@@ -364,34 +211,16 @@ impl Score {
         if self.num_refs == 1 {
             return Ok(files);
         }
-        let count = self.num_refs as usize;
         let [file] = &files[..] else {
-            bail!(
-                "--num-refs divides one file of references, found {}; hint: leave it out",
-                files.len()
-            )
+            let fact = format!("--num-refs divides one file of references, found {}", files.len());
+            bail!(Problem::with_hint(fact, "leave it out"))
         };
-        let mut streams = vec![Vec::new(); count];
-        for (number, line) in (1..).zip(&file.lines) {
-            // As in sacreBLEU, further tabs belong to the last reference.
-            let fields: Vec<&str> = line.splitn(count, '\t').collect();
-            ensure!(
-                fields.len() == count,
-                "{}:{number}: found {} references with tabs between them, expected {count} by --num-refs",
-                file.name,
-                fields.len()
-            );
-            for (stream, field) in streams.iter_mut().zip(fields) {
-                stream.push(field.to_string());
-            }
-        }
-        let stream = |lines| System { name: file.name.clone(), lines };
-        Ok(streams.into_iter().map(stream).collect())
+        divided_references(file, self.num_refs as usize)
     }
 
     fn systems(&self) -> anyhow::Result<Vec<System>> {
         if self.input.is_empty() {
-            return divided(read_text("standard input", std::io::stdin())?);
+            return systems_on_standard_input();
         }
         let mut systems: Vec<System> = Vec::new();
         for path in &self.input {
@@ -404,7 +233,10 @@ impl Score {
                         system.name
                     ));
                 }
-                Some(_) => bail!("{} is given twice; hint: name each system once", system.name),
+                Some(_) => {
+                    let fact = format!("{} is given twice", system.name);
+                    bail!(Problem::with_hint(fact, "name each system once"))
+                }
             }
         }
         Ok(systems)
@@ -424,11 +256,13 @@ impl Score {
         for System { name, lines } in systems {
             let count = lines.iter().filter(|line| looks_tokenized(line)).count();
             if count >= TOKENIZED_LINES {
-                self.say(&format!(
+                let fact = format!(
                     "{name}: {count} of {} lines end in a full stop with a blank before it, as tokenised text does, \
-                     which scores lower; hint: detokenise it, or pass --force if it is as it should be",
+                     which scores lower",
                     lines.len()
-                ));
+                );
+                let hint = "detokenise it, or pass --force if it is as it should be";
+                self.say(&Problem::with_hint(fact, hint).in_lines());
             }
         }
     }
@@ -444,7 +278,10 @@ impl Score {
         };
         ensure!(
             !self.confidence && !self.paired_bs,
-            "--sentence-level has no statistical tests; hint: leave out --confidence and --paired-bs"
+            Problem::with_hint(
+                "--sentence-level has no statistical tests",
+                "leave out --confidence and --paired-bs"
+            )
         );
         for (index, line) in system.lines.iter().enumerate() {
             let own: Vec<&[String]> =
@@ -454,7 +291,7 @@ impl Score {
                 Metric::Bleu => self.scores(&self.bleu(), &sentence, &own)?,
                 Metric::Chrf => self.scores(&self.chrf(), &sentence, &own)?,
             };
-            print(&self.one_system_as_text(&[scored]))?;
+            print(&self.style().one_system_as_text(&[scored]))?;
         }
         Ok(())
     }
@@ -528,105 +365,28 @@ impl Score {
         Ok(scores)
     }
 
-    fn width(&self) -> usize {
-        usize::from(self.width)
-    }
-
-    fn form(&self) -> Form {
-        if self.short { Form::Short } else { Form::Long }
-    }
-
-    /// What sacreBLEU prints for one system.
-    fn one_system(&self, scored: &[Vec<Scored>]) -> String {
-        match self.format {
-            Format::Text => self.one_system_as_text(scored),
-            Format::Json if self.score_only => {
-                let values = self.values(scored);
-                match values.len() {
-                    // sacreBLEU prints one score alone in either format.
-                    1 => values.join("\n"),
-                    _ => format!("[\n{}\n]", values.join(",\n")),
-                }
-            }
-            Format::Json => json(&entries(scored), self.width()),
+    fn style(&self) -> Style {
+        Style {
+            format: self.format,
+            form: if self.short { Form::Short } else { Form::Long },
+            width: usize::from(self.width),
+            detail: if self.score_only { Detail::Score } else { Detail::Everything },
         }
     }
 
-    fn one_system_as_text(&self, scored: &[Vec<Scored>]) -> String {
-        match self.score_only {
-            true => self.values(scored).join("\n"),
-            false => text(&entries(scored), self.form(), self.width()),
-        }
-    }
-
-    /// The scores of one system, each with its spread.
-    fn values(&self, scored: &[Vec<Scored>]) -> Vec<String> {
-        let width = self.width();
-        let value = |row: &Vec<Scored>| match row[0].confidence {
-            Some(Confidence { mean, half_width }) => format!(
-                "{:.width$} (μ = {mean:.width$} ± {half_width:.width$})",
-                row[0].score.value()
-            ),
-            None => format!("{:.width$}", row[0].score.value()),
-        };
-        scored.iter().map(value).collect()
-    }
-
-    /// What sacreBLEU prints for several systems.
-    fn systems_as_json(&self, systems: &[System], scored: &[Vec<Scored>]) -> String {
-        let system_entries = |(index, system): (usize, &System)| {
-            let name = match (index, self.paired_bs, self.input.is_empty()) {
-                (0, true, true) => "Baseline".to_string(),
-                (0, true, false) => format!("Baseline: {}", system.name),
+    /// What systems are called where several are printed.
+    fn printed_names(&self, systems: &[System]) -> Vec<String> {
+        let name = |(index, system): (usize, &System)| {
+            match (self.format, index, self.paired_bs, self.input.is_empty()) {
+                (Format::Json, 0, true, true) => "Baseline".to_string(),
+                (Format::Json, 0, true, false) => format!("Baseline: {}", system.name),
                 // Without it, the first of the other systems is the first.
-                (_, true, true) => format!("System {index}"),
+                (Format::Json, _, true, true) => format!("System {index}"),
                 _ => system.name.clone(),
-            };
-            let scores = scored.iter().map(|row| (entry(&row[index]), row[index].p_value));
-            SystemEntry { name, scores: scores.collect() }
-        };
-        let rows: Vec<SystemEntry<'_>> = systems.iter().enumerate().map(system_entries).collect();
-        systems_json(&rows, self.width())
-    }
-
-    /// A line for each system and metric, and the signatures.
-    fn several_systems(&self, systems: &[System], scored: &[Vec<Scored>]) -> String {
-        let mut output = Vec::new();
-        for (index, system) in systems.iter().enumerate() {
-            for row in scored {
-                let Scored { score, confidence, p_value, .. } = &row[index];
-                let width = self.width();
-                let mut line =
-                    format!("{}  {} {:.width$}", system.name, score.name(), score.value());
-                if let Some(Confidence { mean, half_width }) = confidence {
-                    line += &format!(" (μ = {mean:.width$} ± {half_width:.width$})");
-                }
-                if let Some(p_value) = p_value {
-                    let mark = if *p_value < 0.05 { "*" } else { "" };
-                    line += &format!("  p = {p_value:.4}{mark}");
-                }
-                output.push(line);
             }
-        }
-        for row in scored {
-            output.push(format!(
-                "{}|{}",
-                row[0].score.name(),
-                row[0].signature.format(self.form())
-            ));
-        }
-        output.join("\n")
+        };
+        systems.iter().enumerate().map(name).collect()
     }
-}
-
-/// What is printed of the first system.
-fn entries(scored: &[Vec<Scored>]) -> Vec<Entry<'_>> {
-    scored.iter().map(|row| entry(&row[0])).collect()
-}
-
-fn entry(scored: &Scored) -> Entry<'_> {
-    let Scored { score, signature, confidence, .. } = scored;
-    Entry { score: &**score, signature, confidence: *confidence }
 }
 
 fn case(lowercase: bool) -> Case {

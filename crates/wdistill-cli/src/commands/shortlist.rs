@@ -71,7 +71,7 @@ impl Shortlist {
         );
         let left_out = table.write(&self.out, &vocabularies.source, &vocabularies.target)?;
         if !left_out.is_empty() {
-            progress.warn(&format!("left out, since the file cannot hold them: {left_out:?}"));
+            progress.warn(format!("left out, since the file cannot hold them: {left_out:?}"));
         }
         let sizes = || table.of_source().iter().map(Vec::len).filter(|size| *size > 0);
         let (words, translations): (usize, usize) = (sizes().count(), sizes().sum());
@@ -95,7 +95,7 @@ impl Shortlist {
         let VocabularyPair { source, target } = vocabularies;
         let checked = encode_corpus(text, source, target, &limits())?;
         if checked.lines.len() < text.len() {
-            Progress::new(self.common.display(), "shortlist", 0).warn(&checked.report.to_string());
+            Progress::new(self.common.display(), "shortlist", 0).warn(checked.report.to_string());
         }
         let corpus = &checked.corpus;
         let words = |ids: &[u32]| ids[..ids.len() - 1].to_vec();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
+use wdistill_base::Problem;
 use wdistill_pipeline::{message, peak_memory};
 use wdistill_runtime::{
     LineContent, LongText, Notice, NoticeCounts, NoticeKind, TooLong, Translation, Translator,
@@ -132,13 +133,13 @@ impl Translate {
         // Whoever asks for silence still has to know which translations are not whole.
         for (kind, notice) in done.notices.in_words() {
             let hint = match kind {
-                NoticeKind::Shorter => "\nhint: --sentences split translates them one by one",
+                NoticeKind::Shorter => Some("--sentences split translates them one by one"),
                 NoticeKind::Truncated | NoticeKind::Split => {
-                    "\nhint: --max-source allows longer ones"
+                    Some("--max-source allows longer ones")
                 }
-                NoticeKind::Cut | NoticeKind::LineBreak => "",
+                NoticeKind::Cut | NoticeKind::LineBreak => None,
             };
-            message(&format!("{notice}{hint}"));
+            message(&Problem { fact: notice, hint: hint.map(str::to_string) }.in_lines());
         }
         if result.is_ok() {
             self.common.say(&done.summary(started));
@@ -218,7 +219,8 @@ impl Translate {
                 Ok(translation) => translation,
                 Err(problem) => {
                     output.flush()?;
-                    bail!("line {} {problem}\nhint: {}", done.lines + 1, self.way_out(&problem))
+                    let fact = format!("line {} {problem}", done.lines + 1);
+                    bail!(Problem::with_hint(fact, self.way_out(&problem)))
                 }
             };
             let line = done.add(&translation);

@@ -1,5 +1,8 @@
 //! Source files as tests read them.
 
+// Each test uses a part of this.
+#![allow(dead_code)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use wdistill_base::{FileError, Pending};
+use wdistill_base::{FileError, Pending, Problem};
 
 use crate::error::FormatError;
 
@@ -28,7 +28,7 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, FormatError> {
         Err(FormatError::Malformed {
             path: path.to_path_buf(),
             format: "the file itself",
-            reason: "a pointer of Git LFS stands in its place; hint: git lfs pull".to_string(),
+            reason: Problem::with_hint("a pointer of Git LFS stands in its place", "git lfs pull"),
         })
     } else {
         Ok(bytes)

@@ -1,9 +1,9 @@
 //! What is found while a model of another toolkit is read.
 
 use std::collections::BTreeSet;
-use std::fmt::Display;
 use std::path::Path;
 
+use wdistill_base::Problem;
 use wdistill_model::{Config, ConfigError, Dense, Model};
 
 use super::place::{self, Table};
@@ -32,7 +32,7 @@ impl Findings {
     }
 
     /// A property that stands in the way.
-    pub(crate) fn problem(&mut self, problem: impl Into<String>) {
+    pub(crate) fn problem(&mut self, problem: impl Into<Problem>) {
         self.problems.push(ImportProblem::Property(problem.into()));
     }
 
@@ -41,8 +41,8 @@ impl Findings {
     }
 
     /// The value, or what is wrong as a problem.
-    pub(crate) fn some<T, E: Display>(&mut self, result: Result<T, E>) -> Option<T> {
-        result.map_err(|problem| self.problem(problem.to_string())).ok()
+    pub(crate) fn some<T, E: Into<Problem>>(&mut self, result: Result<T, E>) -> Option<T> {
+        result.map_err(|problem| self.problem(problem)).ok()
     }
 
     /// The model, if nothing stands in the way.
@@ -59,7 +59,8 @@ impl Findings {
         let kinds: BTreeSet<NumberType> = arrays.values().map(|array| array.kind).collect();
         let kinds: Vec<&str> = kinds.into_iter().map(NumberType::name).collect();
         self.note(format!("weights are stored in {}", kinds.join(", ")));
-        let config = config.and_then(|config| self.some(config));
+        let config =
+            config.and_then(|config| self.some(config.map_err(|error| Problem::of(&error))));
         // Where a setting is refused, the arrays that it would need say nothing new.
         if let (Some(config), true) = (&config, self.problems.is_empty()) {
             self.tensors(place::problems(config, table, &arrays));

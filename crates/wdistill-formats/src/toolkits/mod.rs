@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use wdistill_base::folder_of;
+use wdistill_base::{Problem, folder_of};
 
 use crate::error::FormatError;
 use crate::native;
@@ -70,9 +70,9 @@ impl Format {
 
     /// Whose model it is, and its file, or its folder if that is the model.
     pub(crate) fn find(path: &Path) -> Result<(Format, PathBuf), FormatError> {
-        let none = |reason: String| FormatError::NoModel { path: path.to_path_buf(), reason };
+        let none = |reason: Problem| FormatError::NoModel { path: path.to_path_buf(), reason };
         if !path.exists() {
-            return Err(none("it does not exist".to_string()));
+            return Err(none("it does not exist".into()));
         }
         let folder = if path.is_dir() { path } else { folder_of(path) };
         let is_of_native = path.is_dir()
@@ -100,9 +100,12 @@ impl Format {
                     .iter()
                     .map(|toolkit| format!("{} ({})", toolkit.known_by(), toolkit.name()))
                     .collect();
-                Err(none(format!("expected config.toml (wdistill), {}", known.join(", "))))
+                Err(none(format!("expected config.toml (wdistill), {}", known.join(", ")).into()))
             }
-            _ => Err(none("it holds several models; hint: give the path of one file".to_string())),
+            _ => Err(none(Problem::with_hint(
+                "it holds several models",
+                "give the path of one file",
+            ))),
         }
     }
 }

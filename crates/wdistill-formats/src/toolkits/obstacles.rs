@@ -1,21 +1,22 @@
 //! What stands in the way of writing a model for another toolkit.
 
+use wdistill_base::Problem;
 use wdistill_model::{Config, SourceEnding};
 
 /// Problems of a model that is to be written, and notes.
 #[derive(Debug, Default)]
 pub struct Obstacles {
     /// What stands in the way.
-    pub problems: Vec<String>,
-    /// What its user should know.
-    pub notes: Vec<String>,
+    pub problems: Vec<Problem>,
+    /// What its user should know, with what helps.
+    pub notes: Vec<Problem>,
 }
 
 impl Obstacles {
     /// Notes the problem if the condition does not hold.
-    pub(crate) fn need(&mut self, holds: bool, problem: impl FnOnce() -> String) {
+    pub(crate) fn need<P: Into<Problem>>(&mut self, holds: bool, problem: impl FnOnce() -> P) {
         if !holds {
-            self.problems.push(problem());
+            self.problems.push(problem().into());
         }
     }
 
@@ -24,10 +25,12 @@ impl Obstacles {
         let architecture = &config.architecture;
         let widths = [architecture.encoder.width, architecture.decoder.width];
         self.need(widths[0] == widths[1], || {
-            format!(
-                "the encoder is {} wide and the decoder {}, but the format has one width; hint: CTranslate2 \
-                 takes both",
-                widths[0], widths[1]
+            Problem::with_hint(
+                format!(
+                    "the encoder is {} wide and the decoder {}, but the format has one width",
+                    widths[0], widths[1]
+                ),
+                "CTranslate2 takes both",
             )
         });
         self.need(config.vocabularies.source_ending == SourceEnding::EndToken, || {

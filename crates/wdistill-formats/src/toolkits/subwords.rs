@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use wdistill_base::Problem;
 use wdistill_model::Vocabularies;
 use wdistill_text::{SentencePieceModel, SubwordNmtCodes, TextError, TokenList, Vocabulary};
 
@@ -27,7 +28,7 @@ pub(crate) fn subwords(
     folder: &Path,
     options: &ImportOptions,
     own_models: [Option<SentencePieceModel>; 2],
-) -> Result<Result<[Divider; 2], String>, FormatError> {
+) -> Result<Result<[Divider; 2], Problem>, FormatError> {
     let given =
         [options.subwords.as_ref(), options.target_subwords.as_ref().or(options.subwords.as_ref())];
     let divider = |side: &str, given: Option<&Subwords>, own: Option<SentencePieceModel>| {
@@ -47,11 +48,13 @@ pub(crate) fn subwords(
     Ok(source.and_then(|source| Ok([source, target?])))
 }
 
-fn no_divider(toolkit: &dyn Toolkit, side: &str) -> String {
+fn no_divider(toolkit: &dyn Toolkit, side: &str) -> Problem {
     let expected = toolkit.subwords_expected(side);
-    format!(
-        "nothing in the folder says how a {side} text is divided into words of the vocabulary ({expected}); \
-         hint: --subwords FILE with a SentencePiece model or codes of subword-nmt or fastBPE, or --subwords whitespace"
+    Problem::with_hint(
+        format!(
+            "nothing in the folder says how a {side} text is divided into words of the vocabulary ({expected})"
+        ),
+        "--subwords FILE with a SentencePiece model or codes of subword-nmt or fastBPE, or --subwords whitespace",
     )
 }
 

@@ -106,7 +106,7 @@ pub trait Toolkit: Sync {
 
     /// What stands in the way of writing a model, and what its user should know.
     fn obstacles(&self, _given: &ModelFolder) -> Obstacles {
-        let problems = vec![format!("models of {} are read, and not written", self.name())];
+        let problems = vec![format!("models of {} are read, and not written", self.name()).into()];
         Obstacles { problems, notes: Vec::new() }
     }
 

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
+use wdistill_base::Problem;
+
 use crate::error::FormatError;
 use crate::files::bytes::text;
 use crate::files::yaml::{self, Value};
@@ -141,7 +143,7 @@ pub(crate) const OVERWRITE: &str = "#fairseq:overwrite";
 ///
 /// # Errors
 /// The first line that is none, or that repeats a word without the flag.
-pub(crate) fn fairseq(bytes: &[u8]) -> Result<Side, String> {
+pub(crate) fn fairseq(bytes: &[u8]) -> Result<Side, Problem> {
     let mut tokens = FAIRSEQ_SPECIALS.map(str::to_string).to_vec();
     let mut numbers: HashMap<String, usize> = tokens.iter().cloned().zip(0..).collect();
     let mut controls = vec![0, 1];
@@ -153,9 +155,11 @@ pub(crate) fn fairseq(bytes: &[u8]) -> Result<Side, String> {
         })?;
         if let Some(earlier) = numbers.insert(word.to_string(), tokens.len()) {
             if repetition == Repetition::Error {
-                return Err(format!(
-                    "line {number}: the word {word:?} comes again, first as number {earlier}; hint: {OVERWRITE} \
-                     at the line's end says that it is meant"
+                return Err(Problem::with_hint(
+                    format!(
+                        "line {number}: the word {word:?} comes again, first as number {earlier}"
+                    ),
+                    format!("{OVERWRITE} at the line's end says that it is meant"),
                 ));
             }
             tokens[earlier] = overwritten(earlier, word);
@@ -230,8 +234,12 @@ fn by_number(
 }
 
 /// The error of a file that holds no words.
-pub(crate) fn not_words(path: &Path, reason: String) -> FormatError {
-    FormatError::Malformed { path: path.to_path_buf(), format: "a vocabulary", reason }
+pub(crate) fn not_words(path: &Path, reason: impl Into<Problem>) -> FormatError {
+    FormatError::Malformed {
+        path: path.to_path_buf(),
+        format: "a vocabulary",
+        reason: reason.into(),
+    }
 }
 
 #[cfg(test)]
@@ -287,7 +295,7 @@ mod tests {
             ("<s> 1\n", "line 1: the word \"<s>\" comes again, first as number 0"),
         ] {
             let error = fairseq(lines.as_bytes()).unwrap_err();
-            assert!(error.contains(problem), "{lines:?}: {error}");
+            assert!(error.fact.contains(problem), "{lines:?}: {error}");
         }
     }
 

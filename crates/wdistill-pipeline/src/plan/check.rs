@@ -166,7 +166,7 @@ fn check_architecture(
             return None;
         }
         Err(other) => {
-            problems.add(part, other.to_string());
+            problems.add(part, Problem::of(&other));
             return None;
         }
     };
@@ -186,12 +186,12 @@ fn check_shape(
     let Some(teacher) = teacher else { return };
     let config = match Config::new(own.architecture, teacher.vocabularies) {
         Ok(config) => config,
-        Err(error) => return problems.add(part, error.to_string()),
+        Err(error) => return problems.add(part, Problem::of(&error)),
     };
     if let (Origin::Teacher | Origin::Generator, Err(error)) =
         (system.method.origin, check_fit(teacher, &config))
     {
-        problems.extend(part, error.each().iter().map(ToString::to_string));
+        problems.extend(part, error.each().iter().map(Problem::of));
     }
 }
 

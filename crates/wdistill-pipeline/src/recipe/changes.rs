@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use super::schema::{Unknown, schema_of, today, unknown};
-use wdistill_base::{Problem, listed};
+use wdistill_base::Problem;
 
 /// Plain settings whose keys are documented: what recipes and jobs consist of.
 pub trait Settings: Serialize + DeserializeOwned + JsonSchema {}
@@ -24,13 +24,9 @@ pub fn with_changes<T: Settings>(base: &T, changes: &Table) -> Result<T, Problem
 /// A table with changes, read as settings.
 pub(crate) fn changed<T: Settings>(base: &Table, changes: &Table) -> Result<T, Problem> {
     let unknown = unknown(&schema_of::<T>(), changes);
-    match unknown.as_slice() {
-        [] => {}
-        [Unknown { fact, hint, .. }] => return Err(Problem::with_hint(fact, hint)),
-        many => {
-            let problem = |one: &Unknown| Problem::with_hint(&one.fact, &one.hint);
-            return Err(listed(&many.iter().map(problem).collect::<Vec<_>>()).into());
-        }
+    if !unknown.is_empty() {
+        let problem = |Unknown { fact, hint, .. }| Problem::with_hint(fact, hint);
+        return Err(Problem::together(unknown.into_iter().map(problem).collect()));
     }
     let mut table = base.clone();
     merge(&mut table, changes);

@@ -137,7 +137,7 @@ fn resolve_teacher(teacher: &TeacherRecipe, problems: &mut Problems) -> Option<R
 /// # Errors
 /// That its configuration cannot be read.
 pub(crate) fn given_teacher(folder: &std::path::Path) -> Result<ResolvedTeacher, Problem> {
-    let config = native::load_config(folder).map_err(|error| Problem::from(error.to_string()))?;
+    let config = native::load_config(folder).map_err(|error| Problem::of(&error))?;
     Ok(ResolvedTeacher::Given(folder.to_path_buf(), config))
 }
 
@@ -224,9 +224,7 @@ pub(crate) fn architecture(
     changes: &Table,
 ) -> Result<Architecture, Problem> {
     let mut base = match preset {
-        Some(name) => {
-            table(&Architecture::preset(name).map_err(|error| Problem::from(error.to_string()))?)
-        }
+        Some(name) => table(&Architecture::preset(name).map_err(|error| Problem::of(&error))?),
         None => Table::new(),
     };
     merge(&mut base, &table(&conventions));
@@ -289,7 +287,8 @@ mod tests {
     "#;
 
     fn plan(text: &str) -> Result<Plan, String> {
-        parse(text)?.plan().map_err(|error| error.to_string())
+        let recipe = parse(text).map_err(|problem| problem.in_lines())?;
+        recipe.plan().map_err(|error| Problem::of(&error).in_lines())
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use wdistill_base::{FileError, atomic_write, hash_bytes};
+use wdistill_base::{FileError, Problem, atomic_write, hash_bytes};
 use wdistill_runtime::Translator;
 use wdistill_text::{EncodedCorpus, read_lines};
 use wdistill_train::{Decoded, Interrupt, line_by_line};
@@ -15,7 +15,7 @@ use crate::error::PipelineError;
 use crate::pipeline::{Pipeline, RunOptions};
 use crate::progress::{Display, Progress};
 use crate::settings::TextPair;
-use crate::stage::{Fingerprint, read, write};
+use crate::stage::{Fingerprint, MADE_AGAIN, read, write};
 use crate::stages::prepare::Prepared;
 use crate::stages::train::Trained;
 
@@ -146,19 +146,16 @@ fn translate_shard(translator: &Translator, lines: &[String]) -> Result<Shard, P
 }
 
 fn check(path: &Path, source: &[String], shard: &Shard) -> Result<(), PipelineError> {
-    let problem = if shard.source_hash != hash(source) {
-        "it translates another text; hint: remove it, and it will be made again".to_string()
+    let fact = if shard.source_hash != hash(source) {
+        "it translates another text".to_string()
     } else if shard.translations.len() != source.len() {
-        format!(
-            "it has {} lines, expected {}; hint: remove it, and it will be made again",
-            shard.translations.len(),
-            source.len()
-        )
+        format!("it has {} lines, expected {}", shard.translations.len(), source.len())
     } else if shard.target_hash.as_ref().is_some_and(|found| *found != hash(&shard.translations)) {
-        "its translations were changed; hint: remove it, and it will be made again".to_string()
+        "its translations were changed".to_string()
     } else {
         return Ok(());
     };
+    let problem = Problem::with_hint(fact, MADE_AGAIN);
     Err(PipelineError::PseudoData { path: path.to_path_buf(), problem })
 }
 

@@ -1,7 +1,7 @@
 //! How a teacher, and its student, do on the validation text: does the teacher know these languages at all?
 
 use serde::{Deserialize, Serialize};
-use wdistill_base::FileError;
+use wdistill_base::{FileError, Problem};
 use wdistill_formats::native;
 use wdistill_model::Transformer;
 use wdistill_text::{EncodedCorpus, VocabularyPair};
@@ -140,8 +140,8 @@ impl Pipeline {
         match self.options.caution {
             Caution::Stop => Err(PipelineError::Suspicious { problem, hint: hint.to_string() }),
             Caution::GoOn => {
-                let text = format!("{problem}; {hint}");
-                Progress::new(self.options.display, "warning", 0).warn(&text);
+                let problem = Problem::with_hint(problem, hint);
+                Progress::new(self.options.display, "warning", 0).warn(problem);
                 Ok(())
             }
         }

@@ -1,5 +1,7 @@
 //! Learning BPE (Sennrich et al. 2016). The library `tokenizers` does it, with the feature `learn`.
 
+use wdistill_base::Problem;
+
 /// Pieces by number and merges by rank.
 pub(super) type Learnt = (Vec<String>, Vec<(String, String)>);
 
@@ -16,7 +18,7 @@ pub(super) fn learn(
     words: Vec<(String, u32)>,
     alphabet: std::collections::HashSet<char>,
     size: usize,
-) -> Result<Learnt, String> {
+) -> Result<Learnt, Problem> {
     use tokenizers::models::bpe::{BPE, BpeTrainer};
     let trainer = BpeTrainer::builder()
         .show_progress(false)
@@ -50,7 +52,9 @@ pub(super) fn learn(
     _: Vec<(String, u32)>,
     _: std::collections::HashSet<char>,
     _: usize,
-) -> Result<Learnt, String> {
-    Err("this build cannot learn BPE. hint: build it with the feature `learn` of wdistill-text"
-        .into())
+) -> Result<Learnt, Problem> {
+    Err(Problem::with_hint(
+        "this build cannot learn BPE",
+        "build it with the feature `learn` of wdistill-text",
+    ))
 }

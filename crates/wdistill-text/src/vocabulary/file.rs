@@ -5,7 +5,7 @@
 use super::imported::Imported;
 use super::native::{Native, NativeModel};
 use super::{BASE_SIZE, Normalisation, Segmenter, SubwordModel, TokenList, Vocabulary};
-use wdistill_base::{FileError, atomic_write};
+use wdistill_base::{FileError, Problem, atomic_write};
 
 use crate::error::TextError;
 use crate::sentence_piece::{
@@ -153,7 +153,7 @@ impl Vocabulary {
     /// such a file or contradicts itself.
     pub fn load(path: &Path) -> Result<Self, TextError> {
         let bytes = std::fs::read(path).map_err(FileError::when("read", path))?;
-        let invalid = |message| TextError::VocabularyFile { path: path.to_path_buf(), message };
+        let invalid = |problem| TextError::VocabularyFile { path: path.to_path_buf(), problem };
         read(&bytes).map_err(invalid)
     }
 
@@ -179,7 +179,7 @@ impl Vocabulary {
     /// [`TextError::VocabularyFile`] as for [`Self::load`], without a real path.
     pub fn from_json(json: &[u8]) -> Result<Self, TextError> {
         let path = PathBuf::from("the given JSON");
-        read(json).map_err(|message| TextError::VocabularyFile { path, message })
+        read(json).map_err(|problem| TextError::VocabularyFile { path, problem })
     }
 }
 
@@ -266,18 +266,19 @@ fn sentence_piece_file(parts: &SentencePieceParts) -> SentencePieceFile {
     }
 }
 
-fn read(json: &[u8]) -> Result<Vocabulary, String> {
-    let parsed = |error: serde_json::Error| error.to_string();
+fn read(json: &[u8]) -> Result<Vocabulary, Problem> {
+    let parsed = |error: serde_json::Error| Problem::from(error.to_string());
     let header: Header = serde_json::from_slice(json).map_err(parsed)?;
     match (header.format.as_str(), header.version) {
         (FORMAT, NATIVE_VERSION | NORMALISED_VERSION) => {
-            from_native(serde_json::from_slice(json).map_err(parsed)?)
+            Ok(from_native(serde_json::from_slice(json).map_err(parsed)?)?)
         }
         (FORMAT, IMPORTED_VERSION) => from_imported(serde_json::from_slice(json).map_err(parsed)?),
         (format, version) => Err(format!(
             "format {format:?} version {version}, expected {FORMAT:?} version {NATIVE_VERSION} to \
              {NORMALISED_VERSION}"
-        )),
+        )
+        .into()),
     }
 }
 
@@ -322,7 +323,7 @@ fn split_merge(merge: &str) -> Result<(String, String), String> {
     }
 }
 
-fn from_imported(file: ImportedFile) -> Result<Vocabulary, String> {
+fn from_imported(file: ImportedFile) -> Result<Vocabulary, Problem> {
     let ImportedFile { kind, tokens, sentence_piece, codes, .. } = file;
     let vocabulary = match (kind, tokens, sentence_piece, codes) {
         (ImportedKind::SentencePiece, None, Some(model), None) => {
@@ -343,10 +344,10 @@ fn from_imported(file: ImportedFile) -> Result<Vocabulary, String> {
             "expected sentence_piece for sentence-piece, that and tokens for \
              sentence-piece-tokens, tokens and codes for subword-nmt, tokens for words, and no \
              other of these"
-                .to_owned(),
+                .into(),
         ]),
     };
-    vocabulary.map_err(|problems| problems.join("; "))
+    vocabulary.map_err(Problem::together)
 }
 
 fn to_list(tokens: TokensFile) -> TokenList {
@@ -354,16 +355,16 @@ fn to_list(tokens: TokensFile) -> TokenList {
     TokenList { tokens: list, end, unknown, controls }
 }
 
-fn to_codes(file: CodesFile) -> Result<SubwordNmtCodes, String> {
+fn to_codes(file: CodesFile) -> Result<SubwordNmtCodes, Problem> {
     let version = match file.version.as_str() {
         "0.1" => CodesVersion::EndMarkerApart,
         "0.2" => CodesVersion::EndMarkerJoined,
-        other => return Err(format!("codes of version {other:?}, expected 0.1 or 0.2")),
+        other => return Err(format!("codes of version {other:?}, expected 0.1 or 0.2").into()),
     };
-    SubwordNmtCodes::new(version, split_merges(&file.merges)?).map_err(|error| error.to_string())
+    SubwordNmtCodes::new(version, split_merges(&file.merges)?).map_err(|error| Problem::of(&error))
 }
 
-fn to_model(file: SentencePieceFile) -> Result<SentencePieceModel, String> {
+fn to_model(file: SentencePieceFile) -> Result<SentencePieceModel, Problem> {
     let NormalizerFile { name, dummy_space, extra_spaces, space_escape, charsmap } =
         file.normalizer;
     let charsmap = base64::decode(&charsmap).map_err(|error| format!("charsmap: {error}"))?;
@@ -376,5 +377,5 @@ fn to_model(file: SentencePieceFile) -> Result<SentencePieceModel, String> {
         names: file.names,
         normalizer: NormalizerParts { name, charsmap, dummy_space, extra_spaces, space_escape },
     };
-    SentencePieceModel::new(parts).map_err(|error| error.to_string())
+    SentencePieceModel::new(parts).map_err(|error| Problem::of(&error))
 }

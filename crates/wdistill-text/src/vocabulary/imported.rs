@@ -6,6 +6,7 @@ use crate::sentence_piece::{PieceKind, SentencePieceModel, Surface, byte_of};
 use crate::subword_nmt::{SEPARATOR, SubwordNmtCodes};
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use wdistill_base::Problem;
 
 /// Marks pieces without a token and tokens without a piece.
 const NONE: u32 = u32::MAX;
@@ -108,7 +109,7 @@ impl Vocabulary {
         self.adding(ids).map_err(unusable)
     }
 
-    pub(super) fn adding(mut self, ids: &[u32]) -> Result<Self, Vec<String>> {
+    pub(super) fn adding(mut self, ids: &[u32]) -> Result<Self, Vec<Problem>> {
         if ids.is_empty() {
             return Ok(self);
         }
@@ -118,15 +119,15 @@ impl Vocabulary {
         };
         let tokens: Result<Vec<(String, u32)>, u32> = ids.iter().map(token).collect();
         let mut tokens = tokens.map_err(|id| {
-            vec![format!("the added id is {id}, but there are {} tokens", self.tokens.len())]
+            vec![format!("the added id is {id}, but there are {} tokens", self.tokens.len()).into()]
         })?;
         tokens.sort_by_key(|(token, _)| Reverse(token.len()));
         match &mut self.segmenter {
             Segmenter::Imported(imported) => match &mut **imported {
                 Imported::SentencePieceTokens { added, .. } => *added = Added { tokens },
-                _ => return Err(vec![NOT_TO_BE_ADDED_TO.to_owned()]),
+                _ => return Err(vec![NOT_TO_BE_ADDED_TO.into()]),
             },
-            Segmenter::Native(_) => return Err(vec![NOT_TO_BE_ADDED_TO.to_owned()]),
+            Segmenter::Native(_) => return Err(vec![NOT_TO_BE_ADDED_TO.into()]),
         }
         Ok(self)
     }
@@ -153,14 +154,12 @@ impl Vocabulary {
         Self::from_list(list, Imported::Words).map_err(unusable)
     }
 
-    pub(super) fn with_own_ids(model: SentencePieceModel) -> Result<Self, Vec<String>> {
+    pub(super) fn with_own_ids(model: SentencePieceModel) -> Result<Self, Vec<Problem>> {
         let parts = model.parts();
         let Some(end) = model.end_id() else {
             let name = &parts.names.end;
-            return Err(vec![format!(
-                "the model has no control piece {name:?} to end sentences. hint: give a list of \
-                 tokens that has one"
-            )]);
+            let fact = format!("the model has no control piece {name:?} to end sentences");
+            return Err(vec![Problem::with_hint(fact, "give a list of tokens that has one")]);
         };
         let pieces = &parts.pieces;
         let tokens: Vec<String> = pieces.iter().map(|piece| piece.text.clone()).collect();
@@ -176,7 +175,7 @@ impl Vocabulary {
     pub(super) fn with_listed_ids(
         model: SentencePieceModel,
         list: TokenList,
-    ) -> Result<Self, Vec<String>> {
+    ) -> Result<Self, Vec<Problem>> {
         let mut vocabulary = Self::from_list(list, Imported::Words)?;
         let pieces_of_tokens: Vec<u32> =
             vocabulary.tokens.iter().map(|token| model.id(token).unwrap_or(NONE)).collect();
@@ -193,12 +192,13 @@ impl Vocabulary {
         let pieces = &model.parts().pieces;
         let tokens_of_pieces: Vec<u32> = pieces.iter().map(|piece| token(&piece.text)).collect();
         if tokens_of_pieces.iter().all(|&token| token == NONE) {
-            return Err(vec![format!(
-                "none of the model's {} pieces is among the {} tokens. hint: are the two of the same \
-                 model and the same side?",
+            let fact = format!(
+                "none of the model's {} pieces is among the {} tokens",
                 model.size(),
                 vocabulary.size()
-            )]);
+            );
+            let hint = "are the two of the same model and the same side?";
+            return Err(vec![Problem::with_hint(fact, hint)]);
         }
         let numbers = Numbers { tokens_of_pieces, pieces_of_tokens };
         let imported = Imported::SentencePieceTokens { model, numbers, added: Added::default() };
@@ -206,7 +206,7 @@ impl Vocabulary {
         Ok(vocabulary)
     }
 
-    pub(super) fn from_list(list: TokenList, imported: Imported) -> Result<Self, Vec<String>> {
+    pub(super) fn from_list(list: TokenList, imported: Imported) -> Result<Self, Vec<Problem>> {
         let TokenList { tokens, end, unknown, controls } = list;
         let mut problems = Problems::default();
         let ids = numbered(&tokens, &mut problems);
@@ -250,7 +250,7 @@ impl Vocabulary {
     }
 }
 
-fn unusable(problems: Vec<String>) -> TextError {
+fn unusable(problems: Vec<Problem>) -> TextError {
     TextError::Unusable { origin: "the given tokens".to_owned(), what: WHAT, problems }
 }
 

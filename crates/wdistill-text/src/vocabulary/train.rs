@@ -8,6 +8,7 @@ use crate::left_out::{LONGEST_LINE, LONGEST_WORD, LeftOut};
 use crate::length::is_longer;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use wdistill_base::Problem;
 
 /// Log probabilities are kept in units of one over this.
 pub(super) const SCORE_UNITS: f64 = 1e6;
@@ -124,7 +125,7 @@ impl Vocabulary {
             SubwordModel::Bpe => train_bpe(counts, pieces, settings.normalisation),
             SubwordModel::Unigram => train_unigram(counts, pieces, settings.normalisation),
         };
-        let failed = |message| TextError::Training { model: settings.model.name(), message };
+        let failed = |problem| TextError::Training { model: settings.model.name(), problem };
         let vocabulary = vocabulary.map_err(failed)?;
         let obtained = vocabulary.size();
         Ok(TrainedVocabulary { vocabulary, requested: settings.size, obtained, left_out })
@@ -206,20 +207,20 @@ fn train_bpe(
     counts: WordCounts,
     pieces: usize,
     normalisation: Normalisation,
-) -> Result<Vocabulary, String> {
+) -> Result<Vocabulary, Problem> {
     let (pieces, merges) = bpe::learn(counts.words, counts.alphabet, pieces)?;
-    Vocabulary::from_merges(pieces, merges, normalisation)
+    Ok(Vocabulary::from_merges(pieces, merges, normalisation)?)
 }
 
 fn train_unigram(
     counts: WordCounts,
     pieces: usize,
     normalisation: Normalisation,
-) -> Result<Vocabulary, String> {
+) -> Result<Vocabulary, Problem> {
     let learnt = unigram::train(&counts.words, &counts.alphabet, pieces);
     let (names, scores) = learnt
         .into_iter()
         .map(|(piece, score)| (piece, (score * SCORE_UNITS).round() as i64))
         .unzip();
-    Vocabulary::from_scores(names, scores, normalisation)
+    Ok(Vocabulary::from_scores(names, scores, normalisation)?)
 }

@@ -14,6 +14,8 @@
 
 use std::collections::BTreeMap;
 
+use wdistill_base::Problem;
+
 use crate::files::arrays::{Array, Arrays, NumberType};
 use crate::files::bytes::{Reader, text};
 
@@ -42,13 +44,15 @@ pub(crate) struct Binary<'f> {
 ///
 /// # Errors
 /// The first thing that is wrong, and where.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Binary<'_>, String> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Binary<'_>, Problem> {
     let mut reader = Reader::new(bytes);
     let version = reader.u32("the version")?;
     if !(OLDEST..=NEWEST).contains(&version) {
-        return Err(format!(
-            "its version is {version}, expected {OLDEST} to {NEWEST} (a model.bin of Marian starts alike; hint: \
-             its .npz can be read)"
+        return Err(Problem::with_hint(
+            format!(
+                "its version is {version}, expected {OLDEST} to {NEWEST} (a model.bin of Marian starts alike)"
+            ),
+            "the .npz of a model of Marian can be read",
         ));
     }
     let specification = string(&mut reader, "the name of the specification")?.to_string();
@@ -57,7 +61,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Binary<'_>, String> {
     for _ in 0..reader.u32("the number of variables")? {
         let (name, array) = variable(&mut reader, version)?;
         if variables.insert(name.clone(), array).is_some() {
-            return Err(format!("variable {name} comes twice"));
+            return Err(format!("variable {name} comes twice").into());
         }
     }
     let aliases = match version {
@@ -66,7 +70,9 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Binary<'_>, String> {
     };
     match reader.left() {
         0 => Ok(Binary { version, specification, revision, variables, aliases }),
-        left => Err(format!("{left} bytes follow after its end at byte {}", reader.position())),
+        left => {
+            Err(format!("{left} bytes follow after its end at byte {}", reader.position()).into())
+        }
     }
 }
 
@@ -239,7 +245,7 @@ mod tests {
     fn damaged_files_are_errors() {
         let good = file(&[2], 1, &[1, 2], ["b", "a"]);
         for length in 0..good.len() {
-            assert!(parse(&good[..length]).unwrap_err().contains("left"), "{length}");
+            assert!(parse(&good[..length]).unwrap_err().fact.contains("left"), "{length}");
         }
         let mut unended = good.clone();
         unended[7] = b'x';
@@ -260,7 +266,7 @@ mod tests {
             ),
         ] {
             let error = parse(&bytes).unwrap_err();
-            assert!(error.contains(problem), "{problem}: {error}");
+            assert!(error.fact.contains(problem), "{problem}: {error}");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value as Json;
+use wdistill_base::Problem;
 use wdistill_model::{
     Activation, Architecture, Config, DecoderStart, DropoutRates, EmbeddingScale, Embeddings,
     FinalNorm, NormPlacement, OutputBias, PositionTable, Shape, SourceEnding, Vocabularies,
@@ -233,7 +234,8 @@ pub(crate) fn read(folder: &Path, options: &ImportOptions) -> Result<Foreign, Fo
         }
     };
     conventions.check_unknown(&mut findings);
-    let words = findings.some(words(folder, &variables, &conventions));
+    let words = words(folder, &variables, &conventions).map_err(|error| Problem::of(&error));
+    let words = findings.some(words);
     let architecture = architecture(&mut variables, &specification, &conventions, &mut findings);
     let words_found = words.as_ref();
     let vocabularies = words_found.and_then(|words| {
@@ -248,8 +250,8 @@ pub(crate) fn read(folder: &Path, options: &ImportOptions) -> Result<Foreign, Fo
     Ok(Foreign { model, words: words.expect("a configuration was made of them"), notes })
 }
 
-fn malformed(path: &Path, reason: String) -> FormatError {
-    FormatError::Malformed { path: path.to_path_buf(), format: FORMAT, reason }
+fn malformed(path: &Path, reason: impl Into<Problem>) -> FormatError {
+    FormatError::Malformed { path: path.to_path_buf(), format: FORMAT, reason: reason.into() }
 }
 
 /// Takes away what has no effect, and reports properties that were not understood.
@@ -488,11 +490,10 @@ fn vocabularies(
         (_, given) => given,
     };
     if source_ending.is_none() {
-        findings.problem(
-            "nothing says whether the encoder reads an end token, since the program does not add it; \
-             hint: --source-ending end-token (models of Marian, Hugging Face and fairseq), or nothing \
-             (OpenNMT)",
-        );
+        findings.problem(Problem::with_hint(
+            "nothing says whether the encoder reads an end token, since the program does not add it",
+            "--source-ending end-token (models of Marian, Hugging Face and fairseq), or nothing (OpenNMT)",
+        ));
     }
     let start = if variables.flag_or("decoder/start_from_zero_embedding", false) {
         Some(DecoderStart::ZeroVector)

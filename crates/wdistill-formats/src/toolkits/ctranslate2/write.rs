@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::json;
+use wdistill_base::Problem;
 use wdistill_model::{
     Activation, Config, DecoderStart, EmbeddingScale, Embeddings, NormPlacement, PositionTable,
     Shape, SourceEnding,
@@ -46,7 +47,7 @@ pub(crate) fn obstacles(given: &ModelFolder) -> Obstacles {
             continue;
         }
         if let Err(error) = vocabulary.to_sentence_piece() {
-            obstacles.notes.push(format!("there is no {name}: {error}"));
+            obstacles.notes.push(Problem::of(&error).at(format!("there is no {name}")));
         }
     }
     for (stack, shape) in [
@@ -86,7 +87,7 @@ pub(crate) fn write(
     let (variables, aliases) = variables(given, numbers);
     let (name, revision) = SPECIFICATION;
     let model = binary::write(name, revision, &variables, &aliases)
-        .map_err(|reason| FormatError::Export { format: FORMAT, problems: vec![reason] })?;
+        .map_err(|reason| FormatError::Export { format: FORMAT, problems: vec![reason.into()] })?;
     files.push((MODEL_FILE, model));
     publish(folder, files)
 }

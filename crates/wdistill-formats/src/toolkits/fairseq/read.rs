@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use wdistill_base::folder_of;
+use wdistill_base::{Problem, folder_of};
 
 use wdistill_model::{
     Activation, Architecture, Config, DecoderStart, DropoutRates, EmbeddingScale, Embeddings,
@@ -26,13 +26,16 @@ use crate::toolkits::words::{self, OVERWRITE, Words, not_words};
 /// # Errors
 /// [`FormatError::Malformed`], or [`FormatError::Import`] with everything that stands in the way.
 pub(crate) fn read(path: &Path, options: &ImportOptions) -> Result<Foreign, FormatError> {
-    let malformed =
-        |reason| FormatError::Malformed { path: path.to_path_buf(), format: FORMAT, reason };
+    let malformed = |reason: Problem| FormatError::Malformed {
+        path: path.to_path_buf(),
+        format: FORMAT,
+        reason,
+    };
     let bytes = read_file(path)?;
-    let mut file = TorchFile::open(&bytes).map_err(malformed)?;
+    let mut file = TorchFile::open(&bytes).map_err(|reason| malformed(reason.into()))?;
     let (weights, settings) = parts(&file.pickle).map_err(malformed)?;
     let words = find_words(languages(&file.pickle), folder_of(path), options)?;
-    let mut arrays = file.arrays(weights).map_err(malformed)?;
+    let mut arrays = file.arrays(weights).map_err(|reason| malformed(reason.into()))?;
     let mut findings = Findings::default();
     let names = names(&arrays);
     let mut settings = Settings { pickle: &file.pickle, id: settings, findings: &mut findings };
@@ -47,19 +50,22 @@ pub(crate) fn read(path: &Path, options: &ImportOptions) -> Result<Foreign, Form
 ///
 /// # Errors
 /// What it is instead, where that can be told.
-fn parts(pickle: &Pickle) -> Result<(Id, Id), String> {
+fn parts(pickle: &Pickle) -> Result<(Id, Id), Problem> {
     let root = pickle.root();
     let has = |name: &str| pickle.get(root, name).is_some();
     if has("opt") && (has("vocab") || has("generator")) {
-        return Err("it is a checkpoint of OpenNMT-py; hint: ct2-opennmt-py-converter makes a folder of CTranslate2 \
-                    of it, which is read"
-            .to_string());
+        return Err(Problem::with_hint(
+            "it is a checkpoint of OpenNMT-py",
+            "ct2-opennmt-py-converter makes a folder of CTranslate2 of it, which is read",
+        ));
     }
     let weights = pickle.get(root, "model");
     if is_parallel(pickle, weights.unwrap_or(root)) {
-        return Err(format!(
-            "the names of its weights begin with {PARALLEL:?}, as those of a model inside PyTorch's DataParallel do; \
-             hint: save the state of model.module instead"
+        return Err(Problem::with_hint(
+            format!(
+                "the names of its weights begin with {PARALLEL:?}, as those of a model inside PyTorch's DataParallel do"
+            ),
+            "save the state of model.module instead",
         ));
     }
     let weights = weights.ok_or_else(|| {
@@ -72,10 +78,12 @@ fn parts(pickle: &Pickle) -> Result<(Id, Id), String> {
             format!("it has no entry \"model\", but begins with {:.200}", names.join(", "))
         }
     })?;
-    let settings = settings_of(pickle).ok_or(
-        "it has neither \"args\" nor \"cfg\" with the model's settings; hint: weights alone do not say what they \
-         belong to",
-    )?;
+    let settings = settings_of(pickle).ok_or_else(|| {
+        Problem::with_hint(
+            "it has neither \"args\" nor \"cfg\" with the model's settings",
+            "weights alone do not say what they belong to",
+        )
+    })?;
     Ok((weights, settings))
 }
 

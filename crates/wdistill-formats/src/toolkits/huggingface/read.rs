@@ -10,6 +10,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use wdistill_base::Problem;
 use wdistill_model::{
     Activation, Architecture, Config, DecoderStart, DropoutRates, EmbeddingScale, Embeddings,
     FinalNorm, NormPlacement, OutputBias, PositionTable, Shape, SourceEnding, Vocabularies,
@@ -68,8 +69,8 @@ pub(crate) fn read(folder: &Path) -> Result<Foreign, FormatError> {
     Ok(Foreign { model, words, notes })
 }
 
-fn malformed(path: &Path, reason: String) -> FormatError {
-    FormatError::Malformed { path: path.to_path_buf(), format: FORMAT, reason }
+fn malformed(path: &Path, reason: impl Into<Problem>) -> FormatError {
+    FormatError::Malformed { path: path.to_path_buf(), format: FORMAT, reason: reason.into() }
 }
 
 /// A file and its bytes.
@@ -327,10 +328,12 @@ impl Settings<'_> {
         let unknown = self.settings.iter().filter(|(key, value)| !is_known(key) && is_on(value));
         for (key, value) in unknown {
             let value = value.to_string();
-            self.findings.problem(format!(
+            let fact = format!(
                 "{CONFIG_FILE}: {key:.60} is {value:.60}, but is not known here and may change what the model \
-                 computes; hint: take it out of the file if it does not"
-            ));
+                 computes"
+            );
+            let hint = "take it out of the file if it does not";
+            self.findings.problem(Problem::with_hint(fact, hint));
         }
     }
 

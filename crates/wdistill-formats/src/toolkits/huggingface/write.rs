@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
+use wdistill_base::Problem;
 use wdistill_model::{
     Activation, Architecture, Config, DecoderStart, Dense, EmbeddingScale, Embeddings, FinalNorm,
     Model, NormPlacement, PositionTable, Slot,
@@ -32,7 +33,8 @@ pub(crate) fn obstacles(given: &ModelFolder) -> Obstacles {
         [("source.spm", &given.vocabularies.source), ("target.spm", &given.vocabularies.target)]
     {
         if let Err(error) = vocabulary.to_sentence_piece() {
-            obstacles.problems.push(format!("there can be no {name}: {error}"));
+            let what = format!("there can be no {name}");
+            obstacles.problems.push(Problem::of(&error).at(what));
         }
     }
     obstacles
@@ -69,16 +71,25 @@ fn check(config: &Config, obstacles: &mut Obstacles) {
     let architecture = &config.architecture;
     obstacles.need_marian_like(config);
     obstacles.need(architecture.norm == NormPlacement::Post, || {
-        "its norms stand before the sub-layers, but MarianMT's after; hint: CTranslate2 takes both".to_string()
+        Problem::with_hint(
+            "its norms stand before the sub-layers, but MarianMT's after",
+            "CTranslate2 takes both",
+        )
     });
     obstacles.need(architecture.final_norm == FinalNorm::Absent, || {
-        "its stacks end in norms, which MarianMT does not have; hint: CTranslate2 does".to_string()
+        Problem::with_hint(
+            "its stacks end in norms, which MarianMT does not have",
+            "CTranslate2 does",
+        )
     });
     if architecture.norm_epsilon != 1e-5 {
-        obstacles.notes.push(format!(
-            "its norms add {} to variances, MarianMT's 1e-5: scores differ a little",
-            architecture.norm_epsilon
-        ));
+        obstacles.notes.push(
+            format!(
+                "its norms add {} to variances, MarianMT's 1e-5: scores differ a little",
+                architecture.norm_epsilon
+            )
+            .into(),
+        );
     }
 }
 

@@ -6,7 +6,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use wdistill_base::FileError;
+use wdistill_base::{FileError, Problem};
 use wdistill_model::{
     Architecture, AttentionKind, AttentionRole, Embeddings, FeedForwardRole, LayerPlace,
     LinearPart, LinearPlace, NormPart, NormPlace, NormPlacement, Slot, SubLayer, Table,
@@ -129,9 +129,10 @@ fn refuse_binary(path: &Path) -> Result<(), FormatError> {
     }
     Err(FormatError::NoModel {
         path: file,
-        reason: "it is a binary model of Marian, whose .npz is read; hint: `marian-conv -f FILE.bin -t FILE.npz` \
-                 makes one, unless its numbers are packed or int8"
-            .to_string(),
+        reason: Problem::with_hint(
+            "it is a binary model of Marian, whose .npz is read",
+            "`marian-conv -f FILE.bin -t FILE.npz` makes one, unless its numbers are packed or int8",
+        ),
     })
 }
 

@@ -146,8 +146,11 @@ pub(crate) fn read(path: &Path, options: &ImportOptions) -> Result<Foreign, Form
         Some(_) => Length::OfTheVocabulary,
         None => Length::OfTheModel,
     });
-    let malformed =
-        |reason| FormatError::Malformed { path: path.to_path_buf(), format: FORMAT, reason };
+    let malformed = |reason: String| FormatError::Malformed {
+        path: path.to_path_buf(),
+        format: FORMAT,
+        reason: reason.into(),
+    };
     let bytes = read_file(path)?;
     let mut arrays = npz::read(&bytes).map_err(malformed)?;
     let entries = arrays.remove(SETTINGS).ok_or(format!("it has no array {SETTINGS}"));
@@ -238,7 +241,7 @@ impl Settings<'_> {
             if allowed.contains(&found.as_str()) {
                 continue;
             }
-            let hint = match (*name, found.as_str()) {
+            let note = match (*name, found.as_str()) {
                 ("transformer-decoder-autoreg", "rnn") => {
                     " (an SSRU decoder has no attention to itself)"
                 }
@@ -246,7 +249,7 @@ impl Settings<'_> {
             };
             let allowed: Vec<String> = allowed.iter().map(|text| format!("{text:?}")).collect();
             let allowed = allowed.join(" or ");
-            self.findings.problem(format!("{name} is {found:?}, expected {allowed}{hint}"));
+            self.findings.problem(format!("{name} is {found:?}, expected {allowed}{note}"));
         }
     }
 

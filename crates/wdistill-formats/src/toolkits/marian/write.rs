@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use wdistill_base::Problem;
 use wdistill_model::{
     Activation, Architecture, Config, DecoderStart, Dense, EmbeddingScale, Embeddings, FinalNorm,
     Model, NormPlacement, PositionTable, Slot,
@@ -33,15 +34,15 @@ pub(crate) fn obstacles(given: &ModelFolder) -> Obstacles {
         [("source", &given.vocabularies.source), ("target", &given.vocabularies.target)]
     {
         if let Err(error) = vocabulary.to_sentence_piece() {
-            obstacles.problems.push(format!("there can be no .spm of the {side}: {error}"));
+            let what = format!("there can be no .spm of the {side}");
+            obstacles.problems.push(Problem::of(&error).at(what));
         }
     }
     if !have_own_numbers(given) {
         obstacles.notes.push(
             "words have numbers of their own (vocab.*.yml): divide a text with source.spm before it is \
              translated, and join it with target.spm"
-                .to_string(),
-        );
+                .into(),);
     }
     obstacles
 }
@@ -56,7 +57,7 @@ pub(crate) fn write(given: &ModelFolder, folder: &Path) -> Result<(), FormatErro
     let mut files = Vec::new();
     let names = vocabularies(given, model.config.vocabularies.target, &mut files)?;
     let file = archive(model)
-        .map_err(|reason| FormatError::Export { format: FORMAT, problems: vec![reason] })?;
+        .map_err(|reason| FormatError::Export { format: FORMAT, problems: vec![reason.into()] })?;
     files.push((MODEL_FILE, file));
     files.push(("decoder.yml", decoder(names).into_bytes()));
     publish(folder, files)
@@ -80,12 +81,16 @@ fn check(config: &Config, obstacles: &mut Obstacles) {
         )
     });
     obstacles.need(config.vocabularies.decoder_start == DecoderStart::ZeroVector, || {
-        "its decoder starts from the embedding of a word, Marian's from a vector of zeros; hint: CTranslate2 \
-         and Hugging Face take both"
-            .to_string()
+        Problem::with_hint(
+            "its decoder starts from the embedding of a word, Marian's from a vector of zeros",
+            "CTranslate2 and Hugging Face take both",
+        )
     });
     obstacles.need(config.vocabularies.padding.is_none(), || {
-        "it has a padding word, which Marian would write; hint: CTranslate2 and Hugging Face take it".to_string()
+        Problem::with_hint(
+            "it has a padding word, which Marian would write",
+            "CTranslate2 and Hugging Face take it",
+        )
     });
     obstacles.need(architecture.activation != Activation::Gelu, || {
         "its activation is GELU, which differs between versions of Marian".to_string()
@@ -93,34 +98,43 @@ fn check(config: &Config, obstacles: &mut Obstacles) {
     obstacles.need(architecture.embedding_scale == EmbeddingScale::SquareRootOfWidth, || {
         "its embeddings are not scaled by the root of the width, Marian's always are".to_string()
     });
-    match architecture.positions {
-        PositionTable::Tensor2tensor => {}
-        PositionTable::Marian => obstacles.notes.push(
-            "Marian computes other sinusoids of positions than this model was trained with: one translation in five \
-             differs (99 of 500 greedy ones of a small model); hint: models trained with positions = \"tensor2tensor\", \
-             which new ones have, agree, and CTranslate2 takes this one as it is"
-                .to_string(),
-        ),
-        other => obstacles.problems.push(format!(
-            "its table of positions is {other}, Marian's {}; hint: CTranslate2 takes any",
-            PositionTable::Tensor2tensor
-        )),
-    }
+    check_positions(architecture, obstacles);
     if architecture.norm == NormPlacement::Pre {
-        obstacles.notes.push(
+        obstacles.notes.push(Problem::with_hint(
             "its norms stand before the sub-layers, and what Marian's decoder does with such models is not what \
-             they were trained for: 4 of 1,000 greedy translations of a small model were the same in Marian 1.12; \
-             hint: CTranslate2 takes it"
-                .to_string(),
-        );
+             they were trained for: 4 of 1,000 greedy translations of a small model were the same in Marian 1.12",
+            "CTranslate2 takes it",
+        ));
     }
     note_widths(architecture, obstacles);
     if architecture.norm_epsilon != super::EPSILON {
-        obstacles.notes.push(format!(
-            "its norms add {} to variances, Marian's {}: scores differ a little",
-            architecture.norm_epsilon,
-            super::EPSILON
-        ));
+        obstacles.notes.push(
+            format!(
+                "its norms add {} to variances, Marian's {}: scores differ a little",
+                architecture.norm_epsilon,
+                super::EPSILON
+            )
+            .into(),
+        );
+    }
+}
+
+fn check_positions(architecture: &Architecture, obstacles: &mut Obstacles) {
+    match architecture.positions {
+        PositionTable::Tensor2tensor => {}
+        PositionTable::Marian => obstacles.notes.push(Problem::with_hint(
+            "Marian computes other sinusoids of positions than this model was trained with: one translation in five \
+             differs (99 of 500 greedy ones of a small model)",
+            "models trained with positions = \"tensor2tensor\", which new ones have, agree, and CTranslate2 takes \
+             this one as it is",
+        )),
+        other => obstacles.problems.push(Problem::with_hint(
+            format!(
+                "its table of positions is {other}, Marian's {}",
+                PositionTable::Tensor2tensor
+            ),
+            "CTranslate2 takes any",
+        )),
     }
 }
 
@@ -129,10 +143,11 @@ fn note_widths(architecture: &Architecture, obstacles: &mut Obstacles) {
     let Architecture { encoder, decoder, .. } = architecture;
     let widths = [encoder.width, encoder.feed_forward, decoder.feed_forward];
     if let Some(width) = widths.into_iter().find(|width| !width.is_multiple_of(INTGEMM_WIDTH)) {
-        obstacles.notes.push(format!(
+        let fact = format!(
             "a width of it is {width}, which {INTGEMM_WIDTH} does not divide: Marian decodes it in float32, but not \
              in int8 (intgemm)"
-        ));
+        );
+        obstacles.notes.push(fact.into());
     }
 }
 
