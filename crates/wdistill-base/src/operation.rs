@@ -26,6 +26,9 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// All of them.
+    pub const ALL: [Activation; 3] = [Activation::Relu, Activation::Swish, Activation::Gelu];
+
     /// Whether the backward pass needs the values before the activation; the others need at most the layer's output.
     pub fn needs_pre_activation(self) -> bool {
         matches!(self, Activation::Swish | Activation::Gelu)

@@ -8,9 +8,10 @@ mod signals;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use wdistill_formats::{TOOLKITS, Toolkit};
 use wdistill_pipeline::{PipelineError, message};
 use wdistill_train::TrainError;
+
+use settings::toolkit_names;
 
 /// Distils a large translation model, weights and all, into a small and fast one.
 #[derive(Parser)]
@@ -40,9 +41,9 @@ enum Command {
     Bench(commands::bench::Bench),
     /// Make a model with int8 weights: smaller and faster.
     Quantize(commands::quantize::Quantize),
-    #[command(about = format!("Read a model of {}", names(|_| true)))]
+    #[command(about = format!("Read a model of {}", toolkit_names(|_| true)))]
     Import(commands::import::Import),
-    #[command(about = format!("Write a model for {}", names(|toolkit| !toolkit.numbers().is_empty())))]
+    #[command(about = format!("Write a model for {}", toolkit_names(|toolkit| !toolkit.numbers().is_empty())))]
     Export(commands::export::Export),
     /// Show what a model is, of wdistill or another toolkit.
     Info(commands::info::Info),
@@ -50,19 +51,6 @@ enum Command {
     Shortlist(commands::shortlist::Shortlist),
     /// Learn subwords from text.
     Vocab(commands::vocab::Vocab),
-}
-
-/// Names of toolkits in a sentence.
-fn names(which: fn(&dyn Toolkit) -> bool) -> String {
-    let names: Vec<&str> = TOOLKITS
-        .into_iter()
-        .filter(|toolkit| which(*toolkit))
-        .map(|toolkit| toolkit.name())
-        .collect();
-    match names.as_slice() {
-        [others @ .., last] if !others.is_empty() => format!("{} or {last}", others.join(", ")),
-        all => all.concat(),
-    }
 }
 
 fn main() -> ExitCode {

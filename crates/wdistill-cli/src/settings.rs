@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use toml::{Table, Value};
 use wdistill_base::Problem;
 use wdistill_formats::native;
+use wdistill_formats::{TOOLKITS, Toolkit};
 use wdistill_model::PRESETS;
 use wdistill_pipeline::{
     Caution, DataRecipe, Display, GENERATOR, RunOptions, Settings, TextPair, VocabularyRecipe,
@@ -401,4 +402,18 @@ fn add(all: &mut Table, new: Table, change: &str) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Names of toolkits in a sentence.
+pub fn toolkit_names(which: fn(&dyn Toolkit) -> bool) -> String {
+    let names: Vec<&str> = TOOLKITS
+        .iter()
+        .copied()
+        .filter(|toolkit| which(*toolkit))
+        .map(|toolkit| toolkit.name())
+        .collect();
+    match names.as_slice() {
+        [others @ .., last] if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        all => all.concat(),
+    }
 }

@@ -170,7 +170,7 @@ fn a_report_says_which_weights_were_handed_on_how_training_ended_and_what_the_te
     has("kd/student: has learnt nothing that helps", "the validation loss is ");
     // The teacher's figures are those of its own validation and of its row.
     let teacher = &report["systems"][0];
-    let bleu = teacher["bleu_validation"].as_f64().unwrap();
+    let bleu = teacher["bleu_validation"]["value"].as_f64().unwrap();
     let text = fs::read_to_string(folder.path().join("out/teacher/result.json")).unwrap();
     let record: serde_json::Value = serde_json::from_str(&text).unwrap();
     let loss = record["result"]["selected"]["judgement"]["loss"].as_f64().unwrap();

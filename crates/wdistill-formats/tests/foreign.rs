@@ -380,7 +380,7 @@ prop_compose! {
         (encoder_heads, decoder_heads) in (1usize..4, 1usize..4),
         norm in prop_oneof![Just(NormPlacement::Post), Just(NormPlacement::Pre)],
         final_norm in prop_oneof![Just(FinalNorm::Absent), Just(FinalNorm::Present)],
-        activation in prop_oneof![Just(Activation::Relu), Just(Activation::Swish), Just(Activation::Gelu)],
+        activation in prop::sample::select(Activation::ALL.to_vec()),
         embeddings in prop_oneof![
             Just(Embeddings::Separate), Just(Embeddings::DecoderTied), Just(Embeddings::AllTied)
         ],

@@ -12,7 +12,7 @@ use wdistill_model::{
 fn every_toolkit_is_found_by_its_key() {
     let keys: HashSet<&str> = TOOLKITS.iter().map(|toolkit| toolkit.key()).collect();
     assert_eq!(keys.len(), TOOLKITS.len());
-    for known in TOOLKITS {
+    for known in TOOLKITS.iter().copied() {
         assert!(toolkit(known.key()) == Some(known), "{}", known.key());
         let writes = !known.numbers().is_empty();
         assert_eq!(known.takes().is_empty(), !writes, "{}", known.name());

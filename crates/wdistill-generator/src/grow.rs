@@ -3,29 +3,15 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use serde::{Deserialize, Serialize};
 use wdistill_base::{Hinted, Problem, Random};
 use wdistill_model::tree::{LeafRef, Map, MatrixRole, MatrixSpec, VectorRole, VectorSpec};
 use wdistill_model::{
     Axis, Config, Dense, LayerPlace, Matrix, Model, Slot, Spec, Stack, Transformer,
 };
 
+use crate::choice::{Both, Choice, LayerChoice, Pair, Side, Start};
 use crate::generator::{Generator, Squash};
 use crate::parameters::{Generated, ParameterGenerator};
-
-/// Start values of the factors.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Start {
-    /// The paper's: `O`, `I` Xavier normal, `S` one, `B` zero. Its layer factor is a Xavier normal
-    /// `[g, g]` matrix times a vector of `1/g`; the product, normal with deviation `1/g`, is ours.
-    #[default]
-    Xavier,
-    /// The student starts as the teacher cut down: first layer of each group, leading rows and columns,
-    /// and `B = V - tanh(V)`, so that the tanh changes nothing at first.
-    Cut,
-}
 
 /// Why a student cannot be grown from a teacher.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +22,16 @@ pub enum GrowError {
          cannot be divided into {student} equal groups"
     )]
     Depth {
+        /// Which one.
+        stack: Stack,
+        /// The teacher's layers.
+        teacher: usize,
+        /// The student's layers.
+        student: usize,
+    },
+    /// A student has more layers than its teacher.
+    #[error("the teacher's {stack} has {teacher} layers, the student's {student}, which is more")]
+    Deeper {
         /// Which one.
         stack: Stack,
         /// The teacher's layers.
@@ -64,7 +60,7 @@ impl Hinted for GrowError {
     fn hint(&self) -> Option<String> {
         match self {
             GrowError::Depth { teacher, .. } => Some(format!("choose a divisor of {teacher}")),
-            GrowError::Property { .. } | GrowError::Several(_) => None,
+            GrowError::Deeper { .. } | GrowError::Property { .. } | GrowError::Several(_) => None,
         }
     }
 }
@@ -96,19 +92,34 @@ pub fn layer_group(
     Ok(index * size..(index + 1) * size)
 }
 
-fn stack_layers(config: &Config, stack: Stack) -> usize {
-    match stack {
-        Stack::Encoder => config.architecture.encoder.layers,
-        Stack::Decoder => config.architecture.decoder.layers,
+impl Pair<'_> {
+    /// The teacher's layers that a student's layer is made of.
+    fn sources(&self, choice: LayerChoice, place: LayerPlace) -> Result<Range<usize>, GrowError> {
+        let LayerPlace { stack, layer } = place;
+        let Both { teacher, student } = self.layers(stack);
+        let deeper = || GrowError::Deeper { stack, teacher, student };
+        let one = |layer: usize| match student <= teacher {
+            true => Ok(layer..layer + 1),
+            false => Err(deeper()),
+        };
+        match choice {
+            LayerChoice::FirstOfGroup => layer_group(stack, teacher, student, layer),
+            LayerChoice::First => one(layer),
+            // Of two that are equally near the first.
+            LayerChoice::Spaced => match student {
+                0 | 1 => one(layer),
+                _ => one((2 * layer * (teacher - 1) + student - 2) / (2 * (student - 1))),
+            },
+        }
     }
 }
 
-/// Whether a student can be made of a teacher.
+/// Whether a student can be made of a teacher, of whose layers it takes these.
 ///
 /// # Errors
 /// Everything in which they do not fit, together.
-pub fn check_fit(teacher: &Config, student: &Config) -> Result<(), GrowError> {
-    let mut problems = disagreements(teacher, student);
+pub fn check_fit(teacher: &Config, student: &Config, layers: LayerChoice) -> Result<(), GrowError> {
+    let mut problems = disagreements(Pair { teacher, student }, layers);
     match problems.len() {
         0 => Ok(()),
         1 => Err(problems.remove(0)),
@@ -116,10 +127,9 @@ pub fn check_fit(teacher: &Config, student: &Config) -> Result<(), GrowError> {
     }
 }
 
-fn disagreements(teacher: &Config, student: &Config) -> Vec<GrowError> {
-    let depth = |stack| {
-        layer_group(stack, stack_layers(teacher, stack), stack_layers(student, stack), 0).err()
-    };
+fn disagreements(pair: Pair<'_>, layers: LayerChoice) -> Vec<GrowError> {
+    let Pair { teacher, student } = pair;
+    let depth = |stack| pair.sources(layers, LayerPlace { stack, layer: 0 }).err();
     let vocabularies =
         (teacher.vocabularies != student.vocabularies).then(|| GrowError::Property {
             property: "vocabularies",
@@ -142,47 +152,53 @@ fn disagreements(teacher: &Config, student: &Config) -> Vec<GrowError> {
 struct Grow<'a> {
     teacher: &'a Model<Dense<f32>>,
     student: &'a Config,
-    start: Start,
+    /// What it begins with; random factors if nothing is chosen.
+    choice: Option<Choice>,
     seed: u64,
 }
 
 impl Grow<'_> {
+    fn pair(&self) -> Pair<'_> {
+        Pair { teacher: &self.teacher.config, student: self.student }
+    }
+
     fn teacher_weights(&self, slot: Slot) -> Result<Vec<Matrix<f32>>, GrowError> {
-        let group = match slot.layer() {
-            None => 0..1,
-            Some(LayerPlace { stack, layer }) => {
-                let (teacher, student) = (&self.teacher.config, self.student);
-                let layers = |config| stack_layers(config, stack);
-                layer_group(stack, layers(teacher), layers(student), layer)?
-            }
-        };
+        let layers = layers_of(self.choice);
+        let sources = slot.layer().map_or(Ok(0..1), |place| self.pair().sources(layers, place))?;
         let leaves: HashMap<Slot, LeafRef<'_, Dense<f32>>> =
             self.teacher.weights.leaves().into_iter().collect();
         let find = |layer: usize| match &leaves[&slot.at_layer(layer)] {
             LeafRef::Matrix(matrix) => (*matrix).clone(),
             LeafRef::Vector(vector) => Matrix::new(vector.len(), 1, (*vector).clone()),
         };
-        Ok(group.map(find).collect())
+        Ok(sources.map(find).collect())
     }
 
     /// `[teacher, student]` factor of an axis; none where the lengths agree.
-    fn factor(&self, slot: Slot, name: &str, axis: Axis) -> Option<Matrix<f32>> {
-        let (from, to) = (self.teacher.config.length(axis), self.student.length(axis));
-        let mut random = Random::named(self.seed, &format!("{slot}.{name}"));
-        let deviation = (2.0 / (from + to) as f64).sqrt();
-        (from != to).then(|| {
-            Matrix::from_fn(from, to, |row, column| match self.start {
-                Start::Xavier => (random.normal() * deviation) as f32,
-                Start::Cut => f32::from(row == column),
-            })
+    fn factor(&self, slot: Slot, side: Side, axis: Axis) -> Option<Matrix<f32>> {
+        let pair = self.pair();
+        let Both { teacher, student } = pair.length(axis);
+        (teacher != student).then(|| match self.choice {
+            None => {
+                let mut random = Random::named(self.seed, &format!("{slot}.{}", side.name()));
+                let deviation = (2.0 / (teacher + student) as f64).sqrt();
+                Matrix::from_fn(teacher, student, |_, _| (random.normal() * deviation) as f32)
+            }
+            Some(Choice { elements, scale, .. }) => {
+                let chosen = pair.elements(elements, slot, side, axis);
+                let scale = pair.scale(scale, slot, side, axis) as f32;
+                Matrix::from_fn(teacher, student, |row, column| {
+                    if chosen[column] == Some(row) { scale } else { 0.0 }
+                })
+            }
         })
     }
 
     fn layer_factor(&self, slot: Slot, group: usize) -> Option<Vec<f32>> {
         let mut random = Random::named(self.seed, &format!("{slot}.layer_factor"));
-        let factor = (0..group).map(|layer| match self.start {
-            Start::Xavier => (random.normal() / group as f64) as f32,
-            Start::Cut => f32::from(layer == 0),
+        let factor = (0..group).map(|layer| match self.choice {
+            None => (random.normal() / group as f64) as f32,
+            Some(_) => f32::from(layer == 0),
         });
         (group > 1).then(|| factor.collect())
     }
@@ -201,11 +217,11 @@ impl Grow<'_> {
         let mut generator = Generator {
             layer_factor: self.layer_factor(slot, teacher.len()),
             teacher,
-            output_factor: self.factor(slot, "output_factor", rows),
-            input_factor: columns.and_then(|axis| self.factor(slot, "input_factor", axis)),
+            output_factor: self.factor(slot, Side::Output, rows),
+            input_factor: columns.and_then(|axis| self.factor(slot, Side::Input, axis)),
             squash: squash(filled(1.0), filled(0.0)),
         };
-        if self.start == Start::Cut {
+        if self.choice.is_some() {
             generator.make_exact();
         }
         Ok(generator)
@@ -238,6 +254,11 @@ fn squashed(scale: Matrix<f32>, shift: Matrix<f32>) -> Squash<f32> {
     Squash::Tanh { scale, shift }
 }
 
+/// Which layers a start takes; the paper's takes all of a group.
+fn layers_of(choice: Option<Choice>) -> LayerChoice {
+    choice.map_or(LayerChoice::FirstOfGroup, |choice| choice.layers)
+}
+
 impl ParameterGenerator<f32> {
     /// A generator for every weight of `student`, fed by `teacher`.
     ///
@@ -249,17 +270,30 @@ impl ParameterGenerator<f32> {
         start: Start,
         seed: u64,
     ) -> Result<ParameterGenerator<f32>, GrowError> {
-        check_fit(&teacher.config, student)?;
-        let mut grow = Grow { teacher, student, start, seed };
+        ParameterGenerator::begin(teacher, student, start.choice(), seed)
+    }
+
+    fn begin(
+        teacher: &Model<Dense<f32>>,
+        student: &Config,
+        choice: Option<Choice>,
+        seed: u64,
+    ) -> Result<ParameterGenerator<f32>, GrowError> {
+        check_fit(&teacher.config, student, layers_of(choice))?;
+        let mut grow = Grow { teacher, student, choice, seed };
         let generators = Transformer::catalogue(student).map(&mut grow)?;
         Ok(ParameterGenerator { config: student.clone(), generators })
     }
 }
 
-/// The teacher cut down to the student's shape: the first layer of each group, leading rows and columns.
+/// A student of the teacher's shape or a smaller one, made of the chosen part of the teacher's numbers.
 ///
 /// # Errors
 /// As [`ParameterGenerator::grow`].
-pub fn cut(teacher: &Model<Dense<f32>>, student: &Config) -> Result<Model<Dense<f32>>, GrowError> {
-    Ok(ParameterGenerator::grow(teacher, student, Start::Cut, 0)?.materialise())
+pub fn cut(
+    teacher: &Model<Dense<f32>>,
+    student: &Config,
+    choice: Choice,
+) -> Result<Model<Dense<f32>>, GrowError> {
+    Ok(ParameterGenerator::begin(teacher, student, Some(choice), 0)?.materialise())
 }

@@ -15,10 +15,12 @@
 //! [`Generator`] is that formula with its gradients, in one place. [`ParameterGenerator::grow`] decides
 //! for every weight which factors it has and where they start.
 
+mod choice;
 mod generator;
 mod grow;
 mod parameters;
 
+pub use choice::{Choice, Elements, LayerChoice, Scale, Start};
 pub use generator::{Factor, Generator, GeneratorGradients, Saved, Squash};
-pub use grow::{GrowError, Start, check_fit, cut, layer_group};
+pub use grow::{GrowError, check_fit, cut, layer_group};
 pub use parameters::{Generated, ParameterGenerator, Saturation};

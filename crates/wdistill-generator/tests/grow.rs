@@ -1,8 +1,9 @@
 //! Growing a whole student: shapes, starts, refusals.
 
-use wdistill_generator::{GrowError, ParameterGenerator, Saturation, Start, cut};
+use wdistill_generator::{Choice, GrowError, ParameterGenerator, Saturation, Start, cut};
+use wdistill_model::tree::DecoderLayer;
 use wdistill_model::{
-    Activation, Architecture, Config, Dense, EmbeddingScale, Embeddings, FinalNorm, Model,
+    Activation, Architecture, Config, Dense, EmbeddingScale, Embeddings, FinalNorm, Matrix, Model,
     NormPlacement, Stack, Transformer, Vocabularies,
 };
 
@@ -28,7 +29,7 @@ fn smaller(architecture: &mut Architecture) {
 #[test]
 fn the_student_has_the_shapes_of_its_own_catalogue() {
     let student_config = config(smaller);
-    for start in [Start::Xavier, Start::Cut] {
+    for start in [Start::Xavier, Start::Cut, Start::Strided] {
         let generator =
             ParameterGenerator::grow(&teacher(|_| {}), &student_config, start, 1).unwrap();
         let student = generator.materialise();
@@ -46,7 +47,7 @@ fn the_student_has_the_shapes_of_its_own_catalogue() {
 #[test]
 fn a_cut_student_is_the_leading_part_of_the_first_layers() {
     let teacher = teacher(|_| {});
-    let student = cut(&teacher, &config(smaller)).unwrap();
+    let student = cut(&teacher, &config(smaller), Choice::CUT).unwrap();
     let made = &student.weights.decoder.layers[1].cross_attention.key.weight;
     let original = &teacher.weights.decoder.layers[3].cross_attention.key.weight;
     for row in 0..8 {
@@ -57,10 +58,85 @@ fn a_cut_student_is_the_leading_part_of_the_first_layers() {
     }
 }
 
+/// Widths 16 and heads of 8 become 8 and 4 in the decoder, 12 and 6 in the encoder.
+#[test]
+fn a_strided_student_has_spaced_elements_whose_sums_keep_their_size() {
+    let teacher = teacher(|_| {});
+    let student = cut(&teacher, &config(smaller), Choice::STRIDED).unwrap();
+    let (ours, theirs) = (&student.weights.decoder.layers[1], &teacher.weights.decoder.layers[3]);
+    let root = f32::sqrt;
+    let every = |made: &Matrix<f32>, expected: &dyn Fn(usize, usize) -> f32| {
+        for row in 0..made.rows() {
+            for column in 0..made.columns() {
+                let (found, expected) = (made.at(row, column), expected(row, column));
+                assert!((found - expected).abs() < 1e-6, "[{row}, {column}]: {found}, {expected}");
+            }
+        }
+    };
+    let third = |column: usize| column * 16 / 12;
+    let (key, query) = (&theirs.cross_attention.key, &theirs.cross_attention.query);
+    every(&ours.cross_attention.key.weight, &|row, column| {
+        key.weight.at(2 * row, third(column)) * root(16.0 / 12.0)
+    });
+    every(&ours.cross_attention.query.weight, &|row, column| {
+        query.weight.at(2 * row, 2 * column) * root(2.0) * root(2.0)
+    });
+    let down = &theirs.feed_forward.down.weight;
+    let (from, to) = (teacher.config.architecture.decoder.feed_forward, 10);
+    every(&ours.feed_forward.down.weight, &|row, column| {
+        down.at(2 * row, column * from / to) * root(from as f32 / to as f32)
+    });
+    let table = &teacher.weights.embeddings.target.as_ref().unwrap();
+    every(student.weights.embeddings.target.as_ref().unwrap(), &|row, column| {
+        table.at(row, 2 * column) * root(2.0)
+    });
+}
+
+/// Half the heads, each as wide as before, are whole heads of the teacher's.
+#[test]
+fn a_strided_student_with_fewer_heads_has_whole_heads() {
+    let teacher = teacher(|_| {});
+    let half = |architecture: &mut Architecture| {
+        architecture.decoder.width = 8;
+        architecture.decoder.heads = 1;
+    };
+    let student = cut(&teacher, &config(half), Choice::STRIDED).unwrap();
+    let (ours, theirs) = (&student.weights.decoder.layers[0], &teacher.weights.decoder.layers[0]);
+    let (ours, theirs) = (&ours.cross_attention.value.weight, &theirs.cross_attention.value.weight);
+    for row in 0..8 {
+        assert!((ours.at(row, 5) - theirs.at(row, 5)).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn layers_are_chosen_as_the_rivals_do() {
+    let teacher = teacher(|_| {});
+    let layers = |choice: Choice, layers: usize| {
+        let config = config(|architecture| architecture.decoder.layers = layers);
+        let student = cut(&teacher, &config, choice).unwrap();
+        let first = |layer: &DecoderLayer<Dense<f32>>| layer.feed_forward.up.weight.at(0, 0);
+        let theirs: Vec<f32> = teacher.weights.decoder.layers.iter().map(first).collect();
+        let number = |layer| {
+            let nearest = |number: &f32| (number - first(layer)).abs() < 1e-6;
+            theirs.iter().position(nearest).unwrap()
+        };
+        student.weights.decoder.layers.iter().map(number).collect::<Vec<usize>>()
+    };
+    assert_eq!(layers(Choice::CUT, 3), [0, 2, 4]);
+    assert_eq!(layers(Choice::LAYER_COPY, 2), [0, 5]);
+    assert_eq!(layers(Choice::LAYER_COPY, 3), [0, 2, 5]);
+    assert_eq!(layers(Choice::LAYER_COPY, 4), [0, 2, 3, 5]);
+    assert_eq!(layers(Choice::LAYER_COPY, 1), [0]);
+    assert_eq!(layers(Choice::WEIGHT_SELECTION, 4), [0, 1, 2, 3]);
+    let deeper = config(|architecture| architecture.decoder.layers = 7);
+    let error = cut(&teacher, &deeper, Choice::WEIGHT_SELECTION).err().unwrap();
+    assert_eq!(error, GrowError::Deeper { stack: Stack::Decoder, teacher: 6, student: 7 });
+}
+
 #[test]
 fn a_cut_start_of_equal_shape_is_the_teacher_itself() {
     let teacher = teacher(|_| {});
-    let student = cut(&teacher, &teacher.config).unwrap();
+    let student = cut(&teacher, &teacher.config, Choice::CUT).unwrap();
     for ((slot, ours), (_, theirs)) in student.weights.slices().iter().zip(teacher.weights.slices())
     {
         for (a, b) in ours.iter().zip(theirs) {

@@ -116,6 +116,76 @@ pub fn paired_bootstrap<M: CorpusMetric>(
     })
 }
 
+/// Two systems on the same test set, each trained several times.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MeanComparison {
+    /// Mean score of the system less mean score of the baseline.
+    pub difference: f64,
+    /// Its spread over resamples.
+    pub confidence: Confidence,
+    /// As [`PairedBootstrap::p_value`].
+    pub p_value: f64,
+}
+
+/// The spread of a mean score: of systems that differ in their seed, all on the same resample of their sentences.
+///
+/// # Errors
+/// As [`paired_bootstrap`]; no systems are as no samples.
+pub fn confidence_of_mean<M: CorpusMetric>(
+    metric: &M,
+    systems: &[&Statistics],
+    bootstrap: Bootstrap,
+) -> Result<Confidence, MetricsError> {
+    Ok(Confidence::of(&resampled_means(metric, systems, bootstrap)?))
+}
+
+/// Compares the mean score of systems that differ in their seed with that of some baselines, all on the same resamples. With
+/// one of each it is [`paired_bootstrap`].
+///
+/// # Errors
+/// As [`paired_bootstrap`]; no systems are as no samples.
+pub fn paired_bootstrap_of_means<M: CorpusMetric>(
+    metric: &M,
+    baselines: &[&Statistics],
+    systems: &[&Statistics],
+    bootstrap: Bootstrap,
+) -> Result<MeanComparison, MetricsError> {
+    let all: Vec<&Statistics> = baselines.iter().chain(systems).copied().collect();
+    for pair in all.windows(2) {
+        let (baseline, system) = (pair[0].sentences(), pair[1].sentences());
+        if baseline != system {
+            return Err(MetricsError::SystemLines { baseline, system });
+        }
+    }
+    let baseline_scores = resampled_means(metric, baselines, bootstrap)?;
+    let system_scores = resampled_means(metric, systems, bootstrap)?;
+    let whole = |all: &[&Statistics]| {
+        mean_of(all.iter().map(|one| metric.score_of_totals(&one.totals()).value()))
+    };
+    let difference = whole(systems) - whole(baselines);
+    let differences: Vec<f64> =
+        baseline_scores.iter().zip(&system_scores).map(|(left, right)| right - left).collect();
+    Ok(MeanComparison {
+        difference,
+        confidence: Confidence::of(&differences),
+        p_value: p_value(&differences, difference.abs()),
+    })
+}
+
+/// The mean score of some systems on each resample.
+fn resampled_means<M: CorpusMetric>(
+    metric: &M,
+    systems: &[&Statistics],
+    bootstrap: Bootstrap,
+) -> Result<Vec<f64>, MetricsError> {
+    let scores = systems
+        .iter()
+        .map(|statistics| resampled_scores(metric, statistics, bootstrap))
+        .collect::<Result<Vec<_>, _>>()?;
+    let samples = scores.first().ok_or(MetricsError::NoSamples)?.len();
+    Ok((0..samples).map(|sample| mean_of(scores.iter().map(|scores| scores[sample]))).collect())
+}
+
 impl Confidence {
     fn of(scores: &[f64]) -> Self {
         let mut sorted = scores.to_vec();
@@ -137,7 +207,12 @@ fn p_value(differences: &[f64], observed: f64) -> f64 {
 }
 
 fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
+    mean_of(values.iter().copied())
+}
+
+fn mean_of(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let count = values.len() as f64;
+    values.sum::<f64>() / count
 }
 
 /// The score of each resample: as many sentences as there are, drawn with replacement.

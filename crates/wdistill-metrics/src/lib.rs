@@ -37,7 +37,10 @@ mod text;
 mod tokenizer;
 
 pub use bleu::{Bleu, BleuScore, MAX_ORDER, Orders, Smoothing};
-pub use bootstrap::{Bootstrap, Confidence, PairedBootstrap, confidence, paired_bootstrap};
+pub use bootstrap::{
+    Bootstrap, Confidence, MeanComparison, PairedBootstrap, confidence, confidence_of_mean,
+    paired_bootstrap, paired_bootstrap_of_means,
+};
 pub use chrf::{Chrf, ChrfScore, ChrfSmoothing, Whitespace};
 pub use error::MetricsError;
 pub use metric::{CorpusMetric, Score, Statistics};

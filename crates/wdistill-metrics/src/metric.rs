@@ -102,6 +102,19 @@ impl Statistics {
         self.counts.len() / self.width
     }
 
+    /// The counts of several texts, one behind the other.
+    ///
+    /// # Panics
+    /// If there are none, or they are of different metrics.
+    pub fn joined<'s>(texts: impl Iterator<Item = &'s Statistics>) -> Statistics {
+        let join = |mut all: Statistics, text: Statistics| {
+            assert_eq!(all.width, text.width, "texts have counts of one metric");
+            all.counts.extend(text.counts);
+            all
+        };
+        texts.cloned().reduce(join).expect("there is a text")
+    }
+
     /// Counts a sentence.
     pub fn width(&self) -> usize {
         self.width

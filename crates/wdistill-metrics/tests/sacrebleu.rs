@@ -5,7 +5,7 @@ use wdistill_metrics::cli_text::{self, Entry};
 use wdistill_metrics::{
     Bleu, Bootstrap, Case, Chrf, ChrfSmoothing, Confidence, CorpusMetric, Form, Orders,
     SACREBLEU_VERSION, Score, Smoothing, Statistics, Tokenizer, Whitespace, confidence,
-    paired_bootstrap,
+    paired_bootstrap, paired_bootstrap_of_means,
 };
 
 const TOLERANCE: f64 = 1e-9;
@@ -231,6 +231,25 @@ fn assert_bootstrap(metric: &impl CorpusMetric, set: &Value, row: &Value) {
     assert_spread(found.system_confidence, &exact["system_spread"]);
     assert_close(found.p_value, number(exact, "p_value"), "p-value");
     assert_eq!(confidence(metric, &system, bootstrap).unwrap(), found.system_confidence);
+
+    // Means of one system, or of the same one twice, are that system.
+    for (baselines, systems) in
+        [(vec![&baseline], vec![&system]), (vec![&baseline; 2], vec![&system; 2])]
+    {
+        let means = paired_bootstrap_of_means(metric, &baselines, &systems, bootstrap).unwrap();
+        assert_close(means.difference, found.system.value() - found.baseline.value(), "means");
+        assert_close(
+            means.confidence.half_width,
+            found.difference_confidence.half_width,
+            "spread of means",
+        );
+        assert_close(means.p_value, found.p_value, "p-value of means");
+    }
+    // Half of a system and half of another are half as far away.
+    let mixed = paired_bootstrap_of_means(metric, &[&baseline], &[&baseline, &system], bootstrap);
+    let half = (found.system.value() - found.baseline.value()) / 2.0;
+    assert_close(mixed.unwrap().difference, half, "half way");
+    assert!(paired_bootstrap_of_means(metric, &[], &[&system], bootstrap).is_err());
 
     // What sacreBLEU itself prints after summing in single precision.
     let own = &row["own"];

@@ -29,8 +29,8 @@ pub fn conventions(vocabularies: &VocabularyPair) -> Vocabularies {
 
 /// A text of the run, checked and encoded.
 pub struct TextSet {
-    /// `training`, `validation`, `test`.
-    pub role: &'static str,
+    /// `training`, `validation`, `test`, or the name of another test.
+    pub role: String,
     /// Target lines as they stand in the file. None for a training text: its lines are not kept, so that
     /// training holds the encoded corpus and nothing else.
     pub references: Vec<String>,
@@ -52,7 +52,7 @@ impl TextSet {
         let CorpusStatistics { source, target, .. } = &self.statistics;
         let report = self.report.without_folders();
         DataSet {
-            role: self.role.to_string(),
+            role: self.role.clone(),
             label: format!("{}, {}", report.source.display(), report.target.display()),
             pairs: self.lines.len() as u64,
             source_tokens: source.tokens as u64,
@@ -95,7 +95,7 @@ pub fn limits(recipe: &DataRecipe) -> CorpusLimits {
 /// # Errors
 /// [`PipelineError::Text`]: nothing left, or an empty or far too long line in a held-out text.
 pub fn encode(
-    role: &'static str,
+    role: &str,
     text: ParallelText,
     vocabularies: &VocabularyPair,
     limits: &CorpusLimits,
@@ -109,5 +109,6 @@ pub fn encode(
     };
     let CheckedCorpus { corpus, lines, report } = checked;
     let statistics = corpus.statistics();
+    let role = role.to_string();
     Ok(TextSet { role, references, corpus, lines, hashes, report, statistics })
 }

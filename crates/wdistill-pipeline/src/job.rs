@@ -17,7 +17,7 @@ use crate::plan::{
     Part, Plan, Problems, ResolvedSystem, ResolvedTeacher, StudentBase, VocabularyOrigin,
 };
 use crate::recipe::{VocabularyRecipe, given_teacher, phase_1, with_changes};
-use crate::settings::{BenchmarkRecipe, DataRecipe, Pairs};
+use crate::settings::{BenchmarkRecipe, DataRecipe, Pairs, TeacherDecoder};
 
 /// What the settings of a job are, for errors.
 const SETTINGS: &str = "settings, which --set KEY=VALUE changes";
@@ -118,9 +118,12 @@ impl DistillJob {
         let system = ResolvedSystem {
             name: WD.name.to_string(),
             method: WD,
-            start,
+            start: Some(start),
+            teacher_decoder: TeacherDecoder::Real,
             pairs: Pairs::OriginalAndPseudo,
             seed: self.seed,
+            other_seeds: Vec::new(),
+            learning_rates: Vec::new(),
             architecture: self.architecture.clone(),
             generator: Some(generator),
             training,

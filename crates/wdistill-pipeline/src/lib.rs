@@ -26,7 +26,7 @@ pub use error::PipelineError;
 pub use job::{DistillJob, TrainJob};
 pub use machine::peak_memory;
 pub use messages::message;
-pub use methods::{CUT, KD, LearnsFrom, METHODS, Method, Origin, Role, SCRATCH, WD};
+pub use methods::{LearnsFrom, METHODS, Method, Origin, Phases, Role};
 pub use names::{GENERATOR, IMPORTED_TEACHER, TEACHER};
 pub use pipeline::{Caution, Pipeline, RunOptions};
 pub use plan::{Plan, ResolvedSystem, ResolvedTeacher, StudentBase, VocabularyOrigin};
@@ -36,7 +36,7 @@ pub use recipe::{
     VocabularyRecipe, key_tables, pseudo_data_decoding, renamed, with_changes,
 };
 pub use run_folder::RunFolder;
-pub use settings::{BenchmarkRecipe, DataRecipe, Duplicates, Pairs, TextPair};
+pub use settings::{BenchmarkRecipe, DataRecipe, Duplicates, Pairs, TeacherDecoder, TextPair};
 pub use stage::{Fingerprint, Stages, is_stage};
 pub use stages::{
     Evaluation, Finished, Prepared, PseudoReport, Speed, Standing, SystemValidation, Trained,

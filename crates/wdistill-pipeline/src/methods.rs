@@ -9,8 +9,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
-use wdistill_generator::cut;
+use wdistill_generator::{Choice, GrowError, ParameterGenerator, Start, check_fit, cut};
 use wdistill_model::{Config, Dense, Model};
+use wdistill_train::Trainee;
 
 use crate::error::PipelineError;
 
@@ -23,15 +24,23 @@ pub enum LearnsFrom {
     Teacher,
 }
 
-/// Where a student's weights come from when its own training begins.
+/// Where a student's weights come from when its training begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// Random numbers: any shape will do.
     Random,
-    /// The teacher's weights: the student has to fit them.
+    /// The teacher's weights, or a part of them: the student has to fit them.
     Teacher,
-    /// A generator that is fed by the teacher's weights and trained before, for a share of the student's updates.
-    Generator,
+}
+
+/// How often a student's training begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phases {
+    /// Once.
+    One,
+    /// Twice: what the first phase has made is trained as it is in the second, by an optimiser and along a schedule of its
+    /// own. The first has a share of the student's updates.
+    Two,
 }
 
 /// What a report compares.
@@ -43,16 +52,16 @@ pub enum Role {
     Rival,
 }
 
-/// What a student's weights can be made of.
+/// What a student's training can begin with.
 pub struct Sources<'a> {
     /// The student's configuration.
     pub config: Config,
     /// Decides random numbers.
     pub seed: u64,
+    /// What the recipe chooses of [`MethodFields::starts`], or the first of them; nothing if there are none.
+    pub start: Option<Start>,
     /// Reads the teacher.
     pub teacher: &'a dyn Fn() -> Result<Model<Dense<f32>>, PipelineError>,
-    /// Reads the student that a generator has made.
-    pub generated: &'a dyn Fn() -> Result<Model<Dense<f32>>, PipelineError>,
 }
 
 /// The fields of a method.
@@ -65,10 +74,18 @@ pub struct MethodFields {
     pub learns_from: LearnsFrom,
     /// Where its weights come from.
     pub origin: Origin,
+    /// How often its training begins.
+    pub phases: Phases,
     /// What a report compares it with.
     pub role: Role,
-    /// The weights with which its own training begins.
-    pub start: fn(Sources<'_>) -> Result<Model<Dense<f32>>, PipelineError>,
+    /// What a recipe may choose as its start; the first if it chooses nothing.
+    pub starts: &'static [Start],
+    /// What the teacher's numbers are taken by, if `starts` leaves no choice.
+    pub choice: Option<Choice>,
+    /// Whether a student can be made of a teacher: both configurations, the teacher's first.
+    pub fits: fn(Choice, &Config, &Config) -> Result<(), GrowError>,
+    /// What is trained in its first phase, as it is at first.
+    pub begin: fn(&Method, Sources<'_>) -> Result<Trainee, PipelineError>,
 }
 
 /// A way to make a student.
@@ -76,50 +93,128 @@ pub struct MethodFields {
 pub struct Method(&'static MethodFields);
 
 /// All methods.
-pub const METHODS: [Method; 4] = [SCRATCH, KD, CUT, WD];
+pub const METHODS: [Method; 8] =
+    [SCRATCH, KD, ENCODER, CUT, CUT_TWICE, LAYER_COPY, WEIGHT_SELECTION, WD];
 
 /// Random start, original pairs only: no teacher.
 pub const SCRATCH: Method = Method(&MethodFields {
     name: "scratch",
     description: "random start, original pairs",
     learns_from: LearnsFrom::Text,
-    origin: Origin::Random,
-    role: Role::Rival,
-    start: random,
+    ..RANDOM
 });
 
 /// Random start, original and pseudo pairs: knowledge distillation.
-pub const KD: Method = Method(&MethodFields {
+pub const KD: Method = Method(&RANDOM);
+
+/// A random start.
+const RANDOM: MethodFields = MethodFields {
     name: "kd",
     description: "random start",
     learns_from: LearnsFrom::Teacher,
     origin: Origin::Random,
+    phases: Phases::One,
     role: Role::Rival,
-    start: random,
+    starts: &[],
+    choice: None,
+    fits: |_, _, _| Ok(()),
+    begin: |_, Sources { config, seed, .. }| Ok(Trainee::weights(Model::initialise(config, seed))),
+};
+
+/// The teacher's encoder and embeddings cut down, and a random decoder: what the teacher's decoder layers bring is what a
+/// method has over this.
+pub const ENCODER: Method = Method(&MethodFields {
+    name: "encoder",
+    description: "teacher's encoder and embeddings, random decoder",
+    fits: |choice, teacher, student| {
+        check_fit(teacher, &with_decoder_layers(student, teacher), choice.layers)
+    },
+    begin: |method, Sources { config, seed, start, teacher }| {
+        let teacher = teacher()?;
+        let like = with_decoder_layers(&config, &teacher.config);
+        let mut weights = cut(&teacher, &like, method.choice(start))?.weights;
+        weights.decoder = Model::initialise(config.clone(), seed).weights.decoder;
+        Ok(Trainee::weights(Model { config, weights }))
+    },
+    ..CUT_DOWN
 });
 
 /// The teacher cut down, then as `kd`.
-pub const CUT: Method = Method(&MethodFields {
+pub const CUT: Method = Method(&CUT_DOWN);
+
+/// A part of the teacher's numbers.
+const CUT_DOWN: MethodFields = MethodFields {
     name: "cut",
     description: "teacher cut down",
-    learns_from: LearnsFrom::Teacher,
     origin: Origin::Teacher,
-    role: Role::Rival,
-    start: |sources| Ok(cut(&(sources.teacher)()?, &sources.config)?),
+    starts: &[Start::Cut, Start::Strided],
+    fits: |choice, teacher, student| check_fit(teacher, student, choice.layers),
+    begin: |method, Sources { config, start, teacher, .. }| {
+        Ok(Trainee::weights(cut(&teacher()?, &config, method.choice(start))?))
+    },
+    ..RANDOM
+};
+
+/// The teacher cut down, and trained in two phases as `wd` is, without a generator in the first: what the generator brings is
+/// what `wd` has over this.
+pub const CUT_TWICE: Method = Method(&MethodFields {
+    name: "cut-twice",
+    description: "teacher cut down, two phases",
+    phases: Phases::Two,
+    ..CUT_DOWN
+});
+
+/// Whole layers of the teacher's, evenly spaced.
+pub const LAYER_COPY: Method = Method(&MethodFields {
+    name: "layer-copy",
+    description: "evenly spaced layers of the teacher",
+    starts: &[],
+    choice: Some(Choice::LAYER_COPY),
+    ..CUT_DOWN
+});
+
+/// Evenly spaced elements of the teacher's first layers.
+pub const WEIGHT_SELECTION: Method = Method(&MethodFields {
+    name: "weight-selection",
+    description: "evenly spaced elements of the teacher's first layers",
+    starts: &[],
+    choice: Some(Choice::WEIGHT_SELECTION),
+    ..CUT_DOWN
 });
 
 /// Weight distillation: a generator trained through the student, then the student itself.
 pub const WD: Method = Method(&MethodFields {
     name: "wd",
     description: "weight distillation",
-    learns_from: LearnsFrom::Teacher,
-    origin: Origin::Generator,
+    phases: Phases::Two,
     role: Role::Proposed,
-    start: |sources| (sources.generated)(),
+    starts: &[Start::Xavier, Start::Cut, Start::Strided],
+    begin: |_, Sources { config, seed, start, teacher }| {
+        let start = start.unwrap_or_default();
+        let generator = ParameterGenerator::grow(&teacher()?, &config, start, seed)?;
+        Ok(Trainee::generator(generator))
+    },
+    ..CUT_DOWN
 });
 
-fn random(sources: Sources<'_>) -> Result<Model<Dense<f32>>, PipelineError> {
-    Ok(Model::initialise(sources.config, sources.seed))
+/// A configuration with as many decoder layers as another: a decoder that is not taken from the teacher may have any depth.
+fn with_decoder_layers(config: &Config, other: &Config) -> Config {
+    let mut config = config.clone();
+    config.architecture.decoder.layers = other.architecture.decoder.layers;
+    config
+}
+
+impl Method {
+    /// The start of a system that chooses this one, or none.
+    pub fn start(&self, chosen: Option<Start>) -> Option<Start> {
+        chosen.or(self.starts.first().copied())
+    }
+
+    /// Which of the teacher's numbers it takes with a start.
+    pub fn choice(&self, start: Option<Start>) -> Choice {
+        let of_start = start.and_then(Start::choice);
+        self.choice.or(of_start).unwrap_or(Choice::CUT)
+    }
 }
 
 impl Deref for Method {
@@ -162,15 +257,24 @@ impl JsonSchema for Method {
     }
 }
 
-/// Names of all methods, as errors list them.
-static NAMES: [&str; METHODS.len()] = [SCRATCH.0.name, KD.0.name, CUT.0.name, WD.0.name];
-
 impl<'d> Deserialize<'d> for Method {
     fn deserialize<D: Deserializer<'d>>(deserializer: D) -> Result<Method, D::Error> {
+        static NAMES: [&str; METHODS.len()] = names();
         let name = String::deserialize(deserializer)?;
         let found = METHODS.into_iter().find(|method| method.name == name);
         found.ok_or_else(|| D::Error::unknown_variant(&name, &NAMES))
     }
+}
+
+/// Names of all methods, as errors list them.
+const fn names() -> [&'static str; METHODS.len()] {
+    let mut names = [""; METHODS.len()];
+    let mut index = 0;
+    while index < METHODS.len() {
+        names[index] = METHODS[index].0.name;
+        index += 1;
+    }
+    names
 }
 
 #[cfg(test)]
@@ -179,7 +283,7 @@ mod tests {
 
     #[test]
     fn methods_are_known_by_their_names() {
-        assert_eq!(METHODS.map(|method| method.name), NAMES);
+        assert_eq!(METHODS.map(|method| method.name), names());
         for method in METHODS {
             let text = serde_json::to_string(&method).unwrap();
             assert_eq!(serde_json::from_str::<Method>(&text).unwrap(), method);

@@ -3,6 +3,12 @@
 /// Name of the teacher in tables; no student may have it.
 pub const TEACHER: &str = "teacher";
 
+/// Name of the first text that judges finished systems.
+pub const TEST: &str = "test";
+
+/// Name of the text that judges while it is trained.
+pub const VALIDATION: &str = "validation";
+
 /// Folder of phase 1 below that of its system.
 pub const GENERATOR: &str = "generator";
 

@@ -3,6 +3,7 @@
 
 mod check;
 mod paths;
+mod trials;
 
 use std::path::PathBuf;
 
@@ -15,7 +16,7 @@ use wdistill_train::TrainingSettings;
 
 use crate::error::PipelineError;
 use crate::methods::Method;
-use crate::settings::{BenchmarkRecipe, DataRecipe, Pairs};
+use crate::settings::{BenchmarkRecipe, DataRecipe, Pairs, TeacherDecoder};
 
 /// Everything that a run does.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,15 +81,21 @@ pub struct ResolvedSystem {
     pub name: String,
     /// Where its weights come from.
     pub method: Method,
-    /// Start of the generator's factors.
-    pub start: Start,
+    /// What it begins with, for a method that leaves a choice.
+    pub start: Option<Start>,
+    /// Whose decoder layers its weights are made of.
+    pub teacher_decoder: TeacherDecoder,
     /// Which pairs it learns from.
     pub pairs: Pairs,
     /// Decides its random choices.
     pub seed: u64,
+    /// Seeds of more students like it.
+    pub other_seeds: Vec<u64>,
+    /// Learning rates that are tried; none if its settings say it.
+    pub learning_rates: Vec<f64>,
     /// Its shape.
     pub architecture: Architecture,
-    /// Phase 1 of `wd`.
+    /// Phase 1 of a method that has two.
     pub generator: Option<TrainingSettings>,
     /// Its own training; with phase 1 it has the updates that all systems have.
     pub training: TrainingSettings,

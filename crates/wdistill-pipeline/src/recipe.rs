@@ -28,7 +28,7 @@ use wdistill_train::TrainingSettings;
 
 use crate::error::PipelineError;
 use crate::methods::Method;
-use crate::settings::{BenchmarkRecipe, DataRecipe, Pairs};
+use crate::settings::{BenchmarkRecipe, DataRecipe, Pairs, TeacherDecoder};
 
 /// Subwords: to be learned, with `size`, or from files, with `source` and `target`; neither for a teacher
 /// that is given.
@@ -119,28 +119,43 @@ pub struct SystemRecipe {
     pub name: String,
     /// Where its weights come from.
     pub method: Method,
-    /// Start of the generator's factors, for a method that has one; the paper's by default.
+    /// What a student, or its generator's factors, begin with, for a method that leaves a choice; `xavier`, the paper's, for
+    /// `wd`, and `cut` for `cut`, `cut-twice` and `encoder`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Start>,
+    /// Whose decoder layers its weights are made of, for a method that uses the teacher's.
+    #[serde(default, skip_serializing_if = "is_real")]
+    pub teacher_decoder: TeacherDecoder,
     /// Which pairs it learns from; by default the pseudo pairs too, except for `scratch`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pairs: Option<Pairs>,
     /// Seed of its training, in place of the recipe's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// Seeds of its training, in place of the recipe's `seeds`: a student for each, whose scores are one row of the table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seeds: Vec<u64>,
+    /// Learning rates to be tried, in place of the recipe's `learning_rates`: the one whose student, of the first seed, has
+    /// the lowest validation loss is the system's, in all of its phases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub learning_rates: Vec<f64>,
     /// Changes to the students' architecture, for this system.
     #[serde(default, skip_serializing_if = "Table::is_empty")]
     #[schemars(with = "Architecture")]
     pub architecture: Table,
-    /// Phase 1 of `wd`: changes to the student's training settings; its `updates` are part of the
-    /// student's, not added to them.
+    /// Phase 1 of a method that has two (`wd`, `cut-twice`): changes to the student's training settings; its `updates` are
+    /// part of the student's, not added to them.
     #[serde(default, skip_serializing_if = "Table::is_empty")]
     #[schemars(with = "TrainingSettings")]
     pub generator: Table,
-    /// Changes to the student's training settings, for this system (phase 2 of `wd`).
+    /// Changes to the student's training settings, for this system (phase 2, if there are two).
     #[serde(default, skip_serializing_if = "Table::is_empty")]
     #[schemars(with = "TrainingSettings")]
     pub training: Table,
+}
+
+fn is_real(decoder: &TeacherDecoder) -> bool {
+    *decoder == TeacherDecoder::Real
 }
 
 /// Everything about a run.
@@ -174,6 +189,12 @@ pub struct Recipe {
     /// Speed.
     #[serde(default)]
     pub benchmark: BenchmarkRecipe,
+    /// Seeds of all systems that do not name their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seeds: Vec<u64>,
+    /// Learning rates that are tried for all systems that do not name their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub learning_rates: Vec<f64>,
     /// Students.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub systems: Vec<SystemRecipe>,
@@ -244,9 +265,10 @@ impl Recipe {
 /// Reads TOML; every name that is unknown is named with its line.
 fn parse(text: &str) -> Result<Recipe, Problem> {
     let table: Table = toml::from_str(text).map_err(|error| error.to_string())?;
-    let unknown = schema::unknown(&schema::RECIPE, &table);
+    let mut unknown = schema::unknown(&schema::RECIPE, &table);
     if !unknown.is_empty() {
         let lines = Lines::of(text);
+        unknown.sort_by_key(|unknown| lines.line(&unknown.place));
         let problem = |Unknown { place, fact, hint }| {
             let problem = Problem::with_hint(fact, hint);
             match lines.line(&place) {

@@ -1,5 +1,6 @@
 //! Settings of a run that recipes, jobs and plans share.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -44,6 +45,10 @@ pub struct DataRecipe {
     /// Text to judge the finished systems by; a whole run needs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<TextPair>,
+    /// More texts to judge them by, each with its name. A table shows the scores of all lines together, and each text's
+    /// beside it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub other_tests: BTreeMap<String, TextPair>,
     /// Longer training sentences are left out, and reported.
     #[serde(default = "default_sentence_tokens")]
     pub max_sentence_tokens: usize,
@@ -82,6 +87,19 @@ pub enum Pairs {
     OriginalAndPseudo,
 }
 
+/// Whose decoder layers a student's weights are made of. In translating the training text, and in word-level distillation,
+/// the teacher is itself in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TeacherDecoder {
+    /// The teacher's.
+    #[default]
+    Real,
+    /// Random ones of the same shape: a control. What a system has over its twin with a blank decoder is what it inherits
+    /// from the teacher's decoder layers.
+    Blank,
+}
+
 /// How speed is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -107,6 +125,7 @@ impl DataRecipe {
             train,
             validation,
             test: None,
+            other_tests: BTreeMap::new(),
             max_sentence_tokens: default_sentence_tokens(),
             max_held_out_tokens: default_held_out_tokens(),
             max_length_ratio: default_length_ratio(),

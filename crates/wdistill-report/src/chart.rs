@@ -1,6 +1,10 @@
 //! Line charts as SVG. Colours are classes (`series-0` to `series-7`), set by the page, so that
 //! they change between light and dark.
 
+mod scatter;
+
+pub(crate) use scatter::{Dot, scatter_chart};
+
 use crate::markup::escaped;
 use std::fmt::Write;
 
@@ -36,6 +40,8 @@ pub(crate) struct Series {
     pub weight: Weight,
     /// Updates and value.
     pub points: Vec<(u64, f64)>,
+    /// Updates, least and greatest value, if the points are means.
+    pub band: Vec<(u64, f64, f64)>,
 }
 
 /// The least value that the vertical axis shows.
@@ -63,8 +69,11 @@ pub(crate) fn line_chart(
     let (series, not_finite) = finite(series);
     let points = || series.iter().flat_map(|line| line.points.iter().copied());
     let last_update = points().map(|(updates, _)| updates).max()?;
-    let low = points().map(|(_, value)| value).fold(f64::INFINITY, f64::min);
-    let high = points().map(|(_, value)| value).fold(f64::NEG_INFINITY, f64::max);
+    let bands = || series.iter().flat_map(|line| line.band.iter().copied());
+    let lowest = points().map(|(_, value)| value).chain(bands().map(|(_, least, _)| least));
+    let low = lowest.fold(f64::INFINITY, f64::min);
+    let highest = points().map(|(_, value)| value).chain(bands().map(|(.., greatest)| greatest));
+    let high = highest.fold(f64::NEG_INFINITY, f64::max);
     let low = if base == Baseline::Zero { low.min(0.0) } else { low };
     let frame = Frame {
         horizontal: Axis::covering(0.0, last_update as f64, 6),
@@ -74,7 +83,8 @@ pub(crate) fn line_chart(
         "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
         escaped(title)
     );
-    frame.draw_axes(&mut svg, unit);
+    frame.draw_axes(&mut svg, "updates", unit);
+    series.iter().for_each(|line| draw_band(&mut svg, &frame, line));
     for weight in [Weight::Faint, Weight::Main] {
         for line in series.iter().filter(|line| line.weight == weight) {
             draw_line(&mut svg, &frame, line);
@@ -91,6 +101,7 @@ fn finite(series: &[Series]) -> (Vec<Series>, usize) {
     let mut kept = series.to_vec();
     for line in &mut kept {
         line.points.retain(|(_, value)| value.is_finite());
+        line.band.retain(|(_, least, greatest)| least.is_finite() && greatest.is_finite());
     }
     kept.retain(|line| !line.points.is_empty());
     let left: usize = kept.iter().map(|line| line.points.len()).sum();
@@ -156,7 +167,7 @@ impl Frame {
         HEIGHT - BOTTOM - self.vertical.share(value) * (HEIGHT - TOP - BOTTOM)
     }
 
-    fn draw_axes(&self, svg: &mut String, unit: &str) {
+    fn draw_axes(&self, svg: &mut String, across: &str, unit: &str) {
         let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
         for tick in self.vertical.ticks() {
             let y = self.y(tick);
@@ -200,16 +211,17 @@ impl Frame {
                 ),
             );
         }
-        self.draw_titles(svg, unit);
+        self.draw_titles(svg, across, unit);
     }
 
-    fn draw_titles(&self, svg: &mut String, unit: &str) {
+    fn draw_titles(&self, svg: &mut String, across: &str, unit: &str) {
         let middle = (LEFT + WIDTH - RIGHT) / 2.0;
         put(
             svg,
             format_args!(
-                "<text class=\"title\" x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">updates</text>",
-                HEIGHT - 6.0
+                "<text class=\"title\" x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+                HEIGHT - 6.0,
+                escaped(across)
             ),
         );
         let middle = (TOP + HEIGHT - BOTTOM) / 2.0;
@@ -221,6 +233,21 @@ impl Frame {
             ),
         );
     }
+}
+
+/// From the least values forwards to the last update, and back along the greatest.
+fn draw_band(svg: &mut String, frame: &Frame, line: &Series) {
+    if line.band.len() < 2 {
+        return;
+    }
+    let least = line.band.iter().map(|(updates, least, _)| (updates, least));
+    let greatest = line.band.iter().rev().map(|(updates, _, greatest)| (updates, greatest));
+    let place = |(updates, value): (&u64, &f64)| {
+        format!("{:.1},{:.1}", frame.x(*updates as f64), frame.y(*value))
+    };
+    let path: Vec<String> = least.chain(greatest).map(place).collect();
+    let classes = classes(line);
+    put(svg, format_args!("<polygon class=\"band {classes}\" points=\"{}\"/>", path.join(" ")));
 }
 
 fn draw_line(svg: &mut String, frame: &Frame, line: &Series) {
@@ -336,7 +363,7 @@ mod tests {
 
     fn series(system: usize, points: &[(u64, f64)]) -> Series {
         let name = format!("system {system}");
-        Series { system, name, weight: Weight::Main, points: points.to_vec() }
+        Series { system, name, weight: Weight::Main, points: points.to_vec(), band: Vec::new() }
     }
 
     fn chart(lines: &[Series]) -> Option<Chart> {

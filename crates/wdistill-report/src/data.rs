@@ -32,11 +32,14 @@ pub struct Report {
     pub systems: Vec<SystemRow>,
     /// Learning curves, one for each stage of each system.
     pub curves: Vec<Curve>,
-    /// Means over systems that differ in nothing but their seed.
-    #[serde(default)]
-    pub means: Vec<SeedMean>,
+    /// Scores on each test set, if there are several.
+    pub tests: Vec<TestRow>,
+    /// Learning rates that were tried.
+    pub rates: Vec<RateRow>,
     /// Paired bootstrap tests between systems.
     pub comparisons: Vec<Comparison>,
+    /// Some sentences of the tests.
+    pub samples: Vec<Sample>,
     /// Whatever a reader should know besides.
     pub notes: Vec<String>,
 }
@@ -100,7 +103,7 @@ pub struct Decoding {
     pub precision: String,
 }
 
-/// One system and its results.
+/// One system and its results: of several seeds the means.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SystemRow {
     /// Name, unique in the report; curves and comparisons refer to it.
@@ -111,20 +114,21 @@ pub struct SystemRow {
     pub shape: String,
     /// Trainable parameters of the system as it is used.
     pub parameters: u64,
-    /// The seed that its random choices came from; absent for a model that was given.
-    #[serde(default)]
-    pub seed: Option<u64>,
+    /// The seeds that its random choices came from, one for each student; none for a model that was given.
+    pub seeds: Vec<u64>,
+    /// The learning rate that was chosen of several.
+    #[serde(with = "crate::spelling::optional_number")]
+    pub learning_rate: Option<f64>,
     /// Updates in all stages together; absent for a model that was given.
     pub updates: Option<u64>,
+    /// Loss on the validation set, in nats per token; absent for a model that was given.
+    pub loss_validation: Option<Measured>,
     /// BLEU on the validation set, 0 to 100.
-    #[serde(with = "crate::spelling::optional_number")]
-    pub bleu_validation: Option<f64>,
-    /// BLEU on the test set, 0 to 100.
-    #[serde(with = "crate::spelling::optional_number")]
-    pub bleu_test: Option<f64>,
-    /// chrF on the test set, 0 to 100.
-    #[serde(with = "crate::spelling::optional_number")]
-    pub chrf_test: Option<f64>,
+    pub bleu_validation: Option<Measured>,
+    /// Scores on the lines of all test sets together.
+    pub test: Option<TestScores>,
+    /// What it inherits of the teacher's decoder layers, if it has a twin that inherits nothing.
+    pub inheritance: Option<Inheritance>,
     /// Target tokens decoded in a second.
     #[serde(with = "crate::spelling::optional_number")]
     pub tokens_per_second: Option<f64>,
@@ -134,11 +138,107 @@ pub struct SystemRow {
     /// Decoding speed as a multiple of the reference system's.
     #[serde(with = "crate::spelling::optional_number")]
     pub speed_up: Option<f64>,
-    /// Seconds of training in all stages together.
+    /// Seconds of training in all stages together, of all students.
     #[serde(with = "crate::spelling::optional_number")]
     pub training_seconds: Option<f64>,
     /// How the scores were computed.
     pub signatures: Signatures,
+}
+
+/// A mean, and how sure it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// The value, or the mean over seeds.
+    #[serde(with = "crate::spelling::number")]
+    pub value: f64,
+    /// Standard deviation over seeds, with their number less one as divisor; absent for one seed.
+    #[serde(with = "crate::spelling::optional_number")]
+    pub deviation: Option<f64>,
+    /// Half the width of its 95% confidence interval over sentences, by bootstrap resampling.
+    #[serde(with = "crate::spelling::optional_number")]
+    pub half_width: Option<f64>,
+}
+
+/// Scores on a test set.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TestScores {
+    /// Name of the test set.
+    pub text: String,
+    /// BLEU, 0 to 100.
+    pub bleu: Measured,
+    /// chrF, 0 to 100.
+    pub chrf: Measured,
+    /// Tokens of the translations over tokens of the references, as BLEU counts them.
+    #[serde(with = "crate::spelling::number")]
+    pub length_ratio: f64,
+}
+
+/// A system less its twin for which the teacher's decoder layers were random numbers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Inheritance {
+    /// Name of the twin.
+    pub twin: String,
+    /// Loss on the validation set: below 0 is a gain.
+    #[serde(with = "crate::spelling::number")]
+    pub loss: f64,
+    /// BLEU on all test sets together.
+    pub bleu: Difference,
+    /// chrF on all test sets together.
+    pub chrf: Difference,
+}
+
+/// A difference between two systems on the same sentences.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The difference of the means over seeds.
+    #[serde(with = "crate::spelling::number")]
+    pub value: f64,
+    /// Half the width of its 95% confidence interval, by paired bootstrap resampling.
+    #[serde(with = "crate::spelling::number")]
+    pub half_width: f64,
+    /// Probability of such a difference between equal systems.
+    #[serde(with = "crate::spelling::number")]
+    pub p_value: f64,
+}
+
+/// Scores of a system on one of several test sets.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TestRow {
+    /// The system.
+    pub system: String,
+    /// Its scores.
+    pub scores: TestScores,
+}
+
+/// A learning rate that was tried for a system.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RateRow {
+    /// The system.
+    pub system: String,
+    /// The rate.
+    #[serde(with = "crate::spelling::number")]
+    pub learning_rate: f64,
+    /// Loss on the validation set of the student that it trained, in nats per token; the lowest decides.
+    #[serde(with = "crate::spelling::number")]
+    pub loss_validation: f64,
+    /// What validations were judged by, if that is a score: BLEU or chrF, 0 to 100.
+    #[serde(with = "crate::spelling::optional_number")]
+    pub score_validation: Option<f64>,
+}
+
+/// A sentence of the test, as systems translate it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Name of the test set.
+    pub text: String,
+    /// Line number in it, from 1.
+    pub line: u64,
+    /// Why it is shown.
+    pub reason: String,
+    /// What a person wrote.
+    pub reference: String,
+    /// Names of systems, and what they wrote.
+    pub translations: Vec<(String, String)>,
 }
 
 /// Signatures of the metrics in the manner of sacreBLEU: everything that a score depends on.
@@ -157,6 +257,8 @@ pub struct Curve {
     pub system: String,
     /// Name of the stage.
     pub stage: String,
+    /// Seed of the student.
+    pub seed: Option<u64>,
     /// Measurements in the order in which they were made.
     pub points: Vec<CurvePoint>,
 }
@@ -175,21 +277,6 @@ pub struct CurvePoint {
     /// BLEU on the validation set, 0 to 100.
     #[serde(with = "crate::spelling::optional_number")]
     pub validation_bleu: Option<f64>,
-}
-
-/// Scores of systems that differ in nothing but their seed.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SeedMean {
-    /// The systems, at least two.
-    pub systems: Vec<String>,
-    /// The metric, such as `BLEU test`.
-    pub metric: String,
-    /// Mean of their scores.
-    #[serde(with = "crate::spelling::number")]
-    pub mean: f64,
-    /// Standard deviation of their scores, with the number of systems less one as divisor.
-    #[serde(with = "crate::spelling::number")]
-    pub deviation: f64,
 }
 
 /// Paired bootstrap test of one system against another (Koehn, EMNLP 2004).

@@ -1,8 +1,8 @@
 //! A small report that the tests share.
 
 use crate::{
-    Comparison, Curve, CurvePoint, DataSet, Decoding, Machine, Report, SeedMean, Signatures,
-    SystemRow,
+    Comparison, Curve, CurvePoint, DataSet, Decoding, Difference, Inheritance, Machine, Measured,
+    RateRow, Report, Sample, Signatures, SystemRow, TestRow, TestScores,
 };
 
 pub(crate) fn example() -> Report {
@@ -39,11 +39,12 @@ pub(crate) fn example() -> Report {
         },
         systems: vec![teacher(), from_scratch(), distilled()],
         curves: curves(),
-        means: vec![SeedMean {
-            systems: vec!["distilled".to_string(), "distilled-2".to_string()],
-            metric: "BLEU test".to_string(),
-            mean: 83.1,
-            deviation: 0.1414,
+        tests: vec![TestRow { system: "distilled".to_string(), scores: test("news", 81.0, 90.0) }],
+        rates: vec![RateRow {
+            system: "distilled".to_string(),
+            learning_rate: 0.005,
+            loss_validation: 1.6,
+            score_validation: Some(84.0),
         }],
         comparisons: vec![Comparison {
             better: "distilled".to_string(),
@@ -53,6 +54,13 @@ pub(crate) fn example() -> Report {
             confidence_half_width: 1.3,
             p_value: 0.001,
             samples: 1_000,
+        }],
+        samples: vec![Sample {
+            text: "test".to_string(),
+            line: 7,
+            reason: "worst of distilled".to_string(),
+            reference: "Das ist ein Haus.".to_string(),
+            translations: vec![("distilled".to_string(), "Das <Haus>.".to_string())],
         }],
         notes: vec!["The first stage used every sentence.".to_string()],
     }
@@ -76,17 +84,28 @@ fn signatures() -> Signatures {
     }
 }
 
+fn measured(value: f64) -> Measured {
+    Measured { value, deviation: None, half_width: Some(0.75) }
+}
+
+fn test(text: &str, bleu: f64, chrf: f64) -> TestScores {
+    let (bleu, chrf) = (measured(bleu), measured(chrf));
+    TestScores { text: text.to_string(), bleu, chrf, length_ratio: 0.987 }
+}
+
 fn teacher() -> SystemRow {
     SystemRow {
         name: "teacher".to_string(),
         description: "trained on the references".to_string(),
         shape: "4x128/512 + 2x128/512".to_string(),
         parameters: 1_234_567,
-        seed: None,
+        seeds: Vec::new(),
+        learning_rate: None,
         updates: Some(1_500),
-        bleu_validation: Some(91.25),
-        bleu_test: Some(90.8),
-        chrf_test: Some(95.1),
+        loss_validation: None,
+        bleu_validation: Some(measured(91.25)),
+        test: Some(test("test", 90.8, 95.1)),
+        inheritance: None,
         tokens_per_second: Some(4_321.0),
         sentences_per_second: Some(250.0),
         speed_up: Some(1.0),
@@ -101,11 +120,13 @@ fn from_scratch() -> SystemRow {
         description: "small, trained on the references".to_string(),
         shape: "4x64/256 + 1x64/256".to_string(),
         parameters: 345_000,
-        seed: Some(42),
+        seeds: vec![42],
+        learning_rate: None,
         updates: Some(400),
-        bleu_validation: Some(62.5),
-        bleu_test: Some(61.75),
-        chrf_test: Some(78.32),
+        loss_validation: Some(measured(2.4)),
+        bleu_validation: Some(measured(62.5)),
+        test: Some(test("test", 61.75, 78.32)),
+        inheritance: None,
         tokens_per_second: Some(12_345.6),
         sentences_per_second: Some(710.0),
         speed_up: Some(2.857),
@@ -118,9 +139,20 @@ fn distilled() -> SystemRow {
     SystemRow {
         name: "distilled".to_string(),
         description: "small, its weights made from the teacher's".to_string(),
-        bleu_validation: Some(84.0),
-        bleu_test: Some(83.2),
-        chrf_test: None,
+        seeds: vec![42, 43],
+        learning_rate: Some(0.005),
+        loss_validation: Some(Measured { value: 1.6, deviation: Some(0.014), half_width: None }),
+        bleu_validation: Some(measured(84.0)),
+        test: Some(TestScores {
+            bleu: Measured { deviation: Some(0.1414), ..measured(83.2) },
+            ..test("test", 83.2, 90.25)
+        }),
+        inheritance: Some(Inheritance {
+            twin: "distilled-blank".to_string(),
+            loss: -0.035,
+            bleu: Difference { value: 0.46, half_width: 0.35, p_value: 0.011 },
+            chrf: Difference { value: 0.52, half_width: 0.3, p_value: 0.002 },
+        }),
         tokens_per_second: None,
         sentences_per_second: None,
         speed_up: None,
@@ -135,6 +167,7 @@ fn curves() -> Vec<Curve> {
         curve("from scratch", "training", 0, 4, 62.5, 2.4),
         curve("distilled", "generator", 0, 2, 70.0, 2.0),
         curve("distilled", "student", 200, 2, 84.0, 1.6),
+        Curve { seed: Some(43), ..curve("distilled", "student", 200, 2, 82.0, 1.7) },
     ]
 }
 
@@ -151,6 +184,7 @@ fn curve(system: &str, stage: &str, offset: u64, count: u64, bleu: f64, loss: f6
     Curve {
         system: system.to_string(),
         stage: stage.to_string(),
+        seed: Some(42),
         points: (1..=count).map(point).collect(),
     }
 }

@@ -1,10 +1,13 @@
 //! The report as one HTML file: no script, no font, no picture from elsewhere.
 
-use crate::chart::{Baseline, COLOURS, Chart, Series, Weight, line_chart};
+use crate::figures::{curves, quality_and_speed, swatch, system_names};
 use crate::markup::escaped;
-use crate::number::{duration, grouped, multiple, or_dash, p_value, rate, score, short};
-use crate::text::{MEANS, conditions, mean};
-use crate::{Comparison, Curve, CurvePoint, DataSet, Report, SeedMean, SystemRow};
+use crate::number::{
+    duration, grouped, inherited, measured, multiple, or_dash, p_value, rate, score, short,
+    with_deviation,
+};
+use crate::text::{MEANS, RATES, TESTS, conditions, means, seeds};
+use crate::{Comparison, DataSet, Inheritance, RateRow, Report, Sample, SystemRow, TestRow};
 
 const STYLE: &str = include_str!("report.css");
 
@@ -14,12 +17,16 @@ pub fn html(report: &Report) -> String {
     let sections = [
         header(report),
         section("Results", Some(results(report))),
-        section(MEANS, means(&report.means)),
+        section(MEANS, list(&means(report))),
+        section(TESTS, tests(&report.tests)),
+        section(RATES, rates(&report.rates)),
         section("Significance", comparisons(&report.comparisons)),
+        section("Quality and speed", quality_and_speed(report)),
         section("Learning curves", Some(curves(report))),
         section("Data", data(&report.data)),
         section("Conditions", Some(conditions_list(report))),
-        section("Notes", notes(&report.notes)),
+        section("Sample translations", samples(&report.samples)),
+        section("Notes", list(&report.notes)),
         section("Recipe", recipe(&report.recipe_toml)),
     ];
     format!(
@@ -95,70 +102,136 @@ fn table(columns: &[Column], rows: Vec<Vec<String>>) -> String {
     )
 }
 
-fn results(report: &Report) -> String {
-    let columns = [
-        Column::Words("System"),
-        Column::Words("Shape"),
-        Column::Numbers("Parameters"),
-        Column::Numbers("Seed"),
-        Column::Numbers("Updates"),
-        Column::Numbers("BLEU valid"),
-        Column::Numbers("BLEU test"),
-        Column::Numbers("chrF test"),
-        Column::Numbers("Tokens/s"),
-        Column::Numbers("Sentences/s"),
-        Column::Numbers("Speed-up"),
-        Column::Numbers("Training"),
-    ];
-    let names = system_names(report);
-    table(&columns, report.systems.iter().map(|system| result(system, &names)).collect())
+/// A column of the results: its heading and its cells, in HTML. Columns without a cell are left out.
+type Cell = fn(&SystemRow) -> Option<String>;
+
+const RESULTS: [(Column, Cell); 15] = [
+    (Column::Words("Shape"), |row| {
+        Some(format!("<span class=\"shape\">{}</span>", escaped(&row.shape)))
+    }),
+    (Column::Numbers("Parameters"), |row| Some(short(row.parameters))),
+    (Column::Numbers("Seeds"), |row| Some(seeds(row)).filter(|text| !text.is_empty())),
+    (Column::Numbers("Rate"), |row| row.learning_rate.map(|rate| rate.to_string())),
+    (Column::Numbers("Updates"), |row| row.updates.map(grouped)),
+    (Column::Numbers("Loss valid"), |row| row.loss_validation.map(|loss| with_deviation(&loss, 3))),
+    (Column::Numbers("BLEU valid"), |row| row.bleu_validation.map(|bleu| with_deviation(&bleu, 2))),
+    (Column::Numbers("BLEU test"), |row| {
+        row.test.as_ref().map(|test| format!("<strong>{}</strong>", measured(&test.bleu)))
+    }),
+    (Column::Numbers("chrF test"), |row| row.test.as_ref().map(|test| measured(&test.chrf))),
+    (Column::Numbers("Length ratio"), |row| {
+        row.test.as_ref().map(|test| format!("{:.3}", test.length_ratio))
+    }),
+    (Column::Numbers("Inherited"), |row| row.inheritance.as_ref().map(inheritance)),
+    (Column::Numbers("Tokens/s"), |row| row.tokens_per_second.map(rate)),
+    (Column::Numbers("Sentences/s"), |row| row.sentences_per_second.map(rate)),
+    (Column::Numbers("Speed-up"), |row| row.speed_up.map(multiple)),
+    (Column::Numbers("Training"), |row| row.training_seconds.map(duration)),
+];
+
+/// What a system inherits, in BLEU, chrF and loss.
+fn inheritance(inheritance: &Inheritance) -> String {
+    let Inheritance { loss, bleu, chrf, .. } = inheritance;
+    format!(
+        "<span class=\"name\">{}</span><span class=\"detail\">{}; chrF {:+.2} ± {:.2}; loss {loss:+.3}; \
+         over {}</span>",
+        inherited(inheritance),
+        escaped(&p_value(bleu.p_value)),
+        chrf.value,
+        chrf.half_width,
+        escaped(&inheritance.twin)
+    )
 }
 
-fn result(system: &SystemRow, names: &[&str]) -> Vec<String> {
-    let name = format!(
+fn results(report: &Report) -> String {
+    let names = system_names(report);
+    let mut columns = vec![Column::Words("System")];
+    let mut rows: Vec<Vec<String>> =
+        report.systems.iter().map(|row| vec![name(row, &names)]).collect();
+    for (column, cell) in RESULTS {
+        let cells: Vec<Option<String>> = report.systems.iter().map(cell).collect();
+        if report.systems.is_empty() || cells.iter().any(Option::is_some) {
+            columns.push(column);
+            for (row, cell) in rows.iter_mut().zip(cells) {
+                row.push(or_dash(cell, |text| text));
+            }
+        }
+    }
+    table(&columns, rows)
+}
+
+fn name(system: &SystemRow, names: &[&str]) -> String {
+    format!(
         "<span class=\"name\">{}{}</span><span class=\"detail\">{}</span>",
         swatch(names, &system.name),
         escaped(&system.name),
         escaped(&system.description)
-    );
-    vec![
-        name,
-        format!("<span class=\"shape\">{}</span>", escaped(&system.shape)),
-        short(system.parameters),
-        or_dash(system.seed, |seed| seed.to_string()),
-        or_dash(system.updates, grouped),
-        or_dash(system.bleu_validation, score),
-        format!("<strong>{}</strong>", or_dash(system.bleu_test, score)),
-        or_dash(system.chrf_test, score),
-        or_dash(system.tokens_per_second, rate),
-        or_dash(system.sentences_per_second, rate),
-        or_dash(system.speed_up, multiple),
-        or_dash(system.training_seconds, duration),
-    ]
+    )
 }
 
-fn swatch(names: &[&str], name: &str) -> String {
-    names.iter().position(|known| *known == name).map_or_else(String::new, |index| {
-        let dashed = if index >= COLOURS { " dashed" } else { "" };
-        format!("<span class=\"swatch series-{}{dashed}\"></span>", index % COLOURS)
-    })
+/// Lines of text as a list, if there are any.
+fn list(lines: &[String]) -> Option<String> {
+    let items: String = lines.iter().map(|line| format!("<li>{}</li>\n", escaped(line))).collect();
+    (!lines.is_empty()).then(|| format!("<ul>\n{items}</ul>"))
 }
 
-/// Names of all systems, those of the table first, each once; the place of a name is its colour.
-fn system_names(report: &Report) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    let rows = report.systems.iter().map(|system| system.name.as_str());
-    for name in rows.chain(report.curves.iter().map(|curve| curve.system.as_str())) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
+fn tests(rows: &[TestRow]) -> Option<String> {
+    let columns = [
+        Column::Words("Test set"),
+        Column::Words("System"),
+        Column::Numbers("BLEU"),
+        Column::Numbers("chrF"),
+        Column::Numbers("Length ratio"),
+    ];
+    let row = |TestRow { system, scores }: &TestRow| {
+        vec![
+            escaped(&scores.text),
+            escaped(system),
+            measured(&scores.bleu),
+            measured(&scores.chrf),
+            format!("{:.3}", scores.length_ratio),
+        ]
+    };
+    (!rows.is_empty()).then(|| table(&columns, rows.iter().map(row).collect()))
 }
 
-fn means(means: &[SeedMean]) -> Option<String> {
-    let item = |entry: &SeedMean| format!("<li>{}</li>", escaped(&mean(entry)));
-    (!means.is_empty()).then(|| format!("<ul>{}</ul>", means.iter().map(item).collect::<String>()))
+fn rates(rows: &[RateRow]) -> Option<String> {
+    let columns = [
+        Column::Words("System"),
+        Column::Numbers("Rate"),
+        Column::Numbers("Loss valid"),
+        Column::Numbers("Score valid"),
+    ];
+    let row = |row: &RateRow| {
+        vec![
+            escaped(&row.system),
+            row.learning_rate.to_string(),
+            format!("{:.3}", row.loss_validation),
+            or_dash(row.score_validation, score),
+        ]
+    };
+    (!rows.is_empty()).then(|| table(&columns, rows.iter().map(row).collect()))
+}
+
+fn samples(samples: &[Sample]) -> Option<String> {
+    let sample = |sample: &Sample| {
+        let line = |(name, text): (&str, &str)| {
+            format!("<dt>{}</dt><dd>{}</dd>\n", escaped(name), escaped(text))
+        };
+        let translations = sample.translations.iter().map(|(name, text)| (name.as_str(), text));
+        let lines: String = [("reference", &sample.reference)]
+            .into_iter()
+            .chain(translations)
+            .map(|(name, text)| line((name, text)))
+            .collect();
+        format!(
+            "<p>{}, line {}: {}</p>\n<dl class=\"sample\">\n{lines}</dl>\n",
+            escaped(&sample.text),
+            sample.line,
+            escaped(&sample.reason)
+        )
+    };
+    (!samples.is_empty()).then(|| samples.iter().map(sample).collect())
 }
 
 fn comparisons(comparisons: &[Comparison]) -> Option<String> {
@@ -192,81 +265,6 @@ fn comparisons(comparisons: &[Comparison]) -> Option<String> {
     })
 }
 
-fn curves(report: &Report) -> String {
-    let names = system_names(report);
-    let mut loss =
-        lines(report, &names, Weight::Main, "validation loss", |point| point.validation_loss);
-    let training =
-        lines(report, &names, Weight::Faint, "training loss", |point| point.training_loss);
-    let both = !loss.is_empty() && !training.is_empty();
-    // Where no validation loss was measured, the training loss is what the chart is about.
-    loss.extend(
-        training
-            .into_iter()
-            .map(|line| Series { weight: if both { Weight::Faint } else { Weight::Main }, ..line }),
-    );
-    let bleu =
-        lines(report, &names, Weight::Main, "validation BLEU", |point| point.validation_bleu);
-    let loss_hint = if both { "validation; faint: training" } else { "" };
-    let figures: String = [
-        figure(
-            "Loss",
-            loss_hint,
-            line_chart("Loss against updates", "nats per token", &loss, Baseline::Data),
-        ),
-        figure(
-            "BLEU",
-            "validation",
-            line_chart("BLEU against updates", "BLEU", &bleu, Baseline::Zero),
-        ),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    if figures.is_empty() {
-        return "<p>No learning curve was recorded.</p>".to_string();
-    }
-    let drawn = |name: &str| loss.iter().chain(&bleu).any(|line| names[line.system] == name);
-    let legend: String = names
-        .iter()
-        .filter(|name| drawn(name))
-        .map(|name| format!("<li>{}{}</li>", swatch(&names, name), escaped(name)))
-        .collect();
-    format!("<ul class=\"legend\">{legend}</ul>\n<div class=\"figures\">{figures}</div>")
-}
-
-fn lines(
-    report: &Report,
-    names: &[&str],
-    weight: Weight,
-    measure: &str,
-    value: fn(&CurvePoint) -> Option<f64>,
-) -> Vec<Series> {
-    let line = |curve: &Curve| {
-        let points: Vec<(u64, f64)> =
-            curve.points.iter().filter_map(|point| Some((point.updates, value(point)?))).collect();
-        let system = names.iter().position(|name| *name == curve.system)?;
-        let name = format!("{}, {}, {measure}", curve.system, curve.stage);
-        (!points.is_empty()).then_some(Series { system, name, weight, points })
-    };
-    report.curves.iter().filter_map(line).collect()
-}
-
-fn figure(caption: &str, hint: &str, chart: Option<Chart>) -> Option<String> {
-    let Chart { svg, not_finite } = chart?;
-    let omitted = match not_finite {
-        0 => String::new(),
-        1 => "<p class=\"warning\">1 value is not finite and is not drawn.</p>".to_string(),
-        count => {
-            format!("<p class=\"warning\">{count} values are not finite and are not drawn.</p>")
-        }
-    };
-    Some(format!(
-        "<figure>\n<figcaption>{caption} <span class=\"detail\">{hint}</span></figcaption>\n{svg}\n\
-         {omitted}</figure>\n"
-    ))
-}
-
 fn data(sets: &[DataSet]) -> Option<String> {
     let columns = [
         Column::Words("Role"),
@@ -295,11 +293,6 @@ fn conditions_list(report: &Report) -> String {
         .map(|(name, value)| format!("<dt>{name}</dt><dd>{}</dd>\n", escaped(value)))
         .collect();
     format!("<dl>\n{rows}</dl>")
-}
-
-fn notes(notes: &[String]) -> Option<String> {
-    let items: String = notes.iter().map(|note| format!("<li>{}</li>\n", escaped(note))).collect();
-    (!notes.is_empty()).then(|| format!("<ul>\n{items}</ul>"))
 }
 
 fn recipe(toml: &str) -> Option<String> {
@@ -337,10 +330,18 @@ mod tests {
         let page = html(&example());
         let elements = check_balance(&page);
         let count = |name: &str| elements.iter().filter(|element| *element == name).count();
-        assert_eq!((count("h2"), count("svg"), count("table")), (8, 2, 3));
-        for text in
-            ["83.20", "+21.45", "± 1.30", "310,000", "Example CPU", "abc1234", "–", "83.10 ± 0.14"]
-        {
+        assert_eq!((count("h2"), count("svg"), count("table")), (12, 3, 5));
+        for text in [
+            "83.20",
+            "+21.45",
+            "± 1.30",
+            "310,000",
+            "Example CPU",
+            "abc1234",
+            "–",
+            "83.20 ± 0.14",
+            "Das &lt;Haus&gt;.",
+        ] {
             assert!(page.contains(text), "{text}");
         }
     }
@@ -376,6 +377,14 @@ mod tests {
         report.curves[0].stage = text();
         report.comparisons[0].better = text();
         report.comparisons[0].metric = text();
+        report.tests[0].system = text();
+        report.tests[0].scores.text = text();
+        report.rates[0].system = text();
+        report.samples[0].reason = text();
+        report.samples[0].text = text();
+        report.samples[0].reference = text();
+        report.samples[0].translations[0].0 = text();
+        report.systems[2].inheritance.as_mut().unwrap().twin = text();
         let page = html(&report);
         check_balance(&page);
         assert!(!page.contains("<script"), "{page}");
@@ -383,15 +392,19 @@ mod tests {
     }
 
     #[test]
-    fn missing_values_are_dashes() {
+    fn missing_values_are_dashes_and_columns_without_values_are_left_out() {
         let mut report = example();
-        report.systems.truncate(1);
-        let system = &mut report.systems[0];
+        report.systems.truncate(2);
         let dashes = |report: &Report| results(report).matches('–').count();
-        system.bleu_test = None;
-        system.speed_up = None;
-        system.seed = None;
-        assert_eq!(dashes(&report), 3);
+        // The teacher has no seed and no loss; neither has a rate, or inherits anything.
+        assert_eq!(dashes(&report), 2);
+        assert!(!results(&report).contains("Inherited"));
+        report.systems[0].test = None;
+        report.systems[0].speed_up = None;
+        assert_eq!(dashes(&report), 6);
+        let all = results(&example());
+        assert!(all.contains("Inherited") && all.contains("+0.46 ± 0.35"), "{all}");
+        assert!(all.contains("p = 0.0110; chrF +0.52 ± 0.30; loss -0.035; over distilled-blank"));
     }
 
     #[test]
@@ -400,7 +413,7 @@ mod tests {
         report.curves.iter_mut().for_each(|curve| curve.points.clear());
         let page = html(&report);
         check_balance(&page);
-        assert!(page.contains("No learning curve was recorded.") && !page.contains("<svg"));
+        assert!(page.contains("No learning curve was recorded.") && !page.contains("<polyline"));
         report.curves.clear();
         assert!(html(&report).contains("No learning curve was recorded."));
         check_balance(&html(&Report::default()));
@@ -413,8 +426,8 @@ mod tests {
         let page = html(&report);
         check_balance(&page);
         assert!(!page.contains("<polyline"));
-        // Four curves with training loss, validation loss and BLEU each.
-        assert_eq!(page.matches("<circle class=\"point").count(), 12);
+        // Four stages with training loss, validation loss and BLEU each, and two systems' quality and speed.
+        assert_eq!(page.matches("<circle class=\"point").count(), 14);
     }
 
     #[test]
@@ -423,27 +436,5 @@ mod tests {
         report.curves[0].points[3].validation_loss = Some(f64::NAN);
         report.curves[1].points[1].training_loss = Some(f64::INFINITY);
         assert!(html(&report).contains("2 values are not finite and are not drawn."));
-    }
-
-    #[test]
-    fn training_loss_alone_is_the_main_line() {
-        let mut report = example();
-        for point in report.curves.iter_mut().flat_map(|curve| &mut curve.points) {
-            point.validation_loss = None;
-        }
-        let text = curves(&report);
-        assert!(!text.contains("faint"), "{text}");
-        assert!(text.contains("teacher, training, training loss"), "{text}");
-    }
-
-    #[test]
-    fn a_system_has_one_colour_in_table_and_charts() {
-        let report = example();
-        let names = system_names(&report);
-        assert_eq!(names, ["teacher", "from scratch", "distilled"]);
-        assert_eq!(swatch(&names, "distilled"), "<span class=\"swatch series-2\"></span>");
-        let bleu = lines(&report, &names, Weight::Main, "BLEU", |point| point.validation_bleu);
-        let systems: Vec<usize> = bleu.iter().map(|line| line.system).collect();
-        assert_eq!(systems, [0, 1, 2, 2]);
     }
 }

@@ -7,6 +7,7 @@
 
 mod chart;
 mod data;
+mod figures;
 mod html;
 mod json;
 mod markup;
@@ -15,8 +16,8 @@ mod spelling;
 mod text;
 
 pub use data::{
-    Comparison, Curve, CurvePoint, DataSet, Decoding, Machine, Report, SeedMean, Signatures,
-    SystemRow,
+    Comparison, Curve, CurvePoint, DataSet, Decoding, Difference, Inheritance, Machine, Measured,
+    RateRow, Report, Sample, Signatures, SystemRow, TestRow, TestScores,
 };
 pub use html::html;
 pub use json::{Error, from_json, to_json};

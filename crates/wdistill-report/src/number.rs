@@ -1,5 +1,7 @@
 //! How numbers are written in every rendering.
 
+use crate::{Inheritance, Measured};
+
 /// Stands for a value that was not measured.
 pub(crate) const MISSING: &str = "–";
 
@@ -48,6 +50,28 @@ pub(crate) fn short(value: u64) -> String {
 /// A score with two decimals.
 pub(crate) fn score(value: f64) -> String {
     format!("{value:.2}")
+}
+
+/// A score with its confidence interval.
+pub(crate) fn measured(value: &Measured) -> String {
+    match value.half_width {
+        Some(half_width) => format!("{:.2} ± {half_width:.2}", value.value),
+        None => score(value.value),
+    }
+}
+
+/// A mean with its deviation over seeds.
+pub(crate) fn with_deviation(mean: &Measured, decimals: usize) -> String {
+    let value = mean.value;
+    match mean.deviation {
+        Some(deviation) => format!("{value:.decimals$} ± {deviation:.decimals$}"),
+        None => format!("{value:.decimals$}"),
+    }
+}
+
+/// What a system inherits, in BLEU.
+pub(crate) fn inherited(inheritance: &Inheritance) -> String {
+    format!("{:+.2} ± {:.2}", inheritance.bleu.value, inheritance.bleu.half_width)
 }
 
 /// A rate: whole and grouped from 100 on, one decimal below.

@@ -1,21 +1,32 @@
 //! The report for a terminal.
 
-use crate::number::{grouped, multiple, or_dash, p_value, rate, score, short};
-use crate::{Comparison, Machine, Report, SeedMean, SystemRow};
+use crate::number::{
+    grouped, inherited, measured, multiple, or_dash, p_value, rate, score, short, with_deviation,
+};
+use crate::{Comparison, Machine, Measured, RateRow, Report, SystemRow, TestRow};
 
-const COLUMNS: usize = 9;
+/// A column: its heading and its cells.
+type Column = (&'static str, fn(&SystemRow) -> Option<String>);
 
-const HEADINGS: [&str; COLUMNS] = [
-    "System",
-    "Parameters",
-    "Seed",
-    "Updates",
-    "BLEU valid",
-    "BLEU test",
-    "chrF test",
-    "Tokens/s",
-    "Speed-up",
+/// The name comes before them. Columns without a cell are left out.
+const COLUMNS: [Column; 11] = [
+    ("Parameters", |system| Some(short(system.parameters))),
+    ("Seeds", |system| Some(seeds(system)).filter(|text| !text.is_empty())),
+    ("Rate", |system| system.learning_rate.map(|rate| rate.to_string())),
+    ("Updates", |system| system.updates.map(grouped)),
+    ("Loss valid", |system| system.loss_validation.map(|loss| format!("{:.3}", loss.value))),
+    ("BLEU valid", |system| system.bleu_validation.map(|bleu| score(bleu.value))),
+    ("BLEU test", |system| system.test.as_ref().map(|test| measured(&test.bleu))),
+    ("chrF test", |system| system.test.as_ref().map(|test| measured(&test.chrf))),
+    ("Inherited", |system| system.inheritance.as_ref().map(inherited)),
+    ("Tokens/s", |system| system.tokens_per_second.map(rate)),
+    ("Speed-up", |system| system.speed_up.map(multiple)),
 ];
+
+/// Seeds as a table has them.
+pub(crate) fn seeds(system: &SystemRow) -> String {
+    system.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(" ")
+}
 
 /// Title, results in aligned columns, significance tests, and the conditions they hold under.
 ///
@@ -29,16 +40,16 @@ pub fn text_table(report: &Report) -> String {
     lines.extend(report.unfinished.iter().map(|text| format!("Unfinished: {}", printable(text))));
     lines.push(String::new());
     lines.extend(table(&report.systems));
-    if !report.means.is_empty() {
-        lines.push(String::new());
-        lines.push(MEANS.to_string());
-        lines.extend(report.means.iter().map(|entry| format!("  {}", printable(&mean(entry)))));
-    }
-    if !report.comparisons.is_empty() {
-        lines.push(String::new());
-        lines.push("Paired bootstrap, 95% confidence".to_string());
-        lines.extend(report.comparisons.iter().map(|entry| format!("  {}", comparison(entry))));
-    }
+    let mut list = |heading: &str, entries: Vec<String>| {
+        if !entries.is_empty() {
+            lines.extend([String::new(), heading.to_string()]);
+            lines.extend(entries.iter().map(|entry| format!("  {}", printable(entry))));
+        }
+    };
+    list(MEANS, means(report));
+    list(TESTS, report.tests.iter().map(test).collect());
+    list(RATES, report.rates.iter().map(tried).collect());
+    list(COMPARISONS, report.comparisons.iter().map(comparison).collect());
     lines.push(String::new());
     lines.push("Conditions".to_string());
     lines.extend(
@@ -52,57 +63,87 @@ pub fn text_table(report: &Report) -> String {
 }
 
 fn table(systems: &[SystemRow]) -> Vec<String> {
-    let mut rows = vec![HEADINGS.map(str::to_string)];
-    rows.extend(systems.iter().map(cells));
-    let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
-        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
-    });
-    let mut lines: Vec<String> = rows.iter().map(|row| aligned(row, &widths)).collect();
+    let names = systems.iter().map(|system| printable(&system.name));
+    let mut columns = vec![[String::from("System")].into_iter().chain(names).collect::<Vec<_>>()];
+    for (heading, cell) in COLUMNS {
+        let cells: Vec<Option<String>> = systems.iter().map(cell).collect();
+        if systems.is_empty() || cells.iter().any(Option::is_some) {
+            let cells = cells.into_iter().map(|cell| or_dash(cell, |text| text));
+            columns.push([heading.to_string()].into_iter().chain(cells).collect());
+        }
+    }
+    let longest = |column: &Vec<String>| column.iter().map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = columns.iter().map(|column| longest(column).unwrap_or(0)).collect();
+    let line = |row: usize| aligned(columns.iter().map(|column| &column[row]), &widths);
+    let mut lines: Vec<String> = (0..=systems.len()).map(line).collect();
     lines.insert(1, "-".repeat(widths.iter().sum::<usize>() + 2 * (widths.len() - 1)));
     lines
 }
 
 /// The name to the left, numbers to the right.
-fn aligned(row: &[String; COLUMNS], widths: &[usize; COLUMNS]) -> String {
-    let mut line = format!("{:<width$}", row[0], width = widths[0]);
-    for (cell, width) in row.iter().zip(widths).skip(1) {
+fn aligned<'c>(mut row: impl Iterator<Item = &'c String>, widths: &[usize]) -> String {
+    let name = row.next().expect("a row has a name");
+    let mut line = format!("{name:<width$}", width = widths[0]);
+    for (cell, width) in row.zip(&widths[1..]) {
         line.push_str(&format!("  {cell:>width$}"));
     }
     line
 }
 
-fn cells(system: &SystemRow) -> [String; COLUMNS] {
-    [
-        printable(&system.name),
-        short(system.parameters),
-        or_dash(system.seed, |seed| seed.to_string()),
-        or_dash(system.updates, grouped),
-        or_dash(system.bleu_validation, score),
-        or_dash(system.bleu_test, score),
-        or_dash(system.chrf_test, score),
-        or_dash(system.tokens_per_second, rate),
-        or_dash(system.speed_up, multiple),
-    ]
-}
+pub(crate) const COMPARISONS: &str = "Paired bootstrap, 95% confidence";
 
 fn comparison(comparison: &Comparison) -> String {
     let Comparison { better, than, metric, difference, confidence_half_width, .. } = comparison;
     format!(
-        "{} over {}: {} {difference:+.2} ± {confidence_half_width:.2}, {}, {} samples",
-        printable(better),
-        printable(than),
-        printable(metric),
+        "{better} over {than}: {metric} {difference:+.2} ± {confidence_half_width:.2}, {}, {} samples",
         p_value(comparison.p_value),
         grouped(comparison.samples),
     )
 }
 
-/// Heading of [`mean`].
 pub(crate) const MEANS: &str = "Means over seeds ± standard deviation";
 
-pub(crate) fn mean(mean: &SeedMean) -> String {
-    let SeedMean { systems, metric, mean, deviation } = mean;
-    format!("{}: {metric} {mean:.2} ± {deviation:.2}", systems.join(", "))
+/// A line for each system with several seeds.
+pub(crate) fn means(report: &Report) -> Vec<String> {
+    let line = |system: &SystemRow| {
+        let test = system.test.as_ref();
+        let all: [(&str, Option<Measured>, usize); 4] = [
+            ("loss", system.loss_validation, 3),
+            ("BLEU valid", system.bleu_validation, 2),
+            ("BLEU test", test.map(|test| test.bleu), 2),
+            ("chrF test", test.map(|test| test.chrf), 2),
+        ];
+        let texts: Vec<String> = all
+            .iter()
+            .filter_map(|(name, value, decimals)| {
+                Some(format!("{name} {}", with_deviation(&(*value)?, *decimals)))
+            })
+            .collect();
+        format!("{}, seeds {}: {}", system.name, seeds(system), texts.join(", "))
+    };
+    report.systems.iter().filter(|system| system.seeds.len() > 1).map(line).collect()
+}
+
+pub(crate) const TESTS: &str = "Test sets";
+
+fn test(row: &TestRow) -> String {
+    let scores = &row.scores;
+    format!(
+        "{}, {}: BLEU {}, chrF {}, length ratio {:.3}",
+        scores.text,
+        row.system,
+        measured(&scores.bleu),
+        measured(&scores.chrf),
+        scores.length_ratio
+    )
+}
+
+pub(crate) const RATES: &str = "Learning rates that were tried; the lowest loss decides";
+
+fn tried(row: &RateRow) -> String {
+    let score =
+        row.score_validation.map_or_else(String::new, |value| format!(", score {value:.2}"));
+    format!("{}, rate {}: loss {:.3}{score}", row.system, row.learning_rate, row.loss_validation)
 }
 
 /// What the results depend on, name and value.
@@ -205,14 +246,20 @@ mod tests {
 Distilling a toy teacher
 English to German, everyday sentences
 
-System        Parameters  Seed  Updates  BLEU valid  BLEU test  chrF test  Tokens/s  Speed-up
----------------------------------------------------------------------------------------------
-teacher            1.23M     –    1,500       91.25      90.80      95.10     4,321     1.00x
-from scratch        345k    42      400       62.50      61.75      78.32    12,346     2.86x
-distilled           345k    42      400       84.00      83.20          –         –         –
+System        Parameters  Seeds   Rate  Updates  Loss valid  BLEU valid     BLEU test     chrF test     Inherited  Tokens/s  Speed-up
+-------------------------------------------------------------------------------------------------------------------------------------
+teacher            1.23M      –      –    1,500           –       91.25  90.80 ± 0.75  95.10 ± 0.75             –     4,321     1.00x
+from scratch        345k     42      –      400       2.400       62.50  61.75 ± 0.75  78.32 ± 0.75             –    12,346     2.86x
+distilled           345k  42 43  0.005      400       1.600       84.00  83.20 ± 0.75  90.25 ± 0.75  +0.46 ± 0.35         –         –
 
 Means over seeds ± standard deviation
-  distilled, distilled-2: BLEU test 83.10 ± 0.14
+  distilled, seeds 42 43: loss 1.600 ± 0.014, BLEU valid 84.00, BLEU test 83.20 ± 0.14, chrF test 90.25
+
+Test sets
+  news, distilled: BLEU 81.00 ± 0.75, chrF 90.00 ± 0.75, length ratio 0.987
+
+Learning rates that were tried; the lowest loss decides
+  distilled, rate 0.005: loss 1.600, score 84.00
 
 Paired bootstrap, 95% confidence
   distilled over from scratch: BLEU +21.45 ± 1.30, p = 0.0010, 1,000 samples
@@ -233,7 +280,7 @@ Conditions
     #[test]
     fn an_empty_report_has_headings_and_conditions() {
         let text = text_table(&Report::default());
-        assert!(text.contains("System  Parameters  Seed  Updates"), "{text}");
+        assert!(text.contains("System  Parameters  Seeds  Rate  Updates"), "{text}");
         assert!(!text.contains("Paired bootstrap"), "{text}");
     }
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use wdistill_model::{Architecture, Config, DropoutRates, Model, Shape, Vocabularies};
 use wdistill_text::{EncodedCorpus, SpecialTokens};
-use wdistill_train::{DenseModel, HostLearner, Learner, Lesson, TrainingSettings};
+use wdistill_train::{HostLearner, Learner, Lesson, Trainee, TrainingSettings};
 
 fn main() {
     let numbers: Vec<usize> =
@@ -37,7 +37,7 @@ fn main() {
     let settings = TrainingSettings::default();
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("threads");
     let lesson = Lesson { corpus: &corpus, teacher: None, settings: &settings, seed: 1 };
-    let model = Box::new(DenseModel(Model::initialise(config, 1)));
+    let model = Trainee::weights(Model::initialise(config, 1));
     let mut learner = HostLearner::start(model, lesson, threads).expect("threads");
     let mut step = |update: usize| {
         let start = Instant::now();

@@ -11,9 +11,7 @@ use std::time::Instant;
 use wdistill_generator::{ParameterGenerator, Start};
 use wdistill_model::{Architecture, Config, Model, Vocabularies};
 use wdistill_text::{EncodedCorpus, SpecialTokens};
-use wdistill_train::{
-    DenseModel, GeneratedStudent, HostLearner, Learner, Lesson, Trainable, TrainingSettings,
-};
+use wdistill_train::{HostLearner, Learner, Lesson, Trainee, TrainingSettings};
 
 const WORDS: usize = 8000;
 const SENTENCES: usize = 64;
@@ -48,10 +46,8 @@ fn main() {
     let teacher = Model::initialise(config("transformer-base"), 1);
     let generator =
         ParameterGenerator::grow(&teacher, &tiny, Start::Xavier, 1).expect("a student that fits");
-    let phases: [Box<dyn Trainable>; 2] = [
-        Box::new(GeneratedStudent::new(generator)),
-        Box::new(DenseModel(Model::initialise(tiny.clone(), 1))),
-    ];
+    let phases =
+        [Trainee::generator(generator), Trainee::weights(Model::initialise(tiny.clone(), 1))];
     let settings = TrainingSettings::default();
     let lesson = Lesson { corpus: &corpus, teacher: None, settings: &settings, seed: 1 };
     let mut states = phases

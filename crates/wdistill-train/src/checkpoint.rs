@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use wdistill_base::{Hinted, Problem, hash_bytes};
 use wdistill_formats::{Tensor, read_tensors, write_tensors};
-use wdistill_model::Layout;
 use wdistill_text::Position;
 
 use crate::divergence::Watch;
@@ -79,18 +77,14 @@ const STATE_HASH: &str = "state-hash";
 /// The way out of a checkpoint that cannot be used.
 const AGAIN: &str = "remove it, and the stage starts again";
 
-/// Kinds of numbers, as their names in a checkpoint begin.
-const KINDS: [&str; 3] = ["parameter", "first", "second"];
-
 /// Writes parameters, moments and state; a kill at any moment leaves the old file or the new one.
 ///
 /// # Errors
 /// [`TrainError::Format`].
 pub fn save(path: &Path, state: &State, parameters: &Parameters) -> Result<(), TrainError> {
-    let Parameters { layout, values, first_moments, second_moments } = parameters;
-    let buffers = [values, first_moments, second_moments];
-    let tensors = KINDS.into_iter().zip(buffers).flat_map(|(kind, buffer)| {
-        layout.ranges().iter().map(move |named| {
+    let ranges = parameters.layout.ranges();
+    let tensors = parameters.buffers().into_iter().flat_map(|(kind, buffer)| {
+        ranges.iter().map(move |named| {
             let data = &buffer[named.range.clone()];
             (format!("{kind}.{}", named.name), vec![data.len()], data)
         })
@@ -102,7 +96,7 @@ pub fn save(path: &Path, state: &State, parameters: &Parameters) -> Result<(), T
     Ok(())
 }
 
-/// Reads a checkpoint of parameters with this layout.
+/// Reads a checkpoint into parameters, whose layout it has to have.
 ///
 /// # Errors
 /// [`TrainError::Checkpoint`] if it was written with other settings or for other parameters, or
@@ -110,8 +104,8 @@ pub fn save(path: &Path, state: &State, parameters: &Parameters) -> Result<(), T
 pub fn load(
     path: &Path,
     fingerprint: &str,
-    layout: Arc<Layout>,
-) -> Result<(State, Parameters), TrainError> {
+    parameters: &mut Parameters,
+) -> Result<State, TrainError> {
     let refuse_with_hint = |fact: String, hint: String| {
         let problem = Problem::with_hint(fact, hint);
         TrainError::Checkpoint { path: path.to_path_buf(), problem }
@@ -136,9 +130,8 @@ pub fn load(
             "choose another output folder, or remove this one to start over".to_string(),
         ));
     }
-    let mut parameters = Parameters::zeros(layout);
-    let Parameters { layout, values, first_moments, second_moments } = &mut parameters;
-    for (kind, buffer) in KINDS.into_iter().zip([values, first_moments, second_moments]) {
+    let layout = parameters.layout.clone();
+    for (kind, buffer) in parameters.buffers_mut() {
         for (named, place) in layout.ranges().iter().zip(layout.slices_mut(buffer)) {
             let name = format!("{kind}.{}", named.name);
             let Some(Tensor { data, .. }) = tensors.remove(&name) else {
@@ -154,5 +147,5 @@ pub fn load(
     if let Some(name) = tensors.keys().next() {
         return Err(refuse(format!("it holds {name}, which this run does not train")));
     }
-    Ok((state, parameters))
+    Ok(state)
 }

@@ -17,7 +17,7 @@ use wdistill_text::{EncodedCorpus, sorted_batches};
 use crate::error::TrainError;
 use crate::learner::{Clipping, Learner, Parameters, StepReport, Weights};
 use crate::settings::TrainingSettings;
-use crate::trainable::Trainable;
+use crate::trainable::{Trainable, Trainee};
 
 /// Threads that each run a share of a batch from its start to its end, and the memory that they keep from
 /// step to step.
@@ -229,7 +229,7 @@ pub struct Lesson<'a> {
 
 /// Trains on this machine's processor, over a tape.
 pub struct HostLearner<'a> {
-    trainable: Box<dyn Trainable + 'a>,
+    trainable: Box<dyn Trainable>,
     lesson: Lesson<'a>,
     team: Team,
     parameters: Parameters,
@@ -244,7 +244,7 @@ impl<'a> HostLearner<'a> {
     /// [`TrainError::Settings`] if there is a teacher whose weight is 0, or none where it has one;
     /// [`TrainError::Threads`].
     pub fn start(
-        mut trainable: Box<dyn Trainable + 'a>,
+        trainee: Trainee,
         lesson: Lesson<'a>,
         threads: usize,
     ) -> Result<HostLearner<'a>, TrainError> {
@@ -257,10 +257,15 @@ impl<'a> HostLearner<'a> {
             });
         }
         let team = Team::start(lesson.settings.shares, threads)?;
-        let mut parameters = Parameters::zeros(Arc::new(trainable.layout()));
+        let mut trainable = trainee.on_host();
+        let mut parameters = Parameters::zeros(Arc::new(trainable.layout()), lesson.settings);
         let places = parameters.layout.slices_mut(&mut parameters.values);
         for (place, values) in places.into_iter().zip(trainable.parameters_mut()) {
             place.copy_from_slice(values);
+        }
+        let Parameters { values, averages, .. } = &mut parameters;
+        if let Some(averages) = averages {
+            averages.copy_from_slice(values);
         }
         let weights = Arc::new(Layout::of(&trainable.model().weights));
         Ok(HostLearner { trainable, lesson, team, parameters, weights })
@@ -302,12 +307,24 @@ impl<'a> HostLearner<'a> {
 
     /// Gives the trainable its parameters as they are now.
     fn refresh(&mut self) {
-        let values = self.parameters.layout.slices(&self.parameters.values);
-        for (place, values) in self.trainable.parameters_mut().into_iter().zip(values) {
-            place.copy_from_slice(values);
-        }
-        self.trainable.refresh();
+        give(&mut *self.trainable, &self.parameters.layout, &self.parameters.values);
     }
+
+    /// The moving average after an update, with decay `d`: `a = a + (1 - d) (p - a)`.
+    fn average(&mut self, number: u64) {
+        let Parameters { values, averages, .. } = &mut self.parameters;
+        let Some(averages) = averages else { return };
+        let rate = (1.0 - self.lesson.settings.moving_average_decay_at(number)) as f32;
+        let pairs = averages.iter_mut().zip(values);
+        pairs.for_each(|(average, value)| *average += rate * (*value - *average));
+    }
+}
+
+/// Gives a trainable these parameters.
+fn give(trainable: &mut (impl Trainable + ?Sized), layout: &Layout, values: &[f32]) {
+    let places = trainable.parameters_mut().into_iter();
+    places.zip(layout.slices(values)).for_each(|(place, values)| place.copy_from_slice(values));
+    trainable.refresh();
 }
 
 /// Sums shares as a balanced binary tree: neighbours first, then neighbours of the sums. Whoever holds a part of the shares
@@ -356,7 +373,8 @@ impl Learner for HostLearner<'_> {
                 number,
                 gradient_factor: factor,
             };
-            let Parameters { layout, values, first_moments, second_moments } = &mut self.parameters;
+            let Parameters { layout, values, first_moments, second_moments, .. } =
+                &mut self.parameters;
             let moments =
                 layout.slices_mut(first_moments).into_iter().zip(layout.slices_mut(second_moments));
             let values = layout.slices_mut(values).into_iter().zip(moments);
@@ -371,6 +389,7 @@ impl Learner for HostLearner<'_> {
                 );
             }
             self.trainable.refresh();
+            self.average(number);
         }
         self.team.workspaces[0].give_back(gradients);
         Ok(StepReport { loss, gradient_norm, clipping })
@@ -386,6 +405,15 @@ impl Learner for HostLearner<'_> {
 
     fn model(&mut self) -> Result<&Model<Dense<f32>>, TrainError> {
         Ok(self.trainable.model())
+    }
+
+    fn averaged_model(&mut self) -> Result<Option<Model<Dense<f32>>>, TrainError> {
+        let Parameters { layout, averages, .. } = &self.parameters;
+        let Some(averages) = averages else { return Ok(None) };
+        give(&mut *self.trainable, layout, averages);
+        let model = self.trainable.model().clone();
+        self.refresh();
+        Ok(Some(model))
     }
 
     fn state(&mut self) -> Result<Cow<'_, Parameters>, TrainError> {

@@ -8,8 +8,12 @@ use wdistill_model::{Dense, Layout, Model};
 use wdistill_text::EncodedCorpus;
 
 use crate::error::TrainError;
+use crate::settings::{Selection, TrainingSettings};
 
-/// Parameters and Adam's moments: three flat buffers over one layout.
+/// Names of the buffers of [`Parameters`] in a checkpoint.
+const BUFFERS: [&str; 4] = ["parameter", "first", "second", "average"];
+
+/// Parameters, Adam's moments and, if there is one, a moving average: flat buffers over one layout.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameters {
     /// Names, shapes and places.
@@ -20,14 +24,31 @@ pub struct Parameters {
     pub first_moments: Vec<f32>,
     /// Running means of squared gradients.
     pub second_moments: Vec<f32>,
+    /// Exponential moving average of the parameters, if the settings ask for one.
+    pub averages: Option<Vec<f32>>,
 }
 
 impl Parameters {
-    /// Zeros.
-    pub fn zeros(layout: Arc<Layout>) -> Parameters {
+    /// Zeros, for these settings.
+    pub fn zeros(layout: Arc<Layout>, settings: &TrainingSettings) -> Parameters {
         let zeros = || vec![0.0; layout.length()];
         let (values, first_moments, second_moments) = (zeros(), zeros(), zeros());
-        Parameters { layout, values, first_moments, second_moments }
+        let averages = (settings.selection == Selection::MovingAverage).then(zeros);
+        Parameters { layout, values, first_moments, second_moments, averages }
+    }
+
+    /// Every buffer there is, with its name in a checkpoint.
+    pub fn buffers(&self) -> Vec<(&'static str, &[f32])> {
+        let Parameters { values, first_moments, second_moments, averages, .. } = self;
+        let all = [Some(values), Some(first_moments), Some(second_moments), averages.as_ref()];
+        BUFFERS.into_iter().zip(all).filter_map(|(name, all)| Some((name, &all?[..]))).collect()
+    }
+
+    /// The same, to be filled.
+    pub fn buffers_mut(&mut self) -> Vec<(&'static str, &mut [f32])> {
+        let Parameters { values, first_moments, second_moments, averages, .. } = self;
+        let all = [Some(values), Some(first_moments), Some(second_moments), averages.as_mut()];
+        BUFFERS.into_iter().zip(all).filter_map(|(name, all)| Some((name, &mut all?[..]))).collect()
     }
 }
 
@@ -81,6 +102,12 @@ pub trait Learner {
     /// # Errors
     /// What the machine brings.
     fn model(&mut self) -> Result<&Model<Dense<f32>>, TrainError>;
+
+    /// The model that the moving average of the parameters makes, if the settings ask for one.
+    ///
+    /// # Errors
+    /// What the machine brings.
+    fn averaged_model(&mut self) -> Result<Option<Model<Dense<f32>>>, TrainError>;
 
     /// Everything that training changes.
     ///

@@ -2,10 +2,12 @@
 //!
 //! * [`Run`] is the one training loop, for teachers, generators and students. It knows a [`Learner`], and nothing of the
 //!   machine that computes; it tells an [`Observer`] how it goes, and draws nothing.
-//! * [`HostLearner`] computes on this machine's processor, over a tape. What it trains is a [`Trainable`]: a model's own
-//!   weights, or a generator through the student that it makes. [`Parameters`] are flat buffers over one layout.
+//! * [`Device`] is the list of machines that can train. [`HostLearner`] computes on this machine's processor, over a tape.
+//!   What is trained is a [`Trainee`]: a model's own weights, or a generator through the student that it makes.
+//!   [`Parameters`] are flat buffers over one layout.
 
 mod checkpoint;
+mod device;
 mod divergence;
 mod error;
 mod host;
@@ -14,11 +16,13 @@ mod learner;
 mod log;
 mod observer;
 mod run;
+mod schedule;
 mod selection;
 mod settings;
 mod trainable;
 mod validation;
 
+pub use device::Device;
 pub use divergence::{Divergence, Off, above_uniform};
 pub use error::TrainError;
 pub use host::{HostLearner, Lesson, Team, loss_in_text};
@@ -27,7 +31,8 @@ pub use learner::{Clipping, Learner, Parameters, StepReport, Weights};
 pub use log::{Event, TrainingEvent, ValidationEvent};
 pub use observer::{Happening, Observer, Unobserved};
 pub use run::{BEST_FOLDER, Ended, Outcome, Run, SaveModel};
+pub use schedule::Schedule;
 pub use selection::{Candidate, Judgement, Selected};
 pub use settings::{Criterion, Selection, TrainingSettings};
-pub use trainable::{DenseModel, GeneratedStudent, Trainable};
+pub use trainable::Trainee;
 pub use validation::{Decoded, Scores, Validator, line_by_line};

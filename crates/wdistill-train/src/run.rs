@@ -1,7 +1,6 @@
 //! The training loop: one for teachers, generators and students.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wdistill_base::{FileError, Problem};
@@ -145,8 +144,8 @@ impl<'a> Loop<'a> {
         let checkpoint = run.path(CHECKPOINT_FILE);
         let state = if checkpoint.exists() {
             let fingerprint = run.fingerprint();
-            let layout = Arc::clone(&learner.state()?.layout);
-            let (state, parameters) = checkpoint::load(&checkpoint, &fingerprint, layout)?;
+            let mut parameters = learner.state()?.into_owned();
+            let state = checkpoint::load(&checkpoint, &fingerprint, &mut parameters)?;
             learner.restore(parameters)?;
             order.resume(state.position)?;
             state
@@ -414,6 +413,12 @@ impl<'a> Loop<'a> {
         {
             let judgement = self.scores(learner, Weights::Of(&model))?.judgement(criterion);
             candidates.push((Candidate::Average(snapshots), judgement, Some(model)));
+        }
+        if selection == Selection::MovingAverage
+            && let Some(model) = learner.averaged_model()?
+        {
+            let judgement = self.scores(learner, Weights::Of(&model))?.judgement(criterion);
+            candidates.push((Candidate::MovingAverage, judgement, Some(model)));
         }
         if selection != Selection::Last
             && let Some(Validated { updates, judgement }) = best

@@ -43,6 +43,8 @@ impl Judgement {
 pub enum Candidate {
     /// The mean of so many snapshots.
     Average(usize),
+    /// The exponential moving average over all updates.
+    MovingAverage,
     /// Those of the best validation, after so many updates.
     Best(u64),
     /// Those after the last update.
@@ -56,6 +58,7 @@ impl fmt::Display for Candidate {
             Candidate::Average(snapshots) => {
                 write!(formatter, "the average of {snapshots} snapshots")
             }
+            Candidate::MovingAverage => formatter.write_str("the moving average"),
             Candidate::Best(updates) => {
                 write!(formatter, "the best validation, at update {updates}")
             }

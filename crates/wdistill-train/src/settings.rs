@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::divergence::Divergence;
+use crate::schedule::Schedule;
 
 /// Which weights a run hands on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +18,9 @@ pub enum Selection {
     /// last update, if they are better by the criterion.
     #[default]
     Average,
+    /// The exponential moving average over all updates, which is validated; or those of the best validation or after the
+    /// last update, if they are better by the criterion.
+    MovingAverage,
 }
 
 /// What "best" means.
@@ -57,12 +61,16 @@ pub struct TrainingSettings {
     pub accumulation: usize,
     /// Shares that a batch is divided into, whatever the number of threads or machines: a power of two. The bits of a
     /// result depend on it.
-    #[serde(skip_serializing_if = "is_usual")]
     pub shares: usize,
     /// Highest learning rate, reached at the end of the warm-up.
     pub learning_rate: f64,
     /// Updates over which the learning rate rises linearly from 0.
     pub warm_up: u64,
+    /// How the learning rate falls after the warm-up.
+    pub schedule: Schedule,
+    /// Updates after which a linear or cosine schedule has come to its end, if that is not the end of this training but
+    /// of a later phase; 0 for this training's.
+    pub schedule_updates: u64,
     /// Decay of Adam's moments.
     pub adam_betas: [f64; 2],
     /// Adam's epsilon.
@@ -92,6 +100,8 @@ pub struct TrainingSettings {
     pub average_last: usize,
     /// Which weights to hand on.
     pub selection: Selection,
+    /// How much of the moving average is kept at each update, if that is what is handed on.
+    pub moving_average_decay: f64,
     /// Training is given up with an error when its loss has been more than 1 nat above its lowest running
     /// mean for this many updates, or when a validation after the warm-up finds a loss that is above that
     /// of a uniform guess and has risen, or is 1 nat above it; `"off"` for never.
@@ -105,10 +115,8 @@ const MOST_BATCHES: usize = 100_000;
 /// One for each core of a small machine.
 const SHARES: usize = 2;
 
-/// Results of versions that had no other number of shares go on.
-fn is_usual(shares: &usize) -> bool {
-    *shares == SHARES
-}
+/// A thousand updates, or thereabouts.
+const MOVING_AVERAGE_DECAY: f64 = 0.999;
 
 impl Default for TrainingSettings {
     /// The paper's settings, scaled to nothing: 30,000 updates of 4,096 tokens.
@@ -120,6 +128,8 @@ impl Default for TrainingSettings {
             shares: SHARES,
             learning_rate: 7e-4,
             warm_up: 4000,
+            schedule: Schedule::default(),
+            schedule_updates: 0,
             adam_betas: [0.9, 0.98],
             adam_epsilon: 1e-9,
             label_smoothing: 0.1,
@@ -134,6 +144,7 @@ impl Default for TrainingSettings {
             snapshot_every: 1000,
             average_last: 5,
             selection: Selection::Average,
+            moving_average_decay: MOVING_AVERAGE_DECAY,
             divergence: Divergence::After(1000),
         }
     }
@@ -170,11 +181,31 @@ impl TrainingSettings {
         if self.divergence == Divergence::After(0) {
             problems.push("divergence is 0, expected at least 1 update, or \"off\"".to_string());
         }
+        self.check_rates(&mut problems);
+        if self.schedule_updates != 0 && self.schedule_updates < self.updates {
+            let (found, updates) = (self.schedule_updates, self.updates);
+            problems.push(format!(
+                "schedule_updates is {found}, expected 0, or at least updates = {updates}"
+            ));
+        }
+        if !(0.0..=1.0).contains(&self.word_distillation) {
+            let found = self.word_distillation;
+            problems.push(format!("word_distillation is {found}, expected 0 <= value <= 1"));
+        }
+        if !(self.clip_norm >= 0.0 && self.clip_norm.is_finite()) {
+            problems.push(format!("clip_norm is {}, expected 0 or more", self.clip_norm));
+        }
+        problems
+    }
+
+    /// What is no rate, or out of its bounds.
+    fn check_rates(&self, problems: &mut Vec<String>) {
         let [beta1, beta2] = self.adam_betas;
         let below_one = [
             ("adam_betas[0]", beta1),
             ("adam_betas[1]", beta2),
             ("label_smoothing", self.label_smoothing),
+            ("moving_average_decay", self.moving_average_decay),
         ];
         for (name, value) in below_one {
             if !(0.0..1.0).contains(&value) {
@@ -187,14 +218,6 @@ impl TrainingSettings {
                 problems.push(format!("{name} is {value}, expected more than 0"));
             }
         }
-        if !(0.0..=1.0).contains(&self.word_distillation) {
-            let found = self.word_distillation;
-            problems.push(format!("word_distillation is {found}, expected 0 <= value <= 1"));
-        }
-        if !(self.clip_norm >= 0.0 && self.clip_norm.is_finite()) {
-            problems.push(format!("clip_norm is {}, expected 0 or more", self.clip_norm));
-        }
-        problems
     }
 
     /// These settings without those that change only what is told and kept on the way: runs that agree
@@ -218,32 +241,32 @@ impl TrainingSettings {
             && (self.patience > 0 || self.selection != Selection::Last)
     }
 
-    /// The learning rate of an update, counted from 1: a linear rise over the warm-up, then a fall with
-    /// the inverse square root (fairseq, `inverse_square_root_schedule.py`):
+    /// The learning rate of an update, counted from 1:
     ///
-    /// `rate * min(update / warm_up, sqrt(warm_up / update))`
+    /// `rate * min(update / warm_up, fall(update))`, where the [`Schedule`] says how it falls.
     pub fn learning_rate_at(&self, update: u64) -> f64 {
-        let (update, warm_up) = (update as f64, self.warm_up.max(1) as f64);
-        self.learning_rate * (update / warm_up).min((warm_up / update).sqrt())
+        let rise = update as f64 / self.warm_up.max(1) as f64;
+        let length = self.schedule_length();
+        self.learning_rate * rise.min(self.schedule.fall(update, self.warm_up.max(1), length))
+    }
+
+    /// Updates after which the schedule has come to its end.
+    pub fn schedule_length(&self) -> u64 {
+        match self.schedule_updates {
+            0 => self.updates,
+            longer => longer,
+        }
+    }
+
+    /// How much of the moving average is kept at an update, counted from 1: less at first, when there is little to keep.
+    pub fn moving_average_decay_at(&self, update: u64) -> f64 {
+        self.moving_average_decay.min((1 + update) as f64 / (10 + update) as f64)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_schedule_rises_linearly_and_falls_with_the_inverse_square_root() {
-        let settings = TrainingSettings { warm_up: 4000, ..TrainingSettings::default() };
-        let close = |update, rate: f64| {
-            let ours = settings.learning_rate_at(update);
-            assert!((ours - rate).abs() < 1e-12, "{update}: {ours}");
-        };
-        close(1, 7e-4 / 4000.0);
-        close(2000, 3.5e-4);
-        close(4000, 7e-4);
-        close(16000, 3.5e-4);
-    }
 
     #[test]
     fn without_warm_up_the_first_update_has_the_full_rate() {

@@ -6,11 +6,36 @@ use wdistill_autograd::{Gradients, Workspace};
 use wdistill_generator::{ParameterGenerator, Saved};
 use wdistill_model::{Dense, Layout, Model};
 
+/// What is trained, whatever the device. The two phases of weight distillation differ in this and in nothing else.
+pub enum Trainee {
+    /// A model's own weights: a teacher, a rival, phase 2.
+    Weights(Box<Model<Dense<f32>>>),
+    /// A generator, through the student that it makes: phase 1.
+    Generator(Box<ParameterGenerator<f32>>),
+}
+
+impl Trainee {
+    /// A model that is trained itself.
+    pub fn weights(model: Model<Dense<f32>>) -> Trainee {
+        Trainee::Weights(Box::new(model))
+    }
+
+    /// A generator that is trained through its student.
+    pub fn generator(generator: ParameterGenerator<f32>) -> Trainee {
+        Trainee::Generator(Box::new(generator))
+    }
+
+    /// As this machine's processor trains it.
+    pub(crate) fn on_host(self) -> Box<dyn Trainable> {
+        match self {
+            Trainee::Weights(model) => Box::new(DenseModel(*model)),
+            Trainee::Generator(generator) => Box::new(GeneratedStudent::new(*generator)),
+        }
+    }
+}
+
 /// Parameters, and the model that they make.
-///
-/// The two phases of weight distillation differ in this and in nothing else: phase 1 trains a
-/// [`GeneratedStudent`], phase 2 a [`DenseModel`].
-pub trait Trainable {
+pub(crate) trait Trainable {
     /// The model that the parameters make now.
     fn model(&self) -> &Model<Dense<f32>>;
 
@@ -34,7 +59,7 @@ pub trait Trainable {
 }
 
 /// A model that is trained itself.
-pub struct DenseModel(pub Model<Dense<f32>>);
+pub(crate) struct DenseModel(Model<Dense<f32>>);
 
 impl Trainable for DenseModel {
     fn model(&self) -> &Model<Dense<f32>> {
@@ -62,7 +87,7 @@ impl Trainable for DenseModel {
 }
 
 /// A student that is made by a generator, materialised once for each optimiser step.
-pub struct GeneratedStudent {
+pub(crate) struct GeneratedStudent {
     generator: ParameterGenerator<f32>,
     student: Model<Dense<f32>>,
     saved: Vec<Saved<f32>>,
@@ -70,7 +95,7 @@ pub struct GeneratedStudent {
 
 impl GeneratedStudent {
     /// Materialises the student for the first time.
-    pub fn new(generator: ParameterGenerator<f32>) -> GeneratedStudent {
+    fn new(generator: ParameterGenerator<f32>) -> GeneratedStudent {
         let (student, saved) = generator.materialise_saving();
         GeneratedStudent { generator, student, saved }
     }

@@ -4,8 +4,8 @@ mod task;
 
 use task::{THREADS, Task, settings, slices};
 use wdistill_train::{
-    Clipping, Event, HostLearner, Learner, Lesson, Parameters, StepReport, TrainError, Trainable,
-    TrainingSettings,
+    Clipping, Event, HostLearner, Learner, Lesson, Parameters, Selection, StepReport, TrainError,
+    Trainee, TrainingSettings,
 };
 
 /// One update from these batches, and what it left.
@@ -78,7 +78,7 @@ fn after(task: &Task, shares: usize, threads: usize) -> Vec<f32> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| {
         let lesson = Lesson { corpus: &task.corpus, teacher: None, settings: &settings, seed: 1 };
-        let mut learner = HostLearner::start(Box::new(task.model()), lesson, threads)
+        let mut learner = HostLearner::start(Trainee::weights(task.model()), lesson, threads)
             .unwrap_or_else(|e| panic!("{e}"));
         for number in 1..4 {
             learner.update(&[(0..30).collect()], number).unwrap();
@@ -133,6 +133,38 @@ fn a_learner_goes_on_from_anothers_state() {
     assert!(slices(one.model().unwrap()) == slices(other.model().unwrap()));
 }
 
+/// The moving average of the values that updates leave, from those they began with, kept less at first.
+#[test]
+fn a_moving_average_is_the_formulas() {
+    let task = Task::new();
+    let settings = TrainingSettings {
+        selection: Selection::MovingAverage,
+        moving_average_decay: 0.25,
+        ..settings()
+    };
+    let mut learner = task.learner(task.model(), None, &settings);
+    let widened = |values: &[f32]| values.iter().copied().map(f64::from).collect::<Vec<_>>();
+    let mut expected = widened(&learner.state().unwrap().values);
+    for (number, decay) in [(1, 2.0 / 11.0), (2, 0.25), (3, 0.25)] {
+        learner.update(&[(0..30).collect()], number).unwrap();
+        let values = widened(&learner.state().unwrap().values);
+        let pairs = expected.iter_mut().zip(values);
+        pairs.for_each(|(average, value)| *average = decay * *average + (1.0 - decay) * value);
+    }
+    let current = slices(learner.model().unwrap());
+    let found = slices(&learner.averaged_model().unwrap().unwrap());
+    assert!(found != current);
+    for (found, expected) in found.iter().flatten().zip(expected) {
+        assert!((f64::from(*found) - expected).abs() < 1e-6, "{found}, expected {expected}");
+    }
+    // Training goes on from where it was.
+    assert!(slices(learner.model().unwrap()) == current);
+
+    let without = TrainingSettings { selection: Selection::Last, ..settings };
+    let mut learner = task.learner(task.model(), None, &without);
+    assert!(learner.averaged_model().unwrap().is_none());
+}
+
 /// A student that already is its teacher has nothing to learn from the teacher's distribution: with all the
 /// weight on it, the gradient vanishes.
 #[test]
@@ -141,7 +173,7 @@ fn a_student_that_is_its_teacher_learns_nothing_from_it() {
     let teacher = task.model();
     let norm = |word_distillation: f64| {
         let settings = TrainingSettings { word_distillation, ..settings() };
-        let teacher = (word_distillation > 0.0).then_some(teacher.model());
+        let teacher = (word_distillation > 0.0).then_some(&teacher);
         let mut learner = task.learner(task.model(), teacher, &settings);
         learner.update(&[(0..30).collect()], 1).unwrap().gradient_norm
     };
@@ -155,6 +187,6 @@ fn a_teacher_and_its_weight_come_together() {
     let task = Task::new();
     let settings = TrainingSettings { word_distillation: 0.5, ..settings() };
     let lesson = Lesson { corpus: &task.corpus, teacher: None, settings: &settings, seed: 1 };
-    let learner = HostLearner::start(Box::new(task.model()), lesson, THREADS);
+    let learner = HostLearner::start(Trainee::weights(task.model()), lesson, THREADS);
     assert!(matches!(learner.err(), Some(TrainError::Settings { .. })));
 }

@@ -235,6 +235,37 @@ fn an_interrupted_run_saves_its_last_update_and_goes_on_with_the_same_bits() {
     assert!(slices(&again.model) == slices(&whole.model));
 }
 
+/// Near the end of training, where the loss jumps up and down, a moving average is better; and it is part of what a run
+/// that was cut off goes on from.
+#[test]
+fn a_moving_average_is_handed_on_and_survives_an_interruption() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = TrainingSettings {
+        updates: 300,
+        max_tokens: 24,
+        learning_rate: 0.1,
+        warm_up: 300,
+        validate_every: 300,
+        checkpoint_every: 1000,
+        selection: Selection::MovingAverage,
+        moving_average_decay: 0.9,
+        ..settings()
+    };
+    let whole = Task::new().train(&folder.path().join("whole"), &settings).unwrap();
+    let selected = &whole.selected;
+    assert_eq!(selected.candidate, Candidate::MovingAverage, "{selected:?}");
+    let [(Candidate::Last(300), last)] = selected.others[..] else { panic!("{selected:?}") };
+    assert!(selected.judgement.loss < last.loss, "{selected:?}");
+
+    let mut task = Task::new();
+    let cut = folder.path().join("cut");
+    let _ = task.interrupt.ask(15);
+    assert!(task.train(&cut, &settings).is_err());
+    task.interrupt = Interrupt::default();
+    let again = task.train(&cut, &settings).unwrap();
+    assert!(slices(&again.model) == slices(&whole.model));
+}
+
 /// A rate this high makes the loss rise after a while.
 #[test]
 fn a_run_without_improvement_stops_early_with_weights_and_does_so_again() {
@@ -312,7 +343,7 @@ fn a_loss_that_is_no_number_stops_the_run() {
     let task = Task::new();
     let folder = tempfile::tempdir().unwrap();
     let mut model = task.model();
-    model.0.weights.encoder.layers[0].feed_forward.up.bias[0] = f32::NAN;
+    model.weights.encoder.layers[0].feed_forward.up.bias[0] = f32::NAN;
     let Err(error) = task.train_from(folder.path(), &settings(), model) else { panic!("accepted") };
     assert!(matches!(error, TrainError::Diverged { update: 1, .. }), "{error}");
 }

@@ -14,7 +14,7 @@ use wdistill_train::TrainingSettings;
 
 use crate::commands::import::Open;
 use crate::commands::print;
-use crate::settings::{Common, Corpus, Force, changed, presets};
+use crate::settings::{Common, Corpus, Force, changed, presets, toolkit_names};
 
 #[derive(Clone, Copy, ValueEnum)]
 enum FactorStart {
@@ -22,14 +22,17 @@ enum FactorStart {
     Xavier,
     /// The first student is the teacher cut down: better if there are only some hundred updates
     Cut,
+    /// As cut, of evenly spaced rows and columns, scaled so that sums keep their size
+    Strided,
 }
 
 /// Arguments of `wdistill distill`.
 #[derive(Args)]
 pub struct Distill {
-    /// Folder or file of the teacher, of wdistill, Hugging Face MarianMT, CTranslate2, Marian or fairseq; its
-    /// vocabularies are the student's
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", help = format!(
+        "Folder or file of the teacher, of wdistill, {}; its vocabularies are the student's",
+        toolkit_names(|_| true)
+    ))]
     teacher: PathBuf,
     #[command(flatten)]
     open: Open,
@@ -78,6 +81,7 @@ impl Distill {
         let start = match self.start {
             FactorStart::Xavier => Start::Xavier,
             FactorStart::Cut => Start::Cut,
+            FactorStart::Strided => Start::Strided,
         };
         let changed = changed(&job, &self.changes)?;
         ensure!(

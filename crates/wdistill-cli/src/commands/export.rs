@@ -21,7 +21,7 @@ enum Quantization {
 
 /// Toolkits that models are written for, with what each takes.
 fn formats() -> PossibleValuesParser {
-    let written = TOOLKITS.into_iter().filter(|toolkit| !toolkit.numbers().is_empty());
+    let written = TOOLKITS.iter().copied().filter(|toolkit| !toolkit.numbers().is_empty());
     PossibleValuesParser::new(written.map(|toolkit| {
         PossibleValue::new(toolkit.key()).help(format!("{}: {}", toolkit.name(), toolkit.takes()))
     }))
@@ -29,7 +29,7 @@ fn formats() -> PossibleValuesParser {
 
 /// Names of the toolkits that can be written with these numbers.
 fn with_numbers(numbers: Numbers) -> Vec<&'static str> {
-    let have = TOOLKITS.into_iter().filter(|toolkit| toolkit.numbers().contains(&numbers));
+    let have = TOOLKITS.iter().copied().filter(|toolkit| toolkit.numbers().contains(&numbers));
     have.map(|toolkit| toolkit.key()).collect()
 }
 

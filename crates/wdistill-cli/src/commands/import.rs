@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use wdistill_base::Problem;
-use wdistill_formats::{Format, ImportOptions, Imported, Subwords, import};
+use wdistill_formats::{Format, ImportOptions, Imported, Subwords, TOOLKITS, Toolkit, import};
 use wdistill_model::SourceEnding;
 use wdistill_pipeline::{IMPORTED_TEACHER, RunFolder, message};
 
@@ -113,10 +113,17 @@ impl Open {
     }
 }
 
+/// By what models of all toolkits are known.
+fn known_by() -> String {
+    let of = |toolkit: &&dyn Toolkit| format!("{} ({})", toolkit.known_by(), toolkit.name());
+    let known: Vec<String> = TOOLKITS.iter().map(of).collect();
+    format!("The model, its file or its folder: {}", known.join("; "))
+}
+
 /// Arguments of `wdistill import`.
 #[derive(Args)]
 pub struct Import {
-    /// Folder of Hugging Face MarianMT or CTranslate2, .npz of Marian, .pt of fairseq, or a folder with one
+    #[arg(help = known_by())]
     model: PathBuf,
     #[command(flatten)]
     open: Open,

@@ -152,7 +152,7 @@ fn saturation(model: &Model<Dense<f32>>) -> [String; 1] {
 /// Vocabularies, and what the model can be written as.
 fn of_folder(folder: &ModelFolder) -> Vec<String> {
     let mut lines = words(&folder.vocabularies).to_vec();
-    for toolkit in TOOLKITS {
+    for toolkit in TOOLKITS.iter().copied() {
         // What is written in another way can be written as it is.
         let Some(numbers) = toolkit.numbers().first() else { continue };
         let (name, answers) = match check_export(folder, toolkit, *numbers) {

@@ -8,11 +8,7 @@ use wdistill_base::{Problem, folder_of};
 use crate::error::FormatError;
 use crate::native;
 
-mod ctranslate2;
-mod fairseq;
 mod findings;
-mod huggingface;
-mod marian;
 mod obstacles;
 mod options;
 mod padding;
@@ -30,17 +26,26 @@ pub use place::{ArrayPlace, Layout};
 pub use toolkit::{Detection, Numbers, Toolkit};
 pub use words::{Side, Words};
 
-/// MarianMT of Hugging Face's `transformers`, as OPUS-MT models are published.
-pub const HUGGING_FACE: &dyn Toolkit = &huggingface::HuggingFace;
-/// CTranslate2.
-pub const CTRANSLATE2: &dyn Toolkit = &ctranslate2::CTranslate2;
-/// Marian.
-pub const MARIAN: &dyn Toolkit = &marian::Marian;
-/// fairseq.
-pub const FAIRSEQ: &dyn Toolkit = &fairseq::Fairseq;
+/// Declares the rooms, a constant for each, and the list of all.
+macro_rules! toolkits {
+    ($($(#[$about:meta])* $name:ident = $room:ident::$toolkit:ident,)*) => {
+        $(mod $room;)*
+        $($(#[$about])* pub const $name: &dyn Toolkit = &$room::$toolkit;)*
+        /// All toolkits. Where a folder is known by names of two, the first of them has it.
+        pub const TOOLKITS: &[&dyn Toolkit] = &[$($name),*];
+    };
+}
 
-/// All toolkits. Where a folder is known by names of two, the first of them has it.
-pub const TOOLKITS: [&dyn Toolkit; 4] = [CTRANSLATE2, HUGGING_FACE, MARIAN, FAIRSEQ];
+toolkits! {
+    /// CTranslate2.
+    CTRANSLATE2 = ctranslate2::CTranslate2,
+    /// MarianMT of Hugging Face's `transformers`, as OPUS-MT models are published.
+    HUGGING_FACE = huggingface::HuggingFace,
+    /// Marian.
+    MARIAN = marian::Marian,
+    /// fairseq.
+    FAIRSEQ = fairseq::Fairseq,
+}
 
 /// Whose model a path holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +90,7 @@ impl Format {
         // All are asked before the first has it: one may know that a file of another's name is its own.
         let detections: Vec<Detection> =
             TOOLKITS.iter().map(|toolkit| toolkit.detect(path)).collect::<Result<_, _>>()?;
-        for (toolkit, detection) in TOOLKITS.into_iter().zip(detections) {
+        for (toolkit, detection) in TOOLKITS.iter().copied().zip(detections) {
             match detection {
                 Detection::ByName(found) => return Ok((Format::Other(toolkit), found)),
                 Detection::ByExtension(found) => by_extension.push((Format::Other(toolkit), found)),
@@ -112,5 +117,5 @@ impl Format {
 
 /// The toolkit of this name on a command line.
 pub fn toolkit(key: &str) -> Option<&'static dyn Toolkit> {
-    TOOLKITS.into_iter().find(|toolkit| toolkit.key() == key)
+    TOOLKITS.iter().copied().find(|toolkit| toolkit.key() == key)
 }

@@ -692,8 +692,7 @@ mod tests {
         let bias: Vec<f32> = (0..outputs).map(|index| number(index + 3)).collect();
         let (quantised, scales) = quantise_weights(&weight, inputs);
         let matrix = Int8Matrix::pack(&quantised, scales, inputs);
-        use crate::Activation::{Gelu, Relu, Swish};
-        for activation in [None, Some(Relu), Some(Swish), Some(Gelu)] {
+        for activation in crate::Activation::ALL.map(Some).into_iter().chain([None]) {
             let epilogue = Epilogue { bias: Some(&bias), activation };
             let results: Vec<Vec<u32>> = Path::all()
                 .map(|path| {

@@ -5,8 +5,10 @@ use wdistill_kernels::{
     Accumulate, Activation, Dropout, Linear, LinearGradients, Real, linear_backward, linear_forward,
 };
 
-const ACTIVATIONS: [Option<Activation>; 4] =
-    [None, Some(Activation::Relu), Some(Activation::Swish), Some(Activation::Gelu)];
+/// All activations, and none.
+fn activations() -> impl Iterator<Item = Option<Activation>> {
+    Activation::ALL.map(Some).into_iter().chain([None])
+}
 
 fn activate(activation: Option<Activation>, x: f64) -> f64 {
     match activation {
@@ -57,7 +59,7 @@ fn check_forward<R: Real>(layer: &Linear<'_, f64>, x: &[f64], tolerance: f64) {
 
 #[test]
 fn forward() {
-    for activation in ACTIVATIONS {
+    for activation in activations() {
         for rows in [0, 1, 17, 700] {
             for outputs in AWKWARD {
                 for rate in [0.0, 0.3] {
@@ -120,7 +122,7 @@ fn check_backward(activation: Option<Activation>, dropout: Dropout) {
 
 #[test]
 fn backward() {
-    for activation in ACTIVATIONS {
+    for activation in activations() {
         check_backward(activation, Dropout::NONE);
         check_backward(activation, dropout(0.4));
     }

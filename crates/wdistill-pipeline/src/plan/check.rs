@@ -3,15 +3,14 @@
 use std::collections::BTreeSet;
 
 use wdistill_base::Problem;
-use wdistill_generator::check_fit;
 use wdistill_model::{Architecture, Config, ConfigError, Transformer, Vocabularies};
 use wdistill_search::SearchSettings;
 use wdistill_text::Sharing;
 
 use super::{Part, Plan, Problems, ResolvedSystem, ResolvedTeacher, VocabularyOrigin};
 use crate::machine::total_memory;
-use crate::methods::{LearnsFrom, Origin};
-use crate::names::RESERVED_NAMES;
+use crate::methods::LearnsFrom;
+use crate::names::{RESERVED_NAMES, TEST, VALIDATION};
 use crate::settings::Pairs;
 
 /// Bytes that training keeps for every weight at least: it, its gradient and Adam's two moments, in float32.
@@ -68,13 +67,17 @@ impl Plan {
     fn check_systems(&self, teacher: Option<&Config>, problems: &mut Problems) {
         let mut names = BTreeSet::new();
         for (index, system) in self.systems.iter().enumerate() {
-            let name = system.name.to_lowercase();
             if !is_a_folders(&system.name) {
                 let problem = format!("the name {:?} cannot be a folder's", system.name);
                 problems.add(Part::System(index), problem);
-            } else if RESERVED_NAMES.contains(&name.as_str()) || !names.insert(name) {
-                problems.add(Part::System(index), format!("the name {:?} is taken", system.name));
             }
+            for name in system.folder_names() {
+                let folder = name.to_lowercase();
+                if RESERVED_NAMES.contains(&folder.as_str()) || !names.insert(folder) {
+                    problems.add(Part::System(index), format!("the name {name:?} is taken"));
+                }
+            }
+            check_trials(index, system, problems);
             self.check_trainings(index, system, problems);
             check_shape(index, system, teacher, problems);
         }
@@ -91,7 +94,7 @@ impl Plan {
                 "updates is {}, expected the {all} that students have in all phases together",
                 system.updates()
             );
-            let hint = "phase 1 of wd takes its share by generator.updates";
+            let hint = "phase 1 takes its share by generator.updates";
             problems.add(Part::SystemTraining(index), Problem::with_hint(fact, hint));
         }
         let wants_teacher = system.pairs != Pairs::Original || system.learns_words();
@@ -119,6 +122,15 @@ impl Plan {
     }
 
     fn check_data(&self, problems: &mut Problems) {
+        if self.data.test.is_none() && !self.data.other_tests.is_empty() {
+            problems.add(Part::Data, "other_tests come beside test, and there is none");
+        }
+        for name in self.data.other_tests.keys() {
+            if !is_a_folders(name) || [TEST, VALIDATION].contains(&name.as_str()) {
+                let problem = format!("other_tests: {name:?} cannot be the name of a text");
+                problems.add(Part::Data, problem);
+            }
+        }
         let longest = self.data.max_sentence_tokens;
         if longest < 2 {
             let expected = "expected at least 2: a word and the end token";
@@ -141,6 +153,19 @@ impl Plan {
             let hint = "lower the first or raise the second";
             problems.add(Part::Data, Problem::with_hint(fact, hint));
         }
+    }
+}
+
+/// That every rate is a rate, and every seed and rate is there once.
+fn check_trials(index: usize, system: &ResolvedSystem, problems: &mut Problems) {
+    let part = Part::System(index);
+    let rates = &system.learning_rates;
+    for rate in rates.iter().filter(|rate| !(**rate > 0.0 && rate.is_finite())) {
+        problems.add(part, format!("learning_rates holds {rate}, expected more than 0"));
+    }
+    let seeds = system.all_seeds();
+    for (number, seed) in seeds.iter().enumerate().filter(|(n, seed)| seeds[..*n].contains(seed)) {
+        problems.add(part, format!("seeds holds {seed} again, at place {}", number + 1));
     }
 }
 
@@ -188,9 +213,8 @@ fn check_shape(
         Ok(config) => config,
         Err(error) => return problems.add(part, Problem::of(&error)),
     };
-    if let (Origin::Teacher | Origin::Generator, Err(error)) =
-        (system.method.origin, check_fit(teacher, &config))
-    {
+    let choice = system.method.choice(system.start);
+    if let Err(error) = (system.method.fits)(choice, teacher, &config) {
         problems.extend(part, error.each().iter().map(Problem::of));
     }
 }

@@ -9,8 +9,8 @@ impl Plan {
     pub(super) fn paths(&mut self) -> Vec<&mut PathBuf> {
         let data = &mut self.data;
         let pairs = [Some(&mut data.train), Some(&mut data.validation), data.test.as_mut()];
-        let texts =
-            pairs.into_iter().flatten().flat_map(|pair| [&mut pair.source, &mut pair.target]);
+        let pairs = pairs.into_iter().flatten().chain(data.other_tests.values_mut());
+        let texts = pairs.flat_map(|pair| [&mut pair.source, &mut pair.target]);
         let folders = [Some(&mut data.folder)].into_iter().flatten();
         let models = self.teacher.path().into_iter().chain(self.vocabulary.paths());
         texts.chain(folders).chain(models).collect()

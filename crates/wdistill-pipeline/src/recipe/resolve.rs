@@ -3,6 +3,7 @@
 use toml::Table;
 use wdistill_base::Problem;
 use wdistill_formats::native;
+use wdistill_generator::Start;
 use wdistill_model::{Architecture, Conventions};
 use wdistill_text::VocabularySettings;
 use wdistill_train::TrainingSettings;
@@ -10,11 +11,11 @@ use wdistill_train::TrainingSettings;
 use super::changes::{changed, merge, table};
 use super::{ModelRecipe, Recipe, SystemRecipe, TeacherRecipe, VocabularyRecipe};
 use crate::error::PipelineError;
-use crate::methods::{LearnsFrom, METHODS, Origin};
+use crate::methods::{LearnsFrom, METHODS, Method, Origin, Phases};
 use crate::plan::{
     Part, Plan, Problems, ResolvedSystem, ResolvedTeacher, StudentBase, VocabularyOrigin,
 };
-use crate::settings::Pairs;
+use crate::settings::{Pairs, TeacherDecoder};
 
 impl Recipe {
     /// Works out architectures and settings, and checks everything that can be checked without the texts.
@@ -81,7 +82,7 @@ impl Recipe {
         problems: &mut Problems,
     ) -> Vec<ResolvedSystem> {
         let resolve = |(index, system): (usize, &SystemRecipe)| {
-            let resolved = resolve_system(system, self.seed, student, base);
+            let resolved = resolve_system(system, self, student, base);
             resolved.map_err(|(part, problem)| problems.add(part(index), problem)).ok()
         };
         self.systems.iter().enumerate().filter_map(resolve).collect()
@@ -146,43 +147,58 @@ type SystemProblem = (fn(usize) -> Part, Problem);
 
 fn resolve_system(
     system: &SystemRecipe,
-    seed: u64,
+    recipe: &Recipe,
     student: &ModelRecipe,
     base: &StudentBase,
 ) -> Result<ResolvedSystem, SystemProblem> {
     let of = |part: fn(usize) -> Part| move |problem: Problem| (part, problem);
     let method = system.method;
-    let has_generator = method.origin == Origin::Generator;
-    if !has_generator && (system.start.is_some() || !system.generator.is_empty()) {
-        let name = method.name;
-        let problem =
-            format!("{name} has no start and no generator; only {} has", with_generator());
-        return Err((Part::System, problem.into()));
-    }
+    check_choices(system).map_err(of(Part::System))?;
     let all: TrainingSettings =
         changed(&student.training, &system.training).map_err(of(Part::SystemTraining))?;
-    let generator = match has_generator {
-        true => Some(
+    let generator = match method.phases {
+        Phases::Two => Some(
             resolve_generator(system, student, all.updates).map_err(of(Part::SystemGenerator))?,
         ),
-        false => None,
+        Phases::One => None,
     };
+    let (seed, other_seeds) = seeds(system, recipe).map_err(of(Part::System))?;
     let phase_1 = generator.as_ref().map_or(0, |settings| settings.updates);
     let architecture = changed(&table(&base.architecture), &system.architecture)
         .map_err(of(Part::SystemArchitecture))?;
     Ok(ResolvedSystem {
         name: if system.name.is_empty() { method.name.to_string() } else { system.name.clone() },
         method,
-        start: system.start.unwrap_or_default(),
+        start: method.start(system.start),
+        teacher_decoder: system.teacher_decoder,
         pairs: system.pairs.unwrap_or(match method.learns_from {
             LearnsFrom::Text => Pairs::Original,
             LearnsFrom::Teacher => Pairs::OriginalAndPseudo,
         }),
-        seed: system.seed.unwrap_or(seed),
+        seed,
+        other_seeds,
+        learning_rates: first_filled(&system.learning_rates, &recipe.learning_rates).to_vec(),
         architecture,
         generator,
         training: TrainingSettings { updates: all.updates - phase_1, ..all },
     })
+}
+
+/// A system's seeds: the first, and the others.
+fn seeds(system: &SystemRecipe, recipe: &Recipe) -> Result<(u64, Vec<u64>), Problem> {
+    match (system.seed, &system.seeds[..]) {
+        (Some(_), [_, ..]) => Err("seed and seeds are the same setting; give one of them".into()),
+        (Some(seed), []) => Ok((seed, Vec::new())),
+        (None, own) => match first_filled(own, &recipe.seeds) {
+            [] => Ok((recipe.seed, Vec::new())),
+            [first, others @ ..] => Ok((*first, others.to_vec())),
+        },
+    }
+}
+
+/// What a system says for itself, or what the recipe says for all.
+fn first_filled<'a, T>(own: &'a [T], all: &'a [T]) -> &'a [T] {
+    if own.is_empty() { all } else { own }
 }
 
 fn resolve_generator(
@@ -211,10 +227,40 @@ pub(crate) fn phase_1(settings: TrainingSettings, all: u64) -> Result<TrainingSe
         .into())
 }
 
-/// Names of the methods that have a generator.
-fn with_generator() -> String {
-    let have = METHODS.into_iter().filter(|method| method.origin == Origin::Generator);
-    have.map(|method| method.name).collect::<Vec<_>>().join(", ")
+/// That a method has what a system chooses.
+fn check_choices(system: &SystemRecipe) -> Result<(), Problem> {
+    let method = system.method;
+    let name = method.name;
+    if let Some(start) = system.start.filter(|start| !method.starts.contains(start)) {
+        let spelled = |start: &Start| toml::Value::try_from(start).map(|name| name.to_string());
+        let known: Vec<String> = method.starts.iter().flat_map(spelled).collect();
+        return Err(match known.is_empty() {
+            true => format!("{name} leaves no choice of a start; {} do", with_starts()).into(),
+            false => {
+                let found = spelled(&start).unwrap_or_default();
+                format!("start is {found}, but {name} has only {}", known.join(", ")).into()
+            }
+        });
+    }
+    if method.phases == Phases::One && !system.generator.is_empty() {
+        let two = methods(|method| method.phases == Phases::Two);
+        return Err(format!("{name} has no phase 1, which generator would be; {two} have").into());
+    }
+    if method.origin == Origin::Random && system.teacher_decoder == TeacherDecoder::Blank {
+        return Err(format!("{name} uses none of the teacher's weights, blank or not").into());
+    }
+    Ok(())
+}
+
+/// Names of the methods that leave a choice of a start.
+fn with_starts() -> String {
+    methods(|method| !method.starts.is_empty())
+}
+
+/// Names of some methods.
+fn methods(which: impl Fn(&Method) -> bool) -> String {
+    let names: Vec<&str> = METHODS.iter().filter(|m| which(m)).map(|m| m.name).collect();
+    names.join(", ")
 }
 
 /// A preset with changes, or an architecture written out; `conventions` where the changes name none.
@@ -256,7 +302,6 @@ impl Part {
 #[cfg(test)]
 mod tests {
     use toml::Value;
-    use wdistill_generator::Start;
     use wdistill_model::PositionTable;
 
     use super::super::parse;
@@ -301,7 +346,7 @@ mod tests {
         assert_eq!((generator.updates, generator.warm_up), (40, 5));
         assert_eq!((wd.training.updates, wd.training.warm_up), (60, 7));
         assert_eq!((wd.training.learning_rate, generator.learning_rate), (0.5, 7e-4));
-        assert_eq!(wd.start, Start::Cut);
+        assert_eq!((kd.start, wd.start), (None, Some(Start::Cut)));
     }
 
     #[test]
@@ -417,9 +462,18 @@ name = \"pseudo\"",
             "method = \"kd\"",
             "method = \"kd\"
 start = \"cut\"",
-            "kd has no start and no generator; only wd has",
+            "kd leaves no choice of a start; encoder, cut, cut-twice, wd do",
         );
-        refused("method = \"kd\"", "method = \"kd\"\nname = \"Report.json\"", "is taken");
+        let own = |keys: &str| format!("method = \"kd\"\n{keys}");
+        refused("method = \"kd\"", &own("generator = { updates = 3 }"), "kd has no phase 1");
+        refused("method = \"kd\"", &own("teacher_decoder = \"blank\""), "kd uses none");
+        let cut = "method = \"cut\"\nstart = \"xavier\"";
+        refused(
+            "method = \"kd\"",
+            cut,
+            "start is \"xavier\", but cut has only \"cut\", \"strided\"",
+        );
+        refused("method = \"kd\"", &own("name = \"Report.json\""), "is taken");
         let teacher = "model = \"nowhere\"
 preset";
         refused(

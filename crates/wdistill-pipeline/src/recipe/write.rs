@@ -19,6 +19,8 @@ impl Plan {
             pseudo_data: self.pseudo_data.clone(),
             decoding: self.decoding.clone(),
             benchmark: self.benchmark,
+            seeds: Vec::new(),
+            learning_rates: Vec::new(),
             systems: self.systems.iter().map(|system| self.system_recipe(system)).collect(),
             notes: Vec::new(),
         }
@@ -36,9 +38,12 @@ impl Plan {
         SystemRecipe {
             name: system.name.clone(),
             method: system.method,
-            start: system.generator.is_some().then_some(system.start),
+            start: system.start,
+            teacher_decoder: system.teacher_decoder,
             pairs: Some(system.pairs),
-            seed: Some(system.seed),
+            seed: None,
+            seeds: system.all_seeds(),
+            learning_rates: system.learning_rates.clone(),
             architecture,
             generator: system.generator.as_ref().map(table).unwrap_or_default(),
             training,

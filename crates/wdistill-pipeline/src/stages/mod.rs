@@ -10,7 +10,7 @@ mod train;
 mod validate;
 
 pub use benchmark::{Speed, benchmark};
-pub use evaluate::{Evaluation, Finished};
+pub use evaluate::{Evaluation, Finished, FinishedSystem, TriedRate};
 pub use prepare::Prepared;
 pub use pseudo::{PseudoReport, translate_corpus};
 pub use train::{Trained, TrainingResult};

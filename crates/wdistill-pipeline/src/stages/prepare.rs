@@ -10,6 +10,7 @@ use wdistill_text::{
 
 use crate::data::{TextSet, encode, hashes, limits, read_pair};
 use crate::error::PipelineError;
+use crate::names::TEST;
 use crate::pipeline::Pipeline;
 use crate::plan::VocabularyOrigin;
 use crate::progress::Progress;
@@ -24,8 +25,8 @@ pub struct Prepared {
     pub training: TextSet,
     /// Text to judge a run by while it trains.
     pub validation: TextSet,
-    /// Text to judge the finished systems by.
-    pub test: Option<TextSet>,
+    /// Texts to judge the finished systems by: none, or `test` and then the others.
+    pub tests: Vec<TextSet>,
     /// Of texts, limits and vocabularies.
     pub fingerprint: Fingerprint,
     /// What was found, for people.
@@ -33,12 +34,9 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// The test text.
-    ///
-    /// # Panics
-    /// If the recipe names none; a whole run refuses such a recipe.
-    pub(crate) fn test(&self) -> &TextSet {
-        self.test.as_ref().expect("a whole run has a test text")
+    /// The texts that judge finished systems: the validation text, then the tests.
+    pub fn held_out(&self) -> impl Iterator<Item = &TextSet> {
+        [&self.validation].into_iter().chain(&self.tests)
     }
 }
 
@@ -52,8 +50,12 @@ impl Pipeline {
         let data = &self.plan.data;
         let read = |pair: &TextPair| read_pair(&data.folder, pair);
         let (training, validation) = (read(&data.train)?, read(&data.validation)?);
-        let test = data.test.as_ref().map(read).transpose()?;
-        for text in [Some(&training), Some(&validation), test.as_ref()].into_iter().flatten() {
+        let others = data.other_tests.iter().map(|(name, pair)| (name.as_str(), pair));
+        let tests = data.test.iter().map(|pair| (TEST, pair)).chain(others);
+        let tests = tests
+            .map(|(name, pair)| Ok((name, read(pair)?)))
+            .collect::<Result<Vec<_>, PipelineError>>()?;
+        for text in [&training, &validation].into_iter().chain(tests.iter().map(|(_, text)| text)) {
             self.check_identical(text)?;
         }
         let train = Fingerprint::of(&hashes(&training));
@@ -62,16 +64,19 @@ impl Pipeline {
         let training = encode("training", training, &vocabularies, &limits(data))?;
         self.tell("training", &training.report);
         let validation = self.held_out("validation", validation, &vocabularies)?;
-        let test = test.map(|text| self.held_out("test", text, &vocabularies)).transpose()?;
+        let tests = tests
+            .into_iter()
+            .map(|(name, text)| self.held_out(name, text, &vocabularies))
+            .collect::<Result<Vec<_>, _>>()?;
         let folder = self.path("vocabulary");
         let hashes = [hash_file(&folder.join(SOURCE_FILE))?, hash_file(&folder.join(TARGET_FILE))?];
         self.check_tied(&vocabularies)?;
         let limits = (data.max_sentence_tokens, data.max_length_ratio, data.duplicates);
         let fingerprint = Fingerprint::of(&(train, held_out, hashes, limits));
-        let sets = [Some(&training), Some(&validation), test.as_ref()];
-        self.write_data_report("data.txt", sets.into_iter().flatten())?;
+        let sets = [&training, &validation].into_iter().chain(&tests);
+        self.write_data_report("data.txt", sets)?;
         let vocabularies = Arc::new(vocabularies);
-        Ok(Prepared { vocabularies, training, validation, test, fingerprint, notes })
+        Ok(Prepared { vocabularies, training, validation, tests, fingerprint, notes })
     }
 
     /// A text whose sides are the same is one file given twice, or a copy in place of a translation. All lines count, also
@@ -169,7 +174,7 @@ impl Pipeline {
     /// A text from which nothing may be left out.
     fn held_out(
         &self,
-        role: &'static str,
+        role: &str,
         text: ParallelText,
         vocabularies: &VocabularyPair,
     ) -> Result<TextSet, PipelineError> {

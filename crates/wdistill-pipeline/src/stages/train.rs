@@ -5,23 +5,23 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use wdistill_base::{Random, hash_file};
 use wdistill_formats::{native, save_model};
-use wdistill_generator::{ParameterGenerator, Saturation, Start};
+use wdistill_generator::{Saturation, Start};
 use wdistill_model::{Architecture, Config, Dense, Model, Vocabularies};
 use wdistill_runtime::DecodingOptions;
 use wdistill_text::{SOURCE_FILE, TARGET_FILE};
 use wdistill_train::{
-    DenseModel, Ended, Event, GeneratedStudent, HostLearner, Lesson, Run, Selected, Trainable,
-    TrainingSettings, Validator, line_by_line,
+    Device, Ended, Event, Judgement, Lesson, Run, Selected, Trainee, TrainingSettings, Validator,
+    line_by_line,
 };
 
 use crate::data::conventions;
 use crate::error::PipelineError;
-use crate::methods::{LearnsFrom, Origin, Sources};
+use crate::methods::{LearnsFrom, Method, Origin, Sources};
 use crate::names::{GENERATOR, TEACHER};
 use crate::pipeline::Pipeline;
 use crate::plan::{ResolvedSystem, ResolvedTeacher};
 use crate::progress::RunProgress;
-use crate::settings::Pairs;
+use crate::settings::{Pairs, TeacherDecoder};
 use crate::stage::Fingerprint;
 use crate::stages::prepare::Prepared;
 
@@ -38,6 +38,8 @@ pub struct Trained {
     pub fingerprint: Fingerprint,
     /// Hashes of its configuration and its weights, as they were when it was finished or first read.
     pub hashes: [String; 2],
+    /// Decided its random choices; none for a teacher that is given.
+    pub seed: Option<u64>,
     /// Stages that trained it, in order: folder and result.
     pub stages: Vec<(String, TrainingResult)>,
 }
@@ -51,11 +53,17 @@ pub struct TrainingResult {
     pub seconds: f64,
     /// Whether it ran out of patience.
     pub early: bool,
-    /// Which weights were handed on; absent in results of earlier versions.
-    #[serde(default)]
-    pub selected: Option<Selected>,
+    /// Which weights were handed on.
+    pub selected: Selected,
     /// Every line of its log, of which a report draws its curves.
     pub events: Vec<Event>,
+}
+
+impl Trained {
+    /// How the weights that its last stage handed on were judged; nothing for a teacher that is given.
+    pub fn judgement(&self) -> Option<Judgement> {
+        self.stages.last().map(|(_, result)| result.selected.judgement)
+    }
 }
 
 /// Everything that decides a training stage.
@@ -65,11 +73,31 @@ struct TrainingInputs<'a> {
     architecture: &'a Architecture,
     conventions: &'a Vocabularies,
     settings: TrainingSettings,
+    /// What it begins with.
+    begins: &'a Begins,
     /// Only if it can decide which weights come out.
     decoding: Option<&'a DecodingOptions>,
     seed: u64,
     data: &'a Fingerprint,
-    from: Option<&'a Fingerprint>,
+    /// Of a teacher whose words are learned.
+    teacher: Option<&'a Fingerprint>,
+}
+
+/// What a stage begins with, as far as it decides the result.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Begins {
+    /// Random numbers.
+    Random,
+    /// What a method makes of a teacher.
+    Made {
+        method: Method,
+        start: Option<Start>,
+        teacher_decoder: TeacherDecoder,
+        teacher: Option<Fingerprint>,
+    },
+    /// The model of the phase before.
+    Model(Fingerprint),
 }
 
 /// One training stage.
@@ -80,7 +108,7 @@ struct TrainingStage<'a> {
     settings: &'a TrainingSettings,
     pairs: Pairs,
     data: &'a Fingerprint,
-    from: Option<&'a Fingerprint>,
+    begins: &'a Begins,
     /// The teacher, for word-level distillation.
     teacher: Option<&'a Trained>,
     /// Decides its random choices, together with its name.
@@ -109,6 +137,8 @@ impl Pipeline {
             model,
             fingerprint,
             hashes,
+            seed: matches!(self.plan.teacher, ResolvedTeacher::Trained(..))
+                .then_some(self.plan.seed),
             stages,
         };
         let (architecture, settings) = match &self.plan.teacher {
@@ -125,12 +155,12 @@ impl Pipeline {
             settings,
             pairs: Pairs::Original,
             data: &prepared.fingerprint,
-            from: None,
+            begins: &Begins::Random,
             teacher: None,
             seed: self.plan.seed,
         };
         let (result, fingerprint) = self.train(prepared, &stage, |config, seed| {
-            Ok(Box::new(DenseModel(Model::initialise(config, seed))))
+            Ok(Trainee::weights(Model::initialise(config, seed)))
         })?;
         let stages = vec![(TEACHER.to_string(), result)];
         let model = self.path("teacher/model");
@@ -151,9 +181,9 @@ impl Pipeline {
         &self,
         prepared: &Prepared,
         stage: &TrainingStage<'_>,
-        start: impl FnOnce(Config, u64) -> Result<Box<dyn Trainable>, PipelineError>,
+        start: impl FnOnce(Config, u64) -> Result<Trainee, PipelineError>,
     ) -> Result<(TrainingResult, Fingerprint), PipelineError> {
-        let &TrainingStage { name, architecture, settings, data, from, .. } = stage;
+        let &TrainingStage { name, architecture, settings, data, begins, teacher, .. } = stage;
         // Stages draw apart: phase 2 must not see the batches and masks of phase 1 again, nor a student
         // start from the teacher's own numbers.
         let seed = Random::named(stage.seed, name).bits();
@@ -164,17 +194,18 @@ impl Pipeline {
             conventions: &conventions,
             settings: settings.decisive(),
             decoding: settings.is_steered_by_decoding().then_some(&self.plan.decoding),
+            begins,
             seed,
             data,
-            from,
+            teacher: word_teacher(teacher, settings).map(|teacher| &teacher.fingerprint),
         });
         let model_file = |file: &str| format!("model/{file}");
         let products =
             [native::CONFIG_FILE, native::WEIGHTS_FILE, SOURCE_FILE, TARGET_FILE].map(model_file);
         let products = products.each_ref().map(String::as_str);
         let result = self.stages.run(name, &fingerprint, &products, |folder| {
-            let trainable = start(Config::new(architecture.clone(), conventions)?, seed)?;
-            self.learn(prepared, stage, trainable, Place { seed, inputs: &fingerprint.0, folder })
+            let trainee = start(Config::new(architecture.clone(), conventions)?, seed)?;
+            self.learn(prepared, stage, trainee, Place { seed, inputs: &fingerprint.0, folder })
         })?;
         Ok((result, fingerprint))
     }
@@ -184,7 +215,7 @@ impl Pipeline {
         &self,
         prepared: &Prepared,
         stage: &TrainingStage<'_>,
-        trainable: Box<dyn Trainable>,
+        trainee: Trainee,
         Place { seed, inputs, folder }: Place<'_>,
     ) -> Result<TrainingResult, PipelineError> {
         let &TrainingStage { name, settings, pairs, teacher, .. } = stage;
@@ -196,15 +227,13 @@ impl Pipeline {
             vocabularies: &prepared.vocabularies,
             translator: &translator,
         };
-        let teacher = match teacher {
-            Some(teacher) if settings.word_distillation > 0.0 => Some(self.load(teacher)?),
-            _ => None,
-        };
+        let teacher = word_teacher(teacher, settings).map(|teacher| self.load(teacher));
+        let teacher = teacher.transpose()?;
         // Where no student is made, the model is nobody's teacher.
         let is_alone = name == TEACHER && self.plan.systems.is_empty();
         let name = if is_alone { "model" } else { name };
         let lesson = Lesson { corpus, teacher: teacher.as_ref(), settings, seed };
-        let mut learner = HostLearner::start(trainable, lesson, threads)?;
+        let mut learner = Device::Host { threads }.learner(trainee, lesson)?;
         let run = Run {
             name,
             corpus,
@@ -221,13 +250,13 @@ impl Pipeline {
             interrupt: &self.options.interrupt,
             save_model: &|model, folder| Ok(save_model(model, &prepared.vocabularies, folder)?),
         };
-        let outcome = run.train(&mut learner)?;
+        let outcome = run.train(&mut *learner)?;
         save_model(&outcome.model, &prepared.vocabularies, &folder.join("model"))?;
         Ok(TrainingResult {
             updates: outcome.updates,
             seconds: outcome.seconds,
             early: outcome.ended == Ended::OutOfPatience,
-            selected: Some(outcome.selected),
+            selected: outcome.selected,
             events: outcome.events,
         })
     }
@@ -243,10 +272,15 @@ impl Pipeline {
         pseudo: &Fingerprint,
         system: &ResolvedSystem,
     ) -> Result<Trained, PipelineError> {
-        let learns_from_teacher = system.method.learns_from == LearnsFrom::Teacher;
-        let word_teacher = learns_from_teacher.then_some(teacher);
+        let method = system.method;
         let [student, generator] =
             ["student", GENERATOR].map(|phase| format!("{}/{phase}", system.name));
+        let begins = Begins::Made {
+            method,
+            start: system.start,
+            teacher_decoder: system.teacher_decoder,
+            teacher: (method.origin == Origin::Teacher).then(|| teacher.fingerprint.clone()),
+        };
         let stage = TrainingStage {
             name: &student,
             architecture: &system.architecture,
@@ -256,56 +290,64 @@ impl Pipeline {
                 Pairs::Original => &prepared.fingerprint,
                 Pairs::OriginalAndPseudo => pseudo,
             },
-            from: None,
-            teacher: word_teacher,
+            begins: &begins,
+            teacher: (method.learns_from == LearnsFrom::Teacher).then_some(teacher),
             seed: system.seed,
         };
-        let mut stages = Vec::new();
-        let mut from = word_teacher.map(|_| teacher.fingerprint.clone());
-        if let Some(settings) = &system.generator {
-            let from_start = Fingerprint::of(&(system.start, &from));
-            let stage =
-                TrainingStage { name: &generator, settings, from: Some(&from_start), ..stage };
-            let (result, fingerprint) = self.generator(prepared, &stage, teacher, system.start)?;
-            stages.push((generator.clone(), result));
-            from = Some(fingerprint);
-        }
-        let stage = TrainingStage { from: from.as_ref(), ..stage };
-        let (result, fingerprint) = self.train(prepared, &stage, |config, seed| {
-            let model = (system.method.start)(Sources {
-                config,
-                seed,
-                teacher: &|| self.load(teacher),
-                generated: &|| Ok(native::load(&self.path(&generator).join("model"))?),
-            })?;
-            Ok(Box::new(DenseModel(model)))
+        let begin = |config, seed| {
+            let teacher = &|| self.load_for(teacher, system);
+            (method.begin)(&method, Sources { config, seed, start: system.start, teacher })
+        };
+        let Some(settings) = &system.generator else {
+            let (result, fingerprint) = self.train(prepared, &stage, begin)?;
+            return self.trained(system, fingerprint, vec![(student, result)]);
+        };
+        let first = TrainingStage { name: &generator, settings, ..stage };
+        let (first, fingerprint) = self.train(prepared, &first, begin)?;
+        let stage = TrainingStage { begins: &Begins::Model(fingerprint), ..stage };
+        let (second, fingerprint) = self.train(prepared, &stage, |_, _| {
+            Ok(Trainee::weights(native::load(&self.path(&generator).join("model"))?))
         })?;
-        let model = self.path(&student).join("model");
-        stages.push((student, result));
+        self.trained(system, fingerprint, vec![(generator.clone(), first), (student, second)])
+    }
+
+    /// A finished student, whose last stage has its model.
+    fn trained(
+        &self,
+        system: &ResolvedSystem,
+        fingerprint: Fingerprint,
+        stages: Vec<(String, TrainingResult)>,
+    ) -> Result<Trained, PipelineError> {
+        let (last, _) = stages.last().expect("a student has a stage");
+        let model = self.path(last).join("model");
         Ok(Trained {
             name: system.name.clone(),
             description: description(system),
             hashes: model_hashes(&model)?,
             model,
             fingerprint,
+            seed: Some(system.seed),
             stages,
         })
     }
 
-    /// Trains the generator of a student: phase 1.
-    fn generator(
+    /// The teacher as a system's weights are made of it.
+    fn load_for(
         &self,
-        prepared: &Prepared,
-        stage: &TrainingStage<'_>,
         teacher: &Trained,
-        start: Start,
-    ) -> Result<(TrainingResult, Fingerprint), PipelineError> {
-        self.train(prepared, stage, |config, seed| {
-            let teacher = self.load(teacher)?;
-            self.warn_of_saturation(&teacher, start);
-            let generator = ParameterGenerator::grow(&teacher, &config, start, seed)?;
-            Ok(Box::new(GeneratedStudent::new(generator)))
-        })
+        system: &ResolvedSystem,
+    ) -> Result<Model<Dense<f32>>, PipelineError> {
+        let mut teacher = self.load(teacher)?;
+        if system.start == Some(Start::Xavier) {
+            self.warn_of_saturation(&teacher);
+        }
+        if system.teacher_decoder == TeacherDecoder::Blank {
+            // The same for all systems of a seed.
+            let seed = Random::named(system.seed, "blank decoder").bits();
+            let blank = Model::initialise(teacher.config.clone(), seed);
+            teacher.weights.decoder = blank.weights.decoder;
+        }
+        Ok(teacher)
     }
 
     /// A finished model, if it is still what it was.
@@ -316,9 +358,9 @@ impl Pipeline {
         }
     }
 
-    fn warn_of_saturation(&self, teacher: &Model<Dense<f32>>, start: Start) {
+    fn warn_of_saturation(&self, teacher: &Model<Dense<f32>>) {
         let Saturation { outside, all } = Saturation::of(&teacher.weights);
-        if start == Start::Xavier && outside > 0 {
+        if outside > 0 {
             let share = 100.0 * outside as f64 / all as f64;
             self.say(
                 "generator",
@@ -331,12 +373,23 @@ impl Pipeline {
     }
 }
 
+/// The teacher whose distribution over words is learned, if the settings give it a weight.
+fn word_teacher<'a>(
+    teacher: Option<&'a Trained>,
+    settings: &TrainingSettings,
+) -> Option<&'a Trained> {
+    teacher.filter(|_| settings.word_distillation > 0.0)
+}
+
 /// What a system is, in a few words.
 fn description(system: &ResolvedSystem) -> String {
     let mut parts = vec![system.method.description];
-    if system.method.origin == Origin::Generator && system.start == Start::Cut {
-        parts.push("cut start");
-    }
+    let usual = system.method.start(None);
+    parts.extend(system.start.filter(|_| system.start != usual).map(Start::in_words));
+    parts.extend(
+        (system.teacher_decoder == TeacherDecoder::Blank)
+            .then_some("with a blank teacher's decoder"),
+    );
     if system.method.learns_from == LearnsFrom::Teacher {
         let sequence_level = system.pairs == Pairs::OriginalAndPseudo;
         parts.extend(sequence_level.then_some("sequence-level distillation"));

@@ -10,7 +10,7 @@ use wdistill_model::{
 use wdistill_runtime::TranslatorOptions;
 use wdistill_text::{EncodedCorpus, SubwordModel, Vocabulary, VocabularyPair, VocabularySettings};
 use wdistill_train::{
-    Criterion, DenseModel, HostLearner, Interrupt, Lesson, Observer, Outcome, Run, TrainError,
+    Criterion, HostLearner, Interrupt, Lesson, Observer, Outcome, Run, TrainError, Trainee,
     TrainingSettings, Unobserved, Validator,
 };
 
@@ -40,7 +40,7 @@ impl Task {
         Task { vocabulary, corpus, lines, interrupt: Interrupt::default() }
     }
 
-    pub fn model(&self) -> DenseModel {
+    pub fn model(&self) -> Model<Dense<f32>> {
         let mut architecture = Architecture::preset("transformer-nano").unwrap();
         architecture.dropout = DropoutRates::NONE;
         let (size, end) = (self.vocabulary.size(), self.vocabulary.end_id());
@@ -50,14 +50,14 @@ impl Task {
             decoder_start: DecoderStart::Word(end),
             ..Vocabularies::shared(size)
         };
-        DenseModel(Model::initialise(Config::new(architecture, vocabularies).unwrap(), 1))
+        Model::initialise(Config::new(architecture, vocabularies).unwrap(), 1)
     }
 
     pub fn train_from(
         &self,
         folder: &Path,
         settings: &TrainingSettings,
-        start: DenseModel,
+        start: Model<Dense<f32>>,
     ) -> Result<Outcome, TrainError> {
         self.train_observed(folder, settings, start, &Unobserved)
     }
@@ -66,7 +66,7 @@ impl Task {
         &self,
         folder: &Path,
         settings: &TrainingSettings,
-        start: DenseModel,
+        start: Model<Dense<f32>>,
         observer: &dyn Observer,
     ) -> Result<Outcome, TrainError> {
         let translator = TranslatorOptions::default();
@@ -101,12 +101,13 @@ impl Task {
 
     pub fn learner<'a>(
         &'a self,
-        start: DenseModel,
+        start: Model<Dense<f32>>,
         teacher: Option<&'a Model<Dense<f32>>>,
         settings: &'a TrainingSettings,
     ) -> HostLearner<'a> {
         let lesson = Lesson { corpus: &self.corpus, teacher, settings, seed: 5 };
-        HostLearner::start(Box::new(start), lesson, THREADS).unwrap_or_else(|e| panic!("{e}"))
+        HostLearner::start(Trainee::weights(start), lesson, THREADS)
+            .unwrap_or_else(|e| panic!("{e}"))
     }
 }
 

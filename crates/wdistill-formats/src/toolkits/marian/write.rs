@@ -92,9 +92,9 @@ fn check(config: &Config, obstacles: &mut Obstacles) {
             "CTranslate2 and Hugging Face take it",
         )
     });
-    obstacles.need(architecture.activation != Activation::Gelu, || {
-        "its activation is GELU, which differs between versions of Marian".to_string()
-    });
+    if let Err(reason) = activation(architecture.activation) {
+        obstacles.problems.push(reason.into());
+    }
     obstacles.need(architecture.embedding_scale == EmbeddingScale::SquareRootOfWidth, || {
         "its embeddings are not scaled by the root of the width, Marian's always are".to_string()
     });
@@ -210,15 +210,20 @@ fn archive(model: &Model<Dense<f32>>) -> Result<Vec<u8>, String> {
     npz::write(weights.chain(no_bias).chain([settings]))
 }
 
+/// As Marian spells it, or why it cannot be written.
+fn activation(activation: Activation) -> Result<&'static str, &'static str> {
+    match activation {
+        Activation::Relu => Ok("relu"),
+        Activation::Swish => Ok("swish"),
+        Activation::Gelu => Err("its activation is GELU, which differs between versions of Marian"),
+    }
+}
+
 /// What Marian reads about the model.
 fn settings(config: &Config) -> String {
     let (architecture, vocabularies) = (&config.architecture, &config.vocabularies);
     let is_pre = architecture.norm == NormPlacement::Pre;
-    let activation = match architecture.activation {
-        Activation::Relu => "relu",
-        Activation::Swish => "swish",
-        Activation::Gelu => "gelu",
-    };
+    let activation = activation(architecture.activation).expect("any other is an obstacle");
     let lines = [
         ("type", "transformer".to_string()),
         ("dim-vocabs", format!("\n  - {}\n  - {}", vocabularies.source, vocabularies.target)),

@@ -109,6 +109,11 @@ fn takes(schema: &Value) -> String {
         Some("number") => "number".to_string(),
         Some("boolean") => "true or false".to_string(),
         Some("array") => format!("list of: {}", takes(&schema["items"])),
+        Some("object") => {
+            let keys = schema["additionalProperties"]["properties"].as_object();
+            let keys: Vec<&str> = keys.into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+            format!("tables by name, each with {}", keys.join(", "))
+        }
         _ => "text".to_string(),
     }
 }
@@ -168,6 +173,8 @@ mod tests {
             find("teacher.training", "divergence").unwrap().takes,
             "whole number or \"off\""
         );
+        let others = find("data", "other_tests").unwrap().takes;
+        assert_eq!(others, "tables by name, each with source, target");
         assert_eq!(find("decoding", "beam_size").unwrap().default.as_deref(), Some("4"));
         assert_eq!(find("pseudo_data", "beam_size").unwrap().default.as_deref(), Some("6"));
         let methods: Vec<String> = find("systems[]", "method")

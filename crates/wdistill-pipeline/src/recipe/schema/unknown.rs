@@ -166,7 +166,10 @@ mod tests {
                 "expected one of feed_forward, heads, layers, width",
             ),
             ("unknown key `student.training.warmup`", "did you mean `warm_up`?"),
-            ("systems[1].generator.selection is \"mean\"", "expected one of last, best, average"),
+            (
+                "systems[1].generator.selection is \"mean\"",
+                "expected one of last, best, average, moving-average",
+            ),
             ("systems[1].method is \"dk\"", "did you mean `kd`?"),
             ("unknown key `titel`", "did you mean `title`?"),
         ];

@@ -1,0 +1,237 @@
+//! Which of the teacher's numbers a student begins with.
+
+use serde::{Deserialize, Serialize};
+use wdistill_model::{
+    AttentionRole, Axis, Config, LayerPlace, LinearPart, LinearPlace, Shape, Slot, Stack,
+};
+
+/// Start values of the factors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// The paper's: `O`, `I` Xavier normal, `S` one, `B` zero. Its layer factor is a Xavier normal
+    /// `[g, g]` matrix times a vector of `1/g`; the product, normal with deviation `1/g`, is ours.
+    #[default]
+    Xavier,
+    /// The student starts as the teacher cut down: first layer of each group, leading rows and columns,
+    /// and `B = V - tanh(V)`, so that the tanh changes nothing at first.
+    Cut,
+    /// As `cut`, but of the rows and columns every second, third and so on, head by head, times the factors that keep
+    /// sums over fewer numbers as large as they were.
+    Strided,
+}
+
+/// Which of the teacher's numbers a start takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Which rows and columns.
+    pub elements: Elements,
+    /// What they are multiplied by.
+    pub scale: Scale,
+    /// Which layers.
+    pub layers: LayerChoice,
+}
+
+/// Which of an axis's elements a shorter axis has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Elements {
+    /// The first ones.
+    Leading,
+    /// Evenly spaced ones: element `floor(j * from / to)`. Where the axis is divided into heads, heads are spaced evenly,
+    /// and elements within each.
+    Spaced,
+}
+
+/// What is done about sums that have fewer terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// Nothing.
+    AsItIs,
+    /// A matrix whose input axis has `to` of `from` elements is multiplied by `sqrt(from / to)`, which keeps the size of a
+    /// sum of unrelated terms; a query once more by the same factor of a head's elements, since a score is a sum over
+    /// these, divided by the square root of their number.
+    KeepSize,
+}
+
+/// Which of the teacher's layers a student's layer begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayerChoice {
+    /// The first of its group, in a generator with a layer factor for the others.
+    FirstOfGroup,
+    /// Layer `i` of `n` has the teacher's layer nearest to `i * (t - 1) / (n - 1)`: first and last, and the others evenly
+    /// between (Shleifer and Rush, 2020).
+    Spaced,
+    /// The teacher's first layers, as many as the student has.
+    First,
+}
+
+impl Choice {
+    /// The teacher cut down.
+    pub const CUT: Choice = Choice {
+        elements: Elements::Leading,
+        scale: Scale::AsItIs,
+        layers: LayerChoice::FirstOfGroup,
+    };
+    /// Cut down so that sums keep their size.
+    pub const STRIDED: Choice =
+        Choice { elements: Elements::Spaced, scale: Scale::KeepSize, ..Choice::CUT };
+    /// Whole layers, evenly spaced (Shleifer and Rush, "Pre-trained Summarization Distillation", 2020).
+    pub const LAYER_COPY: Choice = Choice { layers: LayerChoice::Spaced, ..Choice::CUT };
+    /// First layers, evenly spaced elements (Xu et al., "Initializing Models with Larger Ones", ICLR 2024).
+    pub const WEIGHT_SELECTION: Choice =
+        Choice { elements: Elements::Spaced, scale: Scale::AsItIs, layers: LayerChoice::First };
+}
+
+impl Start {
+    /// For a report.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Start::Xavier => "the paper's start",
+            Start::Cut => "cut start",
+            Start::Strided => "strided start",
+        }
+    }
+
+    /// What it takes of the teacher; nothing if it is random.
+    pub fn choice(self) -> Option<Choice> {
+        match self {
+            Start::Xavier => None,
+            Start::Cut => Some(Choice::CUT),
+            Start::Strided => Some(Choice::STRIDED),
+        }
+    }
+}
+
+/// A side of a weight `[output, input]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Output,
+    Input,
+}
+
+impl Side {
+    /// As checkpoints and random numbers name its factor.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Side::Output => "output_factor",
+            Side::Input => "input_factor",
+        }
+    }
+}
+
+/// A teacher and its student.
+#[derive(Clone, Copy)]
+pub(crate) struct Pair<'a> {
+    pub teacher: &'a Config,
+    pub student: &'a Config,
+}
+
+/// One number of the teacher, one of the student.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Both {
+    pub teacher: usize,
+    pub student: usize,
+}
+
+impl Both {
+    /// The spaced element of the longer for an element of the shorter.
+    fn spaced(self, element: usize) -> usize {
+        element * self.teacher / self.student
+    }
+
+    fn ratio(self) -> f64 {
+        self.teacher as f64 / self.student as f64
+    }
+}
+
+impl Pair<'_> {
+    /// Lengths of an axis.
+    pub(crate) fn length(&self, axis: Axis) -> Both {
+        Both { teacher: self.teacher.length(axis), student: self.student.length(axis) }
+    }
+
+    /// Numbers of layers.
+    pub(crate) fn layers(&self, stack: Stack) -> Both {
+        let [teacher, student] = self.shapes(stack).map(|shape| shape.layers);
+        Both { teacher, student }
+    }
+
+    fn shapes(&self, stack: Stack) -> [&Shape; 2] {
+        [self.teacher, self.student].map(|config| match stack {
+            Stack::Encoder => &config.architecture.encoder,
+            Stack::Decoder => &config.architecture.decoder,
+        })
+    }
+
+    /// Numbers of heads, and of a head's elements.
+    fn heads(&self, stack: Stack) -> (Both, Both) {
+        let [teacher, student] = self.shapes(stack);
+        let heads = Both { teacher: teacher.heads, student: student.heads };
+        let width = |shape: &Shape| shape.width / shape.heads;
+        (heads, Both { teacher: width(teacher), student: width(student) })
+    }
+
+    /// The teacher's element for each of the student's, on a side of a weight; none where the student's axis is longer.
+    pub(crate) fn elements(
+        &self,
+        elements: Elements,
+        slot: Slot,
+        side: Side,
+        axis: Axis,
+    ) -> Vec<Option<usize>> {
+        let length = self.length(axis);
+        let shared = length.teacher.min(length.student);
+        let element = |index: usize| match (elements, stack_of_heads(slot, side)) {
+            _ if length.teacher <= length.student => index,
+            (Elements::Leading, _) => index,
+            (Elements::Spaced, None) => length.spaced(index),
+            (Elements::Spaced, Some(stack)) => {
+                let (heads, width) = self.heads(stack);
+                // More heads than the teacher has are parts of its heads.
+                match heads.student > heads.teacher || width.student > width.teacher {
+                    true => length.spaced(index),
+                    false => {
+                        let (head, within) = (index / width.student, index % width.student);
+                        heads.spaced(head) * width.teacher + width.spaced(within)
+                    }
+                }
+            }
+        };
+        let of = |index| (index < shared).then(|| element(index));
+        (0..length.student).map(of).collect()
+    }
+
+    /// What the elements on a side of a weight are multiplied by.
+    pub(crate) fn scale(&self, scale: Scale, slot: Slot, side: Side, axis: Axis) -> f64 {
+        match (scale, side, query_stack(slot)) {
+            (Scale::AsItIs, ..) => 1.0,
+            (Scale::KeepSize, Side::Input, _) => self.length(axis).ratio().sqrt(),
+            (Scale::KeepSize, Side::Output, Some(stack)) => self.heads(stack).1.ratio().sqrt(),
+            (Scale::KeepSize, Side::Output, None) => 1.0,
+        }
+    }
+}
+
+/// The stack whose heads divide a side of a weight.
+fn stack_of_heads(slot: Slot, side: Side) -> Option<Stack> {
+    let Slot::Linear(LinearPlace::Attention(LayerPlace { stack, .. }, _, role), _) = slot else {
+        return None;
+    };
+    let divided = match role {
+        AttentionRole::Query | AttentionRole::Key | AttentionRole::Value => Side::Output,
+        AttentionRole::Output => Side::Input,
+    };
+    (side == divided).then_some(stack)
+}
+
+/// The stack of a weight or bias that makes queries.
+fn query_stack(slot: Slot) -> Option<Stack> {
+    match slot {
+        Slot::Linear(
+            LinearPlace::Attention(LayerPlace { stack, .. }, _, AttentionRole::Query),
+            LinearPart::Weight | LinearPart::Bias,
+        ) => Some(stack),
+        _ => None,
+    }
+}
