@@ -35,7 +35,7 @@ enum Command {
     Distill(commands::distill::Distill),
     /// Translate standard input, line by line, to standard output.
     Translate(commands::translate::Translate),
-    /// BLEU and chrF, with sacreBLEU's arguments.
+    /// BLEU, chrF and TER, with sacreBLEU's arguments.
     Score(commands::score::Score),
     /// Compare the decoding speed of models.
     Bench(commands::bench::Bench),

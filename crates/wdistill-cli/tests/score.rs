@@ -59,14 +59,14 @@ fn the_command_prints_what_sacrebleu_prints() {
 
 #[test]
 fn compared_systems_are_objects_of_their_tests() {
-    let (printed, _) = succeed(&fixture(""), "score ref -i s1 s2 -pbs -m bleu chrf", b"");
+    let (printed, _) = succeed(&fixture(""), "score ref -i s1 s2 -pbs -m bleu chrf ter", b"");
     let (printed, expected): (Value, Value) =
         (serde_json::from_str(&printed).unwrap(), expected()["paired"].take());
     let (printed, expected) = (printed.as_array().unwrap(), expected.as_array().unwrap());
     assert_eq!(printed.len(), expected.len());
     for (printed, expected) in printed.iter().zip(expected) {
         assert_eq!(printed["system"], expected["system"]);
-        for metric in ["BLEU", "chrF2"] {
+        for metric in ["BLEU", "chrF2", "TER"] {
             for field in ["score", "p_value", "mean", "ci"] {
                 let (found, right) = (&printed[metric][field], &expected[metric][field]);
                 // sacreBLEU's means are float32.
@@ -128,7 +128,6 @@ fn what_is_not_supported_is_refused_by_its_own_name() {
         "ref -i s1 -ol de",
         "ref -i s1 s2 -par",
         "ref -i s1 s2 --paired-ar-n 10",
-        "ref -i s1 --ter-no-punct",
         "ref -i s1 -j 4",
         "--cite",
         "ref -i s1 -l de-zh",
@@ -139,7 +138,7 @@ fn what_is_not_supported_is_refused_by_its_own_name() {
         assert!(said.contains(&expected) && said.contains("\nhint: "), "{arguments}: {said}");
     }
     for (arguments, named) in [
-        ("ref -i s1 -m ter", "'ter'"),
+        ("ref -i s1 -m meteor", "'meteor'"),
         ("ref -i s1 s2 -f latex", "'latex'"),
         ("ref -i s1 -e latin-1", "'latin-1'"),
         ("ref -i s1 -e latin-1", "read as UTF-8\nhint: convert them"),

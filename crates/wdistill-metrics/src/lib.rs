@@ -1,4 +1,4 @@
-//! Translation quality: BLEU, chrF and chrF++, their signatures and paired bootstrap resampling.
+//! Translation quality: BLEU, chrF, chrF++ and TER, their signatures and paired bootstrap resampling.
 //!
 //! Every number equals sacreBLEU's to the last printed digit, and so does the text around it: score lines, JSON and
 //! signatures. The version compared with is [`SACREBLEU_VERSION`]; a published score can name the signature written here.
@@ -21,7 +21,7 @@
 //! # Ok::<(), wdistill_metrics::MetricsError>(())
 //! ```
 //!
-//! Both metrics reduce a sentence to a row of counts ([`Statistics`]); a score depends on the sum of rows alone. The
+//! Every metric reduces a sentence to a row of counts ([`Statistics`]); a score depends on the sum of rows alone. The
 //! [`CorpusMetric`] trait says so once, which is what makes [`paired_bootstrap`] cheap: a resample is a sum, not a rescore.
 
 mod bleu;
@@ -33,6 +33,8 @@ mod metric;
 mod ngrams;
 mod random;
 mod signature;
+mod spacing;
+mod ter;
 mod text;
 mod tokenizer;
 
@@ -45,5 +47,6 @@ pub use chrf::{Chrf, ChrfScore, ChrfSmoothing, Whitespace};
 pub use error::MetricsError;
 pub use metric::{CorpusMetric, Score, Statistics};
 pub use signature::{Form, SACREBLEU_VERSION, Signature};
+pub use ter::{AsianText, Normalization, Punctuation, Ter, TerScore};
 pub use text::{Case, TOKENIZED_LINES, looks_tokenized};
 pub use tokenizer::Tokenizer;

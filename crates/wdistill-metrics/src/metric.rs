@@ -150,10 +150,10 @@ impl Statistics {
 
 /// The result of a metric.
 pub trait Score {
-    /// The metric's name as printed: `BLEU`, `chrF2`, `chrF2++`.
+    /// The metric's name as printed: `BLEU`, `chrF2`, `chrF2++`, `TER`.
     fn name(&self) -> String;
 
-    /// The score, from 0 to 100.
+    /// The score, from 0 to 100; that of TER may be larger, and the smaller, the better.
     fn value(&self) -> f64;
 
     /// What is printed after the score; empty if nothing is.

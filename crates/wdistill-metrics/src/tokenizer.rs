@@ -6,6 +6,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::MetricsError;
+use crate::spacing::{
+    Gap, is_ascii_punctuation, space_each, space_pairs, space_stops_and_hyphens, unescaped,
+};
 use crate::text::{is_space, single_spaced};
 use unicode_classes::{NUMBER, PUNCTUATION, SYMBOL};
 
@@ -79,16 +82,8 @@ impl FromStr for Tokenizer {
 }
 
 fn thirteen_a(line: &str) -> String {
-    // The order matters: `&amp;lt;` becomes `<`.
-    let plain = line
-        .replace("<skipped>", "")
-        .replace("-\n", "")
-        .replace('\n', " ")
-        .replace("&quot;", "\"")
-        .replace("&amp;", "&")
-        .replace("&lt;", "<")
-        .replace("&gt;", ">");
-    western(&format!(" {plain} "))
+    let plain = line.replace("<skipped>", "").replace("-\n", "").replace('\n', " ");
+    western(&format!(" {} ", unescaped(&plain)))
 }
 
 fn international(line: &str) -> String {
@@ -112,62 +107,7 @@ fn chinese(line: &str) -> String {
 
 /// The part `13a` and `zh` share: ASCII punctuation, then full stops, commas and hyphens by their neighbours.
 fn western(line: &str) -> String {
-    let is_stop = |character| matches!(character, '.' | ',');
-    let line = space_each(line, is_ascii_punctuation);
-    let line = space_pairs(&line, Gap::AroundSecond, |first, second| {
-        !first.is_ascii_digit() && is_stop(second)
-    });
-    let line = space_pairs(&line, Gap::AroundFirst, |first, second| {
-        is_stop(first) && !second.is_ascii_digit()
-    });
-    let line = space_pairs(&line, Gap::AroundSecond, |first, second| {
-        first.is_ascii_digit() && second == '-'
-    });
-    single_spaced(&line)
-}
-
-/// Where a matched pair of characters `ab` gets spaces.
-#[derive(Clone, Copy)]
-enum Gap {
-    /// `a b `
-    AroundSecond,
-    /// ` a b`
-    AroundFirst,
-}
-
-/// Spaces the pairs for which `matches` holds. A pair is consumed whole, left to right, as a regular expression's
-/// substitution does: in `...` the second stop belongs to the first pair and cannot open another one.
-fn space_pairs(line: &str, gap: Gap, matches: impl Fn(char, char) -> bool) -> String {
-    let mut spaced = String::with_capacity(line.len() + line.len() / 4);
-    let mut characters = line.chars().peekable();
-    while let Some(first) = characters.next() {
-        match characters.next_if(|&second| matches(first, second)) {
-            Some(second) => match gap {
-                Gap::AroundSecond => spaced.extend([first, ' ', second, ' ']),
-                Gap::AroundFirst => spaced.extend([' ', first, ' ', second]),
-            },
-            None => spaced.push(first),
-        }
-    }
-    spaced
-}
-
-/// Puts a space on both sides of each character for which `matches` holds.
-fn space_each(line: &str, matches: impl Fn(char) -> bool) -> String {
-    let mut spaced = String::with_capacity(line.len() + line.len() / 4);
-    for character in line.chars() {
-        if matches(character) {
-            spaced.extend([' ', character, ' ']);
-        } else {
-            spaced.push(character);
-        }
-    }
-    spaced
-}
-
-/// ASCII punctuation that is a token wherever it stands: all but `'`, `,`, `-` and `.`.
-fn is_ascii_punctuation(character: char) -> bool {
-    character.is_ascii_punctuation() && !matches!(character, '\'' | ',' | '-' | '.')
+    single_spaced(&space_stops_and_hyphens(&space_each(line, is_ascii_punctuation)))
 }
 
 /// Whether `zh` treats a character as Chinese.
@@ -205,13 +145,6 @@ fn in_class(character: char, ranges: &[(u32, u32)]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_pair_is_consumed_whole() {
-        let dots = |first, second| first == '.' && second == '.';
-        assert_eq!(space_pairs("....", Gap::AroundSecond, dots), ". . . . ");
-        assert_eq!(space_pairs("...", Gap::AroundFirst, dots), " . ..");
-    }
 
     #[test]
     fn classes_hold_their_borders() {

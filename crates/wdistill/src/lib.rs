@@ -57,7 +57,7 @@
 //!
 //! # Scores
 //!
-//! [`metrics`] has BLEU, chrF and the paired bootstrap, equal to sacreBLEU's to the last printed digit.
+//! [`metrics`] has BLEU, chrF, TER and the paired bootstrap, equal to sacreBLEU's to the last printed digit.
 //!
 //! ```
 //! use wdistill::metrics::{Bleu, CorpusMetric, Score};

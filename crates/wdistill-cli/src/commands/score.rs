@@ -1,4 +1,4 @@
-//! `wdistill score`: BLEU and chrF, with sacreBLEU's arguments and output.
+//! `wdistill score`: BLEU, chrF and TER, with sacreBLEU's arguments and output.
 
 mod input;
 mod names;
@@ -10,8 +10,9 @@ use anyhow::{bail, ensure};
 use clap::{Args, ValueEnum, value_parser};
 use wdistill_base::Problem;
 use wdistill_metrics::{
-    Bleu, Bootstrap, Case, Chrf, ChrfSmoothing, CorpusMetric, Form, Orders, Smoothing,
-    TOKENIZED_LINES, Tokenizer, Whitespace, confidence, looks_tokenized, paired_bootstrap,
+    AsianText, Bleu, Bootstrap, Case, Chrf, ChrfSmoothing, CorpusMetric, Form, Normalization,
+    Orders, Punctuation, Smoothing, TOKENIZED_LINES, Ter, Tokenizer, Whitespace, confidence,
+    looks_tokenized, paired_bootstrap,
 };
 use wdistill_pipeline::message;
 
@@ -27,6 +28,7 @@ use output::{Detail, Format, Scored, Style};
 enum Metric {
     Bleu,
     Chrf,
+    Ter,
 }
 
 /// Longer n-grams say nothing of a sentence.
@@ -91,6 +93,18 @@ pub struct Score {
     /// Smooth chrF as Popović's script does
     #[arg(long)]
     chrf_eps_smoothing: bool,
+    /// Count case in TER
+    #[arg(long)]
+    ter_case_sensitive: bool,
+    /// Let --ter-normalized and --ter-no-punct reach Asian text
+    #[arg(long)]
+    ter_asian_support: bool,
+    /// Leave out punctuation in TER
+    #[arg(long)]
+    ter_no_punct: bool,
+    /// Split words from punctuation in TER, as tercom does
+    #[arg(long)]
+    ter_normalized: bool,
     /// Add a 95% confidence interval by bootstrap resampling
     #[arg(long)]
     confidence: bool,
@@ -169,10 +183,7 @@ impl Score {
         // One row for each metric, in it one score for each system.
         let mut scored: Vec<Vec<Scored>> = Vec::new();
         for metric in &self.metrics {
-            scored.push(match metric {
-                Metric::Bleu => self.scores(&self.bleu(), &systems, &streams)?,
-                Metric::Chrf => self.scores(&self.chrf(), &systems, &streams)?,
-            });
+            scored.push(self.scores_by(*metric, &systems, &streams)?);
         }
         print(&match systems.len() {
             1 => self.style().one_system(&scored),
@@ -287,10 +298,7 @@ impl Score {
             let own: Vec<&[String]> =
                 references.iter().map(|stream| &stream[index..=index]).collect();
             let sentence = [System { name: String::new(), lines: vec![line.clone()] }];
-            let scored = match metric {
-                Metric::Bleu => self.scores(&self.bleu(), &sentence, &own)?,
-                Metric::Chrf => self.scores(&self.chrf(), &sentence, &own)?,
-            };
+            let scored = self.scores_by(*metric, &sentence, &own)?;
             print(&self.style().one_system_as_text(&[scored]))?;
         }
         Ok(())
@@ -323,6 +331,37 @@ impl Score {
                 true => ChrfSmoothing::Epsilon,
                 false => ChrfSmoothing::EffectiveOrder,
             },
+        }
+    }
+
+    fn ter(&self) -> Ter {
+        Ter {
+            case: case(!self.ter_case_sensitive),
+            normalization: match self.ter_normalized {
+                true => Normalization::Tercom,
+                false => Normalization::None,
+            },
+            punctuation: match self.ter_no_punct {
+                true => Punctuation::Removed,
+                false => Punctuation::Kept,
+            },
+            asian_text: match self.ter_asian_support {
+                true => AsianText::Separated,
+                false => AsianText::AsOther,
+            },
+        }
+    }
+
+    fn scores_by(
+        &self,
+        metric: Metric,
+        systems: &[System],
+        references: &[&[String]],
+    ) -> anyhow::Result<Vec<Scored>> {
+        match metric {
+            Metric::Bleu => self.scores(&self.bleu(), systems, references),
+            Metric::Chrf => self.scores(&self.chrf(), systems, references),
+            Metric::Ter => self.scores(&self.ter(), systems, references),
         }
     }
 

@@ -36,16 +36,6 @@ const REFUSED: &[Refusal] = &[
         hint: "sacreBLEU prints its citation",
     },
     Refusal {
-        names: &[
-            "--ter-case-sensitive",
-            "--ter-asian-support",
-            "--ter-no-punct",
-            "--ter-normalized",
-        ],
-        fact: "TER is not computed here",
-        hint: "BLEU and chrF are",
-    },
-    Refusal {
         names: &["-par", "--paired-ar", "-parn", "--paired-ar-n"],
         fact: "systems are not compared by approximate randomization",
         hint: "--paired-bs",
