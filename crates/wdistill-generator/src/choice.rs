@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use wdistill_model::{
-    AttentionRole, Axis, Config, LayerPlace, LinearPart, LinearPlace, Shape, Slot, Stack,
+    AttentionRole, Axis, Config, LayerPlace, LinearPart, LinearPlace, PositionTable, Shape, Slot,
+    Stack,
 };
 
 /// Start values of the factors.
@@ -20,6 +21,9 @@ pub enum Start {
     /// As `cut`, but of the rows and columns every second, third and so on, head by head, times the factors that keep
     /// sums over fewer numbers as large as they were.
     Strided,
+    /// As `strided`, but heads and hidden units are the best of all layers of a group, where the others take those of its
+    /// first layer; norms, and biases of what is added to the stream, are the means of the group.
+    Concatenated,
 }
 
 /// Which of the teacher's numbers a start takes.
@@ -64,6 +68,8 @@ pub enum LayerChoice {
     Spaced,
     /// The teacher's first layers, as many as the student has.
     First,
+    /// All of its group, of which the best heads and hidden units are taken.
+    Concatenated,
 }
 
 impl Choice {
@@ -76,6 +82,9 @@ impl Choice {
     /// Cut down so that sums keep their size.
     pub const STRIDED: Choice =
         Choice { elements: Elements::Spaced, scale: Scale::KeepSize, ..Choice::CUT };
+    /// The same, out of the best heads and hidden units of all layers of a group.
+    pub const CONCATENATED: Choice =
+        Choice { layers: LayerChoice::Concatenated, ..Choice::STRIDED };
     /// Whole layers, evenly spaced (Shleifer and Rush, "Pre-trained Summarization Distillation", 2020).
     pub const LAYER_COPY: Choice = Choice { layers: LayerChoice::Spaced, ..Choice::CUT };
     /// First layers, evenly spaced elements (Xu et al., "Initializing Models with Larger Ones", ICLR 2024).
@@ -90,6 +99,7 @@ impl Start {
             Start::Xavier => "the paper's start",
             Start::Cut => "cut start",
             Start::Strided => "strided start",
+            Start::Concatenated => "concatenated start",
         }
     }
 
@@ -99,6 +109,7 @@ impl Start {
             Start::Xavier => None,
             Start::Cut => Some(Choice::CUT),
             Start::Strided => Some(Choice::STRIDED),
+            Start::Concatenated => Some(Choice::CONCATENATED),
         }
     }
 }
@@ -136,7 +147,7 @@ pub(crate) struct Both {
 
 impl Both {
     /// The spaced element of the longer for an element of the shorter.
-    fn spaced(self, element: usize) -> usize {
+    pub(crate) fn spaced(self, element: usize) -> usize {
         element * self.teacher / self.student
     }
 
@@ -164,12 +175,24 @@ impl Pair<'_> {
         })
     }
 
+    /// Numbers of hidden units.
+    pub(crate) fn units(&self, stack: Stack) -> Both {
+        let [teacher, student] = self.shapes(stack).map(|shape| shape.feed_forward);
+        Both { teacher, student }
+    }
+
     /// Numbers of heads, and of a head's elements.
-    fn heads(&self, stack: Stack) -> (Both, Both) {
+    pub(crate) fn heads(&self, stack: Stack) -> (Both, Both) {
         let [teacher, student] = self.shapes(stack);
         let heads = Both { teacher: teacher.heads, student: student.heads };
         let width = |shape: &Shape| shape.width / shape.heads;
         (heads, Both { teacher: width(teacher), student: width(student) })
+    }
+
+    /// Whether sines and cosines of positions stand in turn along an axis; both lengths are even.
+    fn has_pairs(&self, axis: Axis) -> bool {
+        let is_stream = matches!(axis, Axis::EncoderWidth | Axis::DecoderWidth);
+        is_stream && self.teacher.architecture.positions == PositionTable::Interleaved
     }
 
     /// The teacher's element for each of the student's, on a side of a weight; none where the student's axis is longer.
@@ -185,6 +208,10 @@ impl Pair<'_> {
         let element = |index: usize| match (elements, stack_of_heads(slot, side)) {
             _ if length.teacher <= length.student => index,
             (Elements::Leading, _) => index,
+            // A sine and the cosine beside it stay together.
+            (Elements::Spaced, None) if self.has_pairs(axis) => {
+                2 * length.spaced(index / 2) + index % 2
+            }
             (Elements::Spaced, None) => length.spaced(index),
             (Elements::Spaced, Some(stack)) => {
                 let (heads, width) = self.heads(stack);

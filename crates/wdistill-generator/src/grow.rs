@@ -10,6 +10,7 @@ use wdistill_model::{
 };
 
 use crate::choice::{Both, Choice, LayerChoice, Pair, Side, Start};
+use crate::concatenate::Concatenation;
 use crate::generator::{Generator, Squash};
 use crate::parameters::{Generated, ParameterGenerator};
 
@@ -103,7 +104,9 @@ impl Pair<'_> {
             false => Err(deeper()),
         };
         match choice {
-            LayerChoice::FirstOfGroup => layer_group(stack, teacher, student, layer),
+            LayerChoice::FirstOfGroup | LayerChoice::Concatenated => {
+                layer_group(stack, teacher, student, layer)
+            }
             LayerChoice::First => one(layer),
             // Of two that are equally near the first.
             LayerChoice::Spaced => match student {
@@ -162,9 +165,14 @@ impl Grow<'_> {
         Pair { teacher: &self.teacher.config, student: self.student }
     }
 
-    fn teacher_weights(&self, slot: Slot) -> Result<Vec<Matrix<f32>>, GrowError> {
+    /// The teacher's layers that a slot is made of; layer 0 for one that lies in none.
+    fn sources(&self, slot: Slot) -> Result<Range<usize>, GrowError> {
         let layers = layers_of(self.choice);
-        let sources = slot.layer().map_or(Ok(0..1), |place| self.pair().sources(layers, place))?;
+        slot.layer().map_or(Ok(0..1), |place| self.pair().sources(layers, place))
+    }
+
+    fn teacher_weights(&self, slot: Slot) -> Result<Vec<Matrix<f32>>, GrowError> {
+        let sources = self.sources(slot)?;
         let leaves: HashMap<Slot, LeafRef<'_, Dense<f32>>> =
             self.teacher.weights.leaves().into_iter().collect();
         let find = |layer: usize| match &leaves[&slot.at_layer(layer)] {
@@ -194,10 +202,22 @@ impl Grow<'_> {
         })
     }
 
+    /// What is to be done with heads or hidden units of several layers.
+    fn concatenation(&self, slot: Slot) -> Result<Option<Concatenation>, GrowError> {
+        let Some(LayerPlace { stack, .. }) = slot.layer() else { return Ok(None) };
+        let sources = self.sources(slot)?;
+        if layers_of(self.choice) != LayerChoice::Concatenated || sources.len() == 1 {
+            return Ok(None);
+        }
+        let layers: Vec<LayerPlace> = sources.map(|layer| LayerPlace { stack, layer }).collect();
+        Ok(Concatenation::of(slot, self.pair(), self.teacher, &layers))
+    }
+
     fn layer_factor(&self, slot: Slot, group: usize) -> Option<Vec<f32>> {
         let mut random = Random::named(self.seed, &format!("{slot}.layer_factor"));
-        let factor = (0..group).map(|layer| match self.choice {
+        let factor = (0..group).map(|layer| match self.choice.map(|choice| choice.layers) {
             None => (random.normal() / group as f64) as f32,
+            Some(LayerChoice::Concatenated) => 1.0 / group as f32,
             Some(_) => f32::from(layer == 0),
         });
         (group > 1).then(|| factor.collect())
@@ -210,15 +230,29 @@ impl Grow<'_> {
         rows: Axis,
         columns: Option<Axis>,
     ) -> Result<Generator<f32>, GrowError> {
-        let teacher = self.teacher_weights(slot)?;
+        let mut teacher = self.teacher_weights(slot)?;
+        let mut output_factor = self.factor(slot, Side::Output, rows);
+        let mut input_factor = columns.and_then(|axis| self.factor(slot, Side::Input, axis));
+        if let (Some(together), Some(Choice { scale, .. })) =
+            (self.concatenation(slot)?, self.choice)
+        {
+            teacher = vec![together.stacked(&teacher)];
+            let (factor, all, axis) = match together.side {
+                Side::Output => (&mut output_factor, teacher[0].rows(), Some(rows)),
+                Side::Input => (&mut input_factor, teacher[0].columns(), columns),
+            };
+            let scale =
+                axis.map_or(1.0, |axis| self.pair().scale(scale, slot, together.side, axis));
+            *factor = Some(together.factor(all, scale as f32));
+        }
         let shape =
             (self.student.length(rows), columns.map_or(1, |axis| self.student.length(axis)));
         let filled = |value: f32| Matrix::from_fn(shape.0, shape.1, |_, _| value);
         let mut generator = Generator {
             layer_factor: self.layer_factor(slot, teacher.len()),
             teacher,
-            output_factor: self.factor(slot, Side::Output, rows),
-            input_factor: columns.and_then(|axis| self.factor(slot, Side::Input, axis)),
+            output_factor,
+            input_factor,
             squash: squash(filled(1.0), filled(0.0)),
         };
         if self.choice.is_some() {

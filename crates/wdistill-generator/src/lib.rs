@@ -16,6 +16,7 @@
 //! for every weight which factors it has and where they start.
 
 mod choice;
+mod concatenate;
 mod generator;
 mod grow;
 mod parameters;

@@ -29,7 +29,7 @@ fn smaller(architecture: &mut Architecture) {
 #[test]
 fn the_student_has_the_shapes_of_its_own_catalogue() {
     let student_config = config(smaller);
-    for start in [Start::Xavier, Start::Cut, Start::Strided] {
+    for start in [Start::Xavier, Start::Cut, Start::Strided, Start::Concatenated] {
         let generator =
             ParameterGenerator::grow(&teacher(|_| {}), &student_config, start, 1).unwrap();
         let student = generator.materialise();
@@ -105,6 +105,87 @@ fn a_strided_student_with_fewer_heads_has_whole_heads() {
     let (ours, theirs) = (&ours.cross_attention.value.weight, &theirs.cross_attention.value.weight);
     for row in 0..8 {
         assert!((ours.at(row, 5) - theirs.at(row, 5)).abs() < 1e-6);
+    }
+}
+
+/// Three layers become one: its hidden units and heads are the largest of all three, and what is not inside is their mean.
+#[test]
+fn a_concatenated_layer_has_the_best_heads_and_units_of_its_group() {
+    let mut teacher = teacher(|_| {});
+    let mut number = 0.0;
+    for layer in &mut teacher.weights.decoder.layers {
+        for bias in [&mut layer.feed_forward.up.bias, &mut layer.feed_forward.down.bias] {
+            bias.iter_mut().for_each(|bias| {
+                number += 1.0;
+                *bias = number / 1000.0;
+            });
+        }
+    }
+    let two = config(|architecture| architecture.decoder.layers = 2);
+    let student = cut(&teacher, &two, Choice::CONCATENATED).unwrap();
+    let (ours, group) = (&student.weights.decoder.layers[1], &teacher.weights.decoder.layers[3..]);
+    let (width, units) = (16, teacher.config.architecture.decoder.feed_forward);
+
+    let square = |numbers: &[f32]| numbers.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
+    let column = |matrix: &Matrix<f32>, column: usize| {
+        (0..matrix.rows()).map(|row| matrix.at(row, column)).collect::<Vec<f32>>()
+    };
+    let mut all: Vec<(f64, usize, usize)> = Vec::new();
+    for (layer, weights) in group.iter().enumerate() {
+        for unit in 0..units {
+            let block = &weights.feed_forward;
+            let size =
+                square(block.up.weight.row(unit)) * square(&column(&block.down.weight, unit));
+            all.push((size, layer, unit));
+        }
+    }
+    all.sort_by(|one, other| other.0.total_cmp(&one.0));
+    let mut best: Vec<(usize, usize)> = all[..units].iter().map(|one| (one.1, one.2)).collect();
+    best.sort();
+    assert!(best.iter().any(|(layer, _)| *layer == 0) && best.iter().any(|(layer, _)| *layer == 2));
+    let close = |found: &[f32], expected: &[f32]| {
+        assert_eq!(found.len(), expected.len());
+        let mut pairs = found.iter().zip(expected);
+        assert!(pairs.all(|(a, b)| (a - b).abs() < 1e-6), "{found:?}, expected {expected:?}");
+    };
+    for (own, (layer, unit)) in best.into_iter().enumerate() {
+        let (ours, theirs) = (&ours.feed_forward, &group[layer].feed_forward);
+        close(ours.up.weight.row(own), theirs.up.weight.row(unit));
+        close(&ours.up.bias[own..=own], &theirs.up.bias[unit..=unit]);
+        close(&column(&ours.down.weight, own), &column(&theirs.down.weight, unit));
+    }
+    let mean = |of: &dyn Fn(&DecoderLayer<Dense<f32>>, usize) -> f32| -> Vec<f32> {
+        (0..width)
+            .map(|place| group.iter().map(|layer| of(layer, place)).sum::<f32>() / 3.0)
+            .collect()
+    };
+    close(&ours.feed_forward.down.bias, &mean(&|layer, place| layer.feed_forward.down.bias[place]));
+
+    // Of two heads of 8 elements, at half the width: what a value's row takes, the output's column gives back.
+    let narrow = config(|architecture| {
+        architecture.decoder.layers = 2;
+        architecture.decoder.width = 8;
+    });
+    let student = cut(&teacher, &narrow, Choice::CONCATENATED).unwrap();
+    let ours = &student.weights.decoder.layers[1].cross_attention;
+    for row in 0..8 {
+        let is_row = |theirs: &Matrix<f32>, from: usize| {
+            let pairs =
+                (0..width).map(|place| (ours.value.weight.at(row, place), theirs.at(from, place)));
+            pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-6)
+        };
+        let mut sources = Vec::new();
+        for (layer, weights) in group.iter().enumerate() {
+            let value = &weights.cross_attention.value.weight;
+            sources
+                .extend((0..width).filter(|from| is_row(value, *from)).map(|from| (layer, from)));
+        }
+        let [(layer, from)] = sources[..] else { panic!("row {row}: {sources:?}") };
+        assert_eq!(from % 8, 2 * (row % 4), "every second element of a head");
+        let back = &group[layer].cross_attention.output.weight;
+        let expected: Vec<f32> =
+            (0..8).map(|place| back.at(2 * place, from) * 2f32.sqrt()).collect();
+        close(&column(&ours.output.weight, row), &expected);
     }
 }
 

@@ -36,7 +36,9 @@ pub use recipe::{
     VocabularyRecipe, key_tables, pseudo_data_decoding, renamed, with_changes,
 };
 pub use run_folder::RunFolder;
-pub use settings::{BenchmarkRecipe, DataRecipe, Duplicates, Pairs, TeacherDecoder, TextPair};
+pub use settings::{
+    BenchmarkRecipe, Cycle, DataRecipe, Duplicates, Pairs, TeacherDecoder, TextPair,
+};
 pub use stage::{Fingerprint, Stages, is_stage};
 pub use stages::{
     Evaluation, Finished, Prepared, PseudoReport, Speed, Standing, SystemValidation, Trained,

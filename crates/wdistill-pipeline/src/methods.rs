@@ -147,7 +147,7 @@ const CUT_DOWN: MethodFields = MethodFields {
     name: "cut",
     description: "teacher cut down",
     origin: Origin::Teacher,
-    starts: &[Start::Cut, Start::Strided],
+    starts: &[Start::Cut, Start::Strided, Start::Concatenated],
     fits: |choice, teacher, student| check_fit(teacher, student, choice.layers),
     begin: |method, Sources { config, start, teacher, .. }| {
         Ok(Trainee::weights(cut(&teacher()?, &config, method.choice(start))?))
@@ -188,7 +188,7 @@ pub const WD: Method = Method(&MethodFields {
     description: "weight distillation",
     phases: Phases::Two,
     role: Role::Proposed,
-    starts: &[Start::Xavier, Start::Cut, Start::Strided],
+    starts: &[Start::Xavier, Start::Cut, Start::Strided, Start::Concatenated],
     begin: |_, Sources { config, seed, start, teacher }| {
         let start = start.unwrap_or_default();
         let generator = ParameterGenerator::grow(&teacher()?, &config, start, seed)?;

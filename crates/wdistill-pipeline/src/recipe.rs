@@ -28,7 +28,7 @@ use wdistill_train::TrainingSettings;
 
 use crate::error::PipelineError;
 use crate::methods::Method;
-use crate::settings::{BenchmarkRecipe, DataRecipe, Pairs, TeacherDecoder};
+use crate::settings::{BenchmarkRecipe, Cycle, DataRecipe, Pairs, TeacherDecoder};
 
 /// Subwords: to be learned, with `size`, or from files, with `source` and `target`; neither for a teacher
 /// that is given.
@@ -136,7 +136,7 @@ pub struct SystemRecipe {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seeds: Vec<u64>,
     /// Learning rates to be tried, in place of the recipe's `learning_rates`: the one whose student, of the first seed, has
-    /// the lowest validation loss is the system's, in all of its phases.
+    /// the lowest validation loss is the system's. It is that of the first phase; a second one keeps its proportion to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub learning_rates: Vec<f64>,
     /// Changes to the students' architecture, for this system.
@@ -148,10 +148,17 @@ pub struct SystemRecipe {
     #[serde(default, skip_serializing_if = "Table::is_empty")]
     #[schemars(with = "TrainingSettings")]
     pub generator: Table,
+    /// When the schedule comes to its end, for a method with two phases.
+    #[serde(default, skip_serializing_if = "ends_with_each_phase")]
+    pub cycle: Cycle,
     /// Changes to the student's training settings, for this system (phase 2, if there are two).
     #[serde(default, skip_serializing_if = "Table::is_empty")]
     #[schemars(with = "TrainingSettings")]
     pub training: Table,
+}
+
+fn ends_with_each_phase(cycle: &Cycle) -> bool {
+    *cycle == Cycle::EachPhase
 }
 
 fn is_real(decoder: &TeacherDecoder) -> bool {

@@ -100,6 +100,17 @@ pub enum TeacherDecoder {
     Blank,
 }
 
+/// When the schedule of the learning rate of a student with two phases comes to its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cycle {
+    /// With each phase, and each phase begins anew.
+    #[default]
+    EachPhase,
+    /// With the second phase, which goes on at the rate at which the first one ended; for linear schedules.
+    Whole,
+}
+
 /// How speed is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -168,6 +168,8 @@ pub struct TestScores {
     pub bleu: Measured,
     /// chrF, 0 to 100.
     pub chrf: Measured,
+    /// TER: edits for each hundred words of the references; lower is better.
+    pub ter: Measured,
     /// Tokens of the translations over tokens of the references, as BLEU counts them.
     #[serde(with = "crate::spelling::number")]
     pub length_ratio: f64,
@@ -248,6 +250,8 @@ pub struct Signatures {
     pub bleu: Option<String>,
     /// Signature of chrF.
     pub chrf: Option<String>,
+    /// Signature of TER.
+    pub ter: Option<String>,
 }
 
 /// The course of one stage of one system.

@@ -81,6 +81,7 @@ fn signatures() -> Signatures {
     Signatures {
         bleu: Some("nrefs:1|case:mixed|tok:13a".to_string()),
         chrf: Some("nrefs:1|case:mixed|nc:6".to_string()),
+        ter: Some("nrefs:1|case:lc|tok:tercom".to_string()),
     }
 }
 
@@ -89,8 +90,8 @@ fn measured(value: f64) -> Measured {
 }
 
 fn test(text: &str, bleu: f64, chrf: f64) -> TestScores {
-    let (bleu, chrf) = (measured(bleu), measured(chrf));
-    TestScores { text: text.to_string(), bleu, chrf, length_ratio: 0.987 }
+    let (bleu, chrf, ter) = (measured(bleu), measured(chrf), measured(9.5));
+    TestScores { text: text.to_string(), bleu, chrf, ter, length_ratio: 0.987 }
 }
 
 fn teacher() -> SystemRow {

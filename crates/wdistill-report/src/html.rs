@@ -105,7 +105,7 @@ fn table(columns: &[Column], rows: Vec<Vec<String>>) -> String {
 /// A column of the results: its heading and its cells, in HTML. Columns without a cell are left out.
 type Cell = fn(&SystemRow) -> Option<String>;
 
-const RESULTS: [(Column, Cell); 15] = [
+const RESULTS: [(Column, Cell); 16] = [
     (Column::Words("Shape"), |row| {
         Some(format!("<span class=\"shape\">{}</span>", escaped(&row.shape)))
     }),
@@ -119,6 +119,7 @@ const RESULTS: [(Column, Cell); 15] = [
         row.test.as_ref().map(|test| format!("<strong>{}</strong>", measured(&test.bleu)))
     }),
     (Column::Numbers("chrF test"), |row| row.test.as_ref().map(|test| measured(&test.chrf))),
+    (Column::Numbers("TER test"), |row| row.test.as_ref().map(|test| measured(&test.ter))),
     (Column::Numbers("Length ratio"), |row| {
         row.test.as_ref().map(|test| format!("{:.3}", test.length_ratio))
     }),
@@ -181,6 +182,7 @@ fn tests(rows: &[TestRow]) -> Option<String> {
         Column::Words("System"),
         Column::Numbers("BLEU"),
         Column::Numbers("chrF"),
+        Column::Numbers("TER"),
         Column::Numbers("Length ratio"),
     ];
     let row = |TestRow { system, scores }: &TestRow| {
@@ -189,6 +191,7 @@ fn tests(rows: &[TestRow]) -> Option<String> {
             escaped(system),
             measured(&scores.bleu),
             measured(&scores.chrf),
+            measured(&scores.ter),
             format!("{:.3}", scores.length_ratio),
         ]
     };
@@ -401,7 +404,7 @@ mod tests {
         assert!(!results(&report).contains("Inherited"));
         report.systems[0].test = None;
         report.systems[0].speed_up = None;
-        assert_eq!(dashes(&report), 6);
+        assert_eq!(dashes(&report), 7);
         let all = results(&example());
         assert!(all.contains("Inherited") && all.contains("+0.46 ± 0.35"), "{all}");
         assert!(all.contains("p = 0.0110; chrF +0.52 ± 0.30; loss -0.035; over distilled-blank"));

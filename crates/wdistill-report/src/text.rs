@@ -129,11 +129,12 @@ pub(crate) const TESTS: &str = "Test sets";
 fn test(row: &TestRow) -> String {
     let scores = &row.scores;
     format!(
-        "{}, {}: BLEU {}, chrF {}, length ratio {:.3}",
+        "{}, {}: BLEU {}, chrF {}, TER {}, length ratio {:.3}",
         scores.text,
         row.system,
         measured(&scores.bleu),
         measured(&scores.chrf),
+        measured(&scores.ter),
         scores.length_ratio
     )
 }
@@ -169,9 +170,10 @@ type SignatureOf = fn(&SystemRow) -> Option<&String>;
 /// The different signatures of all systems, in order of appearance, with the systems they hold
 /// for where they differ.
 fn signatures(report: &Report) -> Vec<String> {
-    let metrics: [(&str, SignatureOf); 2] = [
+    let metrics: [(&str, SignatureOf); 3] = [
         ("BLEU", |system| system.signatures.bleu.as_ref()),
         ("chrF", |system| system.signatures.chrf.as_ref()),
+        ("TER", |system| system.signatures.ter.as_ref()),
     ];
     let mut texts = Vec::new();
     for (metric, signature_of) in metrics {
@@ -256,7 +258,7 @@ Means over seeds ± standard deviation
   distilled, seeds 42 43: loss 1.600 ± 0.014, BLEU valid 84.00, BLEU test 83.20 ± 0.14, chrF test 90.25
 
 Test sets
-  news, distilled: BLEU 81.00 ± 0.75, chrF 90.00 ± 0.75, length ratio 0.987
+  news, distilled: BLEU 81.00 ± 0.75, chrF 90.00 ± 0.75, TER 9.50 ± 0.75, length ratio 0.987
 
 Learning rates that were tried; the lowest loss decides
   distilled, rate 0.005: loss 1.600, score 84.00
@@ -267,6 +269,7 @@ Paired bootstrap, 95% confidence
 Conditions
   Signature BLEU nrefs:1|case:mixed|tok:13a
   Signature chrF nrefs:1|case:mixed|nc:6
+  Signature TER nrefs:1|case:lc|tok:tercom
   Decoding  beam 4, length penalty 0.6, at most 2 times the source's tokens plus 20, and 512, 32 tokens a batch, float32
   Speed-up  the first system's seconds over this one's for the same sentences, the median of rounds in which all systems take turns
   Seed      42

@@ -24,6 +24,8 @@ enum FactorStart {
     Cut,
     /// As cut, of evenly spaced rows and columns, scaled so that sums keep their size
     Strided,
+    /// As strided, of the best heads and hidden units of all layers that a student's layer stands for
+    Concatenated,
 }
 
 /// Arguments of `wdistill distill`.
@@ -82,6 +84,7 @@ impl Distill {
             FactorStart::Xavier => Start::Xavier,
             FactorStart::Cut => Start::Cut,
             FactorStart::Strided => Start::Strided,
+            FactorStart::Concatenated => Start::Concatenated,
         };
         let changed = changed(&job, &self.changes)?;
         ensure!(

@@ -6,7 +6,7 @@ use wdistill_formats::native;
 use wdistill_generator::Start;
 use wdistill_model::{Architecture, Conventions};
 use wdistill_text::VocabularySettings;
-use wdistill_train::TrainingSettings;
+use wdistill_train::{Schedule, TrainingSettings};
 
 use super::changes::{changed, merge, table};
 use super::{ModelRecipe, Recipe, SystemRecipe, TeacherRecipe, VocabularyRecipe};
@@ -15,7 +15,7 @@ use crate::methods::{LearnsFrom, METHODS, Method, Origin, Phases};
 use crate::plan::{
     Part, Plan, Problems, ResolvedSystem, ResolvedTeacher, StudentBase, VocabularyOrigin,
 };
-use crate::settings::{Pairs, TeacherDecoder};
+use crate::settings::{Cycle, Pairs, TeacherDecoder};
 
 impl Recipe {
     /// Works out architectures and settings, and checks everything that can be checked without the texts.
@@ -156,7 +156,7 @@ fn resolve_system(
     check_choices(system).map_err(of(Part::System))?;
     let all: TrainingSettings =
         changed(&student.training, &system.training).map_err(of(Part::SystemTraining))?;
-    let generator = match method.phases {
+    let mut generator = match method.phases {
         Phases::Two => Some(
             resolve_generator(system, student, all.updates).map_err(of(Part::SystemGenerator))?,
         ),
@@ -164,6 +164,10 @@ fn resolve_system(
     };
     let (seed, other_seeds) = seeds(system, recipe).map_err(of(Part::System))?;
     let phase_1 = generator.as_ref().map_or(0, |settings| settings.updates);
+    let mut training = TrainingSettings { updates: all.updates - phase_1, ..all };
+    if system.cycle == Cycle::Whole {
+        join_schedules(generator.as_mut(), &mut training).map_err(of(Part::System))?;
+    }
     let architecture = changed(&table(&base.architecture), &system.architecture)
         .map_err(of(Part::SystemArchitecture))?;
     Ok(ResolvedSystem {
@@ -180,8 +184,26 @@ fn resolve_system(
         learning_rates: first_filled(&system.learning_rates, &recipe.learning_rates).to_vec(),
         architecture,
         generator,
-        training: TrainingSettings { updates: all.updates - phase_1, ..all },
+        training,
     })
+}
+
+/// Makes one linear schedule of those of two phases: the first one's is as long as both, and the second one begins where the
+/// first one ended.
+fn join_schedules(
+    first: Option<&mut TrainingSettings>,
+    second: &mut TrainingSettings,
+) -> Result<(), Problem> {
+    let Some(first) = first else {
+        return Err("cycle = \"whole\" needs two phases, and there is one".into());
+    };
+    if [first.schedule, second.schedule] != [Schedule::Linear; 2] {
+        let fact = "cycle = \"whole\" needs a linear schedule in both phases";
+        return Err(Problem::with_hint(fact, "training = { schedule = \"linear\" } in [student]"));
+    }
+    first.schedule_updates = first.updates + second.updates;
+    second.learning_rate = first.learning_rate_at(first.updates);
+    Ok(())
 }
 
 /// A system's seeds: the first, and the others.
@@ -349,6 +371,37 @@ mod tests {
         assert_eq!((kd.start, wd.start), (None, Some(Start::Cut)));
     }
 
+    /// 40 of 100 updates are phase 1; its warm-up is 5.
+    #[test]
+    fn one_cycle_falls_through_both_phases() {
+        let base = RECIPE.replace("warm_up = 7", "warm_up = 7, schedule = \"linear\"");
+        let whole = base.replace("start = \"cut\"", "start = \"cut\"\ncycle = \"whole\"");
+        let whole = whole.replace("training = { learning_rate = 0.5 }", "");
+        let plan_of = |text: &str| plan(text).unwrap().systems[1].clone();
+        let system = plan_of(&whole);
+        let (first, second) = (system.generator.clone().unwrap(), &system.training);
+        let rate = |update: f64| 7e-4 * (100.0 - update + 1.0) / 95.0;
+        assert!((first.learning_rate_at(40) - rate(40.0)).abs() < 1e-12);
+        assert!((second.learning_rate - rate(40.0)).abs() < 1e-12);
+        assert_eq!((first.schedule_updates, second.schedule_updates), (100, 0));
+        // Rates that are tried keep the proportion.
+        let tried = whole.replace("cycle =", "learning_rates = [7e-3]\ncycle =");
+        let candidate = plan_of(&tried).candidates()[0].clone();
+        assert_eq!(candidate.generator.unwrap().learning_rate, 7e-3);
+        assert!((candidate.training.learning_rate - 10.0 * rate(40.0)).abs() < 1e-12);
+
+        let refused = |text: &str, expected: &str| {
+            let error = plan(text).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        };
+        refused(
+            &whole.replace("schedule = \"linear\"", "schedule = \"cosine\""),
+            "a linear schedule",
+        );
+        let kd = base.replace("method = \"kd\"", "method = \"kd\"\ncycle = \"whole\"");
+        refused(&kd, "needs two phases");
+    }
+
     #[test]
     fn a_student_has_the_position_table_of_its_teacher() {
         let positions = |text: &str| {
@@ -471,7 +524,7 @@ start = \"cut\"",
         refused(
             "method = \"kd\"",
             cut,
-            "start is \"xavier\", but cut has only \"cut\", \"strided\"",
+            "start is \"xavier\", but cut has only \"cut\", \"strided\", \"concatenated\"",
         );
         refused("method = \"kd\"", &own("name = \"Report.json\""), "is taken");
         let teacher = "model = \"nowhere\"

@@ -5,6 +5,7 @@ use toml::Table;
 use super::changes::table;
 use super::{ModelRecipe, Recipe, SystemRecipe, TeacherRecipe, VocabularyRecipe};
 use crate::plan::{Plan, ResolvedSystem, ResolvedTeacher, StudentBase, VocabularyOrigin};
+use crate::settings::Cycle;
 
 impl Plan {
     /// The recipe that makes this plan, with every preset and default spelled out.
@@ -44,6 +45,8 @@ impl Plan {
             seed: None,
             seeds: system.all_seeds(),
             learning_rates: system.learning_rates.clone(),
+            // What it changed is spelled out.
+            cycle: Cycle::EachPhase,
             architecture,
             generator: system.generator.as_ref().map(table).unwrap_or_default(),
             training,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use wdistill_base::atomic_write;
-use wdistill_metrics::{Bleu, Chrf, CorpusMetric, Score, Statistics};
+use wdistill_metrics::{Bleu, Chrf, CorpusMetric, Score, Statistics, Ter};
 use wdistill_runtime::Translator;
 use wdistill_text::read_lines;
 use wdistill_train::{Decoded, Judgement, line_by_line};
@@ -36,6 +36,8 @@ pub struct TextScores {
     pub bleu: Statistics,
     /// Counts for chrF.
     pub chrf: Statistics,
+    /// Counts for TER.
+    pub ter: Statistics,
 }
 
 /// A trained and evaluated model.
@@ -78,6 +80,7 @@ impl TextScores {
             text: set.role.clone(),
             bleu: Bleu::default().corpus_statistics(&lines, &references)?,
             chrf: Chrf::default().corpus_statistics(&lines, &references)?,
+            ter: Ter::default().corpus_statistics(&lines, &references)?,
             lines,
         })
     }

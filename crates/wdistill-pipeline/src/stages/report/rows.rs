@@ -2,8 +2,8 @@
 
 use wdistill_formats::native;
 use wdistill_metrics::{
-    Bleu, Bootstrap, Chrf, CorpusMetric, MeanComparison, Score, Statistics, confidence_of_mean,
-    paired_bootstrap_of_means,
+    Bleu, Bootstrap, Chrf, CorpusMetric, MeanComparison, Score, Statistics, Ter,
+    confidence_of_mean, paired_bootstrap_of_means,
 };
 use wdistill_model::{Architecture, Transformer};
 use wdistill_report::{
@@ -22,6 +22,7 @@ type CountsOf = fn(&TextScores) -> &Statistics;
 
 const BLEU: CountsOf = |scores| &scores.bleu;
 const CHRF: CountsOf = |scores| &scores.chrf;
+const TER: CountsOf = |scores| &scores.ter;
 
 /// The place of the validation text in [`Finished::scores`]; the tests come behind it.
 const VALIDATION: usize = 0;
@@ -62,6 +63,7 @@ impl Pipeline {
             signatures: Signatures {
                 bleu: Some(Bleu::default().signature(1).to_string()),
                 chrf: Some(Chrf::default().signature(1).to_string()),
+                ter: Some(Ter::default().signature(1).to_string()),
             },
         })
     }
@@ -121,6 +123,7 @@ fn test_scores(
         text: name.to_string(),
         bleu: measured(&Bleu::default(), students, BLEU, texts)?,
         chrf: measured(&Chrf::default(), students, CHRF, texts)?,
+        ter: measured(&Ter::default(), students, TER, texts)?,
         length_ratio: over_seeds(&ratios).0,
     })
 }
