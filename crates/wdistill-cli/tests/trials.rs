@@ -58,6 +58,10 @@ method = "layer-copy"
 architecture = { decoder = { layers = 2, width = 16, feed_forward = 32 } }
 [[systems]]
 method = "weight-selection"
+[[systems]]
+name = "step"
+method = "cut"
+from = "layer-copy"
 "#;
 
 fn run(folder: &Path, recipe: &str) -> String {
@@ -121,6 +125,11 @@ fn rates_seeds_controls_and_tests_are_rows_of_one_table() {
     assert!(difference != 0.0);
     assert!((inheritance["loss"].as_f64().unwrap() - difference).abs() < 1e-12);
 
+    // A step on the way is what the next student is made of.
+    let step = named(&found["systems"], "name", "step")[0];
+    let description = step["description"].as_str().unwrap();
+    assert!(description.starts_with("teacher cut down, made of layer-copy, "), "{description}");
+
     // Each test has scores of its own, and the table those of all lines.
     let tests = named(&found["tests"], "system", "wd");
     let texts: Vec<&Value> = tests.iter().map(|row| &row["scores"]["text"]).collect();
@@ -139,5 +148,12 @@ fn rates_seeds_controls_and_tests_are_rows_of_one_table() {
         .replace("method = \"weight-selection\"", "name = \"weight-selection\"\nmethod = \"kd\"");
     let said = run(folder.path(), &other);
     assert!(!said.contains("weight-selection/student: nothing changed"), "{said}");
+    assert!(said.contains("cut-twice/student: nothing changed"), "{said}");
+    assert!(said.contains("step/student: nothing changed"), "{said}");
+
+    // What is made of another student is made again if that one is.
+    let other = RECIPE.replace("method = \"layer-copy\"", "method = \"layer-copy\"\nseed = 3");
+    let said = run(folder.path(), &other);
+    assert!(!said.contains("step/student: nothing changed"), "{said}");
     assert!(said.contains("cut-twice/student: nothing changed"), "{said}");
 }

@@ -119,6 +119,7 @@ impl DistillJob {
             name: WD.name.to_string(),
             method: WD,
             start: Some(start),
+            from: None,
             teacher_decoder: TeacherDecoder::Real,
             pairs: Pairs::OriginalAndPseudo,
             seed: self.seed,

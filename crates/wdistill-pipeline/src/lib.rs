@@ -41,6 +41,6 @@ pub use settings::{
 };
 pub use stage::{Fingerprint, Stages, is_stage};
 pub use stages::{
-    Evaluation, Finished, Prepared, PseudoReport, Speed, Standing, SystemValidation, Trained,
-    TrainingResult, benchmark, translate_corpus,
+    Evaluation, Finished, Prepared, PseudoReport, Speed, Standing, SystemValidation, Teachers,
+    Trained, TrainingResult, benchmark, translate_corpus,
 };

@@ -83,6 +83,8 @@ pub struct ResolvedSystem {
     pub method: Method,
     /// What it begins with, for a method that leaves a choice.
     pub start: Option<Start>,
+    /// The earlier system of whose student its weights are made, if it is not the teacher's.
+    pub from: Option<String>,
     /// Whose decoder layers its weights are made of.
     pub teacher_decoder: TeacherDecoder,
     /// Which pairs it learns from.

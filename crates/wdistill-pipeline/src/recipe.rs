@@ -123,6 +123,10 @@ pub struct SystemRecipe {
     /// `wd`, and `cut` for `cut`, `cut-twice` and `encoder`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Start>,
+    /// Name of an earlier system whose student its weights are made of, in place of the teacher's: a step on the way to a
+    /// smaller one. The pseudo text and the words that are learned stay the teacher's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// Whose decoder layers its weights are made of, for a method that uses the teacher's.
     #[serde(default, skip_serializing_if = "is_real")]
     pub teacher_decoder: TeacherDecoder,

@@ -9,7 +9,7 @@ use crate::pipeline::Pipeline;
 use crate::plan::ResolvedSystem;
 use crate::settings::Pairs;
 use crate::stage::Fingerprint;
-use crate::stages::{FinishedSystem, Prepared, Trained, TriedRate};
+use crate::stages::{FinishedSystem, Prepared, Teachers, Trained, TriedRate};
 
 impl Pipeline {
     /// All stages, and the report, which is also written as `report.json` and `report.html`.
@@ -39,7 +39,11 @@ impl Pipeline {
         };
         for system in &self.plan.systems {
             let done = self.stages.done();
-            finished.push(self.system(&prepared, &teacher, &pseudo, system)?);
+            let is_source = |other: &&FinishedSystem| Some(&other.name) == system.from.as_ref();
+            let source = finished.iter().find(is_source).map(|other| &other.students[0].trained);
+            let teachers = Teachers { words: &teacher, weights: source.unwrap_or(&teacher) };
+            let with_students = self.system(&prepared, teachers, &pseudo, system)?;
+            finished.push(with_students);
             if self.stages.done() > done {
                 // What there is so far, for those who watch a long run; speeds come last.
                 self.report(&prepared, &finished, &[])?;
@@ -56,11 +60,11 @@ impl Pipeline {
     fn system(
         &self,
         prepared: &Prepared,
-        teacher: &Trained,
+        teachers: Teachers<'_>,
         pseudo: &Fingerprint,
         system: &ResolvedSystem,
     ) -> Result<FinishedSystem, PipelineError> {
-        let train = |one: &ResolvedSystem| self.student(prepared, teacher, pseudo, one);
+        let train = |one: &ResolvedSystem| self.student(prepared, teachers, pseudo, one);
         let mut tried = Vec::new();
         for candidate in system.candidates() {
             let trained = train(&candidate)?;

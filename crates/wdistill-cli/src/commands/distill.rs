@@ -8,7 +8,9 @@ use toml::Table;
 use wdistill_formats::native;
 use wdistill_generator::Start;
 use wdistill_model::{Architecture, Conventions};
-use wdistill_pipeline::{DistillJob, Pipeline, RunFolder, Standing, pseudo_data_decoding};
+use wdistill_pipeline::{
+    DistillJob, Pipeline, RunFolder, Standing, Teachers, pseudo_data_decoding,
+};
 use wdistill_runtime::DecodingOptions;
 use wdistill_train::TrainingSettings;
 
@@ -100,7 +102,12 @@ impl Distill {
             let teacher = pipeline.teacher(&prepared)?;
             pipeline.check_teacher(&mut prepared, &teacher)?;
             let pseudo = pipeline.pseudo_data(&mut prepared, &teacher)?;
-            let student = pipeline.student(&prepared, &teacher, &pseudo, &pipeline.systems()[0])?;
+            let student = pipeline.student(
+                &prepared,
+                Teachers::one(&teacher),
+                &pseudo,
+                &pipeline.systems()[0],
+            )?;
             let standings = pipeline.standings(&prepared, &[&teacher, &student])?;
             Ok((student, standings))
         })?;

@@ -79,8 +79,28 @@ impl Plan {
             }
             check_trials(index, system, problems);
             self.check_trainings(index, system, problems);
-            check_shape(index, system, teacher, problems);
+            match self.weights_of(index, teacher) {
+                Ok(source) => check_shape(index, system, source.as_ref(), problems),
+                Err(problem) => problems.add(Part::System(index), problem),
+            }
         }
+    }
+
+    /// The configuration of the model that a system's weights are made of, if it is known.
+    fn weights_of(
+        &self,
+        index: usize,
+        teacher: Option<&Config>,
+    ) -> Result<Option<Config>, Problem> {
+        let Some(from) = &self.systems[index].from else { return Ok(teacher.cloned()) };
+        let Some(source) = self.systems[..index].iter().find(|system| system.name == *from) else {
+            let fact = format!("from is {from:?}, which is no system before it");
+            return Err(Problem::with_hint(fact, "a step comes before what is made of it"));
+        };
+        // What is wrong with it is said once.
+        let config =
+            |teacher: &Config| Config::new(source.architecture.clone(), teacher.vocabularies).ok();
+        Ok(teacher.and_then(config))
     }
 
     fn check_trainings(&self, index: usize, system: &ResolvedSystem, problems: &mut Problems) {

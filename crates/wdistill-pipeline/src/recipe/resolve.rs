@@ -174,6 +174,7 @@ fn resolve_system(
         name: if system.name.is_empty() { method.name.to_string() } else { system.name.clone() },
         method,
         start: method.start(system.start),
+        from: system.from.clone(),
         teacher_decoder: system.teacher_decoder,
         pairs: system.pairs.unwrap_or(match method.learns_from {
             LearnsFrom::Text => Pairs::Original,
@@ -267,6 +268,9 @@ fn check_choices(system: &SystemRecipe) -> Result<(), Problem> {
     if method.phases == Phases::One && !system.generator.is_empty() {
         let two = methods(|method| method.phases == Phases::Two);
         return Err(format!("{name} has no phase 1, which generator would be; {two} have").into());
+    }
+    if method.origin == Origin::Random && system.from.is_some() {
+        return Err(format!("{name} is made of no other model, and from names one").into());
     }
     if method.origin == Origin::Random && system.teacher_decoder == TeacherDecoder::Blank {
         return Err(format!("{name} uses none of the teacher's weights, blank or not").into());
@@ -520,6 +524,9 @@ start = \"cut\"",
         let own = |keys: &str| format!("method = \"kd\"\n{keys}");
         refused("method = \"kd\"", &own("generator = { updates = 3 }"), "kd has no phase 1");
         refused("method = \"kd\"", &own("teacher_decoder = \"blank\""), "kd uses none");
+        refused("method = \"kd\"", &own("from = \"wd\""), "kd is made of no other model");
+        let later = "name = \"first\"\nmethod = \"cut\"\nfrom = \"wd\"";
+        refused("method = \"kd\"", later, "from is \"wd\", which is no system before it");
         let cut = "method = \"cut\"\nstart = \"xavier\"";
         refused(
             "method = \"kd\"",

@@ -40,6 +40,7 @@ impl Plan {
             name: system.name.clone(),
             method: system.method,
             start: system.start,
+            from: system.from.clone(),
             teacher_decoder: system.teacher_decoder,
             pairs: Some(system.pairs),
             seed: None,

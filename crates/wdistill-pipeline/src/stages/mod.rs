@@ -13,5 +13,5 @@ pub use benchmark::{Speed, benchmark};
 pub use evaluate::{Evaluation, Finished, FinishedSystem, TriedRate};
 pub use prepare::Prepared;
 pub use pseudo::{PseudoReport, translate_corpus};
-pub use train::{Trained, TrainingResult};
+pub use train::{Teachers, Trained, TrainingResult};
 pub use validate::{Standing, SystemValidation};

@@ -100,6 +100,22 @@ enum Begins {
     Model(Fingerprint),
 }
 
+/// What a student learns from besides the text.
+#[derive(Clone, Copy)]
+pub struct Teachers<'a> {
+    /// Its translations, and its distribution over words.
+    pub words: &'a Trained,
+    /// Its weights: the same model, or a step on the way.
+    pub weights: &'a Trained,
+}
+
+impl<'a> Teachers<'a> {
+    /// One for both.
+    pub fn one(teacher: &'a Trained) -> Teachers<'a> {
+        Teachers { words: teacher, weights: teacher }
+    }
+}
+
 /// One training stage.
 #[derive(Clone, Copy)]
 struct TrainingStage<'a> {
@@ -268,10 +284,11 @@ impl Pipeline {
     pub fn student(
         &self,
         prepared: &Prepared,
-        teacher: &Trained,
+        teachers: Teachers<'_>,
         pseudo: &Fingerprint,
         system: &ResolvedSystem,
     ) -> Result<Trained, PipelineError> {
+        let Teachers { words, weights } = teachers;
         let method = system.method;
         let [student, generator] =
             ["student", GENERATOR].map(|phase| format!("{}/{phase}", system.name));
@@ -279,7 +296,7 @@ impl Pipeline {
             method,
             start: system.start,
             teacher_decoder: system.teacher_decoder,
-            teacher: (method.origin == Origin::Teacher).then(|| teacher.fingerprint.clone()),
+            teacher: (method.origin == Origin::Teacher).then(|| weights.fingerprint.clone()),
         };
         let stage = TrainingStage {
             name: &student,
@@ -291,11 +308,11 @@ impl Pipeline {
                 Pairs::OriginalAndPseudo => pseudo,
             },
             begins: &begins,
-            teacher: (method.learns_from == LearnsFrom::Teacher).then_some(teacher),
+            teacher: (method.learns_from == LearnsFrom::Teacher).then_some(words),
             seed: system.seed,
         };
         let begin = |config, seed| {
-            let teacher = &|| self.load_for(teacher, system);
+            let teacher = &|| self.load_for(weights, system);
             (method.begin)(&method, Sources { config, seed, start: system.start, teacher })
         };
         let Some(settings) = &system.generator else {
@@ -383,19 +400,21 @@ fn word_teacher<'a>(
 
 /// What a system is, in a few words.
 fn description(system: &ResolvedSystem) -> String {
-    let mut parts = vec![system.method.description];
-    let usual = system.method.start(None);
-    parts.extend(system.start.filter(|_| system.start != usual).map(Start::in_words));
-    parts.extend(
-        (system.teacher_decoder == TeacherDecoder::Blank)
-            .then_some("with a blank teacher's decoder"),
-    );
-    if system.method.learns_from == LearnsFrom::Teacher {
-        let sequence_level = system.pairs == Pairs::OriginalAndPseudo;
-        parts.extend(sequence_level.then_some("sequence-level distillation"));
-        parts.extend(system.learns_words().then_some("word-level distillation"));
-    }
-    parts.join(", ")
+    let ResolvedSystem { method, start, from, teacher_decoder, pairs, .. } = system;
+    let learns_from_teacher = method.learns_from == LearnsFrom::Teacher;
+    let has_pairs = learns_from_teacher && *pairs == Pairs::OriginalAndPseudo;
+    let is_blank = *teacher_decoder == TeacherDecoder::Blank;
+    let usual = method.start(None);
+    let parts = [
+        Some(method.description.to_string()),
+        from.as_ref().map(|from| format!("made of {from}")),
+        start.filter(|_| *start != usual).map(|start| start.in_words().to_string()),
+        is_blank.then(|| "with a blank teacher's decoder".to_string()),
+        has_pairs.then(|| "sequence-level distillation".to_string()),
+        (learns_from_teacher && system.learns_words())
+            .then(|| "word-level distillation".to_string()),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Hashes of a model's configuration and weights.
