@@ -273,7 +273,9 @@ fn bad_recipes_and_texts_are_refused_by_name() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && said.contains("another wdistill is at work"), "{said}");
     assert!(!demo.join("data").exists());
-    refused(&RECIPE.replace("layers = 1", "layers = 3"), "the teacher's decoder has 2 layers");
+    let other = RECIPE
+        .replace("{ decoder = { layers = 1,", "{ activation = \"gelu\", decoder = { layers = 1,");
+    refused(&other, "teacher and student must agree in activation");
     assert!(!folder.path().join("bad/teacher").exists(), "it ran before it was checked");
     let test = fs::read_to_string(folder.path().join("test.en")).unwrap();
     let long = test.replacen('\n', &format!("{}\n", " word".repeat(2000)), 1);

@@ -6,7 +6,8 @@ use std::ops::Range;
 use wdistill_base::{Hinted, Problem, Random};
 use wdistill_model::tree::{LeafRef, Map, MatrixRole, MatrixSpec, VectorRole, VectorSpec};
 use wdistill_model::{
-    Axis, Config, Dense, LayerPlace, Matrix, Model, Slot, Spec, Stack, Transformer,
+    AttentionRole, Axis, Config, Dense, FeedForwardRole, LayerPlace, LinearPlace, Matrix, Model,
+    Slot, Spec, Stack, Transformer,
 };
 
 use crate::choice::{Both, Choice, LayerChoice, Pair, Side, Start};
@@ -104,6 +105,11 @@ impl Pair<'_> {
             false => Err(deeper()),
         };
         match choice {
+            // Neighbours begin as the same layer.
+            LayerChoice::FirstOfGroup | LayerChoice::Concatenated if student > teacher => {
+                let source = layer * teacher / student;
+                Ok(source..source + 1)
+            }
             LayerChoice::FirstOfGroup | LayerChoice::Concatenated => {
                 layer_group(stack, teacher, student, layer)
             }
@@ -175,11 +181,35 @@ impl Grow<'_> {
         let sources = self.sources(slot)?;
         let leaves: HashMap<Slot, LeafRef<'_, Dense<f32>>> =
             self.teacher.weights.leaves().into_iter().collect();
-        let find = |layer: usize| match &leaves[&slot.at_layer(layer)] {
-            LeafRef::Matrix(matrix) => (*matrix).clone(),
-            LeafRef::Vector(vector) => Matrix::new(vector.len(), 1, (*vector).clone()),
+        let share = 1.0 / self.copies(slot) as f32;
+        let find = |layer: usize| {
+            let (rows, columns, data) = match &leaves[&slot.at_layer(layer)] {
+                LeafRef::Matrix(matrix) => (matrix.rows(), matrix.columns(), matrix.data()),
+                LeafRef::Vector(vector) => (vector.len(), 1, vector.as_slice()),
+            };
+            Matrix::new(rows, columns, data.iter().map(|number| number * share).collect())
         };
         Ok(sources.map(find).collect())
+    }
+
+    /// How many of the student's layers begin as the same layer of the teacher, if the slot adds to the stream: each of them
+    /// adds its share of what the teacher's layer did.
+    fn copies(&self, slot: Slot) -> usize {
+        let (Slot::Linear(place, _), Some(LayerPlace { stack, layer })) = (slot, slot.layer())
+        else {
+            return 1;
+        };
+        let adds = matches!(
+            place,
+            LinearPlace::Attention(_, _, AttentionRole::Output)
+                | LinearPlace::FeedForward(_, FeedForwardRole::Down)
+        );
+        let Both { teacher, student } = self.pair().layers(stack);
+        if !adds || student <= teacher {
+            return 1;
+        }
+        let source = |layer: usize| layer * teacher / student;
+        (0..student).filter(|other| source(*other) == source(layer)).count()
     }
 
     /// `[teacher, student]` factor of an axis; none where the lengths agree.

@@ -280,6 +280,39 @@ fn final_norms_are_copied_and_separate_outputs_only_change_width() {
     );
 }
 
+/// Two layers become five: the first three begin as the teacher's first, the others as its second, and each adds its share.
+#[test]
+fn a_deeper_student_begins_with_copies_that_share_what_they_add() {
+    let teacher = teacher(|_| {});
+    let deeper = config(|architecture| architecture.encoder.layers = 5);
+    let student = cut(&teacher, &deeper, Choice::CUT).unwrap();
+    for (layer, (source, copies)) in
+        [(0, 3.0), (0, 3.0), (0, 3.0), (1, 2.0), (1, 2.0)].into_iter().enumerate()
+    {
+        let (ours, theirs) =
+            (&student.weights.encoder.layers[layer], &teacher.weights.encoder.layers[source]);
+        let close = |a: &Matrix<f32>, b: &Matrix<f32>, factor: f32| {
+            let mut pairs = a.data().iter().zip(b.data());
+            assert!(pairs.all(|(a, b)| (a - b * factor).abs() < 1e-6), "layer {layer}");
+        };
+        close(&ours.feed_forward.up.weight, &theirs.feed_forward.up.weight, 1.0);
+        close(&ours.self_attention.value.weight, &theirs.self_attention.value.weight, 1.0);
+        close(&ours.feed_forward.down.weight, &theirs.feed_forward.down.weight, 1.0 / copies);
+        close(
+            &ours.self_attention.output.weight,
+            &theirs.self_attention.output.weight,
+            1.0 / copies,
+        );
+    }
+    // The paper's start has the same sources.
+    let grown = ParameterGenerator::grow(&teacher, &deeper, Start::Xavier, 1).unwrap();
+    let student = grown.materialise();
+    let (ours, theirs) = (&student.weights.encoder.layers[4], &teacher.weights.encoder.layers[1]);
+    let (ours, theirs) =
+        (ours.feed_forward.down.weight.at(0, 0), theirs.feed_forward.down.weight.at(0, 0));
+    assert!((ours - (theirs / 2.0).tanh()).abs() < 1e-6);
+}
+
 #[test]
 fn uneven_depth_is_refused_by_an_error_that_names_both_depths() {
     let student = config(|architecture| architecture.decoder.layers = 4);

@@ -476,14 +476,13 @@ mod tests {
             );
         };
         let layers = "decoder = { layers = 1 }";
-        let own = "method = \"cut\"\narchitecture = { decoder = { layers = 3 } }";
+        let own = "method = \"layer-copy\"\narchitecture = { decoder = { layers = 3 } }";
         refused(
             "method = \"kd\"",
             own,
             "systems[0].architecture: the teacher's decoder has 2 layers",
         );
         refused(layers, "decoder = { heads = 5 }", "decoder.heads is 5");
-        refused(layers, "decoder = { layers = 3 }", "the teacher's decoder has 2 layers");
         refused(layers, "activation = \"gelu\"", "must agree in activation");
         refused(
             "[vocabulary]",
@@ -559,14 +558,14 @@ preset";
     /// Only a student that is made of the teacher has to divide its layers.
     #[test]
     fn a_student_with_a_random_start_may_have_any_depth() {
-        let wd = RECIPE
-            .find(
-                "[[systems]]
-        method = \"wd\"",
-            )
-            .unwrap();
-        let kd = RECIPE[..wd].replace("layers = 1", "layers = 3");
-        assert_eq!(plan(&kd).unwrap().student.unwrap().architecture.decoder.layers, 3);
+        let preset = "preset = \"transformer-nano\"\n        training";
+        let three = "preset = \"transformer-nano\"\n        architecture = { decoder = { layers = 3 } }\n        training";
+        let uneven = RECIPE.replacen(preset, three, 1).replace("{ layers = 1 }", "{ layers = 2 }");
+        let error = plan(&uneven).unwrap_err();
+        assert!(error.contains("3 layers cannot be divided into 2 equal groups"), "{error}");
+        let wd = uneven.rfind("[[systems]]").unwrap();
+        let kd = plan(&uneven[..wd]).unwrap();
+        assert_eq!(kd.student.unwrap().architecture.decoder.layers, 2);
     }
 
     #[cfg(target_os = "linux")]
