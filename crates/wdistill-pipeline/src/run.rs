@@ -76,13 +76,13 @@ impl Pipeline {
         let best = (0..tried.len()).min_by(|one, other| loss(one).total_cmp(&loss(other)));
         let best = best.expect("a system has a candidate");
         let rate = |(candidate, _, judgement): &(ResolvedSystem, Trained, Judgement)| TriedRate {
-            learning_rate: candidate.training.learning_rate,
+            learning_rate: candidate.first_rate(),
             judgement: *judgement,
         };
         let rates: Vec<TriedRate> = tried.iter().map(rate).collect();
         let (chosen, trained, _) = tried.swap_remove(best);
         if rates.len() > 1 {
-            let rate = chosen.training.learning_rate;
+            let rate = chosen.first_rate();
             let of = rates.len();
             self.say(&system.name, &format!("learning rate {rate} has the lowest loss of {of}"));
         }

@@ -48,10 +48,15 @@ impl ResolvedSystem {
         names
     }
 
+    /// The learning rate of its first phase.
+    pub(crate) fn first_rate(&self) -> f64 {
+        self.phases().next().expect("a system has a phase").learning_rate
+    }
+
     /// The same with another rate in its first phase; a second one keeps its proportion to it.
     fn with_rate(&self, rate: f64) -> ResolvedSystem {
         let mut system = self.clone();
-        let first = self.phases().next().expect("a system has a phase").learning_rate;
+        let first = self.first_rate();
         for phase in system.generator.iter_mut().chain([&mut system.training]) {
             phase.learning_rate = rate * (phase.learning_rate / first);
         }
