@@ -283,7 +283,7 @@ fn what_distill_refuses_is_named_as_it_was_given() {
     assert!(said.contains("generator: ") && !said.contains("systems"), "{said}");
     let said = refused("--set student.learning_rate=-1");
     assert!(said.contains("student: learning_rate is -1"), "{said}");
-    let said = refused("--set architecture.decoder.layers=3 --set architecture.activation=gelu");
+    let said = refused("--set architecture.norm_epsilon=1e-3 --set architecture.activation=gelu");
     assert_eq!(said.matches("\n  architecture: ").count(), 2, "{said}");
     let said = refuse(folder.path(), &format!("distill --teacher nowhere {CORPUS} --out s"), b"");
     assert!(said.contains("nowhere"), "{said}");

@@ -93,8 +93,16 @@ fn rates_seeds_controls_and_tests_are_rows_of_one_table() {
         .iter()
         .map(|row| row["name"].as_str().unwrap())
         .collect();
-    let expected =
-        ["teacher", "wd", "wd-blank", "encoder", "cut-twice", "layer-copy", "weight-selection"];
+    let expected = [
+        "teacher",
+        "wd",
+        "wd-blank",
+        "encoder",
+        "cut-twice",
+        "layer-copy",
+        "weight-selection",
+        "step",
+    ];
     assert_eq!(names, expected);
 
     // The rate with the lower loss is the system's, and the second seed has it too.
