@@ -146,7 +146,7 @@ pub(crate) struct Both {
 }
 
 impl Both {
-    /// The spaced element of the longer for an element of the shorter.
+    /// The teacher's element, or layer, for one of the student's, evenly spaced.
     pub(crate) fn spaced(self, element: usize) -> usize {
         element * self.teacher / self.student
     }

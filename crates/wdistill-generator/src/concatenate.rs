@@ -85,13 +85,6 @@ impl Concatenation {
             }),
         }
     }
-
-    /// The factor that chooses, `[all elements, student]`.
-    pub(crate) fn factor(&self, all: usize, scale: f32) -> Matrix<f32> {
-        Matrix::from_fn(all, self.chosen.len(), |row, column| {
-            if self.chosen[column] == Some(row) { scale } else { 0.0 }
-        })
-    }
 }
 
 /// Numbers of heads or units, and of the elements of each.

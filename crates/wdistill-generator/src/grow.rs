@@ -98,7 +98,8 @@ impl Pair<'_> {
     /// The teacher's layers that a student's layer is made of.
     fn sources(&self, choice: LayerChoice, place: LayerPlace) -> Result<Range<usize>, GrowError> {
         let LayerPlace { stack, layer } = place;
-        let Both { teacher, student } = self.layers(stack);
+        let layers = self.layers(stack);
+        let Both { teacher, student } = layers;
         let deeper = || GrowError::Deeper { stack, teacher, student };
         let one = |layer: usize| match student <= teacher {
             true => Ok(layer..layer + 1),
@@ -107,7 +108,7 @@ impl Pair<'_> {
         match choice {
             // Neighbours begin as the same layer.
             LayerChoice::FirstOfGroup | LayerChoice::Concatenated if student > teacher => {
-                let source = layer * teacher / student;
+                let source = layers.spaced(layer);
                 Ok(source..source + 1)
             }
             LayerChoice::FirstOfGroup | LayerChoice::Concatenated => {
@@ -204,12 +205,12 @@ impl Grow<'_> {
             LinearPlace::Attention(_, _, AttentionRole::Output)
                 | LinearPlace::FeedForward(_, FeedForwardRole::Down)
         );
-        let Both { teacher, student } = self.pair().layers(stack);
-        if !adds || student <= teacher {
+        let layers = self.pair().layers(stack);
+        if !adds || layers.student <= layers.teacher {
             return 1;
         }
-        let source = |layer: usize| layer * teacher / student;
-        (0..student).filter(|other| source(*other) == source(layer)).count()
+        let has_source = |other: &usize| layers.spaced(*other) == layers.spaced(layer);
+        (0..layers.student).filter(has_source).count()
     }
 
     /// `[teacher, student]` factor of an axis; none where the lengths agree.
@@ -225,9 +226,7 @@ impl Grow<'_> {
             Some(Choice { elements, scale, .. }) => {
                 let chosen = pair.elements(elements, slot, side, axis);
                 let scale = pair.scale(scale, slot, side, axis) as f32;
-                Matrix::from_fn(teacher, student, |row, column| {
-                    if chosen[column] == Some(row) { scale } else { 0.0 }
-                })
+                selecting(teacher, &chosen, scale)
             }
         })
     }
@@ -273,7 +272,7 @@ impl Grow<'_> {
             };
             let scale =
                 axis.map_or(1.0, |axis| self.pair().scale(scale, slot, together.side, axis));
-            *factor = Some(together.factor(all, scale as f32));
+            *factor = Some(selecting(all, &together.chosen, scale as f32));
         }
         let shape =
             (self.student.length(rows), columns.map_or(1, |axis| self.student.length(axis)));
@@ -316,6 +315,17 @@ impl Map<Spec, Generated<f32>> for Grow<'_> {
 
 fn squashed(scale: Matrix<f32>, shift: Matrix<f32>) -> Squash<f32> {
     Squash::Tanh { scale, shift }
+}
+
+/// The factor `[all, student]` that takes the chosen element of all for each of the student's, times `scale`.
+fn selecting(all: usize, chosen: &[Option<usize>], scale: f32) -> Matrix<f32> {
+    Matrix::from_fn(
+        all,
+        chosen.len(),
+        |row, column| {
+            if chosen[column] == Some(row) { scale } else { 0.0 }
+        },
+    )
 }
 
 /// Which layers a start takes; the paper's takes all of a group.
