@@ -6,7 +6,7 @@ use wdistill_kernels::{
     Accumulate, MatrixRef, Real, ScaleTanhShiftGradients, add_into, add_weighted_sum_gradients,
     product, scale_tanh_shift, scale_tanh_shift_backward, weighted_sum,
 };
-use wdistill_model::Matrix;
+use wdistill_model::{LinearPart, Matrix, Part, Slot};
 
 /// What is done to the transformed teacher weight.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +48,19 @@ impl Factor {
             Factor::Input => "input_factor",
             Factor::Scale => "scale",
             Factor::Shift => "shift",
+        }
+    }
+
+    /// What it is to an optimiser, as a factor of a weight.
+    pub fn part(self, slot: Slot) -> Part {
+        match (self, slot) {
+            // It is added to the weight, and does what the weight does.
+            (Factor::Shift, _) => Part::of(slot),
+            (
+                Factor::Output | Factor::Input,
+                Slot::Linear(_, LinearPart::Weight) | Slot::Table(_),
+            ) => Part::LinearMap,
+            (Factor::Output | Factor::Input | Factor::Layer | Factor::Scale, _) => Part::Numbers,
         }
     }
 }

@@ -95,7 +95,7 @@ impl<R: Real> ParameterGenerator<R> {
     pub fn layout(&self) -> Layout {
         Layout::new(self.slots().flat_map(|(slot, generator)| {
             let named = move |(factor, shape): (Factor, Vec<usize>)| {
-                (format!("{slot}.{}", factor.name()), shape)
+                (format!("{slot}.{}", factor.name()), shape, factor.part(slot))
             };
             generator.factors().into_iter().map(named)
         }))

@@ -28,6 +28,7 @@ mod generate;
 #[path = "../tests/kernels/instructions.rs"]
 mod instructions;
 mod linear;
+mod muon;
 mod norm;
 mod packed;
 mod pages;
@@ -61,6 +62,7 @@ pub use generate::{
     scale_tanh_shift_backward, weighted_sum,
 };
 pub use linear::{Linear, LinearGradients, linear_backward, linear_forward};
+pub use muon::{MuonBuffers, MuonSettings, MuonStep, muon_step};
 pub use norm::{
     LayerNorm, NormGradients, NormStatistics, ResidualNormSaved, layer_norm_backward,
     layer_norm_forward, residual, residual_norm_backward, residual_norm_forward,

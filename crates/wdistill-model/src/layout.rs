@@ -3,7 +3,17 @@
 use std::ops::Range;
 
 use crate::dense::Dense;
+use crate::slot::{LinearPart, Slot};
 use crate::tree::{LeafRef, Transformer};
+
+/// What a tensor is to an optimiser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// A matrix that maps one space of activations to another.
+    LinearMap,
+    /// A vector, a table of words, or factors of single numbers.
+    Numbers,
+}
 
 /// Numbers that stand together in a flat buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +22,8 @@ pub struct NamedRange {
     pub name: String,
     /// Length of every axis, outermost first.
     pub shape: Vec<usize>,
+    /// What they are to an optimiser.
+    pub part: Part,
     /// Where they stand.
     pub range: Range<usize>,
 }
@@ -27,15 +39,28 @@ pub struct Layout {
 /// Ranges start at multiples of so many numbers: a cache line of float32. What is between them is zero in every buffer.
 const ALIGNMENT: usize = 16;
 
+impl Part {
+    /// A model's own weight.
+    pub fn of(slot: Slot) -> Part {
+        match slot {
+            Slot::Linear(_, LinearPart::Weight) => Part::LinearMap,
+            Slot::Table(_)
+            | Slot::OutputBias
+            | Slot::Linear(_, LinearPart::Bias)
+            | Slot::Norm(..) => Part::Numbers,
+        }
+    }
+}
+
 impl Layout {
-    /// Tensors by name and shape, one after the other.
-    pub fn new(tensors: impl IntoIterator<Item = (String, Vec<usize>)>) -> Layout {
+    /// Tensors by name, shape and part, one after the other.
+    pub fn new(tensors: impl IntoIterator<Item = (String, Vec<usize>, Part)>) -> Layout {
         let mut layout = Layout::default();
-        for (name, shape) in tensors {
+        for (name, shape, part) in tensors {
             let start = layout.length;
             let range = start..start + shape.iter().product::<usize>();
             layout.length = range.end.next_multiple_of(ALIGNMENT);
-            layout.ranges.push(NamedRange { name, shape, range });
+            layout.ranges.push(NamedRange { name, shape, part, range });
         }
         layout
     }
@@ -47,7 +72,7 @@ impl Layout {
                 LeafRef::Matrix(matrix) => vec![matrix.rows(), matrix.columns()],
                 LeafRef::Vector(vector) => vec![vector.len()],
             };
-            (slot.to_string(), shape)
+            (slot.to_string(), shape, Part::of(slot))
         }))
     }
 

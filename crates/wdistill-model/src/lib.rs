@@ -49,7 +49,7 @@ pub use dense::{Dense, Matrix};
 pub use engine::{EmbeddingRule, Engine};
 pub use forward::{DecoderState, Encoded, LayerState, Model};
 pub use int8::{Int8, Int8Rows};
-pub use layout::{Layout, NamedRange};
+pub use layout::{Layout, NamedRange, Part};
 pub use positions::PositionTable;
 pub use slot::{
     AttentionKind, AttentionRole, FeedForwardRole, LayerPlace, LinearPart, LinearPlace, NormPart,

@@ -7,15 +7,13 @@ use std::sync::Arc;
 use wdistill_autograd::{
     DropoutSource, Gradients, LossSums, Tape, Targets, Tracked, Variable, Workspace,
 };
-use wdistill_kernels::{
-    AdamBuffers, AdamSettings, AdamStep, LossTargets, Projection, TeacherDistribution, Workers,
-    adam_step, deal, in_order,
-};
+use wdistill_kernels::{LossTargets, Projection, TeacherDistribution, Workers, deal, in_order};
 use wdistill_model::{DecoderState, Dense, Layout, Model, Tokens, Vocabularies};
 use wdistill_text::{EncodedCorpus, sorted_batches};
 
 use crate::error::TrainError;
 use crate::learner::{Clipping, Learner, Parameters, StepReport, Weights};
+use crate::optimiser::{self, Step};
 use crate::settings::TrainingSettings;
 use crate::trainable::{Trainable, Trainee};
 
@@ -345,7 +343,7 @@ fn tree_sum<T>(mut parts: Vec<T>, mut add: impl FnMut(&mut T, T)) -> T {
 }
 
 impl Learner for HostLearner<'_> {
-    /// The gradient of the mean loss a token, times `min(1, clip_norm / |g|)`, then Adam.
+    /// The gradient of the mean loss a token, times `min(1, clip_norm / |g|)`, then the optimiser.
     fn update(&mut self, batches: &[Vec<usize>], number: u64) -> Result<StepReport, TrainError> {
         let Lesson { corpus, settings, .. } = self.lesson;
         let vocabularies = self.trainable.model().config.vocabularies;
@@ -365,29 +363,9 @@ impl Learner for HostLearner<'_> {
             _ => (Clipping::Unchanged, 1.0),
         };
         if gradient_norm.is_finite() {
-            let [beta1, beta2] = settings.adam_betas;
-            let adam = AdamSettings { beta1, beta2, epsilon: settings.adam_epsilon };
-            let step = AdamStep {
-                settings: adam,
-                learning_rate: settings.learning_rate_at(number),
-                number,
-                gradient_factor: factor,
-            };
-            let Parameters { layout, values, first_moments, second_moments, .. } =
-                &mut self.parameters;
-            let moments =
-                layout.slices_mut(first_moments).into_iter().zip(layout.slices_mut(second_moments));
-            let values = layout.slices_mut(values).into_iter().zip(moments);
-            let copies = gradients.slices().zip(self.trainable.parameters_mut());
-            for ((parameters, (first_moment, second_moment)), (gradient, copy)) in
-                values.zip(copies)
-            {
-                let copy = Some(copy);
-                adam_step(
-                    AdamBuffers { parameters, first_moment, second_moment, gradient, copy },
-                    &step,
-                );
-            }
+            let step = Step { settings, number, gradient_factor: factor };
+            let copies = self.trainable.parameters_mut();
+            optimiser::step(&mut self.parameters, &gradients, copies, step);
             self.trainable.refresh();
             self.average(number);
         }

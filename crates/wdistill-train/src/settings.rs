@@ -48,6 +48,19 @@ impl Criterion {
     }
 }
 
+/// How an update follows from a gradient.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Optimiser {
+    /// Adam, number by number (Kingma and Ba, 2015).
+    #[default]
+    Adam,
+    /// Muon for the matrices of linear layers: the update is the running mean of gradients with its singular values taken
+    /// close to 1, as large as Adam's at the same rate (Jordan et al., 2024). Adam for everything else.
+    Muon,
+}
+
 /// Settings of one training run; equal for a teacher, a student and a generator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -71,10 +84,14 @@ pub struct TrainingSettings {
     /// Updates after which a linear or cosine schedule has come to its end, if that is not the end of this training but
     /// of a later phase; 0 for this training's.
     pub schedule_updates: u64,
+    /// How an update follows from a gradient.
+    pub optimiser: Optimiser,
     /// Decay of Adam's moments.
     pub adam_betas: [f64; 2],
     /// Adam's epsilon.
     pub adam_epsilon: f64,
+    /// Decay of Muon's running mean of gradients.
+    pub muon_momentum: f64,
     /// Probability mass spread over wrong words.
     pub label_smoothing: f64,
     /// Weight of the teacher's distribution over words in a student's loss, from 0 (off) to 1; the right
@@ -130,8 +147,10 @@ impl Default for TrainingSettings {
             warm_up: 4000,
             schedule: Schedule::default(),
             schedule_updates: 0,
+            optimiser: Optimiser::default(),
             adam_betas: [0.9, 0.98],
             adam_epsilon: 1e-9,
+            muon_momentum: 0.95,
             label_smoothing: 0.1,
             word_distillation: 0.0,
             clip_norm: 0.0,
@@ -205,6 +224,7 @@ impl TrainingSettings {
             ("adam_betas[0]", beta1),
             ("adam_betas[1]", beta2),
             ("label_smoothing", self.label_smoothing),
+            ("muon_momentum", self.muon_momentum),
             ("moving_average_decay", self.moving_average_decay),
         ];
         for (name, value) in below_one {

@@ -3,9 +3,10 @@
 mod task;
 
 use task::{THREADS, Task, settings, slices};
+use wdistill_model::{NamedRange, Part};
 use wdistill_train::{
-    Clipping, Event, HostLearner, Learner, Lesson, Parameters, Selection, StepReport, TrainError,
-    Trainee, TrainingSettings,
+    Clipping, Event, HostLearner, Learner, Lesson, Optimiser, Parameters, Selection, StepReport,
+    TrainError, Trainee, TrainingSettings,
 };
 
 /// One update from these batches, and what it left.
@@ -72,12 +73,11 @@ fn two_small_batches_make_the_step_of_one_large_batch() {
     assert!(pairs().all(|(a, b)| (a - b).abs() < 1e-4 * largest));
 }
 
-/// Values after three updates with so many shares and threads.
-fn after(task: &Task, shares: usize, threads: usize) -> Vec<f32> {
-    let settings = TrainingSettings { shares, ..settings() };
+/// Values after three updates with so many threads.
+fn after(task: &Task, settings: &TrainingSettings, threads: usize) -> Vec<f32> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| {
-        let lesson = Lesson { corpus: &task.corpus, teacher: None, settings: &settings, seed: 1 };
+        let lesson = Lesson { corpus: &task.corpus, teacher: None, settings, seed: 1 };
         let mut learner = HostLearner::start(Trainee::weights(task.model()), lesson, threads)
             .unwrap_or_else(|e| panic!("{e}"));
         for number in 1..4 {
@@ -90,11 +90,47 @@ fn after(task: &Task, shares: usize, threads: usize) -> Vec<f32> {
 #[test]
 fn the_number_of_threads_does_not_change_a_bit() {
     let task = Task::new();
-    for shares in [1, 2, 4] {
-        let one = after(&task, shares, 1);
-        assert!(one == after(&task, shares, 2), "{shares} shares");
-        assert!(one == after(&task, shares, 5), "{shares} shares");
+    for (shares, optimiser) in
+        [(1, Optimiser::Adam), (2, Optimiser::Adam), (4, Optimiser::Adam), (2, Optimiser::Muon)]
+    {
+        let settings = TrainingSettings { shares, optimiser, ..settings() };
+        let one = after(&task, &settings, 1);
+        assert!(one == after(&task, &settings, 2), "{shares} shares, {optimiser:?}");
+        assert!(one == after(&task, &settings, 5), "{shares} shares, {optimiser:?}");
     }
+}
+
+/// Muon has the matrices of linear layers, whose updates have nearly one size in all directions; Adam has the rest.
+#[test]
+fn muon_moves_matrices_and_adam_everything_else() {
+    let task = Task::new();
+    let settings = TrainingSettings { optimiser: Optimiser::Muon, ..settings() };
+    let mut learner = task.learner(task.model(), None, &settings);
+    let before = learner.state().unwrap().into_owned();
+    learner.update(&[(0..30).collect()], 1).unwrap();
+    let after = learner.state().unwrap().into_owned();
+    let rate = settings.learning_rate_at(1);
+    let mut matrices = 0;
+    for named in after.layout.ranges() {
+        let NamedRange { name, part, range, .. } = named;
+        let of = |buffer: &[f32]| -> Vec<f64> {
+            buffer[range.clone()].iter().map(|number| f64::from(*number)).collect()
+        };
+        let squares = of(&after.second_moments).iter().any(|moment| *moment > 0.0);
+        assert_eq!(squares, *part == Part::Numbers, "{name}: {part:?}");
+        if *part == Part::LinearMap {
+            let moved = of(&after.values).into_iter().zip(of(&before.values));
+            let sum: f64 = moved.map(|(after, before)| (after - before).powi(2)).sum();
+            let size = (sum / range.len() as f64).sqrt() / rate;
+            assert!((0.05..0.25).contains(&size), "{name} moved by {size} of the rate");
+            matrices += 1;
+        }
+    }
+    let linear = |name: &str| {
+        name.ends_with(".weight") && (name.contains("attention") || name.contains("feed_forward"))
+    };
+    let names = after.layout.ranges().iter().map(|named| &named.name[..]);
+    assert_eq!(matrices, names.filter(|name| linear(name)).count());
 }
 
 #[test]
