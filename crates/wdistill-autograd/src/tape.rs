@@ -28,6 +28,13 @@ pub struct TrackedMatrix {
     pub(crate) columns: usize,
 }
 
+impl TrackedMatrix {
+    /// Its columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+}
+
 /// A vector on a tape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrackedVector {
@@ -186,6 +193,35 @@ impl<'a, R: Real> Tape<'a, R> {
     /// The value of an activation, row-major.
     pub fn value(&self, variable: Variable) -> Rc<Vec<R>> {
         Rc::clone(&self.nodes.borrow()[variable.0].value)
+    }
+
+    /// What the linear layer with this weight read, `[tokens, input]`, if it has run.
+    pub fn read_by(&self, weight: TrackedMatrix) -> Option<Rc<Vec<R>>> {
+        let reader = |node: &Node<R>| match &node.operation {
+            Operation::Linear(linear) if linear.weight == weight => Some(linear.x),
+            _ => None,
+        };
+        let read = self.nodes.borrow().iter().find_map(reader)?;
+        Some(self.value(read))
+    }
+
+    /// The stream that the norm with this gain belongs to, before its sub-layer's branch is added, and what the norm gave,
+    /// both `[tokens, width]`, if it has run.
+    pub fn at_norm(&self, gain: TrackedVector) -> Option<(Rc<Vec<R>>, Rc<Vec<R>>)> {
+        let at = |node: &Node<R>| match &node.operation {
+            Operation::Norm { x, norm, .. } if norm.gain == gain => Some((*x, node.value.clone())),
+            Operation::ResidualNorm(operation) if operation.norm.gain == gain => {
+                Some((operation.x, node.value.clone()))
+            }
+            _ => None,
+        };
+        let (stream, normal) = self.nodes.borrow().iter().find_map(at)?;
+        Some((self.value(stream), normal))
+    }
+
+    /// How many numbers a vector of the model has.
+    pub fn length_of(&self, vector: TrackedVector) -> usize {
+        self.weights[vector.index].len()
     }
 
     fn width(&self, variable: Variable) -> usize {

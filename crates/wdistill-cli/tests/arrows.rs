@@ -21,6 +21,7 @@ const LEVELS: &[(&str, u32)] = &[
     ("wdistill-demo", 2),
     ("wdistill-runtime", 3),
     ("wdistill-autograd", 3),
+    ("wdistill-fit", 4),
     ("wdistill-train", 4),
     ("wdistill-pipeline", 5),
     ("wdistill", 6),

@@ -24,6 +24,19 @@ pub enum Start {
     /// As `strided`, but heads and hidden units are the best of all layers of a group, where the others take those of its
     /// first layer; norms, and biases of what is added to the stream, are the means of the group.
     Concatenated,
+    /// As `concatenated`, then every layer in closed form: each weight is the ridge regression that brings the student's
+    /// states for 2,000 training pairs closest to the teacher's, one after another; a narrower stream is a rotation of the
+    /// teacher's to the directions that matter most. Only stacks that differ from the teacher's.
+    Fitted,
+}
+
+/// What follows the choice of the teacher's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// Nothing: they are the student's.
+    AsChosen,
+    /// The student's layers are solved so that its states are the teacher's.
+    ToStates,
 }
 
 /// Which of the teacher's numbers a start takes.
@@ -100,6 +113,7 @@ impl Start {
             Start::Cut => "cut start",
             Start::Strided => "strided start",
             Start::Concatenated => "concatenated start",
+            Start::Fitted => "fitted start",
         }
     }
 
@@ -109,7 +123,15 @@ impl Start {
             Start::Xavier => None,
             Start::Cut => Some(Choice::CUT),
             Start::Strided => Some(Choice::STRIDED),
-            Start::Concatenated => Some(Choice::CONCATENATED),
+            Start::Concatenated | Start::Fitted => Some(Choice::CONCATENATED),
+        }
+    }
+
+    /// What follows.
+    pub fn fit(self) -> Fit {
+        match self {
+            Start::Fitted => Fit::ToStates,
+            Start::Xavier | Start::Cut | Start::Strided | Start::Concatenated => Fit::AsChosen,
         }
     }
 }
@@ -169,10 +191,7 @@ impl Pair<'_> {
     }
 
     fn shapes(&self, stack: Stack) -> [&Shape; 2] {
-        [self.teacher, self.student].map(|config| match stack {
-            Stack::Encoder => &config.architecture.encoder,
-            Stack::Decoder => &config.architecture.decoder,
-        })
+        [self.teacher, self.student].map(|config| config.shape(stack))
     }
 
     /// Numbers of hidden units.

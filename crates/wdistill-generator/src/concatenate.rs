@@ -6,32 +6,61 @@
 
 use wdistill_model::{
     AttentionKind, AttentionRole, Dense, FeedForwardRole, LayerPlace, LinearPlace, Matrix, Model,
-    Slot, Stack,
+    Slot, Stack, SubLayer,
 };
 
 use crate::choice::{Both, Pair, Side};
 
-/// What stands along the inner axis of a sub-layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Inner {
-    /// Heads of an attention.
-    Heads(AttentionKind),
-    /// Hidden units of a feed-forward block.
-    Units,
-}
-
-/// The side of a weight along which heads or units stand.
-fn inner_side(slot: Slot) -> Option<(Inner, Side)> {
+/// The sub-layer of a weight, and the side along which its heads or units stand.
+fn inner_side(slot: Slot) -> Option<(SubLayer, Side)> {
     let Slot::Linear(place, part) = slot else { return None };
-    let (inner, side) = match place {
-        LinearPlace::Attention(_, kind, AttentionRole::Output) => (Inner::Heads(kind), Side::Input),
-        LinearPlace::Attention(_, kind, _) => (Inner::Heads(kind), Side::Output),
-        LinearPlace::FeedForward(_, FeedForwardRole::Down) => (Inner::Units, Side::Input),
-        LinearPlace::FeedForward(_, FeedForwardRole::Up) => (Inner::Units, Side::Output),
+    let (sub_layer, side) = match place {
+        LinearPlace::Attention(_, kind, AttentionRole::Output) => {
+            (SubLayer::Attention(kind), Side::Input)
+        }
+        LinearPlace::Attention(_, kind, _) => (SubLayer::Attention(kind), Side::Output),
+        LinearPlace::FeedForward(_, FeedForwardRole::Down) => (SubLayer::FeedForward, Side::Input),
+        LinearPlace::FeedForward(_, FeedForwardRole::Up) => (SubLayer::FeedForward, Side::Output),
     };
     // A bias has no input axis.
     let has_side = side == Side::Output || part == wdistill_model::LinearPart::Weight;
-    has_side.then_some((inner, side))
+    has_side.then_some((sub_layer, side))
+}
+
+/// A head, or a hidden unit, of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The layer's number in its stack.
+    pub layer: usize,
+    /// The piece's number in its sub-layer.
+    pub number: usize,
+}
+
+/// The heads or hidden units of a sub-layer that can add most to the stream, out of some of the teacher's layers: as many as
+/// there are of the wanted `count`, in the order of the layers.
+pub fn best_pieces(
+    teacher: &Model<Dense<f32>>,
+    layers: &[LayerPlace],
+    sub_layer: SubLayer,
+    count: usize,
+) -> Vec<Piece> {
+    let mut all: Vec<(f64, Piece)> = Vec::new();
+    for place in layers {
+        let shape = teacher.config.shape(place.stack);
+        let width = match sub_layer {
+            SubLayer::Attention(_) => shape.width / shape.heads,
+            SubLayer::FeedForward => 1,
+        };
+        let importance = importance(teacher, *place, sub_layer, width);
+        let piece = |(number, size)| (size, Piece { layer: place.layer, number });
+        all.extend(importance.into_iter().enumerate().map(piece));
+    }
+    // The largest; of equals the first.
+    let key = |piece: &Piece| (piece.layer, piece.number);
+    all.sort_by(|one, other| other.0.total_cmp(&one.0).then(key(&one.1).cmp(&key(&other.1))));
+    let mut best: Vec<Piece> = all.into_iter().take(count).map(|(_, piece)| piece).collect();
+    best.sort_by_key(key);
+    best
 }
 
 /// Which elements of a group's layers, one behind the other, a student's layer has.
@@ -50,20 +79,12 @@ impl Concatenation {
         teacher: &Model<Dense<f32>>,
         layers: &[LayerPlace],
     ) -> Option<Concatenation> {
-        let (inner, side) = inner_side(slot)?;
-        let stack = layers.first()?.stack;
-        let (count, width) = pieces(inner, pair, stack);
-        let mut all: Vec<(f64, usize)> = Vec::new();
-        for (number, place) in layers.iter().enumerate() {
-            let importance = importance(teacher, *place, inner, width.teacher);
-            let places = importance.into_iter().enumerate();
-            all.extend(places.map(|(piece, size)| (size, number * count.teacher + piece)));
-        }
-        // The largest; of equals the first.
-        all.sort_by(|one, other| other.0.total_cmp(&one.0).then(one.1.cmp(&other.1)));
-        let mut best: Vec<usize> =
-            all.iter().take(count.student).map(|(_, piece)| *piece).collect();
-        best.sort_unstable();
+        let (sub_layer, side) = inner_side(slot)?;
+        let first = layers.first()?;
+        let (count, width) = pieces(sub_layer, pair, first.stack);
+        let best = best_pieces(teacher, layers, sub_layer, count.student);
+        let place = |piece: &Piece| (piece.layer - first.layer) * count.teacher + piece.number;
+        let best: Vec<usize> = best.iter().map(place).collect();
         let element = |index: usize| {
             let (piece, within) = (index / width.student, index % width.student);
             let within = (within < width.teacher.min(width.student)).then(|| width.spaced(within));
@@ -88,10 +109,10 @@ impl Concatenation {
 }
 
 /// Numbers of heads or units, and of the elements of each.
-fn pieces(inner: Inner, pair: Pair<'_>, stack: Stack) -> (Both, Both) {
-    match inner {
-        Inner::Heads(_) => pair.heads(stack),
-        Inner::Units => (pair.units(stack), Both { teacher: 1, student: 1 }),
+fn pieces(sub_layer: SubLayer, pair: Pair<'_>, stack: Stack) -> (Both, Both) {
+    match sub_layer {
+        SubLayer::Attention(_) => pair.heads(stack),
+        SubLayer::FeedForward => (pair.units(stack), Both { teacher: 1, student: 1 }),
     }
 }
 
@@ -100,25 +121,25 @@ fn pieces(inner: Inner, pair: Pair<'_>, stack: Stack) -> (Both, Both) {
 fn importance(
     teacher: &Model<Dense<f32>>,
     LayerPlace { stack, layer }: LayerPlace,
-    inner: Inner,
+    sub_layer: SubLayer,
     width: usize,
 ) -> Vec<f64> {
     let weights = &teacher.weights;
-    let (into, back) = match (stack, inner) {
-        (Stack::Encoder, Inner::Units) => {
+    let (into, back) = match (stack, sub_layer) {
+        (Stack::Encoder, SubLayer::FeedForward) => {
             let block = &weights.encoder.layers[layer].feed_forward;
             (&block.up.weight, &block.down.weight)
         }
-        (Stack::Decoder, Inner::Units) => {
+        (Stack::Decoder, SubLayer::FeedForward) => {
             let block = &weights.decoder.layers[layer].feed_forward;
             (&block.up.weight, &block.down.weight)
         }
         // Only a decoder attends to the encoder.
-        (Stack::Encoder, Inner::Heads(_)) => {
+        (Stack::Encoder, SubLayer::Attention(_)) => {
             let attention = &weights.encoder.layers[layer].self_attention;
             (&attention.value.weight, &attention.output.weight)
         }
-        (Stack::Decoder, Inner::Heads(kind)) => {
+        (Stack::Decoder, SubLayer::Attention(kind)) => {
             let layer = &weights.decoder.layers[layer];
             let attention = match kind {
                 AttentionKind::SelfAttention => &layer.self_attention,

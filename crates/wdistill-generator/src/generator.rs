@@ -217,13 +217,24 @@ impl<R: Real> Generator<R> {
         let mut saved = Saved::default();
         self.transform(&mut saved);
         let wanted = self.value(&saved).to_vec();
+        self.make(&wanted);
+    }
+
+    /// Sets the shift so that the generator makes this weight, `[rows, columns]`; one that has no shift is given one if it
+    /// makes another.
+    pub fn make(&mut self, wanted: &[R]) {
         if let Squash::Shift(shift) | Squash::Tanh { shift, .. } = &mut self.squash {
             shift.data_mut().fill(R::ZERO);
         }
         let (made, _) = self.forward();
+        let pairs = || wanted.iter().zip(made.data());
+        if self.squash == Squash::None && pairs().any(|(wanted, made)| wanted != made) {
+            let zeros = Matrix::from_fn(made.rows(), made.columns(), |_, _| R::ZERO);
+            self.squash = Squash::Shift(zeros);
+        }
         if let Squash::Shift(shift) | Squash::Tanh { shift, .. } = &mut self.squash {
-            let missing = wanted.iter().zip(made.data()).map(|(w, m)| *w - *m);
-            shift.data_mut().iter_mut().zip(missing).for_each(|(shift, missing)| *shift = missing);
+            let places = shift.data_mut().iter_mut().zip(pairs());
+            places.for_each(|(shift, (wanted, made))| *shift = *wanted - *made);
         }
     }
 

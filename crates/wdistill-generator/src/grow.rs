@@ -7,7 +7,7 @@ use wdistill_base::{Hinted, Problem, Random};
 use wdistill_model::tree::{LeafRef, Map, MatrixRole, MatrixSpec, VectorRole, VectorSpec};
 use wdistill_model::{
     AttentionRole, Axis, Config, Dense, FeedForwardRole, LayerPlace, LinearPlace, Matrix, Model,
-    Slot, Spec, Stack, Transformer,
+    Slot, Spec, Stack, Table, Transformer,
 };
 
 use crate::choice::{Both, Choice, LayerChoice, Pair, Side, Start};
@@ -147,7 +147,13 @@ fn disagreements(pair: Pair<'_>, layers: LayerChoice) -> Vec<GrowError> {
             student: format!("{:?}", student.vocabularies),
         });
     let (theirs, ours) = (teacher.architecture.properties(), student.architecture.properties());
-    let properties = theirs.into_iter().zip(ours).filter(|(theirs, ours)| theirs != ours);
+    // A table that the teacher has tied can be two in the student.
+    let [tied, untied] = [teacher, student].map(|config| config.architecture.embeddings.tables());
+    let unties = untied >= tied;
+    let differs = |(theirs, ours): &((&str, String), (&str, String))| {
+        theirs != ours && !(ours.0 == "embeddings" && unties)
+    };
+    let properties = theirs.into_iter().zip(ours).filter(differs);
     [depth(Stack::Encoder), depth(Stack::Decoder), vocabularies]
         .into_iter()
         .flatten()
@@ -183,10 +189,17 @@ impl Grow<'_> {
         let leaves: HashMap<Slot, LeafRef<'_, Dense<f32>>> =
             self.teacher.weights.leaves().into_iter().collect();
         let share = 1.0 / self.copies(slot) as f32;
+        let embeddings = &self.teacher.weights.embeddings;
         let find = |layer: usize| {
-            let (rows, columns, data) = match &leaves[&slot.at_layer(layer)] {
-                LeafRef::Matrix(matrix) => (matrix.rows(), matrix.columns(), matrix.data()),
-                LeafRef::Vector(vector) => (vector.len(), 1, vector.as_slice()),
+            // A table that the teacher has tied to another is that one.
+            let tied = || match slot {
+                Slot::Table(Table::Output) => embeddings.output_layer().table,
+                _ => embeddings.target_table(),
+            };
+            let (rows, columns, data) = match leaves.get(&slot.at_layer(layer)) {
+                Some(LeafRef::Matrix(matrix)) => (matrix.rows(), matrix.columns(), matrix.data()),
+                Some(LeafRef::Vector(vector)) => (vector.len(), 1, vector.as_slice()),
+                None => (tied().rows(), tied().columns(), tied().data()),
             };
             Matrix::new(rows, columns, data.iter().map(|number| number * share).collect())
         };

@@ -68,6 +68,15 @@ impl<R: Real> ParameterGenerator<R> {
         })
     }
 
+    /// Sets the shifts so that the generators make this student.
+    pub fn make(&mut self, student: &Transformer<Dense<R>>) {
+        let generators = self.generators.leaves_mut().into_iter();
+        for ((_, leaf), (_, weight)) in generators.zip(student.slices()) {
+            let (LeafMut::Matrix(generator) | LeafMut::Vector(generator)) = leaf;
+            generator.make(weight);
+        }
+    }
+
     /// The student that the generators make now.
     pub fn materialise(&self) -> Model<Dense<R>> {
         self.materialise_saving().0

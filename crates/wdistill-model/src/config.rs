@@ -6,6 +6,7 @@ use wdistill_base::{Activation, Hinted, Problem, listed};
 
 use crate::axis::Axis;
 use crate::positions::PositionTable;
+use crate::slot::Stack;
 use crate::tokens::NO_WORD;
 
 /// Larger sizes are no model's, and would take all memory before anything is read.
@@ -65,6 +66,17 @@ pub enum Embeddings {
     DecoderTied,
     /// Source, target and output matrix are one; needs equal vocabularies and widths.
     AllTied,
+}
+
+impl Embeddings {
+    /// How many matrices there are.
+    pub fn tables(self) -> usize {
+        match self {
+            Embeddings::Separate => 3,
+            Embeddings::DecoderTied => 2,
+            Embeddings::AllTied => 1,
+        }
+    }
 }
 
 /// Factor on embeddings before positions are added.
@@ -564,6 +576,14 @@ impl Config {
     /// The TOML text that [`Config::from_toml`] reads; every property is spelled out.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a configuration is plain tables of numbers and strings")
+    }
+
+    /// Size of a stack.
+    pub fn shape(&self, stack: Stack) -> &Shape {
+        match stack {
+            Stack::Encoder => &self.architecture.encoder,
+            Stack::Decoder => &self.architecture.decoder,
+        }
     }
 
     /// Length of an axis in this model.

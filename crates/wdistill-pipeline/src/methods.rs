@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
-use wdistill_generator::{Choice, GrowError, ParameterGenerator, Start, check_fit, cut};
+use wdistill_generator::{Choice, Fit, GrowError, ParameterGenerator, Start, check_fit, cut};
 use wdistill_model::{Config, Dense, Model};
 use wdistill_train::Trainee;
 
@@ -62,7 +62,12 @@ pub struct Sources<'a> {
     pub start: Option<Start>,
     /// Reads the teacher.
     pub teacher: &'a dyn Fn() -> Result<Model<Dense<f32>>, PipelineError>,
+    /// Solves the layers of a student so that its states are its teacher's.
+    pub fit: &'a FitStates<'a>,
 }
+
+/// Takes a teacher and its student.
+type FitStates<'a> = dyn Fn(&Model<Dense<f32>>, Model<Dense<f32>>) -> Model<Dense<f32>> + 'a;
 
 /// The fields of a method.
 pub struct MethodFields {
@@ -126,10 +131,11 @@ const RANDOM: MethodFields = MethodFields {
 pub const ENCODER: Method = Method(&MethodFields {
     name: "encoder",
     description: "teacher's encoder and embeddings, random decoder",
+    starts: &[Start::Cut, Start::Strided, Start::Concatenated],
     fits: |choice, teacher, student| {
         check_fit(teacher, &with_decoder_layers(student, teacher), choice.layers)
     },
-    begin: |method, Sources { config, seed, start, teacher }| {
+    begin: |method, Sources { config, seed, start, teacher, .. }| {
         let teacher = teacher()?;
         let like = with_decoder_layers(&config, &teacher.config);
         let mut weights = cut(&teacher, &like, method.choice(start))?.weights;
@@ -147,10 +153,15 @@ const CUT_DOWN: MethodFields = MethodFields {
     name: "cut",
     description: "teacher cut down",
     origin: Origin::Teacher,
-    starts: &[Start::Cut, Start::Strided, Start::Concatenated],
+    starts: &[Start::Cut, Start::Strided, Start::Concatenated, Start::Fitted],
     fits: |choice, teacher, student| check_fit(teacher, student, choice.layers),
-    begin: |method, Sources { config, start, teacher, .. }| {
-        Ok(Trainee::weights(cut(&teacher()?, &config, method.choice(start))?))
+    begin: |method, Sources { config, start, teacher, fit, .. }| {
+        let teacher = teacher()?;
+        let student = cut(&teacher, &config, method.choice(start))?;
+        Ok(Trainee::weights(match fit_of(start) {
+            Fit::AsChosen => student,
+            Fit::ToStates => fit(&teacher, student),
+        }))
     },
     ..RANDOM
 };
@@ -188,14 +199,24 @@ pub const WD: Method = Method(&MethodFields {
     description: "weight distillation",
     phases: Phases::Two,
     role: Role::Proposed,
-    starts: &[Start::Xavier, Start::Cut, Start::Strided, Start::Concatenated],
-    begin: |_, Sources { config, seed, start, teacher }| {
-        let start = start.unwrap_or_default();
-        let generator = ParameterGenerator::grow(&teacher()?, &config, start, seed)?;
+    starts: &[Start::Xavier, Start::Cut, Start::Strided, Start::Concatenated, Start::Fitted],
+    begin: |_, Sources { config, seed, start, teacher, fit }| {
+        let teacher = teacher()?;
+        let mut generator =
+            ParameterGenerator::grow(&teacher, &config, start.unwrap_or_default(), seed)?;
+        if fit_of(start) == Fit::ToStates {
+            let student = fit(&teacher, generator.materialise());
+            generator.make(&student.weights);
+        }
         Ok(Trainee::generator(generator))
     },
     ..CUT_DOWN
 });
+
+/// What follows the choice of a start, if there is one.
+fn fit_of(start: Option<Start>) -> Fit {
+    start.map_or(Fit::AsChosen, Start::fit)
+}
 
 /// A configuration with as many decoder layers as another: a decoder that is not taken from the teacher may have any depth.
 fn with_decoder_layers(config: &Config, other: &Config) -> Config {

@@ -100,6 +100,16 @@ impl Batch {
         }
     }
 
+    /// What the encoder reads.
+    pub fn source(&self) -> &Tokens {
+        &self.source
+    }
+
+    /// What the decoder reads.
+    pub fn target(&self) -> &Tokens {
+        &self.target
+    }
+
     /// Number of target tokens.
     pub fn tokens(&self) -> usize {
         self.words.len()

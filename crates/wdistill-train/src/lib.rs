@@ -26,7 +26,7 @@ mod validation;
 pub use device::Device;
 pub use divergence::{Divergence, Off, above_uniform};
 pub use error::TrainError;
-pub use host::{HostLearner, Lesson, Team, loss_in_text};
+pub use host::{Batch, HostLearner, Lesson, Team, loss_in_text};
 pub use interrupt::{Interrupt, Reaction, Willing};
 pub use learner::{Clipping, Learner, Parameters, StepReport, Weights};
 pub use log::{Event, TrainingEvent, ValidationEvent};

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use wdistill_base::{Random, hash_file};
+use wdistill_fit::{Examples, Fitted, fit};
 use wdistill_formats::{native, save_model};
 use wdistill_generator::{Saturation, Start};
 use wdistill_model::{Architecture, Config, Dense, Model, Vocabularies};
 use wdistill_runtime::DecodingOptions;
-use wdistill_text::{SOURCE_FILE, TARGET_FILE};
+use wdistill_text::{EncodedCorpus, SOURCE_FILE, TARGET_FILE, sorted_batches};
 use wdistill_train::{
-    Device, Ended, Event, Judgement, Lesson, Run, Selected, Trainee, TrainingSettings, Validator,
-    line_by_line,
+    Batch, Device, Ended, Event, Judgement, Lesson, Run, Selected, Trainee, TrainingSettings,
+    Validator, line_by_line,
 };
 
 use crate::data::conventions;
@@ -253,10 +254,7 @@ impl Pipeline {
         let run = Run {
             name,
             corpus,
-            pairs: match pairs {
-                Pairs::Original => corpus.part_sizes()[0],
-                Pairs::OriginalAndPseudo => corpus.len(),
-            },
+            pairs: pair_count(corpus, pairs),
             validator: &validator,
             settings,
             seed,
@@ -313,7 +311,8 @@ impl Pipeline {
         };
         let begin = |config, seed| {
             let teacher = &|| self.load_for(weights, system);
-            (method.begin)(&method, Sources { config, seed, start: system.start, teacher })
+            let fit = &|teacher: &_, student| self.fit(prepared, &stage, teacher, student);
+            (method.begin)(&method, Sources { config, seed, start: system.start, teacher, fit })
         };
         let Some(settings) = &system.generator else {
             let (result, fingerprint) = self.train(prepared, &stage, begin)?;
@@ -346,6 +345,35 @@ impl Pipeline {
             seed: Some(system.seed),
             stages,
         })
+    }
+
+    /// Solves a student's layers so that its states for some pairs are its teacher's, evenly spaced ones of those that it
+    /// will learn from.
+    fn fit(
+        &self,
+        prepared: &Prepared,
+        stage: &TrainingStage<'_>,
+        teacher: &Model<Dense<f32>>,
+        student: Model<Dense<f32>>,
+    ) -> Model<Dense<f32>> {
+        let corpus = &prepared.training.corpus;
+        let all = pair_count(corpus, stage.pairs);
+        let count = all.min(FITTED_PAIRS);
+        let batches =
+            batches_of(corpus, (0..count).map(|index| index * all / count), stage, &teacher.config);
+        let examples: Vec<Examples<'_>> = batches
+            .iter()
+            .map(|batch| Examples { source: batch.source(), target: batch.target() })
+            .collect();
+        let Fitted { model, explained } = fit(teacher, student, &examples);
+        for (place, part) in explained {
+            let percent = 100.0 * part;
+            self.say(
+                stage.name,
+                &format!("{place}: {percent:.1}% of the teacher's states explained"),
+            );
+        }
+        model
     }
 
     /// The teacher as a system's weights are made of it.
@@ -388,6 +416,36 @@ impl Pipeline {
             );
         }
     }
+}
+
+/// Pairs that a fitted start looks at.
+const FITTED_PAIRS: usize = 2000;
+
+/// How many of a corpus's pairs, from its start, are learned from.
+fn pair_count(corpus: &EncodedCorpus, pairs: Pairs) -> usize {
+    match pairs {
+        Pairs::Original => corpus.part_sizes()[0],
+        Pairs::OriginalAndPseudo => corpus.len(),
+    }
+}
+
+/// Packed batches of some of a corpus's pairs.
+fn batches_of(
+    corpus: &EncodedCorpus,
+    pairs: impl Iterator<Item = usize>,
+    stage: &TrainingStage<'_>,
+    config: &Config,
+) -> Vec<Batch> {
+    let pairs: Vec<usize> = pairs.collect();
+    let lengths = corpus.lengths();
+    let chosen: Vec<_> = pairs.iter().map(|pair| lengths[*pair]).collect();
+    sorted_batches(&chosen, stage.settings.max_tokens)
+        .into_iter()
+        .map(|batch| {
+            let batch: Vec<usize> = batch.into_iter().map(|index| pairs[index]).collect();
+            Batch::new(corpus, &batch, &config.vocabularies)
+        })
+        .collect()
 }
 
 /// The teacher whose distribution over words is learned, if the settings give it a weight.

@@ -1,0 +1,459 @@
+//! The layers of a student, one regression after another.
+
+use std::ops::Range;
+
+use nalgebra::{DMatrix, DVector};
+use wdistill_autograd::Workspace;
+use wdistill_generator::{Piece, best_pieces, layer_group};
+use wdistill_model::tree::LeafRef;
+use wdistill_model::{
+    AttentionKind, AttentionRole, Dense, FeedForwardRole, LayerPlace, LinearPart, LinearPlace,
+    Matrix, Model, NormPart, NormPlace, NormPlacement, Slot, Stack, SubLayer,
+};
+
+use crate::algebra::{Affine, Covariance, LowRank, Regression, best_rank, narrowed, widened};
+use crate::observe::{Examples, Seen, see};
+
+/// A student whose states are its teacher's, as far as its shape allows.
+pub struct Fitted {
+    /// The student.
+    pub model: Model<Dense<f32>>,
+    /// For each norm that was fitted, what part of the variance of the teacher's states after it the student's explain.
+    pub explained: Vec<(NormPlace, f64)>,
+}
+
+/// Fits the stacks of a student in which it differs from its teacher; a stack with more layers, or a wider one, stays as it
+/// is.
+///
+/// # Panics
+/// If the depths do not divide, which who makes the student has checked, or if there are no examples.
+pub fn fit(
+    teacher: &Model<Dense<f32>>,
+    student: Model<Dense<f32>>,
+    examples: &[Examples<'_>],
+) -> Fitted {
+    let different: Vec<Stack> = [Stack::Encoder, Stack::Decoder]
+        .into_iter()
+        .filter(|stack| {
+            let [theirs, ours] = [&teacher.config, &student.config].map(|c| c.shape(*stack));
+            theirs != ours && ours.layers <= theirs.layers && ours.width <= theirs.width
+        })
+        .collect();
+    fit_stacks(teacher, student, examples, &different)
+}
+
+/// The same for these stacks, whether or not they differ.
+pub(crate) fn fit_stacks(
+    teacher: &Model<Dense<f32>>,
+    student: Model<Dense<f32>>,
+    examples: &[Examples<'_>],
+    stacks: &[Stack],
+) -> Fitted {
+    assert!(!examples.is_empty(), "a fit needs examples");
+    let (workspace, explained) = (Workspace::new(), Vec::new());
+    let mut fit = Fit { teacher, student, examples, workspace, explained };
+    stacks.iter().for_each(|stack| fit.stack(*stack));
+    Fitted { model: fit.student, explained: fit.explained }
+}
+
+/// The sub-layers of a layer, in order.
+fn sub_layers(stack: Stack) -> &'static [SubLayer] {
+    const ALL: [SubLayer; 3] = [
+        SubLayer::Attention(AttentionKind::SelfAttention),
+        SubLayer::Attention(AttentionKind::CrossAttention),
+        SubLayer::FeedForward,
+    ];
+    match stack {
+        Stack::Encoder => &[ALL[0], ALL[2]],
+        Stack::Decoder => &ALL,
+    }
+}
+
+/// A sub-layer of a layer.
+#[derive(Clone, Copy)]
+struct Block {
+    place: LayerPlace,
+    sub_layer: SubLayer,
+}
+
+impl Block {
+    /// What makes its heads or units.
+    fn makers(self) -> Vec<LinearPlace> {
+        match self.sub_layer {
+            SubLayer::Attention(kind) => {
+                [AttentionRole::Query, AttentionRole::Key, AttentionRole::Value]
+                    .map(|role| LinearPlace::Attention(self.place, kind, role))
+                    .to_vec()
+            }
+            SubLayer::FeedForward => {
+                vec![LinearPlace::FeedForward(self.place, FeedForwardRole::Up)]
+            }
+        }
+    }
+
+    /// What brings them back to the stream.
+    fn back(self) -> LinearPlace {
+        match self.sub_layer {
+            SubLayer::Attention(kind) => {
+                LinearPlace::Attention(self.place, kind, AttentionRole::Output)
+            }
+            SubLayer::FeedForward => LinearPlace::FeedForward(self.place, FeedForwardRole::Down),
+        }
+    }
+
+    fn norm(self) -> NormPlace {
+        NormPlace::SubLayer(self.place, self.sub_layer)
+    }
+
+    /// The same in another layer.
+    fn at(self, layer: usize) -> Block {
+        Block { place: LayerPlace { layer, ..self.place }, ..self }
+    }
+}
+
+/// The maps from what a student's block reads to what the teacher's of some layers read, maker by maker.
+struct Readings {
+    /// Number of the first layer.
+    first: usize,
+    /// For each layer, for each maker.
+    regressions: Vec<Vec<Regression>>,
+}
+
+impl Readings {
+    fn of(&self, layer: usize) -> &[Regression] {
+        &self.regressions[layer - self.first]
+    }
+}
+
+struct Fit<'a> {
+    teacher: &'a Model<Dense<f32>>,
+    student: Model<Dense<f32>>,
+    examples: &'a [Examples<'a>],
+    workspace: Workspace<f32>,
+    explained: Vec<(NormPlace, f64)>,
+}
+
+impl Fit<'_> {
+    fn stack(&mut self, stack: Stack) {
+        let [theirs, ours] =
+            [&self.teacher.config, &self.student.config].map(|config| *config.shape(stack));
+        let basis = (theirs.width != ours.width).then(|| self.basis(stack, ours.width));
+        if let Some(basis) = &basis {
+            self.tables(stack, basis);
+        }
+        let forth = basis.as_ref().map(|basis| &basis.forth);
+        for layer in 0..ours.layers {
+            let group = layer_group(stack, theirs.layers, ours.layers, layer)
+                .expect("the depths divide, or no student was made");
+            for sub_layer in sub_layers(stack) {
+                let place = LayerPlace { stack, layer };
+                self.block(Block { place, sub_layer: *sub_layer }, group.clone(), forth);
+            }
+        }
+        let last = NormPlace::Final(stack);
+        if self.slot(Slot::Norm(last, NormPart::Gain)).is_some() {
+            self.norm(last, last, forth);
+        }
+    }
+
+    fn block(&mut self, block: Block, group: Range<usize>, forth: Option<&DMatrix<f64>>) {
+        let last = block.at(group.end - 1);
+        // Ahead of the block, the regressions have what the norm could do.
+        self.unit_norm(block.norm());
+        self.makers(block, group);
+        self.back(block, last, forth);
+        if self.student.config.architecture.norm == NormPlacement::Post {
+            self.norm(block.norm(), last.norm(), forth);
+        }
+    }
+
+    /// Runs both models over all examples: the teacher comes first.
+    fn observe(&self, mut look: impl FnMut(&Seen<'_, '_>, &Seen<'_, '_>)) {
+        for examples in self.examples {
+            see(self.teacher, &self.workspace, examples, |theirs| {
+                see(&self.student, &self.workspace, examples, |ours| look(theirs, ours));
+            });
+        }
+    }
+
+    /// What a stack's last states are read by, and so the directions that a narrower stream keeps.
+    fn basis(&self, stack: Stack, width: usize) -> LowRank {
+        let mut covariance = Covariance::new(self.teacher.config.shape(stack).width);
+        for examples in self.examples {
+            see(self.teacher, &self.workspace, examples, |seen| {
+                covariance.add(match stack {
+                    Stack::Encoder => &seen.encoded,
+                    Stack::Decoder => &seen.decoded,
+                });
+            });
+        }
+        let metric = match stack {
+            Stack::Encoder => self.cross_attention_metric(),
+            Stack::Decoder => self.words_metric(),
+        };
+        best_rank(&metric, &covariance.matrix(), width)
+    }
+
+    /// Of an error in the encoder's states: how much it changes keys and values, all layers together.
+    fn cross_attention_metric(&self) -> DMatrix<f64> {
+        let width = self.teacher.config.shape(Stack::Encoder).width;
+        let mut metric = DMatrix::zeros(width, width);
+        for layer in &self.teacher.weights.decoder.layers {
+            for linear in [&layer.cross_attention.key, &layer.cross_attention.value] {
+                let weight = widened(&linear.weight);
+                metric += weight.tr_mul(&weight);
+            }
+        }
+        metric
+    }
+
+    /// Of an error in the decoder's states: how much it changes logits, words counted as often as they come; a change that
+    /// all have in common is none.
+    fn words_metric(&self) -> DMatrix<f64> {
+        let table = widened(self.teacher.weights.embeddings.output_layer().table);
+        // Every word once more, so that none has no weight.
+        let mut counts = vec![1.0f64; table.nrows()];
+        let words = self.examples.iter().flat_map(|examples| examples.target.ids());
+        words.for_each(|word| {
+            if let Some(count) = counts.get_mut(*word as usize) {
+                *count += 1.0;
+            }
+        });
+        let all: f64 = counts.iter().sum();
+        let parts = DVector::from_vec(counts) / all;
+        let mean = table.tr_mul(&parts);
+        let mut weighted = table.clone();
+        for (mut row, part) in weighted.row_iter_mut().zip(parts.iter()) {
+            row *= *part;
+        }
+        table.tr_mul(&weighted) - &mean * mean.transpose()
+    }
+
+    /// Word tables in the basis of a narrower stack: what writes words so that the logits are nearly the same, what only
+    /// reads them so that the stream has their coordinates.
+    fn tables(&mut self, stack: Stack, basis: &LowRank) {
+        let [theirs, ours] = [&self.teacher.config, &self.student.config]
+            .map(|c| c.architecture.embedding_scale.factor(c.shape(stack).width));
+        let read =
+            |table: &Matrix<f32>| narrowed(&(widened(table) * &basis.forth * (theirs / ours)));
+        let written = |table: &Matrix<f32>| narrowed(&(widened(table) * &basis.back));
+        let teacher = &self.teacher.weights.embeddings;
+        let student = &mut self.student.weights.embeddings;
+        let output = teacher.output_layer().table;
+        match (stack, &mut student.target, &mut student.output) {
+            // Tied with a table of the decoder, it is that one's.
+            (Stack::Encoder, None, _) => {}
+            (Stack::Encoder, Some(_), _) => student.source = read(&teacher.source),
+            (Stack::Decoder, target, Some(place)) => {
+                *place = written(output);
+                let target = target.as_mut().unwrap_or(&mut student.source);
+                *target = read(teacher.target_table());
+            }
+            (Stack::Decoder, Some(target), None) => *target = written(output),
+            (Stack::Decoder, None, None) => student.source = written(output),
+        }
+    }
+
+    /// The teacher's or the student's weight of a slot, as it is.
+    fn slot(&mut self, slot: Slot) -> Option<&mut [f32]> {
+        let slices = self.student.weights.slices_mut().into_iter();
+        slices.filter(|(place, _)| *place == slot).map(|(_, slice)| slice).next()
+    }
+
+    fn write(&mut self, slot: Slot, numbers: &DMatrix<f64>) {
+        let numbers = narrowed(numbers);
+        self.slot(slot).expect("the student has the slot").copy_from_slice(numbers.data());
+    }
+
+    fn write_affine(&mut self, place: LinearPlace, Affine { weight, bias }: &Affine) {
+        self.write(Slot::Linear(place, LinearPart::Weight), weight);
+        let bias = DMatrix::from_column_slice(bias.len(), 1, bias.as_slice());
+        self.write(Slot::Linear(place, LinearPart::Bias), &bias);
+    }
+
+    /// A linear layer of the teacher's.
+    fn teacher_affine(&self, place: LinearPlace) -> Affine {
+        let leaves = self.teacher.weights.leaves();
+        let find = |part| {
+            let wanted = Slot::Linear(place, part);
+            leaves.iter().find(|(slot, _)| *slot == wanted).map(|(_, leaf)| leaf)
+        };
+        match (find(LinearPart::Weight), find(LinearPart::Bias)) {
+            (Some(LeafRef::Matrix(weight)), Some(LeafRef::Vector(bias))) => Affine {
+                weight: widened(weight),
+                bias: DVector::from_iterator(bias.len(), bias.iter().map(|b| f64::from(*b))),
+            },
+            _ => unreachable!("a linear layer has a weight and a bias"),
+        }
+    }
+
+    fn unit_norm(&mut self, place: NormPlace) {
+        self.slot(Slot::Norm(place, NormPart::Gain)).expect("a norm").fill(1.0);
+        self.slot(Slot::Norm(place, NormPart::Shift)).expect("a norm").fill(0.0);
+    }
+
+    /// What a block of the student reads, against what the teacher's of a group of layers read.
+    fn readings(&self, block: Block, group: Range<usize>) -> Readings {
+        let ours = block.makers();
+        let mut regressions: Vec<Vec<Option<Regression>>> =
+            group.clone().map(|_| vec![None; ours.len()]).collect();
+        self.observe(|teacher, student| {
+            let read: Vec<DMatrix<f64>> =
+                ours.iter().map(|place| student.read_by(*place)).collect();
+            for (layer, regressions) in group.clone().zip(&mut regressions) {
+                let makers = block.at(layer).makers();
+                for ((place, x), regression) in makers.iter().zip(&read).zip(regressions) {
+                    let theirs = teacher.read_by(*place);
+                    regression
+                        .get_or_insert_with(|| Regression::new(x.ncols(), theirs.ncols()))
+                        .add(x, &theirs);
+                }
+            }
+        });
+        let all = regressions.into_iter().map(|layer| layer.into_iter().flatten().collect());
+        Readings { first: group.start, regressions: all.collect() }
+    }
+
+    /// Queries, keys and values, or hidden units: those of the best of the teacher's heads and units.
+    fn makers(&mut self, block: Block, group: Range<usize>) {
+        let stack = block.place.stack;
+        let [theirs, ours] =
+            [&self.teacher.config, &self.student.config].map(|config| *config.shape(stack));
+        let (count, [their_width, our_width]) = match block.sub_layer {
+            SubLayer::Attention(_) => {
+                (ours.heads, [theirs, ours].map(|shape| shape.width / shape.heads))
+            }
+            SubLayer::FeedForward => (ours.feed_forward, [1, 1]),
+        };
+        let layers: Vec<LayerPlace> =
+            group.clone().map(|layer| LayerPlace { stack, layer }).collect();
+        let pieces = best_pieces(self.teacher, &layers, block.sub_layer, count);
+        let readings = self.readings(block, group.clone());
+        let maps: Vec<Vec<Affine>> = group
+            .clone()
+            .map(|layer| readings.of(layer).iter().map(Regression::solve).collect())
+            .collect();
+        let of_teacher: Vec<Vec<Affine>> = group
+            .clone()
+            .map(|layer| {
+                block.at(layer).makers().iter().map(|place| self.teacher_affine(*place)).collect()
+            })
+            .collect();
+        let width = ours.width;
+        let places = block.makers();
+        let mut made: Vec<Affine> = maps[0]
+            .iter()
+            .map(|map| Affine {
+                weight: DMatrix::zeros(count * our_width, map.weight.ncols()),
+                bias: DVector::zeros(count * our_width),
+            })
+            .collect();
+        debug_assert!(made[0].weight.ncols() == width);
+        for (number, Piece { layer, number: theirs }) in pieces.into_iter().enumerate() {
+            let index = layer - group.start;
+            let rows = theirs * their_width;
+            let heads: Vec<Affine> = of_teacher[index]
+                .iter()
+                .map(|maker| Affine {
+                    weight: maker.weight.rows(rows, their_width).into_owned(),
+                    bias: maker.bias.rows(rows, their_width).into_owned(),
+                })
+                .collect();
+            let heads = match our_width < their_width {
+                true => {
+                    let back = self.teacher_affine(block.at(layer).back()).weight;
+                    let back = back.columns(rows, their_width).into_owned();
+                    narrowed_head(heads, readings.of(layer), &back, our_width)
+                }
+                false => heads,
+            };
+            for ((made, head), map) in made.iter_mut().zip(heads).zip(&maps[index]) {
+                let Affine { weight, bias } = head.after(map);
+                let first = number * our_width;
+                made.weight.rows_mut(first, weight.nrows()).copy_from(&weight);
+                made.bias.rows_mut(first, bias.len()).copy_from(&bias);
+            }
+        }
+        for (place, affine) in places.into_iter().zip(&made) {
+            self.write_affine(place, affine);
+        }
+    }
+
+    /// What brings heads or units back: the teacher's sum of stream and branch, less the student's stream, regressed on
+    /// what the student's block gives.
+    fn back(&mut self, block: Block, last: Block, forth: Option<&DMatrix<f64>>) {
+        let theirs = self.teacher_affine(last.back());
+        let mut regression: Option<Regression> = None;
+        self.observe(|teacher, student| {
+            let mut sum = teacher.at_norm(last.norm()).stream;
+            sum += teacher.read_by(last.back()) * theirs.weight.transpose();
+            for mut row in sum.row_iter_mut() {
+                row += theirs.bias.transpose();
+            }
+            let wanted = in_basis(sum, forth) - student.at_norm(block.norm()).stream;
+            let given = student.read_by(block.back());
+            regression
+                .get_or_insert_with(|| Regression::new(given.ncols(), wanted.ncols()))
+                .add(&given, &wanted);
+        });
+        let solved = regression.expect("there are examples").solve();
+        self.write_affine(block.back(), &solved);
+    }
+
+    /// The gain and the shift of a norm that bring it closest to the teacher's.
+    fn norm(&mut self, ours: NormPlace, theirs: NormPlace, forth: Option<&DMatrix<f64>>) {
+        self.unit_norm(ours);
+        let mut regression: Option<Regression> = None;
+        self.observe(|teacher, student| {
+            let wanted = in_basis(teacher.at_norm(theirs).normal, forth);
+            let normal = student.at_norm(ours).normal;
+            regression
+                .get_or_insert_with(|| Regression::new(normal.ncols(), wanted.ncols()))
+                .add(&normal, &wanted);
+        });
+        let lines = regression.expect("there are examples").lines();
+        for (part, numbers) in [(NormPart::Gain, &lines.gain), (NormPart::Shift, &lines.shift)] {
+            let numbers = DMatrix::from_column_slice(numbers.len(), 1, numbers.as_slice());
+            self.write(Slot::Norm(ours, part), &numbers);
+        }
+        self.explained.push((ours, lines.explained));
+    }
+}
+
+/// States in the basis of a narrower stream.
+fn in_basis(states: DMatrix<f64>, forth: Option<&DMatrix<f64>>) -> DMatrix<f64> {
+    match forth {
+        Some(forth) => states * forth,
+        None => states,
+    }
+}
+
+/// Queries, keys and values of a head with fewer elements: those with which the scores, and what the values bring to the
+/// stream, change least. `read` are the regressions whose outputs are what the three read; `back` is
+/// `[width, head's elements]`.
+fn narrowed_head(
+    head: Vec<Affine>,
+    read: &[Regression],
+    back: &DMatrix<f64>,
+    elements: usize,
+) -> Vec<Affine> {
+    let covariance = |index: usize| {
+        let weight = &head[index].weight;
+        weight * read[index].outputs().matrix() * weight.transpose()
+    };
+    // A query's mean makes scores too; what a key has in common with all others makes none.
+    let mean = &head[0].weight * read[0].outputs().mean() + &head[0].bias;
+    let queries = covariance(0) + &mean * mean.transpose();
+    let scores = best_rank(&covariance(1), &queries, elements);
+    // A score is divided by the square root of the number of elements.
+    let scale = (elements as f64 / head[0].bias.len() as f64).sqrt();
+    let values = best_rank(&back.tr_mul(back), &covariance(2), elements).forth;
+    [scores.forth * scale, scores.back, values]
+        .into_iter()
+        .zip(&head)
+        .map(|(few, affine)| Affine {
+            weight: few.tr_mul(&affine.weight),
+            bias: few.tr_mul(&affine.bias),
+        })
+        .collect()
+}
