@@ -23,4 +23,4 @@ mod observe;
 mod solve;
 
 pub use observe::Examples;
-pub use solve::{Fitted, fit};
+pub use solve::{Fitted, fit, fit_stacks};

@@ -22,8 +22,8 @@ pub struct Fitted {
     pub explained: Vec<(NormPlace, f64)>,
 }
 
-/// Fits the stacks of a student in which it differs from its teacher; a stack with more layers, or a wider one, stays as it
-/// is.
+/// Fits the stacks of a student in which it differs from its teacher, and a decoder that reads a fitted encoder. A stack with
+/// more layers, or a wider one, stays as it is; with such a decoder both do.
 ///
 /// # Panics
 /// If the depths do not divide, which who makes the student has checked, or if there are no examples.
@@ -32,18 +32,28 @@ pub fn fit(
     student: Model<Dense<f32>>,
     examples: &[Examples<'_>],
 ) -> Fitted {
-    let different: Vec<Stack> = [Stack::Encoder, Stack::Decoder]
-        .into_iter()
-        .filter(|stack| {
-            let [theirs, ours] = [&teacher.config, &student.config].map(|c| c.shape(*stack));
-            theirs != ours && ours.layers <= theirs.layers && ours.width <= theirs.width
-        })
-        .collect();
-    fit_stacks(teacher, student, examples, &different)
+    let shapes = |stack| [&teacher.config, &student.config].map(|config| config.shape(stack));
+    let is_smaller = |stack| {
+        let [theirs, ours] = shapes(stack);
+        ours.layers <= theirs.layers && ours.width <= theirs.width
+    };
+    let differs = |stack| {
+        let [theirs, ours] = shapes(stack);
+        theirs != ours
+    };
+    let stacks: &[Stack] = match (is_smaller(Stack::Decoder), is_smaller(Stack::Encoder)) {
+        (true, true) if differs(Stack::Encoder) => &[Stack::Encoder, Stack::Decoder],
+        (true, _) if differs(Stack::Decoder) || differs(Stack::Encoder) => &[Stack::Decoder],
+        _ => &[],
+    };
+    fit_stacks(teacher, student, examples, stacks)
 }
 
 /// The same for these stacks, whether or not they differ.
-pub(crate) fn fit_stacks(
+///
+/// # Panics
+/// As [`fit`].
+pub fn fit_stacks(
     teacher: &Model<Dense<f32>>,
     student: Model<Dense<f32>>,
     examples: &[Examples<'_>],
