@@ -17,7 +17,7 @@ use crate::plan::{
     Part, Plan, Problems, ResolvedSystem, ResolvedTeacher, StudentBase, VocabularyOrigin,
 };
 use crate::recipe::{VocabularyRecipe, given_teacher, phase_1, with_changes};
-use crate::settings::{BenchmarkRecipe, DataRecipe, Pairs, TeacherDecoder};
+use crate::settings::{BenchmarkRecipe, DataRecipe, Pairs, PseudoDataRecipe, TeacherDecoder};
 
 /// What the settings of a job are, for errors.
 const SETTINGS: &str = "settings, which --set KEY=VALUE changes";
@@ -61,7 +61,7 @@ impl TrainJob {
             teacher: ResolvedTeacher::Trained(self.architecture, self.training),
             student: None,
             systems: Vec::new(),
-            pseudo_data: DecodingOptions::default(),
+            pseudo_data: PseudoDataRecipe::default(),
             decoding: self.decoding,
             benchmark: BenchmarkRecipe::default(),
             notes: Vec::new(),
@@ -99,7 +99,7 @@ pub struct DistillJob {
     #[schemars(with = "TrainingSettings")]
     pub student: Table,
     /// How the teacher translates the training text.
-    pub pseudo_data: DecodingOptions,
+    pub pseudo_data: PseudoDataRecipe,
     /// How validations are decoded.
     pub decoding: DecodingOptions,
 }

@@ -33,14 +33,15 @@ pub use plan::{Plan, ResolvedSystem, ResolvedTeacher, StudentBase, VocabularyOri
 pub use progress::{Display, Progress};
 pub use recipe::{
     Choice, Key, KeyTable, ModelRecipe, RECIPE, Recipe, Settings, SystemRecipe, TeacherRecipe,
-    VocabularyRecipe, key_tables, pseudo_data_decoding, renamed, with_changes,
+    VocabularyRecipe, key_tables, renamed, with_changes,
 };
 pub use run_folder::RunFolder;
 pub use settings::{
-    BenchmarkRecipe, Cycle, DataRecipe, Duplicates, Pairs, TeacherDecoder, TextPair,
+    BenchmarkRecipe, Cycle, DataRecipe, Duplicates, Keep, Pairs, PseudoDataRecipe, TeacherDecoder,
+    TextPair,
 };
 pub use stage::{Fingerprint, Stages, is_stage};
 pub use stages::{
     Evaluation, Finished, Prepared, PseudoReport, Speed, Standing, SystemValidation, Teachers,
-    Trained, TrainingResult, benchmark, translate_corpus,
+    Trained, TrainingResult, Untranslated, benchmark, translate_corpus,
 };

@@ -16,7 +16,7 @@ use wdistill_train::TrainingSettings;
 
 use crate::error::PipelineError;
 use crate::methods::Method;
-use crate::settings::{BenchmarkRecipe, DataRecipe, Pairs, TeacherDecoder};
+use crate::settings::{BenchmarkRecipe, DataRecipe, Pairs, PseudoDataRecipe, TeacherDecoder};
 
 /// Everything that a run does.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +36,7 @@ pub struct Plan {
     /// Students.
     pub systems: Vec<ResolvedSystem>,
     /// How the teacher translates the training text.
-    pub pseudo_data: DecodingOptions,
+    pub pseudo_data: PseudoDataRecipe,
     /// How systems are validated, tested and timed.
     pub decoding: DecodingOptions,
     /// How speed is measured.

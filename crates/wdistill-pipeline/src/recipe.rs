@@ -22,13 +22,14 @@ use wdistill_base::{FileError, Problem};
 use wdistill_generator::Start;
 use wdistill_model::Architecture;
 use wdistill_runtime::DecodingOptions;
-use wdistill_search::SearchOptions;
 use wdistill_text::{Normalisation, Sharing, SubwordModel};
 use wdistill_train::TrainingSettings;
 
 use crate::error::PipelineError;
 use crate::methods::Method;
-use crate::settings::{BenchmarkRecipe, Cycle, DataRecipe, Pairs, TeacherDecoder};
+use crate::settings::{
+    BenchmarkRecipe, Cycle, DataRecipe, Pairs, PseudoDataRecipe, TeacherDecoder,
+};
 
 /// Subwords: to be learned, with `size`, or from files, with `source` and `target`; neither for a teacher
 /// that is given.
@@ -189,11 +190,8 @@ pub struct Recipe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub student: Option<ModelRecipe>,
     /// How the teacher translates the training text.
-    #[serde(
-        default = "pseudo_data_decoding",
-        deserialize_with = "changes_of_pseudo_data_decoding"
-    )]
-    pub pseudo_data: DecodingOptions,
+    #[serde(default, deserialize_with = "changes_of_pseudo_data")]
+    pub pseudo_data: PseudoDataRecipe,
     /// How systems are validated, tested and timed.
     #[serde(default)]
     pub decoding: DecodingOptions,
@@ -218,18 +216,12 @@ fn default_seed() -> u64 {
     1
 }
 
-/// The teacher's wider beam: what it writes is learned from.
-pub fn pseudo_data_decoding() -> DecodingOptions {
-    let search = SearchOptions { beam_size: 6, ..SearchOptions::default() };
-    DecodingOptions { search, ..DecodingOptions::default() }
-}
-
 /// A table that leaves out a key leaves it as it is for pseudo data, not as it is for tests.
-fn changes_of_pseudo_data_decoding<'d, D: Deserializer<'d>>(
+fn changes_of_pseudo_data<'d, D: Deserializer<'d>>(
     deserializer: D,
-) -> Result<DecodingOptions, D::Error> {
+) -> Result<PseudoDataRecipe, D::Error> {
     let changes = Table::deserialize(deserializer)?;
-    with_changes(&pseudo_data_decoding(), &changes)
+    with_changes(&PseudoDataRecipe::default(), &changes)
         .map_err(|problem| D::Error::custom(problem.in_lines()))
 }
 

@@ -32,7 +32,7 @@ impl Pipeline {
             students: vec![self.finished(&prepared, teacher.clone())?],
             rates: Vec::new(),
         }];
-        let learns_from_it = |system: &ResolvedSystem| system.pairs == Pairs::OriginalAndPseudo;
+        let learns_from_it = |system: &ResolvedSystem| system.pairs != Pairs::Original;
         let pseudo = match self.plan.systems.iter().any(learns_from_it) {
             true => self.pseudo_data(&mut prepared, &teacher)?,
             false => prepared.fingerprint.clone(),

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use wdistill_runtime::DecodingOptions;
+use wdistill_search::SearchOptions;
 use wdistill_text::CorpusLimits;
 
 /// Two files that are aligned line by line.
@@ -85,6 +88,56 @@ pub enum Pairs {
     Original,
     /// The training text and the teacher's translations of it (sequence-level distillation).
     OriginalAndPseudo,
+    /// The teacher's translations alone.
+    Pseudo,
+}
+
+/// Which of the teacher's translations of a line become pairs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// The best by its score (Kim and Rush, 2016).
+    #[default]
+    Best,
+    /// All of the beam, of which each epoch draws one for each line.
+    All,
+    /// That of the beam which is nearest to the line's translation in the training text, by chrF of sentences (Kim and Rush,
+    /// 2016, "sequence-level interpolation").
+    Nearest,
+    /// That of the beam which has the highest mean chrF with the others as references (minimum Bayes risk).
+    Consensus,
+}
+
+/// How the teacher translates the training text.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct PseudoDataRecipe {
+    /// Its decoding.
+    #[serde(flatten)]
+    pub decoding: DecodingOptions,
+    /// Which of its translations of a line become pairs.
+    #[serde(default)]
+    pub keep: Keep,
+}
+
+impl<'d> Deserialize<'d> for PseudoDataRecipe {
+    /// By hand, since settings that refuse unknown names cannot be part of others.
+    fn deserialize<D: Deserializer<'d>>(deserializer: D) -> Result<PseudoDataRecipe, D::Error> {
+        let mut table = toml::Table::deserialize(deserializer)?;
+        let keep = table.remove("keep").map_or(Ok(Keep::default()), toml::Value::try_into);
+        Ok(PseudoDataRecipe {
+            keep: keep.map_err(D::Error::custom)?,
+            decoding: table.try_into().map_err(D::Error::custom)?,
+        })
+    }
+}
+
+impl Default for PseudoDataRecipe {
+    /// A wider beam than for tests: what the teacher writes is learned from.
+    fn default() -> Self {
+        let search = SearchOptions { beam_size: 6, ..SearchOptions::default() };
+        let decoding = DecodingOptions { search, ..DecodingOptions::default() };
+        PseudoDataRecipe { decoding, keep: Keep::default() }
+    }
 }
 
 /// Whose decoder layers a student's weights are made of. In translating the training text, and in word-level distillation,

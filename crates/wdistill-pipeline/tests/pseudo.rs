@@ -4,21 +4,21 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use wdistill_metrics::{Chrf, CorpusMetric};
 use wdistill_model::{Architecture, Config, DecoderStart, Model, Vocabularies};
 use wdistill_pipeline::{
-    Caution, Display, Pipeline, PipelineError, Recipe, RunFolder, RunOptions, translate_corpus,
+    Caution, Display, Keep, Pipeline, PipelineError, Recipe, RunFolder, RunOptions, Untranslated,
+    translate_corpus,
 };
 use wdistill_runtime::{DecodingOptions, Translator};
 use wdistill_search::SearchOptions;
 use wdistill_text::{SubwordModel, Vocabulary, VocabularyPair, VocabularySettings};
 use wdistill_train::{Interrupt, line_by_line};
 
-#[test]
-fn shards_are_resumed_and_checked() {
-    // Three shards, the last one short.
-    let lines: Vec<String> = (0..2100).map(|n| format!("w{}", n % 97)).collect();
+/// A random model's, for words of which there are some in each line.
+fn translator(lines: &[String], beam_size: usize) -> Translator {
     let settings = VocabularySettings::new(SubwordModel::Bpe, 300);
-    let vocabulary = Vocabulary::train(&lines, &settings).unwrap().vocabulary;
+    let vocabulary = Vocabulary::train(lines, &settings).unwrap().vocabulary;
     let (size, end) = (vocabulary.size(), vocabulary.end_id());
     let vocabularies = Vocabularies {
         source_end: end,
@@ -29,7 +29,8 @@ fn shards_are_resumed_and_checked() {
     let architecture = Architecture::preset("transformer-nano").unwrap();
     let model = Model::initialise(Config::new(architecture, vocabularies).unwrap(), 1);
     let search = SearchOptions {
-        beam_size: 1,
+        beam_size,
+        n_best: beam_size,
         max_length_ratio: 1.0,
         max_length_constant: 2,
         max_length: 4,
@@ -37,12 +38,20 @@ fn shards_are_resumed_and_checked() {
     };
     let options = line_by_line(&DecodingOptions { search, ..DecodingOptions::default() }, 1);
     let pair = VocabularyPair { source: vocabulary.clone(), target: vocabulary };
-    let translator = Translator::new(&model, Arc::new(pair), options).unwrap();
+    Translator::new(&model, Arc::new(pair), options).unwrap()
+}
+
+#[test]
+fn shards_are_resumed_and_checked() {
+    // Three shards, the last one short.
+    let lines: Vec<String> = (0..2100).map(|n| format!("w{}", n % 97)).collect();
+    let translator = translator(&lines, 1);
     let folder = tempfile::tempdir().unwrap();
     let run = |lines: &[String]| {
         let (display, interrupt) = (Display::Silent, Interrupt::default());
         let folder = folder.path();
-        translate_corpus(&translator, lines, folder, display, &interrupt)
+        let text = Untranslated { lines, references: &[], keep: Keep::Best };
+        translate_corpus(&translator, text, folder, display, &interrupt)
     };
     let shard = |index: usize| folder.path().join(format!("shards/{index:05}.json"));
 
@@ -150,4 +159,48 @@ fn sides_that_are_the_same_are_refused_unless_the_user_insists() {
     let dropped = text.replace("[data]", "[data]\nduplicates = \"drop\"");
     let error = prepare(&dropped, Caution::Stop).unwrap_err();
     assert!(error.to_string().contains("of 6 pairs 6 have the same text"), "{error}");
+}
+
+/// What is kept of a beam: all of it, or the hypothesis that chrF chooses.
+#[test]
+fn of_a_beam_all_is_kept_or_what_a_score_chooses() {
+    let lines: Vec<String> = (0..40).map(|n| format!("w{} w{}", n % 7, n % 11)).collect();
+    let translator = translator(&lines, 3);
+    let beams: Vec<Vec<String>> = translator
+        .translate(&lines)
+        .unwrap()
+        .into_iter()
+        .map(|found| {
+            std::iter::once(found.text).chain(found.others.into_iter().map(|o| o.text)).collect()
+        })
+        .collect();
+    assert!(beams.iter().all(|beam| beam.len() == 3));
+    // Each in its turn is the translation that the training text has.
+    let references: Vec<String> =
+        (0..).zip(&beams).map(|(line, beam)| beam[line % 3].clone()).collect();
+    let kept = |keep: Keep| -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let text = Untranslated { lines: &lines, references: &references, keep };
+        let (display, interrupt) = (Display::Silent, Interrupt::default());
+        translate_corpus(&translator, text, folder.path(), display, &interrupt).unwrap();
+        let [source, target] = ["source.txt", "target.txt"]
+            .map(|file| fs::read_to_string(folder.path().join(file)).unwrap());
+        assert_eq!(source.lines().count(), target.lines().count());
+        let times = source.lines().count() / lines.len();
+        let repeated = lines.iter().flat_map(|line| std::iter::repeat_n(line.as_str(), times));
+        assert!(source.lines().eq(repeated));
+        target.lines().map(str::to_string).collect()
+    };
+    assert_eq!(kept(Keep::Best), beams.iter().map(|beam| beam[0].clone()).collect::<Vec<_>>());
+    assert_eq!(kept(Keep::All), beams.concat());
+
+    let chrf =
+        |one: &String, other: &String| Chrf::default().sentence_score(one, &[other]).unwrap().score;
+    assert_eq!(kept(Keep::Nearest), references);
+    for (beam, found) in beams.iter().zip(kept(Keep::Consensus)) {
+        let agreement = |one: &String| beam.iter().map(|other| chrf(one, other)).sum::<f64>();
+        let all: Vec<f64> = beam.iter().map(agreement).collect();
+        let best = all.iter().copied().fold(0.0, f64::max);
+        assert!((agreement(&found) - best).abs() < 1e-9, "{found:?} of {beam:?}: {all:?}");
+    }
 }

@@ -1,5 +1,7 @@
 //! Batches bounded by padded tokens, in an order that can be resumed.
 
+use std::collections::HashSet;
+
 use crate::error::TextError;
 use serde::{Deserialize, Serialize};
 use wdistill_base::Random;
@@ -43,10 +45,12 @@ pub struct Position {
 /// shuffled), cut into batches, and the batches are shuffled. Everything follows from the lengths,
 /// the settings, the seed and the epoch's number: the same seed and [`Position`] give the same
 /// continuation. Every pair is in exactly one batch of an epoch, and all epochs have equally many
-/// batches.
+/// batches; of pairs that are alternatives each epoch draws one, and the numbers of batches differ.
 #[derive(Clone, Debug)]
 pub struct BatchOrder {
     lengths: Vec<PairLength>,
+    /// What pairs that are alternatives have in common.
+    groups: Vec<usize>,
     settings: BatchSettings,
     seed: u64,
     position: Position,
@@ -55,22 +59,24 @@ pub struct BatchOrder {
 }
 
 impl BatchOrder {
-    /// An order at its start.
+    /// An order at its start. `groups` has a number for each pair; pairs that have the same are alternatives.
     ///
     /// # Errors
     /// [`TextError::NoPairs`] without pairs, [`TextError::PairTooLong`] for the first pair that
     /// does not fit a batch alone.
     pub fn new(
         lengths: Vec<PairLength>,
+        groups: Vec<usize>,
         settings: BatchSettings,
         seed: u64,
     ) -> Result<Self, TextError> {
         if lengths.is_empty() {
             return Err(TextError::NoPairs);
         }
+        assert_eq!(groups.len(), lengths.len(), "a group for each pair");
         check_lengths(&lengths, settings.max_tokens)?;
-        let mut order =
-            Self { lengths, settings, seed, position: Position::default(), batches: Vec::new() };
+        let (position, batches) = (Position::default(), Vec::new());
+        let mut order = Self { lengths, groups, settings, seed, position, batches };
         order.batches = order.epoch_batches(0);
         Ok(order)
     }
@@ -80,7 +86,7 @@ impl BatchOrder {
         self.position
     }
 
-    /// Batches in an epoch, the same in all of them.
+    /// Batches in the epoch where the order stands.
     pub fn batches_per_epoch(&self) -> usize {
         self.batches.len()
     }
@@ -90,13 +96,13 @@ impl BatchOrder {
     /// # Errors
     /// [`TextError::InvalidPosition`] when the epoch has fewer batches than that.
     pub fn resume(&mut self, position: Position) -> Result<(), TextError> {
-        let batches = self.batches_per_epoch() as u64;
-        if position.offset >= batches {
+        let batches = self.epoch_batches(position.epoch);
+        if position.offset >= batches.len() as u64 {
             let Position { epoch, offset } = position;
+            let batches = batches.len() as u64;
             return Err(TextError::InvalidPosition { epoch, offset, batches });
         }
-        self.batches = self.epoch_batches(position.epoch);
-        self.position = position;
+        (self.position, self.batches) = (position, batches);
         Ok(())
     }
 
@@ -117,6 +123,9 @@ impl BatchOrder {
         let mut random = Random::for_stream(self.seed, epoch);
         let mut indices: Vec<usize> = (0..self.lengths.len()).collect();
         random.shuffle(&mut indices);
+        // Of alternatives the first in the shuffled order: each is as likely as the others.
+        let mut drawn = HashSet::new();
+        indices.retain(|&index| drawn.insert(self.groups[index]));
         indices.sort_by_key(|&index| sorting_key(self.lengths[index]));
         let mut batches = cut(&indices, &self.lengths, self.settings.max_tokens);
         random.shuffle(&mut batches);

@@ -50,6 +50,8 @@ pub struct EncodedCorpus {
     source: Side,
     target: Side,
     part_sizes: Vec<usize>,
+    /// Number of each pair's group, rising; pairs of a group are alternatives.
+    groups: Vec<usize>,
 }
 
 impl EncodedCorpus {
@@ -65,8 +67,19 @@ impl EncodedCorpus {
             source.push(source_ids);
             target.push(target_ids);
         }
-        let part_sizes = vec![source.offsets.len() - 1];
-        Self { source, target, part_sizes }
+        let count = source.offsets.len() - 1;
+        Self { source, target, part_sizes: vec![count], groups: (0..count).collect() }
+    }
+
+    /// The same pairs, neighbours of which are alternatives, such as several translations of one line: `groups` has a number
+    /// for each pair, rising, that alternatives have in common. An epoch has one pair of each group.
+    ///
+    /// # Panics
+    /// If there are more or fewer numbers than pairs, or they do not rise.
+    pub fn with_alternatives(self, groups: Vec<usize>) -> Self {
+        assert_eq!(groups.len(), self.len(), "a group for each pair");
+        assert!(groups.is_sorted(), "groups stand one behind the other");
+        Self { groups, ..self }
     }
 
     /// All pairs of `corpora`, one after the other, such as real and then pseudo pairs. Without any
@@ -81,8 +94,10 @@ impl EncodedCorpus {
             None => (SpecialTokens::native(), SpecialTokens::native()),
         };
         let (source, target) = (Side::new(source), Side::new(target));
-        let mut joined = Self { source, target, part_sizes: Vec::new() };
+        let mut joined = Self { source, target, part_sizes: Vec::new(), groups: Vec::new() };
         for corpus in corpora {
+            let first = joined.groups.last().map_or(0, |last| last + 1);
+            joined.groups.extend(corpus.groups.iter().map(|group| first + group));
             joined.source.append(&corpus.source);
             joined.target.append(&corpus.target);
             joined.part_sizes.extend_from_slice(&corpus.part_sizes);
@@ -103,6 +118,11 @@ impl EncodedCorpus {
     /// Pairs in each part that was concatenated, in order.
     pub fn part_sizes(&self) -> &[usize] {
         &self.part_sizes
+    }
+
+    /// Number of each pair's group: a pair alone, or one of several alternatives.
+    pub fn groups(&self) -> &[usize] {
+        &self.groups
     }
 
     /// Source and target ids of pair `index` (below [`Self::len`]), each with its end-of-sentence id.

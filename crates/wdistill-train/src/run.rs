@@ -1,5 +1,6 @@
 //! The training loop: one for teachers, generators and students.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -35,8 +36,8 @@ pub struct Run<'a> {
     pub name: &'a str,
     /// Holds the pairs to learn from.
     pub corpus: &'a EncodedCorpus,
-    /// How many of its pairs, from the first, to learn from.
-    pub pairs: usize,
+    /// Which of its pairs to learn from.
+    pub pairs: Range<usize>,
     /// What judges it.
     pub validator: &'a Validator<'a>,
     /// Settings.
@@ -138,9 +139,9 @@ impl<'a> Loop<'a> {
         let folder = run.path("snapshots");
         std::fs::create_dir_all(&folder).map_err(FileError::when("create", &folder))?;
         let batches = BatchSettings { max_tokens: run.settings.max_tokens };
-        let mut lengths = run.corpus.lengths();
-        lengths.truncate(run.pairs);
-        let mut order = BatchOrder::new(lengths, batches, run.seed)?;
+        let lengths = run.corpus.lengths()[run.pairs.clone()].to_vec();
+        let groups = run.corpus.groups()[run.pairs.clone()].to_vec();
+        let mut order = BatchOrder::new(lengths, groups, batches, run.seed)?;
         let checkpoint = run.path(CHECKPOINT_FILE);
         let state = if checkpoint.exists() {
             let fingerprint = run.fingerprint();
@@ -238,10 +239,16 @@ impl<'a> Loop<'a> {
         seconds
     }
 
+    /// Numbers of pairs of the corpus.
+    fn next_batch(&mut self) -> Vec<usize> {
+        let first = self.run.pairs.start;
+        self.order.next_batch().into_iter().map(|pair| first + pair).collect()
+    }
+
     fn update(&mut self, learner: &mut dyn Learner) -> Result<(), TrainError> {
         let settings = self.settings();
         let batches: Vec<Vec<usize>> =
-            (0..settings.accumulation).map(|_| self.order.next_batch()).collect();
+            (0..settings.accumulation).map(|_| self.next_batch()).collect();
         let update = self.state.updates + 1;
         let report = learner.update(&batches, update)?;
         let StepReport { loss, gradient_norm, clipping } = report;

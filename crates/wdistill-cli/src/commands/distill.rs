@@ -8,9 +8,7 @@ use toml::Table;
 use wdistill_formats::native;
 use wdistill_generator::Start;
 use wdistill_model::{Architecture, Conventions};
-use wdistill_pipeline::{
-    DistillJob, Pipeline, RunFolder, Standing, Teachers, pseudo_data_decoding,
-};
+use wdistill_pipeline::{DistillJob, Pipeline, PseudoDataRecipe, RunFolder, Standing, Teachers};
 use wdistill_runtime::DecodingOptions;
 use wdistill_train::TrainingSettings;
 
@@ -28,6 +26,8 @@ enum FactorStart {
     Strided,
     /// As strided, of the best heads and hidden units of all layers that a student's layer stands for
     Concatenated,
+    /// As concatenated, then every layer solved so that the student's states are the teacher's
+    Fitted,
 }
 
 /// Arguments of `wdistill distill`.
@@ -79,7 +79,7 @@ impl Distill {
             training: TrainingSettings::default(),
             generator: self.generator(),
             student: Table::new(),
-            pseudo_data: pseudo_data_decoding(),
+            pseudo_data: PseudoDataRecipe::default(),
             decoding: DecodingOptions::default(),
         };
         let start = match self.start {
@@ -87,6 +87,7 @@ impl Distill {
             FactorStart::Cut => Start::Cut,
             FactorStart::Strided => Start::Strided,
             FactorStart::Concatenated => Start::Concatenated,
+            FactorStart::Fitted => Start::Fitted,
         };
         let changed = changed(&job, &self.changes)?;
         ensure!(

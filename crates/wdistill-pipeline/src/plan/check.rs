@@ -126,7 +126,7 @@ impl Plan {
 
     fn check_decoding(&self, problems: &mut Problems) {
         for (part, decoding) in
-            [(Part::PseudoData, &self.pseudo_data), (Part::Decoding, &self.decoding)]
+            [(Part::PseudoData, &self.pseudo_data.decoding), (Part::Decoding, &self.decoding)]
         {
             if let Err(error) = SearchSettings::new(decoding.search.clone()) {
                 problems.extend(part, error.0);

@@ -446,7 +446,7 @@ mod tests {
     fn a_table_of_pseudo_data_changes_what_it_names() {
         let beam = |table: &str| {
             let recipe = parse(&RECIPE.replace("[teacher]", &format!("{table}\n[teacher]")));
-            let options = recipe.unwrap().pseudo_data;
+            let options = recipe.unwrap().pseudo_data.decoding;
             (options.search.beam_size, options.search.max_length)
         };
         assert_eq!(beam(""), (6, 512));

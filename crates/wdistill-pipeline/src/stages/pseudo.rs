@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use wdistill_base::{FileError, Problem, atomic_write, hash_bytes};
+use wdistill_metrics::{Chrf, CorpusMetric, MetricsError};
 use wdistill_runtime::Translator;
 use wdistill_text::{EncodedCorpus, read_lines};
 use wdistill_train::{Decoded, Interrupt, line_by_line};
@@ -14,7 +15,7 @@ use crate::data::{TextSet, encode, limits, read_pair};
 use crate::error::PipelineError;
 use crate::pipeline::{Pipeline, RunOptions};
 use crate::progress::{Display, Progress};
-use crate::settings::TextPair;
+use crate::settings::{Keep, TextPair};
 use crate::stage::{Fingerprint, MADE_AGAIN, read, write};
 use crate::stages::prepare::Prepared;
 use crate::stages::train::Trained;
@@ -22,10 +23,10 @@ use crate::stages::train::Trained;
 /// Lines a shard; a kill loses at most one shard's work.
 const SHARD: usize = 1000;
 
-/// The lines that were translated.
+/// The lines that were translated, each as often as it has translations.
 pub(crate) const SOURCE: &str = "source.txt";
 
-/// The translations, one for each source line.
+/// The translations, one for each of these lines.
 pub(crate) const TARGET: &str = "target.txt";
 
 /// Some translations, with what they are translations of.
@@ -33,7 +34,7 @@ pub(crate) const TARGET: &str = "target.txt";
 struct Shard {
     /// Hash of the source lines.
     source_hash: String,
-    /// One for each source line.
+    /// As many for each source line as are kept, line after line.
     translations: Vec<String>,
     /// Hash of the translations; shards of earlier versions have none.
     #[serde(default)]
@@ -67,6 +68,87 @@ pub struct PseudoReport {
     pub seconds: f64,
 }
 
+/// A text to translate, and what becomes of its translations.
+#[derive(Clone, Copy)]
+pub struct Untranslated<'a> {
+    /// Its lines.
+    pub lines: &'a [String],
+    /// Their translations in the training text, for [`Keep::Nearest`].
+    pub references: &'a [String],
+    /// Which of the translations become pairs.
+    pub keep: Keep,
+}
+
+impl Untranslated<'_> {
+    /// The lines of a shard, with their references if there are any.
+    fn shard(&self, index: usize) -> Untranslated<'_> {
+        let part = |lines: &'_ [String]| {
+            let first = (index * SHARD).min(lines.len());
+            first..(first + SHARD).min(lines.len())
+        };
+        let (lines, references) = (part(self.lines), part(self.references));
+        Untranslated {
+            lines: &self.lines[lines],
+            references: &self.references[references],
+            keep: self.keep,
+        }
+    }
+}
+
+impl Keep {
+    /// How many pairs a line has, of a beam of so many hypotheses.
+    pub fn per_line(self, beam_size: usize) -> usize {
+        match self {
+            Keep::All => beam_size,
+            Keep::Best | Keep::Nearest | Keep::Consensus => 1,
+        }
+    }
+
+    /// How many hypotheses of a beam have to be known.
+    fn n_best(self, beam_size: usize) -> usize {
+        match self {
+            Keep::Best => 1,
+            Keep::All | Keep::Nearest | Keep::Consensus => beam_size,
+        }
+    }
+
+    /// What is kept of a line's translations, of which there is at least one, the best first; `reference` is its translation
+    /// in the training text.
+    fn choose(
+        self,
+        translations: &[String],
+        reference: Option<&String>,
+        count: usize,
+    ) -> Result<Vec<String>, PipelineError> {
+        let best_by = |score: &dyn Fn(usize) -> Result<f64, MetricsError>| {
+            let mut best = (0, f64::NEG_INFINITY);
+            for index in 0..translations.len() {
+                // Of equals the one with the higher score.
+                let score = score(index)?;
+                best = if score > best.1 { (index, score) } else { best };
+            }
+            Ok::<_, PipelineError>(vec![translations[best.0].clone()])
+        };
+        let chrf = |index: usize, reference: &String| {
+            let score = Chrf::default().sentence_score(&translations[index], &[reference])?;
+            Ok::<_, MetricsError>(score.score)
+        };
+        match self {
+            Keep::Best => Ok(translations[..1].to_vec()),
+            // A beam that ended early has fewer: they are repeated from the best on.
+            Keep::All => Ok(translations.iter().cycle().take(count).cloned().collect()),
+            Keep::Nearest => {
+                let reference = reference.expect("a training line has a translation");
+                best_by(&|index| chrf(index, reference))
+            }
+            Keep::Consensus => best_by(&|index| {
+                let others = (0..translations.len()).filter(|other| *other != index);
+                others.map(|other| chrf(index, &translations[other])).sum()
+            }),
+        }
+    }
+}
+
 fn hash(lines: &[String]) -> String {
     hash_bytes(lines.join("\n").as_bytes())
 }
@@ -80,26 +162,31 @@ fn write_lines<'l>(
     Ok(hash_bytes(text.as_bytes()))
 }
 
-/// Translates `lines`, kept as `folder/source.txt`, into `folder/target.txt`, shard by shard; shards that
-/// are there are not made again. Line N of the result translates line N: counts and hashes of every
+/// Translates lines, kept as `folder/source.txt`, into `folder/target.txt`, shard by shard; shards that
+/// are there are not made again. Line N of one file translates line N of the other: counts and hashes of every
 /// shard are checked.
 ///
 /// # Errors
 /// [`PipelineError::PseudoData`] for a shard of other text, [`PipelineError::Train`] if it was interrupted, and what translating and writing can bring.
 pub fn translate_corpus(
     translator: &Translator,
-    lines: &[String],
+    text: Untranslated<'_>,
     folder: &Path,
     display: Display,
     interrupt: &Interrupt,
 ) -> Result<PseudoReport, PipelineError> {
     let _willing = interrupt.willing();
+    let lines = text.lines;
+    let per_line = text.keep.per_line(translator.options().decoding.search.n_best);
     let progress = Progress::new(display, "pseudo data", lines.len() as u64);
     let shards = folder.join("shards");
     std::fs::create_dir_all(&shards).map_err(FileError::when("create", &shards))?;
     let mut report = PseudoReport {
         lines: 0,
-        source_hash: write_lines(&folder.join(SOURCE), lines.iter())?,
+        source_hash: write_lines(
+            &folder.join(SOURCE),
+            lines.iter().flat_map(|line| std::iter::repeat_n(line, per_line)),
+        )?,
         target_hash: String::new(),
         empty: 0,
         cut: 0,
@@ -107,19 +194,20 @@ pub fn translate_corpus(
         tokens: 0,
         seconds: 0.0,
     };
-    let mut translations = Vec::with_capacity(lines.len());
-    for (index, source) in lines.chunks(SHARD).enumerate() {
+    let mut translations = Vec::with_capacity(lines.len() * per_line);
+    for index in 0..lines.len().div_ceil(SHARD) {
+        let part = text.shard(index);
         let path = shards.join(format!("{index:05}.json"));
         let shard = match read::<Shard>(&path)? {
             Some(shard) => shard,
             None => {
-                let shard = translate_shard(translator, source)?;
+                let shard = translate_shard(translator, part, per_line)?;
                 write(&path, &shard)?;
                 shard
             }
         };
-        check(&path, source, &shard)?;
-        report.lines += shard.translations.len();
+        check(&path, part.lines, per_line, &shard)?;
+        report.lines += part.lines.len();
         report.empty += shard.translations.iter().filter(|line| line.is_empty()).count();
         report.cut += shard.cut;
         report.joined += shard.joined;
@@ -137,19 +225,39 @@ pub fn translate_corpus(
     Ok(report)
 }
 
-fn translate_shard(translator: &Translator, lines: &[String]) -> Result<Shard, PipelineError> {
+fn translate_shard(
+    translator: &Translator,
+    text: Untranslated<'_>,
+    per_line: usize,
+) -> Result<Shard, PipelineError> {
     let start = Instant::now();
-    let Decoded { lines: translations, cut, joined } = Decoded::of(translator.translate(lines)?);
+    let found = translator.translate(text.lines)?;
     let seconds = start.elapsed().as_secs_f64();
+    let others: Vec<Vec<String>> = found
+        .iter()
+        .map(|translation| translation.others.iter().map(|other| other.text.clone()).collect())
+        .collect();
+    let Decoded { lines, cut, joined } = Decoded::of(found);
+    let mut translations = Vec::with_capacity(lines.len() * per_line);
+    for (number, (best, others)) in lines.into_iter().zip(others).enumerate() {
+        let all = [vec![best], others].concat();
+        translations.extend(text.keep.choose(&all, text.references.get(number), per_line)?);
+    }
     let target_hash = Some(hash(&translations));
-    Ok(Shard { source_hash: hash(lines), translations, target_hash, cut, joined, seconds })
+    Ok(Shard { source_hash: hash(text.lines), translations, target_hash, cut, joined, seconds })
 }
 
-fn check(path: &Path, source: &[String], shard: &Shard) -> Result<(), PipelineError> {
+fn check(
+    path: &Path,
+    source: &[String],
+    per_line: usize,
+    shard: &Shard,
+) -> Result<(), PipelineError> {
+    let expected = source.len() * per_line;
     let fact = if shard.source_hash != hash(source) {
         "it translates another text".to_string()
-    } else if shard.translations.len() != source.len() {
-        format!("it has {} lines, expected {}", shard.translations.len(), source.len())
+    } else if shard.translations.len() != expected {
+        format!("it has {} lines, expected {expected}", shard.translations.len())
     } else if shard.target_hash.as_ref().is_some_and(|found| *found != hash(&shard.translations)) {
         "its translations were changed".to_string()
     } else {
@@ -176,40 +284,60 @@ impl Pipeline {
         let report: PseudoReport =
             self.stages.run("pseudo", &inputs, &[SOURCE, TARGET], |folder| {
                 let model = self.load(teacher)?;
-                let options = line_by_line(settings, self.options.threads);
+                let keep = settings.keep;
+                let mut decoding = settings.decoding.clone();
+                decoding.search.n_best = keep.n_best(decoding.search.beam_size);
+                let options = line_by_line(&decoding, self.options.threads);
                 let translator = Translator::new(&model, prepared.vocabularies.clone(), options)?;
-                let all = self.unchanged_lines(training)?;
-                let kept: Vec<String> =
-                    training.lines.iter().map(|line| all[line - 1].clone()).collect();
-                drop(all);
+                let lines = self.unchanged_lines(training, Side::Source)?;
+                let references = match keep {
+                    Keep::Nearest => self.unchanged_lines(training, Side::Target)?,
+                    Keep::Best | Keep::All | Keep::Consensus => Vec::new(),
+                };
+                let text = Untranslated { lines: &lines, references: &references, keep };
                 let RunOptions { display, interrupt, .. } = &self.options;
-                translate_corpus(&translator, &kept, folder, *display, interrupt)
+                translate_corpus(&translator, text, folder, *display, interrupt)
             })?;
         let summary = pseudo_summary(&report);
         self.say("pseudo data", &summary);
         let folder = self.path("pseudo");
         let files = TextPair { source: folder.join(SOURCE), target: folder.join(TARGET) };
         let text = read_pair(Path::new(""), &files)?;
-        let set = encode("pseudo data", text, &prepared.vocabularies, &limits(&self.plan.data))?;
+        let mut set =
+            encode("pseudo data", text, &prepared.vocabularies, &limits(&self.plan.data))?;
         self.tell("pseudo data", &set.report);
         self.write_data_report("pseudo/data.txt", std::iter::once(&set))?;
         let pseudo = set.report.without_folders().to_string();
         prepared.notes.push(format!("pseudo data: {summary}"));
         prepared.notes.extend(pseudo.lines().map(|line| format!("pseudo data: {line}")));
+        let per_line = settings.keep.per_line(settings.decoding.search.beam_size);
+        let groups = set.lines.iter().map(|line| (line - 1) / per_line).collect();
+        set.corpus = set.corpus.with_alternatives(groups);
         let original =
             std::mem::replace(&mut prepared.training.corpus, EncodedCorpus::concatenate([]));
         prepared.training.corpus = EncodedCorpus::concatenate([&original, &set.corpus]);
         Ok(inputs)
     }
 
-    /// The source lines of a text, which were not kept in memory.
-    fn unchanged_lines(&self, set: &TextSet) -> Result<Vec<String>, PipelineError> {
-        let text = read_lines(&set.report.source)?;
-        match text.hash == set.hashes[0] {
-            true => Ok(text.lines),
+    /// The lines of a side of a text that were kept, which are not in memory.
+    fn unchanged_lines(&self, set: &TextSet, side: Side) -> Result<Vec<String>, PipelineError> {
+        let (path, hash) = match side {
+            Side::Source => (&set.report.source, &set.hashes[0]),
+            Side::Target => (&set.report.target, &set.hashes[1]),
+        };
+        let text = read_lines(path)?;
+        match text.hash == *hash {
+            true => Ok(set.lines.iter().map(|line| text.lines[line - 1].clone()).collect()),
             false => Err(PipelineError::Changed { path: text.path }),
         }
     }
+}
+
+/// A side of a text.
+#[derive(Clone, Copy)]
+enum Side {
+    Source,
+    Target,
 }
 
 fn pseudo_summary(report: &PseudoReport) -> String {

@@ -1,5 +1,6 @@
 //! Teachers and students.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -254,7 +255,7 @@ impl Pipeline {
         let run = Run {
             name,
             corpus,
-            pairs: pair_count(corpus, pairs),
+            pairs: pair_numbers(corpus, pairs),
             validator: &validator,
             settings,
             seed,
@@ -303,7 +304,7 @@ impl Pipeline {
             pairs: system.pairs,
             data: match system.pairs {
                 Pairs::Original => &prepared.fingerprint,
-                Pairs::OriginalAndPseudo => pseudo,
+                Pairs::OriginalAndPseudo | Pairs::Pseudo => pseudo,
             },
             begins: &begins,
             teacher: (method.learns_from == LearnsFrom::Teacher).then_some(words),
@@ -357,10 +358,14 @@ impl Pipeline {
         student: Model<Dense<f32>>,
     ) -> Model<Dense<f32>> {
         let corpus = &prepared.training.corpus;
-        let all = pair_count(corpus, stage.pairs);
-        let count = all.min(FITTED_PAIRS);
-        let batches =
-            batches_of(corpus, (0..count).map(|index| index * all / count), stage, &teacher.config);
+        let all = pair_numbers(corpus, stage.pairs);
+        let count = all.len().min(FITTED_PAIRS);
+        let batches = batches_of(
+            corpus,
+            (0..count).map(|index| all.start + index * all.len() / count),
+            stage,
+            &teacher.config,
+        );
         let examples: Vec<Examples<'_>> = batches
             .iter()
             .map(|batch| Examples { source: batch.source(), target: batch.target() })
@@ -421,11 +426,13 @@ impl Pipeline {
 /// Pairs that a fitted start looks at.
 const FITTED_PAIRS: usize = 2000;
 
-/// How many of a corpus's pairs, from its start, are learned from.
-fn pair_count(corpus: &EncodedCorpus, pairs: Pairs) -> usize {
+/// Which of a corpus's pairs, original ones and then pseudo pairs, are learned from.
+fn pair_numbers(corpus: &EncodedCorpus, pairs: Pairs) -> Range<usize> {
+    let originals = corpus.part_sizes()[0];
     match pairs {
-        Pairs::Original => corpus.part_sizes()[0],
-        Pairs::OriginalAndPseudo => corpus.len(),
+        Pairs::Original => 0..originals,
+        Pairs::OriginalAndPseudo => 0..corpus.len(),
+        Pairs::Pseudo => originals..corpus.len(),
     }
 }
 
@@ -460,7 +467,12 @@ fn word_teacher<'a>(
 fn description(system: &ResolvedSystem) -> String {
     let ResolvedSystem { method, start, from, teacher_decoder, pairs, .. } = system;
     let learns_from_teacher = method.learns_from == LearnsFrom::Teacher;
-    let has_pairs = learns_from_teacher && *pairs == Pairs::OriginalAndPseudo;
+    let translations = match pairs {
+        _ if !learns_from_teacher => None,
+        Pairs::Original => None,
+        Pairs::OriginalAndPseudo => Some("sequence-level distillation"),
+        Pairs::Pseudo => Some("sequence-level distillation without the original pairs"),
+    };
     let is_blank = *teacher_decoder == TeacherDecoder::Blank;
     let usual = method.start(None);
     let parts = [
@@ -468,7 +480,7 @@ fn description(system: &ResolvedSystem) -> String {
         from.as_ref().map(|from| format!("made of {from}")),
         start.filter(|_| *start != usual).map(|start| start.in_words().to_string()),
         is_blank.then(|| "with a blank teacher's decoder".to_string()),
-        has_pairs.then(|| "sequence-level distillation".to_string()),
+        translations.map(str::to_string),
         (learns_from_teacher && system.learns_words())
             .then(|| "word-level distillation".to_string()),
     ];

@@ -82,7 +82,7 @@ impl Task {
         let run = Run {
             name: "test",
             corpus: &self.corpus,
-            pairs: self.corpus.len(),
+            pairs: 0..self.corpus.len(),
             validator: &validator,
             settings,
             seed: 5,
