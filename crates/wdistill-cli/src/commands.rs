@@ -10,6 +10,7 @@ pub mod quantize;
 pub mod recipe;
 pub mod run;
 pub mod score;
+pub mod shapes;
 pub mod shortlist;
 pub mod train;
 pub mod translate;

@@ -39,6 +39,8 @@ enum Command {
     Score(commands::score::Score),
     /// Compare the decoding speed of models.
     Bench(commands::bench::Bench),
+    /// Measure how fast students of a teacher would be, before training one.
+    Shapes(commands::shapes::Shapes),
     /// Make a model with int8 weights: smaller and faster.
     Quantize(commands::quantize::Quantize),
     #[command(about = format!("Read a model of {}", toolkit_names(|_| true)))]
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         Command::Translate(command) => command.run(),
         Command::Score(command) => command.run(),
         Command::Bench(command) => command.run(),
+        Command::Shapes(command) => command.run(),
         Command::Quantize(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),

@@ -1,20 +1,37 @@
 //! `wdistill distill`: a student of a given teacher.
 
 use std::path::PathBuf;
+use std::{fs, io};
 
 use anyhow::ensure;
 use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
 use toml::Table;
+use wdistill_base::{FileError, atomic_write};
 use wdistill_formats::native;
 use wdistill_generator::Start;
 use wdistill_model::{Architecture, Conventions};
-use wdistill_pipeline::{DistillJob, Pipeline, PseudoDataRecipe, RunFolder, Standing, Teachers};
-use wdistill_runtime::DecodingOptions;
+use wdistill_pipeline::{
+    DistillJob, Pipeline, PseudoDataRecipe, RunFolder, Standing, Teachers, message,
+};
+use wdistill_runtime::{DecodingOptions, Precision};
 use wdistill_train::TrainingSettings;
 
 use crate::commands::import::Open;
 use crate::commands::print;
+use crate::commands::shapes::{Timing, fast_enough, measure};
 use crate::settings::{Common, Corpus, Force, changed, presets, toolkit_names};
+
+/// The shape that a speed-up chose, below --out.
+const CHOSEN_FILE: &str = "speed-up.json";
+
+/// What is in it.
+#[derive(Serialize, Deserialize)]
+struct Chosen {
+    /// As it was asked for.
+    speed_up: f64,
+    architecture: Architecture,
+}
 
 #[derive(Clone, Copy, ValueEnum)]
 enum FactorStart {
@@ -46,6 +63,10 @@ pub struct Distill {
     /// the teacher's width, or at the whole width if all its embeddings are one matrix]
     #[arg(long, value_name = "NAME", value_parser = presets())]
     preset: Option<String>,
+    /// How many times as fast as the teacher the student has to be: shapes are measured on the validation text, as by
+    /// `wdistill shapes`, and the largest that is fast enough is the student's, in place of a preset
+    #[arg(long, value_name = "N", conflicts_with = "preset")]
+    speed_up: Option<f64>,
     /// Change of a setting: architecture.KEY; training.KEY of both phases, generator.KEY of phase 1,
     /// student.KEY of phase 2, whose warm-up is at most 1000 unless given; pseudo_data.KEY, data.KEY,
     /// decoding.KEY (of validations), such as
@@ -119,10 +140,41 @@ impl Distill {
     /// The student's architecture, before changes.
     fn architecture(&self) -> anyhow::Result<Architecture> {
         let teacher = native::load_config(&self.teacher)?.architecture;
+        if let Some(wanted) = self.speed_up {
+            return self.fast_enough(wanted);
+        }
         let Some(preset) = &self.preset else { return Ok(teacher.with_tiny_decoder()) };
         let Conventions { norm_epsilon, embedding_scale, positions } = teacher.conventions();
         let preset = Architecture::preset(preset)?;
         Ok(Architecture { norm_epsilon, embedding_scale, positions, ..preset })
+    }
+
+    /// The largest architecture that is so many times as fast as the teacher. It is kept in the folder: measured again, another
+    /// might be, and the same command goes on with the same student.
+    fn fast_enough(&self, wanted: f64) -> anyhow::Result<Architecture> {
+        let path = self.out.join(CHOSEN_FILE);
+        if let Ok(text) = fs::read_to_string(&path) {
+            let kept: Chosen = serde_json::from_str(&text)
+                .map_err(|error| FileError::when("read", &path)(io::Error::other(error)))?;
+            if kept.speed_up == wanted {
+                return Ok(kept.architecture);
+            }
+        }
+        let validation = self.corpus.data()?.validation.source;
+        let timing = Timing {
+            input: &validation,
+            sentences: 64,
+            beam_size: DecodingOptions::default().search.beam_size,
+            rounds: 3,
+            shortlist: None,
+        };
+        let (shapes, _) = measure(&self.teacher, &timing, &self.common)?;
+        let shape = fast_enough(&shapes, Precision::Float32, wanted)?;
+        let speed_up = shape.speed_up(Precision::Float32);
+        message(&format!("student: {}, {speed_up:.2} times as fast", shape.architecture.summary()));
+        let chosen = Chosen { speed_up: wanted, architecture: shape.architecture.clone() };
+        atomic_write(&path, serde_json::to_string_pretty(&chosen)?.as_bytes())?;
+        Ok(chosen.architecture)
     }
 
     /// What phase 1 has of its own.

@@ -1,0 +1,217 @@
+//! `wdistill shapes`: how fast students of a teacher would be on this machine, before anything is trained.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{bail, ensure};
+use clap::Args;
+use wdistill_base::Problem;
+use wdistill_formats::{load_vocabularies, native};
+use wdistill_model::Architecture;
+use wdistill_pipeline::{
+    MeasuredShape, Measuring, Progress, largest_at, measure_shape, student_shapes,
+};
+use wdistill_runtime::{DecodingOptions, Precision, Shortlist};
+use wdistill_search::SearchOptions;
+use wdistill_text::{VocabularyPair, read_lines_or_standard_input};
+
+use crate::commands::print;
+use crate::settings::{Common, find_model};
+
+/// Arguments of `wdistill shapes`.
+#[derive(Args)]
+pub struct Shapes {
+    /// Folder of the teacher
+    #[arg(long, value_name = "DIR")]
+    teacher: PathBuf,
+    /// Source text, compressed or not; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// How many times as fast as the teacher a student has to be: the largest such shape is shown as settings
+    #[arg(long, value_name = "N")]
+    speed_up: Option<f64>,
+    /// What the student's weights will be, for --speed-up
+    #[arg(long, value_enum, default_value = "float32", value_name = "TYPE")]
+    weights: Weights,
+    /// Words that the students may translate each word with: a file that `wdistill shortlist` wrote with the teacher's
+    /// vocabularies; the teacher has all words
+    #[arg(long, value_name = "FILE")]
+    shortlist: Option<PathBuf>,
+    /// Live hypotheses of each sentence
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    beam_size: usize,
+    /// Sentences, from the start of the text
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    sentences: u32,
+    /// Rounds; the median counts
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Weights {
+    Float32,
+    Int8,
+}
+
+impl Weights {
+    fn precision(self) -> Precision {
+        match self {
+            Weights::Float32 => Precision::Float32,
+            Weights::Int8 => Precision::Int8,
+        }
+    }
+}
+
+/// What shapes are timed with.
+pub struct Timing<'a> {
+    /// Source text.
+    pub input: &'a Path,
+    /// Sentences, from its start.
+    pub sentences: usize,
+    /// Live hypotheses of each sentence.
+    pub beam_size: usize,
+    /// Rounds; the median counts.
+    pub rounds: usize,
+    /// Words that the students may translate each word with.
+    pub shortlist: Option<&'a Path>,
+}
+
+/// The shapes of a teacher's students, timed, and the words of every translation.
+pub fn measure(
+    teacher: &Path,
+    timing: &Timing<'_>,
+    common: &Common,
+) -> anyhow::Result<(Vec<MeasuredShape>, usize)> {
+    let model = native::load(teacher)?;
+    let vocabularies = load_vocabularies(teacher, &model.config)?;
+    let sentences = sentences(timing, &vocabularies)?;
+    let tokens: usize = sentences.iter().map(Vec::len).sum();
+    let search = SearchOptions { beam_size: timing.beam_size, ..SearchOptions::default() };
+    let shortlist =
+        timing.shortlist.map(|path| Shortlist::read(path, &vocabularies)).transpose()?;
+    let measuring = Measuring {
+        sentences: &sentences,
+        decoding: &DecodingOptions { search, ..DecodingOptions::default() },
+        words: tokens.div_ceil(sentences.len()),
+        shortlist: shortlist.map(Arc::new),
+        threads: common.threads(),
+        rounds: timing.rounds,
+    };
+    let shapes = student_shapes(&model.config.architecture);
+    let progress = Progress::new(common.display(), "shapes", shapes.len() as u64);
+    let mut measured = Vec::new();
+    for shape in &shapes {
+        measured.push(measure_shape(&model, shape, &measuring)?);
+        progress.update(measured.len() as u64, || shape.summary());
+    }
+    progress.finish();
+    Ok((measured, measuring.words))
+}
+
+fn sentences(timing: &Timing<'_>, vocabularies: &VocabularyPair) -> anyhow::Result<Vec<Vec<u32>>> {
+    let mut lines = read_lines_or_standard_input(timing.input)?.lines;
+    lines.retain(|line| !line.trim().is_empty());
+    lines.truncate(timing.sentences);
+    ensure!(!lines.is_empty(), "{}: no sentences to time", timing.input.display());
+    let end = vocabularies.source.end_id();
+    let encode = |line: &String| [vocabularies.source.encode(line), vec![end]].concat();
+    Ok(lines.iter().map(encode).collect())
+}
+
+/// The largest shape that is fast enough.
+///
+/// # Errors
+/// If none is.
+pub fn fast_enough(
+    shapes: &[MeasuredShape],
+    precision: Precision,
+    wanted: f64,
+) -> anyhow::Result<&MeasuredShape> {
+    let Some(shape) = largest_at(shapes, precision, wanted) else {
+        let fastest = shapes.iter().map(|shape| shape.speed_up(precision)).fold(0.0, f64::max);
+        bail!(Problem::with_hint(
+            format!(
+                "no student of these shapes is {wanted} times as fast as the teacher; the fastest is \
+                 {fastest:.2} times"
+            ),
+            "ask for less; `wdistill shapes` shows what int8 weights and a shortlist bring",
+        ))
+    };
+    Ok(shape)
+}
+
+impl Shapes {
+    pub fn run(self) -> anyhow::Result<()> {
+        let teacher = find_model(&self.teacher)?;
+        let timing = Timing {
+            input: &self.input,
+            sentences: self.sentences as usize,
+            beam_size: self.beam_size,
+            rounds: self.rounds as usize,
+            shortlist: self.shortlist.as_deref(),
+        };
+        let (shapes, words) = measure(&teacher, &timing, &self.common)?;
+        let architecture = native::load_config(&teacher)?.architecture;
+        print(&self.table(&architecture, &shapes, words))?;
+        let Some(wanted) = self.speed_up else { return Ok(()) };
+        let precision = self.weights.precision();
+        let shape = fast_enough(&shapes, precision, wanted)?;
+        print(&format!(
+            "\nthe largest student of {wanted} times or more, {:.2} times:\n{}",
+            shape.speed_up(precision),
+            settings(&shape.architecture)
+        ))
+    }
+
+    fn table(&self, teacher: &Architecture, shapes: &[MeasuredShape], words: usize) -> String {
+        let with = match &self.shortlist {
+            Some(path) => format!(", students with {}", path.display()),
+            None => String::new(),
+        };
+        let conditions = format!(
+            "teacher {}, float32; {} sentences, {words} words each, beam {}, {} threads, median of {} rounds{with}; \
+             students have random weights",
+            teacher.summary(),
+            self.sentences,
+            self.beam_size,
+            self.common.threads(),
+            self.rounds
+        );
+        let row = |shape: &MeasuredShape| {
+            let [float32, int8] = shape.speed_ups;
+            let parameters = shape.parameters as f64 / 1e6;
+            let summary = shape.architecture.summary();
+            format!("{float32:8.2}x {int8:8.2}x {parameters:10.2}M  {summary}")
+        };
+        let heading = "  float32      int8  parameters  student".to_string();
+        let lines = [conditions, heading].into_iter().chain(shapes.iter().map(row));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// A student's shape as a recipe has it, and as arguments of `wdistill distill`.
+fn settings(architecture: &Architecture) -> String {
+    let decoder = architecture.decoder;
+    let embeddings = serde_json::to_value(architecture.embeddings).unwrap_or_default();
+    let embeddings = embeddings.as_str().unwrap_or_default().to_string();
+    let sizes = [
+        ("layers", decoder.layers),
+        ("width", decoder.width),
+        ("feed_forward", decoder.feed_forward),
+        ("heads", decoder.heads),
+    ];
+    let recipe: Vec<String> = sizes.iter().map(|(key, size)| format!("{key} = {size}")).collect();
+    let arguments: Vec<String> = sizes
+        .iter()
+        .map(|(key, size)| format!("--set architecture.decoder.{key}={size}"))
+        .collect();
+    format!(
+        "in a recipe, [student.architecture]:\n  embeddings = \"{embeddings}\"\n  decoder = {{ {} }}\n\
+         for wdistill distill:\n  --set architecture.embeddings={embeddings} {}",
+        recipe.join(", "),
+        arguments.join(" ")
+    )
+}

@@ -1,0 +1,188 @@
+//! Which shape of a student is how fast: shapes are measured with random weights, before anything is trained.
+
+use std::sync::Arc;
+
+use wdistill_model::{Architecture, Config, Dense, Embeddings, Model, Shape};
+use wdistill_runtime::{DecodingOptions, Precision, Shortlist, TokenTranslator};
+
+use crate::error::PipelineError;
+use crate::stages::benchmark;
+
+/// Decoder layers of the shapes, as far as they divide the teacher's.
+const LAYERS: [usize; 3] = [1, 2, 3];
+
+/// Quarters of the teacher's width, and of a feed-forward block in proportion to it.
+const QUARTERS: [usize; 3] = [4, 3, 2];
+
+/// How shapes are measured.
+pub struct Measuring<'a> {
+    /// Source sentences as token ids, each with its end token.
+    pub sentences: &'a [Vec<u32>],
+    /// How to decode. Every sentence gets [`Measuring::words`] words, whatever the options say of lengths: random weights
+    /// would never end.
+    pub decoding: &'a DecodingOptions,
+    /// Words of every translation.
+    pub words: usize,
+    /// Words that a sentence may be translated with, for the students; the teacher has all.
+    pub shortlist: Option<Arc<Shortlist>>,
+    /// Threads.
+    pub threads: usize,
+    /// Rounds, of which the median counts.
+    pub rounds: usize,
+}
+
+/// A shape, and its speed on this machine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MeasuredShape {
+    /// The student's architecture.
+    pub architecture: Architecture,
+    /// Its weights.
+    pub parameters: usize,
+    /// How many times as fast as the teacher in float32 without a shortlist, in float32 and in int8.
+    pub speed_ups: [f64; 2],
+}
+
+impl MeasuredShape {
+    /// Its speed-up in a precision.
+    pub fn speed_up(&self, precision: Precision) -> f64 {
+        match precision {
+            Precision::Float32 => self.speed_ups[0],
+            Precision::Int8 => self.speed_ups[1],
+        }
+    }
+}
+
+/// Shapes of students of a teacher, the largest first: its encoder; one to three decoder layers, at the whole width, three
+/// quarters or half of it, and feed-forward blocks from the whole to half of what the width has.
+pub fn student_shapes(teacher: &Architecture) -> Vec<Architecture> {
+    let mut shapes = Vec::new();
+    for layers in LAYERS.into_iter().filter(|layers| teacher.decoder.layers.is_multiple_of(*layers))
+    {
+        for width in QUARTERS {
+            for feed_forward in QUARTERS {
+                shapes.extend(student_shape(teacher, layers, width, feed_forward));
+            }
+        }
+    }
+    let size = |architecture: &Architecture| {
+        let Shape { layers, width, feed_forward, .. } = architecture.decoder;
+        layers * width * (6 * width + 2 * feed_forward + 2 * teacher.encoder.width)
+    };
+    shapes.sort_by_key(|architecture| std::cmp::Reverse(size(architecture)));
+    shapes
+}
+
+/// None where a part is no whole number of heads' elements.
+fn student_shape(
+    teacher: &Architecture,
+    layers: usize,
+    width_quarters: usize,
+    feed_forward_quarters: usize,
+) -> Option<Architecture> {
+    let Shape { width, feed_forward, heads, .. } = teacher.decoder;
+    let own = width * width_quarters / 4;
+    let decoder = Shape {
+        layers,
+        width: own,
+        feed_forward: feed_forward * width_quarters * feed_forward_quarters / 16,
+        heads,
+    };
+    let fits = (width * width_quarters).is_multiple_of(4) && own.is_multiple_of(2 * heads);
+    // One table for both stacks needs one width.
+    let embeddings = match teacher.embeddings {
+        Embeddings::AllTied if own != teacher.encoder.width => Embeddings::DecoderTied,
+        as_it_is => as_it_is,
+    };
+    (fits && decoder.feed_forward > 0).then(|| Architecture {
+        decoder,
+        embeddings,
+        ..teacher.clone()
+    })
+}
+
+/// Times a shape against the teacher, in turn on the same sentences.
+///
+/// # Errors
+/// [`PipelineError::Translate`], or a configuration that makes no sense.
+pub fn measure_shape(
+    teacher: &Model<Dense<f32>>,
+    architecture: &Architecture,
+    measuring: &Measuring<'_>,
+) -> Result<MeasuredShape, PipelineError> {
+    let config = Config::new(architecture.clone(), teacher.config.vocabularies)?;
+    let student = Model::initialise(config, 1);
+    let translator = |model: &Model<Dense<f32>>, precision, shortlist| {
+        let mut decoding = measuring.decoding.clone();
+        let words = measuring.words;
+        (decoding.search.min_length, decoding.search.max_length) = (words, words);
+        (decoding.search.max_length_ratio, decoding.search.max_length_constant) = (0.0, words);
+        decoding.precision = precision;
+        TokenTranslator::new(model, measuring.threads, decoding, shortlist)
+    };
+    let shortlist = || measuring.shortlist.clone();
+    let translators = [
+        translator(teacher, Precision::Float32, None)?,
+        translator(&student, Precision::Float32, shortlist())?,
+        translator(&student, Precision::Int8, shortlist())?,
+    ];
+    let named: Vec<_> = translators.iter().map(|one| (String::new(), one)).collect();
+    let sources = vec![measuring.sentences; named.len()];
+    let speeds = benchmark(&named, &sources, measuring.rounds, &mut |_| {})?;
+    Ok(MeasuredShape {
+        architecture: architecture.clone(),
+        parameters: student.weights.count(),
+        speed_ups: [speeds[1].speed_up, speeds[2].speed_up],
+    })
+}
+
+/// The largest of some shapes that is at least so many times as fast as the teacher.
+pub fn largest_at(
+    shapes: &[MeasuredShape],
+    precision: Precision,
+    speed_up: f64,
+) -> Option<&MeasuredShape> {
+    let fast_enough = shapes.iter().filter(|shape| shape.speed_up(precision) >= speed_up);
+    fast_enough.max_by_key(|shape| shape.parameters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_divide_the_teachers_depth_and_its_heads() {
+        let teacher = Architecture::preset("transformer-base").unwrap();
+        let shapes = student_shapes(&teacher);
+        assert_eq!(shapes.len(), 27);
+        assert_eq!(shapes[0].summary(), "6x512/2048 + 3x512/2048");
+        assert_eq!(shapes.last().unwrap().summary(), "6x512/2048 + 1x256/512");
+        assert!(shapes.contains(&teacher.with_tiny_decoder()));
+
+        let mut five = teacher.clone();
+        five.decoder.layers = 5;
+        assert!(student_shapes(&five).iter().all(|shape| shape.decoder.layers == 1));
+
+        let tied = Architecture { embeddings: Embeddings::AllTied, ..teacher };
+        let vocabularies = wdistill_model::Vocabularies::shared(20);
+        for shape in student_shapes(&tied) {
+            Config::new(shape, vocabularies).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_largest_that_is_fast_enough_is_chosen() {
+        let architecture = Architecture::preset("transformer-nano").unwrap();
+        let shape = |parameters, speed_ups| MeasuredShape {
+            architecture: architecture.clone(),
+            parameters,
+            speed_ups,
+        };
+        let shapes = [shape(30, [2.0, 3.0]), shape(20, [3.0, 5.0]), shape(10, [4.0, 6.0])];
+        let chosen = |precision, speed_up| {
+            largest_at(&shapes, precision, speed_up).map(|shape| shape.parameters)
+        };
+        assert_eq!(chosen(Precision::Float32, 2.5), Some(20));
+        assert_eq!(chosen(Precision::Int8, 2.5), Some(30));
+        assert_eq!(chosen(Precision::Int8, 7.0), None);
+    }
+}
