@@ -568,3 +568,39 @@ fn compressed_texts_and_vocabularies_of_sentence_piece_train_a_model() {
     let translated = succeed(folder.path(), "translate --model packed", b"On Monday.\n");
     assert_eq!(translated.lines().count(), 1);
 }
+
+/// Speeds differ from machine to machine; that one is found, what it is said as, and that it is kept, do not.
+#[test]
+fn a_students_shape_is_measured_and_chosen() {
+    let folder = task();
+    let run = |arguments: &str| succeed(folder.path(), arguments, b"");
+    let teacher = run(&format!(
+        "train {CORPUS} --preset transformer-nano --vocabulary-size 500 {TRAINING} --out teacher"
+    ));
+    let teacher = teacher.trim();
+    let shapes = format!("shapes --teacher {teacher} --input validation.en --rounds 1 --quiet");
+    let table = run(&format!("{shapes} --speed-up 0.01"));
+    // 1 or 2 of 2 decoder layers, and widths of 16, 12 and 8 with 2 heads: 12 is a multiple of 4 as well.
+    let rows = table.lines().filter(|line| line.contains("2x16/32 + ")).count();
+    assert_eq!(rows, 1 + 18, "{table}");
+    let settings = "--set architecture.embeddings=decoder-tied --set architecture.decoder.layers=2 \
+                    --set architecture.decoder.width=16 --set architecture.decoder.feed_forward=32 \
+                    --set architecture.decoder.heads=2";
+    assert!(table.contains(settings), "{table}");
+    assert!(table.contains("decoder = { layers = 2, width = 16, feed_forward = 32, heads = 2 }"));
+    let error = refuse(folder.path(), &format!("{shapes} --speed-up 1000"), b"");
+    assert!(error.contains("is 1000 times as fast as the teacher; the fastest is "), "{error}");
+
+    let distill = format!("distill --teacher {teacher} {CORPUS} --force {TRAINING} --out student");
+    let student = run(&format!("{distill} --speed-up 0.01"));
+    let config =
+        fs::read_to_string(folder.path().join(student.trim()).join("config.toml")).unwrap();
+    let chosen = fs::read_to_string(folder.path().join("student/speed-up.json")).unwrap();
+    assert!(config.contains("layers = 2") && chosen.contains("\"layers\": 2"), "{chosen}");
+    // What was chosen before is not measured again.
+    let other = chosen.replace("\"feed_forward\": 32", "\"feed_forward\": 24");
+    fs::write(folder.path().join("student/speed-up.json"), other).unwrap();
+    let again = run(&format!("{distill} --speed-up 0.01"));
+    let config = fs::read_to_string(folder.path().join(again.trim()).join("config.toml")).unwrap();
+    assert!(config.contains("feed_forward = 24"), "{config}");
+}
