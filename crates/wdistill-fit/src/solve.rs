@@ -121,17 +121,33 @@ impl Block {
     }
 }
 
-/// The maps from what a student's block reads to what the teacher's of some layers read, maker by maker.
-struct Readings {
-    /// Number of the first layer.
-    first: usize,
-    /// For each layer, for each maker.
-    regressions: Vec<Vec<Regression>>,
+/// A layer of the teacher's that a student's block takes heads or units of.
+struct Source {
+    /// For each maker, what the student's block reads against what the teacher's reads.
+    readings: Vec<Regression>,
+    /// Their solutions.
+    maps: Vec<Affine>,
+    /// What makes its heads or units.
+    makers: Vec<Affine>,
+    /// What brings them back, `[width, heads' elements or units]`.
+    back: DMatrix<f64>,
 }
 
-impl Readings {
-    fn of(&self, layer: usize) -> &[Regression] {
-        &self.regressions[layer - self.first]
+impl Source {
+    /// What makes one of its heads or units, of `from` elements, out of what the student's block reads, with at most `to`
+    /// elements.
+    fn piece(&self, number: usize, from: usize, to: usize) -> Vec<Affine> {
+        let first = number * from;
+        let rows = |maker: &Affine| Affine {
+            weight: maker.weight.rows(first, from).into_owned(),
+            bias: maker.bias.rows(first, from).into_owned(),
+        };
+        let mut piece: Vec<Affine> = self.makers.iter().map(rows).collect();
+        if to < from {
+            let back = self.back.columns(first, from).into_owned();
+            piece = narrowed_head(piece, &self.readings, &back, to);
+        }
+        piece.iter().zip(&self.maps).map(|(piece, map)| piece.after(map)).collect()
     }
 }
 
@@ -302,17 +318,17 @@ impl Fit<'_> {
         self.slot(Slot::Norm(place, NormPart::Shift)).expect("a norm").fill(0.0);
     }
 
-    /// What a block of the student reads, against what the teacher's of a group of layers read.
-    fn readings(&self, block: Block, group: Range<usize>) -> Readings {
+    /// The layers of a group, as what they read can be made of what a block of the student reads.
+    fn sources(&self, block: Block, group: Range<usize>) -> Vec<Source> {
         let ours = block.makers();
-        let mut regressions: Vec<Vec<Option<Regression>>> =
-            group.clone().map(|_| vec![None; ours.len()]).collect();
+        let blocks: Vec<Block> = group.map(|layer| block.at(layer)).collect();
+        let mut readings: Vec<Vec<Option<Regression>>> =
+            blocks.iter().map(|_| vec![None; ours.len()]).collect();
         self.observe(|teacher, student| {
             let read: Vec<DMatrix<f64>> =
                 ours.iter().map(|place| student.read_by(*place)).collect();
-            for (layer, regressions) in group.clone().zip(&mut regressions) {
-                let makers = block.at(layer).makers();
-                for ((place, x), regression) in makers.iter().zip(&read).zip(regressions) {
+            for (block, readings) in blocks.iter().zip(&mut readings) {
+                for ((place, x), regression) in block.makers().iter().zip(&read).zip(readings) {
                     let theirs = teacher.read_by(*place);
                     regression
                         .get_or_insert_with(|| Regression::new(x.ncols(), theirs.ncols()))
@@ -320,71 +336,47 @@ impl Fit<'_> {
                 }
             }
         });
-        let all = regressions.into_iter().map(|layer| layer.into_iter().flatten().collect());
-        Readings { first: group.start, regressions: all.collect() }
+        let source = |(block, readings): (&Block, Vec<Option<Regression>>)| {
+            let readings: Vec<Regression> = readings.into_iter().flatten().collect();
+            Source {
+                maps: readings.iter().map(Regression::solve).collect(),
+                readings,
+                makers: block.makers().iter().map(|place| self.teacher_affine(*place)).collect(),
+                back: self.teacher_affine(block.back()).weight,
+            }
+        };
+        blocks.iter().zip(readings).map(source).collect()
     }
 
     /// Queries, keys and values, or hidden units: those of the best of the teacher's heads and units.
     fn makers(&mut self, block: Block, group: Range<usize>) {
         let stack = block.place.stack;
-        let [theirs, ours] =
+        let shapes =
             [&self.teacher.config, &self.student.config].map(|config| *config.shape(stack));
-        let (count, [their_width, our_width]) = match block.sub_layer {
+        let (count, [from, to]) = match block.sub_layer {
             SubLayer::Attention(_) => {
-                (ours.heads, [theirs, ours].map(|shape| shape.width / shape.heads))
+                (shapes[1].heads, shapes.map(|shape| shape.width / shape.heads))
             }
-            SubLayer::FeedForward => (ours.feed_forward, [1, 1]),
+            SubLayer::FeedForward => (shapes[1].feed_forward, [1, 1]),
         };
         let layers: Vec<LayerPlace> =
             group.clone().map(|layer| LayerPlace { stack, layer }).collect();
         let pieces = best_pieces(self.teacher, &layers, block.sub_layer, count);
-        let readings = self.readings(block, group.clone());
-        let maps: Vec<Vec<Affine>> = group
-            .clone()
-            .map(|layer| readings.of(layer).iter().map(Regression::solve).collect())
-            .collect();
-        let of_teacher: Vec<Vec<Affine>> = group
-            .clone()
-            .map(|layer| {
-                block.at(layer).makers().iter().map(|place| self.teacher_affine(*place)).collect()
-            })
-            .collect();
-        let width = ours.width;
-        let places = block.makers();
-        let mut made: Vec<Affine> = maps[0]
-            .iter()
-            .map(|map| Affine {
-                weight: DMatrix::zeros(count * our_width, map.weight.ncols()),
-                bias: DVector::zeros(count * our_width),
-            })
-            .collect();
-        debug_assert!(made[0].weight.ncols() == width);
-        for (number, Piece { layer, number: theirs }) in pieces.into_iter().enumerate() {
-            let index = layer - group.start;
-            let rows = theirs * their_width;
-            let heads: Vec<Affine> = of_teacher[index]
-                .iter()
-                .map(|maker| Affine {
-                    weight: maker.weight.rows(rows, their_width).into_owned(),
-                    bias: maker.bias.rows(rows, their_width).into_owned(),
-                })
-                .collect();
-            let heads = match our_width < their_width {
-                true => {
-                    let back = self.teacher_affine(block.at(layer).back()).weight;
-                    let back = back.columns(rows, their_width).into_owned();
-                    narrowed_head(heads, readings.of(layer), &back, our_width)
-                }
-                false => heads,
-            };
-            for ((made, head), map) in made.iter_mut().zip(heads).zip(&maps[index]) {
-                let Affine { weight, bias } = head.after(map);
-                let first = number * our_width;
-                made.weight.rows_mut(first, weight.nrows()).copy_from(&weight);
-                made.bias.rows_mut(first, bias.len()).copy_from(&bias);
+        let sources = self.sources(block, group.clone());
+        // What there is no head or unit for stays zero.
+        let zeros = |map: &Affine| Affine {
+            weight: DMatrix::zeros(count * to, map.weight.ncols()),
+            bias: DVector::zeros(count * to),
+        };
+        let mut made: Vec<Affine> = sources[0].maps.iter().map(zeros).collect();
+        for (place, Piece { layer, number }) in pieces.into_iter().enumerate() {
+            let piece = sources[layer - group.start].piece(number, from, to);
+            for (made, Affine { weight, bias }) in made.iter_mut().zip(piece) {
+                made.weight.rows_mut(place * to, weight.nrows()).copy_from(&weight);
+                made.bias.rows_mut(place * to, bias.len()).copy_from(&bias);
             }
         }
-        for (place, affine) in places.into_iter().zip(&made) {
+        for (place, affine) in block.makers().into_iter().zip(&made) {
             self.write_affine(place, affine);
         }
     }
