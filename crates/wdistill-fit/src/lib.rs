@@ -19,8 +19,11 @@
 //! Alistarh, "Optimal Brain Compression", NeurIPS 2022).
 
 pub mod algebra;
+mod block;
 mod observe;
+mod reorder;
 mod solve;
 
 pub use observe::Examples;
+pub use reorder::reordered;
 pub use solve::{Fitted, fit, fit_stacks};

@@ -7,11 +7,12 @@ use wdistill_autograd::Workspace;
 use wdistill_generator::{Piece, best_pieces, layer_group};
 use wdistill_model::tree::LeafRef;
 use wdistill_model::{
-    AttentionKind, AttentionRole, Dense, FeedForwardRole, LayerPlace, LinearPart, LinearPlace,
-    Matrix, Model, NormPart, NormPlace, NormPlacement, Slot, Stack, SubLayer,
+    Dense, LayerPlace, LinearPart, LinearPlace, Matrix, Model, NormPart, NormPlace, NormPlacement,
+    Slot, Stack, SubLayer,
 };
 
 use crate::algebra::{Affine, Covariance, LowRank, Regression, best_rank, narrowed, widened};
+use crate::block::{Block, sub_layers};
 use crate::observe::{Examples, Seen, see};
 
 /// A student whose states are its teacher's, as far as its shape allows.
@@ -64,61 +65,6 @@ pub fn fit_stacks(
     let mut fit = Fit { teacher, student, examples, workspace, explained };
     stacks.iter().for_each(|stack| fit.stack(*stack));
     Fitted { model: fit.student, explained: fit.explained }
-}
-
-/// The sub-layers of a layer, in order.
-fn sub_layers(stack: Stack) -> &'static [SubLayer] {
-    const ALL: [SubLayer; 3] = [
-        SubLayer::Attention(AttentionKind::SelfAttention),
-        SubLayer::Attention(AttentionKind::CrossAttention),
-        SubLayer::FeedForward,
-    ];
-    match stack {
-        Stack::Encoder => &[ALL[0], ALL[2]],
-        Stack::Decoder => &ALL,
-    }
-}
-
-/// A sub-layer of a layer.
-#[derive(Clone, Copy)]
-struct Block {
-    place: LayerPlace,
-    sub_layer: SubLayer,
-}
-
-impl Block {
-    /// What makes its heads or units.
-    fn makers(self) -> Vec<LinearPlace> {
-        match self.sub_layer {
-            SubLayer::Attention(kind) => {
-                [AttentionRole::Query, AttentionRole::Key, AttentionRole::Value]
-                    .map(|role| LinearPlace::Attention(self.place, kind, role))
-                    .to_vec()
-            }
-            SubLayer::FeedForward => {
-                vec![LinearPlace::FeedForward(self.place, FeedForwardRole::Up)]
-            }
-        }
-    }
-
-    /// What brings them back to the stream.
-    fn back(self) -> LinearPlace {
-        match self.sub_layer {
-            SubLayer::Attention(kind) => {
-                LinearPlace::Attention(self.place, kind, AttentionRole::Output)
-            }
-            SubLayer::FeedForward => LinearPlace::FeedForward(self.place, FeedForwardRole::Down),
-        }
-    }
-
-    fn norm(self) -> NormPlace {
-        NormPlace::SubLayer(self.place, self.sub_layer)
-    }
-
-    /// The same in another layer.
-    fn at(self, layer: usize) -> Block {
-        Block { place: LayerPlace { layer, ..self.place }, ..self }
-    }
 }
 
 /// A layer of the teacher's that a student's block takes heads or units of.

@@ -1,7 +1,7 @@
 //! Fitted students of random teachers.
 
 use wdistill_autograd::{DropoutSource, Tape, Workspace};
-use wdistill_fit::{Examples, fit, fit_stacks};
+use wdistill_fit::{Examples, fit, fit_stacks, reordered};
 use wdistill_generator::{Choice, cut};
 use wdistill_model::{
     Architecture, Config, DecoderState, Dense, Embeddings, FinalNorm, Model, NormPlacement, Stack,
@@ -165,4 +165,33 @@ fn a_fit_repeated_gives_the_same_bits_and_leaves_equal_stacks_alone() {
     assert!(one == other);
     assert!(one.encoder == start().weights.encoder && one.embeddings == start().weights.embeddings);
     assert!(one.decoder != start().weights.decoder);
+}
+
+/// With other numbers for heads and hidden units a teacher computes the same; what is in order stays as it is.
+#[test]
+fn a_reordered_teacher_is_the_same_teacher() {
+    for architecture in each_kind() {
+        let teacher = teacher(architecture.clone());
+        let of = |model: &Model<Dense<f32>>, student: &Config| {
+            with_batches(|examples| reordered(model, student, examples))
+        };
+        let ordered = of(&teacher, &teacher.config);
+        assert!(ordered.weights != teacher.weights);
+        assert!(missed(&teacher, &ordered) < 1e-9);
+        assert!(of(&ordered, &teacher.config).weights == ordered.weights);
+
+        // A narrower student's stream has an order too.
+        let mut narrow = architecture;
+        narrow.decoder.width = 8;
+        let narrow = Config::new(narrow, teacher.config.vocabularies).unwrap();
+        let both = of(&teacher, &narrow).weights;
+        assert!(both.encoder == ordered.weights.encoder);
+        let table = |weights: &wdistill_model::Transformer<Dense<f32>>| {
+            let mut row = weights.embeddings.target_table().row(3).to_vec();
+            row.sort_by(f32::total_cmp);
+            row
+        };
+        assert!(both.embeddings.target_table() != ordered.weights.embeddings.target_table());
+        assert_eq!(table(&both), table(&ordered.weights));
+    }
 }

@@ -100,6 +100,10 @@ impl Choice {
         Choice { layers: LayerChoice::Concatenated, ..Choice::STRIDED };
     /// Whole layers, evenly spaced (Shleifer and Rush, "Pre-trained Summarization Distillation", 2020).
     pub const LAYER_COPY: Choice = Choice { layers: LayerChoice::Spaced, ..Choice::CUT };
+    /// First elements, of a teacher that has the important ones in front; evenly spaced layers, sums of their size (Samragh
+    /// et al., "Weight subcloning", 2023, who drop layers from the middle).
+    pub const SUBCLONING: Choice =
+        Choice { elements: Elements::Leading, scale: Scale::KeepSize, layers: LayerChoice::Spaced };
     /// First layers, evenly spaced elements (Xu et al., "Initializing Models with Larger Ones", ICLR 2024).
     pub const WEIGHT_SELECTION: Choice =
         Choice { elements: Elements::Spaced, scale: Scale::AsItIs, layers: LayerChoice::First };
@@ -138,8 +142,10 @@ impl Start {
 
 /// A side of a weight `[output, input]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
+pub enum Side {
+    /// Rows.
     Output,
+    /// Columns.
     Input,
 }
 

@@ -12,7 +12,7 @@ use wdistill_model::{
 use crate::choice::{Both, Pair, Side};
 
 /// The sub-layer of a weight, and the side along which its heads or units stand.
-fn inner_side(slot: Slot) -> Option<(SubLayer, Side)> {
+pub fn inner_side(slot: Slot) -> Option<(SubLayer, Side)> {
     let Slot::Linear(place, part) = slot else { return None };
     let (sub_layer, side) = match place {
         LinearPlace::Attention(_, kind, AttentionRole::Output) => {

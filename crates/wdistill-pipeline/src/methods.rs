@@ -9,9 +9,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
+use wdistill_fit::{Examples, Fitted, fit, reordered};
 use wdistill_generator::{Choice, Fit, GrowError, ParameterGenerator, Start, check_fit, cut};
 use wdistill_model::{Config, Dense, Model};
-use wdistill_train::Trainee;
+use wdistill_train::{Batch, Trainee};
 
 use crate::error::PipelineError;
 
@@ -62,12 +63,11 @@ pub struct Sources<'a> {
     pub start: Option<Start>,
     /// Reads the teacher.
     pub teacher: &'a dyn Fn() -> Result<Model<Dense<f32>>, PipelineError>,
-    /// Solves the layers of a student so that its states are its teacher's.
-    pub fit: &'a FitStates<'a>,
+    /// Some of the pairs that it will learn from, for a start that looks at what the teacher computes.
+    pub batches: &'a dyn Fn() -> Vec<Batch>,
+    /// Tells what was found.
+    pub say: &'a dyn Fn(&str),
 }
-
-/// Takes a teacher and its student.
-type FitStates<'a> = dyn Fn(&Model<Dense<f32>>, Model<Dense<f32>>) -> Model<Dense<f32>> + 'a;
 
 /// The fields of a method.
 pub struct MethodFields {
@@ -98,8 +98,8 @@ pub struct MethodFields {
 pub struct Method(&'static MethodFields);
 
 /// All methods.
-pub const METHODS: [Method; 8] =
-    [SCRATCH, KD, ENCODER, CUT, CUT_TWICE, LAYER_COPY, WEIGHT_SELECTION, WD];
+pub const METHODS: [Method; 9] =
+    [SCRATCH, KD, ENCODER, CUT, CUT_TWICE, LAYER_COPY, WEIGHT_SELECTION, SUBCLONING, WD];
 
 /// Random start, original pairs only: no teacher.
 pub const SCRATCH: Method = Method(&MethodFields {
@@ -155,12 +155,12 @@ const CUT_DOWN: MethodFields = MethodFields {
     origin: Origin::Teacher,
     starts: &[Start::Cut, Start::Strided, Start::Concatenated, Start::Fitted],
     fits: |choice, teacher, student| check_fit(teacher, student, choice.layers),
-    begin: |method, Sources { config, start, teacher, fit, .. }| {
-        let teacher = teacher()?;
-        let student = cut(&teacher, &config, method.choice(start))?;
-        Ok(Trainee::weights(match fit_of(start) {
+    begin: |method, sources| {
+        let teacher = (sources.teacher)()?;
+        let student = cut(&teacher, &sources.config, method.choice(sources.start))?;
+        Ok(Trainee::weights(match fit_of(sources.start) {
             Fit::AsChosen => student,
-            Fit::ToStates => fit(&teacher, student),
+            Fit::ToStates => sources.fitted(&teacher, student),
         }))
     },
     ..RANDOM
@@ -193,6 +193,20 @@ pub const WEIGHT_SELECTION: Method = Method(&MethodFields {
     ..CUT_DOWN
 });
 
+/// The teacher's most important elements, heads and hidden units, of evenly spaced layers.
+pub const SUBCLONING: Method = Method(&MethodFields {
+    name: "subcloning",
+    description: "the teacher's most important elements, evenly spaced layers",
+    starts: &[],
+    choice: Some(Choice::SUBCLONING),
+    begin: |method, sources| {
+        let batches = (sources.batches)();
+        let teacher = reordered(&(sources.teacher)()?, &sources.config, &examples(&batches));
+        Ok(Trainee::weights(cut(&teacher, &sources.config, method.choice(None))?))
+    },
+    ..CUT_DOWN
+});
+
 /// Weight distillation: a generator trained through the student, then the student itself.
 pub const WD: Method = Method(&MethodFields {
     name: "wd",
@@ -200,18 +214,37 @@ pub const WD: Method = Method(&MethodFields {
     phases: Phases::Two,
     role: Role::Proposed,
     starts: &[Start::Xavier, Start::Cut, Start::Strided, Start::Concatenated, Start::Fitted],
-    begin: |_, Sources { config, seed, start, teacher, fit }| {
-        let teacher = teacher()?;
+    begin: |_, sources| {
+        let teacher = (sources.teacher)()?;
+        let Sources { config, seed, start, .. } = &sources;
         let mut generator =
-            ParameterGenerator::grow(&teacher, &config, start.unwrap_or_default(), seed)?;
-        if fit_of(start) == Fit::ToStates {
-            let student = fit(&teacher, generator.materialise());
+            ParameterGenerator::grow(&teacher, config, start.unwrap_or_default(), *seed)?;
+        if fit_of(*start) == Fit::ToStates {
+            let student = sources.fitted(&teacher, generator.materialise());
             generator.make(&student.weights);
         }
         Ok(Trainee::generator(generator))
     },
     ..CUT_DOWN
 });
+
+impl Sources<'_> {
+    /// A student whose layers are solved so that its states are its teacher's.
+    fn fitted(&self, teacher: &Model<Dense<f32>>, student: Model<Dense<f32>>) -> Model<Dense<f32>> {
+        let Fitted { model, explained } = fit(teacher, student, &examples(&(self.batches)()));
+        for (place, part) in explained {
+            (self.say)(&format!("{place}: {:.1}% of the teacher's states explained", 100.0 * part));
+        }
+        model
+    }
+}
+
+fn examples(batches: &[Batch]) -> Vec<Examples<'_>> {
+    batches
+        .iter()
+        .map(|batch| Examples { source: batch.source(), target: batch.target() })
+        .collect()
+}
 
 /// What follows the choice of a start, if there is one.
 fn fit_of(start: Option<Start>) -> Fit {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use wdistill_base::{Random, hash_file};
-use wdistill_fit::{Examples, Fitted, fit};
 use wdistill_formats::{native, save_model};
 use wdistill_generator::{Saturation, Start};
 use wdistill_model::{Architecture, Config, Dense, Model, Vocabularies};
@@ -310,10 +309,12 @@ impl Pipeline {
             teacher: (method.learns_from == LearnsFrom::Teacher).then_some(words),
             seed: system.seed,
         };
-        let begin = |config, seed| {
+        let begin = |config: Config, seed| {
             let teacher = &|| self.load_for(weights, system);
-            let fit = &|teacher: &_, student| self.fit(prepared, &stage, teacher, student);
-            (method.begin)(&method, Sources { config, seed, start: system.start, teacher, fit })
+            let batches = &|| self.examples(prepared, &stage, &config);
+            let say = &|what: &str| self.say(stage.name, what);
+            let (config, start) = (config.clone(), system.start);
+            (method.begin)(&method, Sources { config, seed, start, teacher, batches, say })
         };
         let Some(settings) = &system.generator else {
             let (result, fingerprint) = self.train(prepared, &stage, begin)?;
@@ -348,37 +349,27 @@ impl Pipeline {
         })
     }
 
-    /// Solves a student's layers so that its states for some pairs are its teacher's, evenly spaced ones of those that it
-    /// will learn from.
-    fn fit(
+    /// Packed batches of some of the pairs that a student will learn from, evenly spaced, for a start that looks at what the
+    /// teacher computes.
+    fn examples(
         &self,
         prepared: &Prepared,
         stage: &TrainingStage<'_>,
-        teacher: &Model<Dense<f32>>,
-        student: Model<Dense<f32>>,
-    ) -> Model<Dense<f32>> {
+        config: &Config,
+    ) -> Vec<Batch> {
         let corpus = &prepared.training.corpus;
         let all = pair_numbers(corpus, stage.pairs);
-        let count = all.len().min(FITTED_PAIRS);
-        let batches = batches_of(
-            corpus,
-            (0..count).map(|index| all.start + index * all.len() / count),
-            stage,
-            &teacher.config,
-        );
-        let examples: Vec<Examples<'_>> = batches
-            .iter()
-            .map(|batch| Examples { source: batch.source(), target: batch.target() })
-            .collect();
-        let Fitted { model, explained } = fit(teacher, student, &examples);
-        for (place, part) in explained {
-            let percent = 100.0 * part;
-            self.say(
-                stage.name,
-                &format!("{place}: {percent:.1}% of the teacher's states explained"),
-            );
-        }
-        model
+        let count = all.len().min(EXAMPLES);
+        let chosen = |index: usize| all.start + index * all.len() / count;
+        let lengths = corpus.lengths();
+        let chosen_lengths: Vec<_> = (0..count).map(|index| lengths[chosen(index)]).collect();
+        sorted_batches(&chosen_lengths, stage.settings.max_tokens)
+            .into_iter()
+            .map(|batch| {
+                let pairs: Vec<usize> = batch.into_iter().map(chosen).collect();
+                Batch::new(corpus, &pairs, &config.vocabularies)
+            })
+            .collect()
     }
 
     /// The teacher as a system's weights are made of it.
@@ -423,8 +414,8 @@ impl Pipeline {
     }
 }
 
-/// Pairs that a fitted start looks at.
-const FITTED_PAIRS: usize = 2000;
+/// Pairs that a start looks at.
+const EXAMPLES: usize = 2000;
 
 /// Which of a corpus's pairs, original ones and then pseudo pairs, are learned from.
 fn pair_numbers(corpus: &EncodedCorpus, pairs: Pairs) -> Range<usize> {
@@ -434,25 +425,6 @@ fn pair_numbers(corpus: &EncodedCorpus, pairs: Pairs) -> Range<usize> {
         Pairs::OriginalAndPseudo => 0..corpus.len(),
         Pairs::Pseudo => originals..corpus.len(),
     }
-}
-
-/// Packed batches of some of a corpus's pairs.
-fn batches_of(
-    corpus: &EncodedCorpus,
-    pairs: impl Iterator<Item = usize>,
-    stage: &TrainingStage<'_>,
-    config: &Config,
-) -> Vec<Batch> {
-    let pairs: Vec<usize> = pairs.collect();
-    let lengths = corpus.lengths();
-    let chosen: Vec<_> = pairs.iter().map(|pair| lengths[*pair]).collect();
-    sorted_batches(&chosen, stage.settings.max_tokens)
-        .into_iter()
-        .map(|batch| {
-            let batch: Vec<usize> = batch.into_iter().map(|index| pairs[index]).collect();
-            Batch::new(corpus, &batch, &config.vocabularies)
-        })
-        .collect()
 }
 
 /// The teacher whose distribution over words is learned, if the settings give it a weight.
