@@ -59,6 +59,15 @@ architecture = { decoder = { layers = 2, width = 16, feed_forward = 32 } }
 [[systems]]
 method = "weight-selection"
 [[systems]]
+method = "subcloning"
+training = { optimiser = "muon" }
+[[systems]]
+name = "fitted"
+method = "wd"
+start = "fitted"
+generator = { updates = 6, divergence = "off" }
+training = { divergence = "off" }
+[[systems]]
 name = "step"
 method = "cut"
 from = "layer-copy"
@@ -101,6 +110,8 @@ fn rates_seeds_controls_and_tests_are_rows_of_one_table() {
         "cut-twice",
         "layer-copy",
         "weight-selection",
+        "subcloning",
+        "fitted",
         "step",
     ];
     assert_eq!(names, expected);
@@ -158,6 +169,13 @@ fn rates_seeds_controls_and_tests_are_rows_of_one_table() {
     assert!(!said.contains("weight-selection/student: nothing changed"), "{said}");
     assert!(said.contains("cut-twice/student: nothing changed"), "{said}");
     assert!(said.contains("step/student: nothing changed"), "{said}");
+
+    // What it learns from decides what comes out.
+    let other = RECIPE.replace("name = \"fitted\"", "name = \"fitted\"\npairs = \"pseudo\"");
+    let said = run(folder.path(), &other);
+    assert!(said.contains("fitted/generator: decoder.layers.0.feed_forward_norm: "), "{said}");
+    assert!(!said.contains("fitted/generator: nothing changed"), "{said}");
+    assert!(said.contains("subcloning/student: nothing changed"), "{said}");
 
     // What is made of another student is made again if that one is.
     let other = RECIPE.replace("method = \"layer-copy\"", "method = \"layer-copy\"\nseed = 3");

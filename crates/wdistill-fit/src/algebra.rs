@@ -1,6 +1,6 @@
 //! Sums over activations, and what is solved from them, in float64.
 
-use nalgebra::{Cholesky, DMatrix, DVector, SymmetricEigen};
+use nalgebra::{Cholesky, DMatrix, DVector, Dyn, SymmetricEigen};
 use wdistill_model::Matrix;
 
 /// Part of the mean variance of the inputs that a regression adds to each of them: enough for inputs that hardly vary.
@@ -34,6 +34,11 @@ impl Covariance {
     /// Mean of the rows.
     pub fn mean(&self) -> DVector<f64> {
         &self.sum / self.count
+    }
+
+    /// Mean product of two numbers, `[width, width]`.
+    pub fn second_moments(&self) -> DMatrix<f64> {
+        &self.products / self.count
     }
 
     /// Mean product of what two numbers have over their means, `[width, width]`.
@@ -99,17 +104,24 @@ impl Regression {
         &self.products / self.inputs.count - means
     }
 
+    /// Of `C_xx + ridge I`; none if the inputs do not vary, and have nothing to say.
+    fn factor(&self) -> Option<Cholesky<f64, Dyn>> {
+        let inputs = self.inputs.matrix();
+        let width = inputs.nrows();
+        let size = inputs.trace() / width as f64;
+        // Rounding can leave the sum of nearly dependent inputs short of positive definite; a larger ridge does not.
+        let ridges = [RIDGE, 1e2 * RIDGE, 1e4 * RIDGE].into_iter().filter(|_| size > 0.0);
+        ridges
+            .map(|ridge| &inputs + DMatrix::identity(width, width) * (ridge * size))
+            .find_map(Cholesky::new)
+    }
+
     /// The map with the least mean of `|y - W x - b|² + ridge |W|²`, where `ridge` is a part of the mean variance of the
     /// inputs: `W = C_yx (C_xx + ridge I)⁻¹`.
     pub fn solve(&self) -> Affine {
-        let mut inputs = self.inputs.matrix();
-        let width = inputs.nrows();
-        let ridge = RIDGE * inputs.trace() / width as f64;
-        (0..width).for_each(|index| inputs[(index, index)] += ridge.max(f64::MIN_POSITIVE));
-        // Rounding can leave the sum of nearly dependent inputs short of positive definite.
-        let weight = match Cholesky::new(inputs) {
+        let weight = match self.factor() {
             Some(factor) => factor.solve(&self.covariance()).transpose(),
-            None => DMatrix::zeros(self.products.ncols(), width),
+            None => DMatrix::zeros(self.products.ncols(), self.products.nrows()),
         };
         let bias = self.outputs.mean() - &weight * self.inputs.mean();
         Affine { weight, bias }
@@ -151,9 +163,9 @@ pub struct LowRank {
     pub back: DMatrix<f64>,
 }
 
-/// The map of rank `rank` with the least mean of `(x - B Fᵀ x)ᵀ G (x - B Fᵀ x)`, for vectors with the covariance `C`: with
+/// The map of rank `rank` with the least mean of `(x - B Fᵀ x)ᵀ G (x - B Fᵀ x)`, for vectors with the mean products `C`: with
 /// the leading eigenvectors `U` of `sqrt(G) C sqrt(G)` and their eigenvalues `D`, `F = sqrt(G) U / sqrt(D)`,
-/// `B = sqrt(G)⁻¹ U sqrt(D)`, so that each number of `Fᵀ x` has variance 1. (Eckart and Young, 1936, in the metric of `G`.)
+/// `B = sqrt(G)⁻¹ U sqrt(D)`, so that each number of `Fᵀ x` has a mean square of 1. (Eckart and Young, 1936, in the metric of `G`.)
 pub fn best_rank(metric: &DMatrix<f64>, covariance: &DMatrix<f64>, rank: usize) -> LowRank {
     let SymmetricEigen { eigenvectors, eigenvalues } = SymmetricEigen::new(metric.clone());
     let floor = EMPTY * eigenvalues.max().max(f64::MIN_POSITIVE);

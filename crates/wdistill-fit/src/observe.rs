@@ -18,6 +18,8 @@ pub struct Examples<'a> {
     pub source: &'a Tokens,
     /// What the decoder reads.
     pub target: &'a Tokens,
+    /// The right word after each of its tokens.
+    pub words: &'a [u32],
 }
 
 /// A model's activations for a batch, each `[tokens, width]`.

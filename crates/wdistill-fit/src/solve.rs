@@ -7,8 +7,8 @@ use wdistill_autograd::Workspace;
 use wdistill_generator::{Piece, best_pieces, layer_group};
 use wdistill_model::tree::LeafRef;
 use wdistill_model::{
-    Dense, LayerPlace, LinearPart, LinearPlace, Matrix, Model, NormPart, NormPlace, NormPlacement,
-    Slot, Stack, SubLayer,
+    Dense, Embeddings, LayerPlace, LinearPart, LinearPlace, Matrix, Model, NormPart, NormPlace,
+    NormPlacement, Slot, Stack, SubLayer,
 };
 
 use crate::algebra::{Affine, Covariance, LowRank, Regression, best_rank, narrowed, widened};
@@ -19,12 +19,15 @@ use crate::observe::{Examples, Seen, see};
 pub struct Fitted {
     /// The student.
     pub model: Model<Dense<f32>>,
+    /// The stacks that were fitted.
+    pub stacks: Vec<Stack>,
     /// For each norm that was fitted, what part of the variance of the teacher's states after it the student's explain.
     pub explained: Vec<(NormPlace, f64)>,
 }
 
-/// Fits the stacks of a student in which it differs from its teacher, and a decoder that reads a fitted encoder. A stack with
-/// more layers, or a wider one, stays as it is; with such a decoder both do.
+/// Fits the stacks of a student in which it differs from its teacher, and a decoder that reads a fitted encoder. A stack can
+/// be fitted that has no more of anything than its teacher's: layers, width, a head's elements, and heads and hidden units of
+/// all layers of a group together. With a decoder, or one table of words for stacks, that cannot be fitted nothing is.
 ///
 /// # Panics
 /// If the depths do not divide, which who makes the student has checked, or if there are no examples.
@@ -34,17 +37,26 @@ pub fn fit(
     examples: &[Examples<'_>],
 ) -> Fitted {
     let shapes = |stack| [&teacher.config, &student.config].map(|config| config.shape(stack));
-    let is_smaller = |stack| {
+    let can_be_fitted = |stack| {
         let [theirs, ours] = shapes(stack);
-        ours.layers <= theirs.layers && ours.width <= theirs.width
+        let group = theirs.layers / ours.layers.max(1);
+        group > 0
+            && ours.width <= theirs.width
+            && ours.width / ours.heads <= theirs.width / theirs.heads
+            && ours.heads <= theirs.heads * group
+            && ours.feed_forward <= theirs.feed_forward * group
     };
     let differs = |stack| {
         let [theirs, ours] = shapes(stack);
         theirs != ours
     };
-    let stacks: &[Stack] = match (is_smaller(Stack::Decoder), is_smaller(Stack::Encoder)) {
-        (true, true) if differs(Stack::Encoder) => &[Stack::Encoder, Stack::Decoder],
-        (true, _) if differs(Stack::Decoder) || differs(Stack::Encoder) => &[Stack::Decoder],
+    let [theirs, ours] = shapes(Stack::Decoder);
+    let table_changes =
+        student.config.architecture.embeddings == Embeddings::AllTied && theirs.width != ours.width;
+    let stacks: &[Stack] = match [Stack::Decoder, Stack::Encoder].map(can_be_fitted) {
+        [true, true] if differs(Stack::Encoder) => &[Stack::Encoder, Stack::Decoder],
+        [true, false] if table_changes => &[],
+        [true, _] if differs(Stack::Decoder) || differs(Stack::Encoder) => &[Stack::Decoder],
         _ => &[],
     };
     fit_stacks(teacher, student, examples, stacks)
@@ -63,8 +75,15 @@ pub fn fit_stacks(
     assert!(!examples.is_empty(), "a fit needs examples");
     let (workspace, explained) = (Workspace::new(), Vec::new());
     let mut fit = Fit { teacher, student, examples, workspace, explained };
-    stacks.iter().for_each(|stack| fit.stack(*stack));
-    Fitted { model: fit.student, explained: fit.explained }
+    // Tables first: one for both stacks is the decoder's, and the encoder reads it.
+    let bases: Vec<Option<LowRank>> = stacks.iter().map(|stack| fit.basis(*stack)).collect();
+    for (stack, basis) in stacks.iter().zip(&bases) {
+        basis.iter().for_each(|basis| fit.tables(*stack, basis));
+    }
+    for (stack, basis) in stacks.iter().zip(&bases) {
+        fit.stack(*stack, basis.as_ref().map(|basis| &basis.forth));
+    }
+    Fitted { model: fit.student, stacks: stacks.to_vec(), explained: fit.explained }
 }
 
 /// A layer of the teacher's that a student's block takes heads or units of.
@@ -106,14 +125,9 @@ struct Fit<'a> {
 }
 
 impl Fit<'_> {
-    fn stack(&mut self, stack: Stack) {
+    fn stack(&mut self, stack: Stack, forth: Option<&DMatrix<f64>>) {
         let [theirs, ours] =
             [&self.teacher.config, &self.student.config].map(|config| *config.shape(stack));
-        let basis = (theirs.width != ours.width).then(|| self.basis(stack, ours.width));
-        if let Some(basis) = &basis {
-            self.tables(stack, basis);
-        }
-        let forth = basis.as_ref().map(|basis| &basis.forth);
         for layer in 0..ours.layers {
             let group = layer_group(stack, theirs.layers, ours.layers, layer)
                 .expect("the depths divide, or no student was made");
@@ -148,22 +162,28 @@ impl Fit<'_> {
         }
     }
 
-    /// What a stack's last states are read by, and so the directions that a narrower stream keeps.
-    fn basis(&self, stack: Stack, width: usize) -> LowRank {
-        let mut covariance = Covariance::new(self.teacher.config.shape(stack).width);
+    /// The directions that a narrower stream keeps: those that matter most to what reads a stack's last states.
+    fn basis(&self, stack: Stack) -> Option<LowRank> {
+        let [theirs, ours] =
+            [&self.teacher.config, &self.student.config].map(|config| config.shape(stack).width);
+        if theirs == ours {
+            return None;
+        }
+        let mut states = Covariance::new(theirs);
         for examples in self.examples {
             see(self.teacher, &self.workspace, examples, |seen| {
-                covariance.add(match stack {
+                states.add(match stack {
                     Stack::Encoder => &seen.encoded,
                     Stack::Decoder => &seen.decoded,
                 });
             });
         }
-        let metric = match stack {
-            Stack::Encoder => self.cross_attention_metric(),
-            Stack::Decoder => self.words_metric(),
-        };
-        best_rank(&metric, &covariance.matrix(), width)
+        Some(match stack {
+            // What all keys have in common makes no difference to attention, and values have biases.
+            Stack::Encoder => best_rank(&self.cross_attention_metric(), &states.matrix(), ours),
+            // The mean of the states makes logits too.
+            Stack::Decoder => best_rank(&self.words_metric(), &states.second_moments(), ours),
+        })
     }
 
     /// Of an error in the encoder's states: how much it changes keys and values, all layers together.
@@ -185,7 +205,7 @@ impl Fit<'_> {
         let table = widened(self.teacher.weights.embeddings.output_layer().table);
         // Every word once more, so that none has no weight.
         let mut counts = vec![1.0f64; table.nrows()];
-        let words = self.examples.iter().flat_map(|examples| examples.target.ids());
+        let words = self.examples.iter().flat_map(|examples| examples.words);
         words.for_each(|word| {
             if let Some(count) = counts.get_mut(*word as usize) {
                 *count += 1.0;

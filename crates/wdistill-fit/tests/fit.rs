@@ -86,8 +86,10 @@ fn each_kind() -> Vec<Architecture> {
 fn with_batches<T>(use_them: impl FnOnce(&[Examples<'_>]) -> T) -> T {
     let batches: Vec<[Tokens; 2]> =
         (0..4).map(|batch| [tokens(2 * batch, 100), tokens(2 * batch + 1, 100)]).collect();
-    let examples: Vec<Examples<'_>> =
-        batches.iter().map(|[source, target]| Examples { source, target }).collect();
+    let examples: Vec<Examples<'_>> = batches
+        .iter()
+        .map(|[source, target]| Examples { source, target, words: target.ids() })
+        .collect();
     use_them(&examples)
 }
 
@@ -150,6 +152,45 @@ fn a_tied_table_becomes_two() {
     let before = missed(&teacher, &start);
     let fitted = with_batches(|examples| fit(&teacher, start, examples)).model;
     assert!(missed(&teacher, &fitted) < 0.7 * before);
+}
+
+/// One table for everything, and both stacks narrower: the encoder is solved for the table that the decoder gives it.
+#[test]
+fn one_table_in_both_is_the_decoders() {
+    let one = architecture(NormPlacement::Post, FinalNorm::Absent, Embeddings::AllTied);
+    let teacher = teacher(one.clone());
+    let mut student = one;
+    (student.encoder.width, student.decoder.width) = (8, 8);
+    let config = Config::new(student, teacher.config.vocabularies).unwrap();
+    let start = cut(&teacher, &config, Choice::CONCATENATED).unwrap();
+    let before = missed(&teacher, &start);
+    let fitted = with_batches(|examples| fit(&teacher, start, examples)).model;
+    let once = missed(&teacher, &fitted);
+    // Solved once more from where it is, it has nothing to gain: the encoder knew its table.
+    let stacks = [Stack::Encoder, Stack::Decoder];
+    let again = with_batches(|examples| fit_stacks(&teacher, fitted, examples, &stacks)).model;
+    let twice = missed(&teacher, &again);
+    assert!(once < 0.9 * before && (twice - once).abs() < 0.05 * once, "{before} {once} {twice}");
+}
+
+/// What has more of anything than the teacher has stays as it is, and that is said.
+#[test]
+fn a_student_with_more_is_left_alone() {
+    let more: [fn(&mut Architecture); 3] = [
+        |student| student.decoder.layers = 8,
+        |student| student.decoder.heads = 2,
+        |student| student.decoder.feed_forward = 40,
+    ];
+    let [post, _] = &each_kind()[..] else { panic!("two kinds") };
+    let teacher = teacher(post.clone());
+    for change in more {
+        let mut student = post.clone();
+        change(&mut student);
+        let config = Config::new(student, teacher.config.vocabularies).unwrap();
+        let start = cut(&teacher, &config, Choice::CONCATENATED).unwrap();
+        let fitted = with_batches(|examples| fit(&teacher, start.clone(), examples));
+        assert!(fitted.stacks.is_empty() && fitted.model.weights == start.weights);
+    }
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub enum Start {
     Concatenated,
     /// As `concatenated`, then every layer in closed form: each weight is the ridge regression that brings the student's
     /// states for 2,000 training pairs closest to the teacher's, one after another; a narrower stream is a rotation of the
-    /// teacher's to the directions that matter most. Only stacks that differ from the teacher's.
+    /// teacher's to the directions that matter most. Only stacks that differ from the teacher's, and what reads them.
     Fitted,
 }
 
@@ -55,6 +55,8 @@ pub struct Choice {
 pub enum Elements {
     /// The first ones.
     Leading,
+    /// The first ones; where the axis is divided into heads, the first ones of the first heads.
+    LeadingByHead,
     /// Evenly spaced ones: element `floor(j * from / to)`. Where the axis is divided into heads, heads are spaced evenly,
     /// and elements within each.
     Spaced,
@@ -102,8 +104,11 @@ impl Choice {
     pub const LAYER_COPY: Choice = Choice { layers: LayerChoice::Spaced, ..Choice::CUT };
     /// First elements, of a teacher that has the important ones in front; evenly spaced layers, sums of their size (Samragh
     /// et al., "Weight subcloning", 2023, who drop layers from the middle).
-    pub const SUBCLONING: Choice =
-        Choice { elements: Elements::Leading, scale: Scale::KeepSize, layers: LayerChoice::Spaced };
+    pub const SUBCLONING: Choice = Choice {
+        elements: Elements::LeadingByHead,
+        scale: Scale::KeepSize,
+        layers: LayerChoice::Spaced,
+    };
     /// First layers, evenly spaced elements (Xu et al., "Initializing Models with Larger Ones", ICLR 2024).
     pub const WEIGHT_SELECTION: Choice =
         Choice { elements: Elements::Spaced, scale: Scale::AsItIs, layers: LayerChoice::First };
@@ -232,20 +237,26 @@ impl Pair<'_> {
         let shared = length.teacher.min(length.student);
         let element = |index: usize| match (elements, stack_of_heads(slot, side)) {
             _ if length.teacher <= length.student => index,
-            (Elements::Leading, _) => index,
+            (Elements::Leading, _) | (Elements::LeadingByHead, None) => index,
             // A sine and the cosine beside it stay together.
             (Elements::Spaced, None) if self.has_pairs(axis) => {
                 2 * length.spaced(index / 2) + index % 2
             }
             (Elements::Spaced, None) => length.spaced(index),
-            (Elements::Spaced, Some(stack)) => {
+            (Elements::Spaced | Elements::LeadingByHead, Some(stack)) => {
                 let (heads, width) = self.heads(stack);
                 // More heads than the teacher has are parts of its heads.
                 match heads.student > heads.teacher || width.student > width.teacher {
-                    true => length.spaced(index),
+                    true if elements == Elements::Spaced => length.spaced(index),
+                    true => index,
                     false => {
                         let (head, within) = (index / width.student, index % width.student);
-                        heads.spaced(head) * width.teacher + width.spaced(within)
+                        match elements {
+                            Elements::Spaced => {
+                                heads.spaced(head) * width.teacher + width.spaced(within)
+                            }
+                            _ => head * width.teacher + within,
+                        }
                     }
                 }
             }
@@ -258,8 +269,13 @@ impl Pair<'_> {
     pub(crate) fn scale(&self, scale: Scale, slot: Slot, side: Side, axis: Axis) -> f64 {
         match (scale, side, query_stack(slot)) {
             (Scale::AsItIs, ..) => 1.0,
-            (Scale::KeepSize, Side::Input, _) => self.length(axis).ratio().sqrt(),
-            (Scale::KeepSize, Side::Output, Some(stack)) => self.heads(stack).1.ratio().sqrt(),
+            // A longer axis has all the terms that there were.
+            (Scale::KeepSize, Side::Input, _) => self.length(axis).ratio().max(1.0).sqrt(),
+            // A score of wider heads has them too, and is divided by more.
+            (Scale::KeepSize, Side::Output, Some(stack)) => {
+                let ratio = self.heads(stack).1.ratio();
+                ratio.max(1.0 / ratio).sqrt()
+            }
             (Scale::KeepSize, Side::Output, None) => 1.0,
         }
     }

@@ -388,3 +388,56 @@ fn gradients_of_every_factor_are_slopes() {
         assert!((slope - exact).abs() < 2e-3 * (1.0 + exact.abs()), "{name}: {slope} {exact}");
     }
 }
+
+/// Shifts can make any student, also where a weight has none of its own: it is given one.
+#[test]
+fn a_generator_can_begin_as_any_student() {
+    let separate = |architecture: &mut Architecture| architecture.embeddings = Embeddings::Separate;
+    let teacher = teacher(separate);
+    let narrow = config(|architecture| {
+        separate(architecture);
+        smaller(architecture);
+    });
+    let wanted = Model::initialise(narrow.clone(), 9).weights;
+    for start in [Start::Xavier, Start::Concatenated] {
+        let mut generator = ParameterGenerator::grow(&teacher, &narrow, start, 1).unwrap();
+        generator.make(&wanted);
+        let made = generator.materialise().weights;
+        for ((slot, made), (_, wanted)) in made.slices().iter().zip(wanted.slices()) {
+            let mut pairs = made.iter().zip(wanted);
+            assert!(pairs.all(|(a, b)| (a - b).abs() < 1e-6), "{start:?}: {slot}");
+        }
+    }
+}
+
+/// A table that the teacher has tied can be two in a student, and two cannot be tied.
+#[test]
+fn a_students_tables_may_be_more_than_its_teachers() {
+    let tied = teacher(|architecture| architecture.embeddings = Embeddings::AllTied);
+    let separate = config(|architecture| architecture.embeddings = Embeddings::Separate);
+    let tables = cut(&tied, &separate, Choice::CUT).unwrap().weights.embeddings;
+    let theirs = &tied.weights.embeddings.source;
+    for table in [Some(&tables.source), tables.target.as_ref(), tables.output.as_ref()] {
+        let mut pairs = table.unwrap().data().iter().zip(theirs.data());
+        assert!(pairs.all(|(a, b)| (a - b).abs() < 1e-6));
+    }
+    let error = cut(&teacher(|a| a.embeddings = Embeddings::Separate), &tied.config, Choice::CUT);
+    let GrowError::Property { property, .. } = error.err().unwrap() else { panic!("a property") };
+    assert_eq!(property, "embeddings");
+}
+
+/// With two heads of 8 that become two of 4, each has the first elements of the teacher's.
+#[test]
+fn subcloning_takes_the_first_elements_of_each_head() {
+    let teacher = teacher(|_| {});
+    let student = cut(&teacher, &config(smaller), Choice::SUBCLONING).unwrap();
+    let ours = &student.weights.decoder.layers[0].self_attention.value.weight;
+    let theirs = &teacher.weights.decoder.layers[0].self_attention.value.weight;
+    for row in 0..8 {
+        let from = row / 4 * 8 + row % 4;
+        for column in 0..8 {
+            let expected = theirs.at(from, column) * 2f32.sqrt();
+            assert!((ours.at(row, column) - expected).abs() < 1e-6, "[{row}, {column}]");
+        }
+    }
+}

@@ -200,8 +200,12 @@ pub const SUBCLONING: Method = Method(&MethodFields {
     starts: &[],
     choice: Some(Choice::SUBCLONING),
     begin: |method, sources| {
-        let batches = (sources.batches)();
-        let teacher = reordered(&(sources.teacher)()?, &sources.config, &examples(&batches));
+        let (batches, teacher) = ((sources.batches)(), (sources.teacher)()?);
+        // With as many word tables as the student, so that each can have its order.
+        let mut untied = teacher.config.clone();
+        untied.architecture.embeddings = sources.config.architecture.embeddings;
+        let teacher = cut(&teacher, &untied, Choice::CUT)?;
+        let teacher = reordered(&teacher, &sources.config, &examples(&batches));
         Ok(Trainee::weights(cut(&teacher, &sources.config, method.choice(None))?))
     },
     ..CUT_DOWN
@@ -231,7 +235,13 @@ pub const WD: Method = Method(&MethodFields {
 impl Sources<'_> {
     /// A student whose layers are solved so that its states are its teacher's.
     fn fitted(&self, teacher: &Model<Dense<f32>>, student: Model<Dense<f32>>) -> Model<Dense<f32>> {
-        let Fitted { model, explained } = fit(teacher, student, &examples(&(self.batches)()));
+        let Fitted { model, stacks, explained } =
+            fit(teacher, student, &examples(&(self.batches)()));
+        if stacks.is_empty() {
+            (self.say)(
+                "nothing is fitted: the student has the teacher's shape, or more of something than the teacher has",
+            );
+        }
         for (place, part) in explained {
             (self.say)(&format!("{place}: {:.1}% of the teacher's states explained", 100.0 * part));
         }
@@ -242,7 +252,10 @@ impl Sources<'_> {
 fn examples(batches: &[Batch]) -> Vec<Examples<'_>> {
     batches
         .iter()
-        .map(|batch| Examples { source: batch.source(), target: batch.target() })
+        .map(|batch| {
+            let (source, target, words) = (batch.source(), batch.target(), batch.words());
+            Examples { source, target, words }
+        })
         .collect()
 }
 

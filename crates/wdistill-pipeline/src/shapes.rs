@@ -87,7 +87,10 @@ fn student_shape(
         feed_forward: feed_forward * width_quarters * feed_forward_quarters / 16,
         heads,
     };
-    let fits = (width * width_quarters).is_multiple_of(4) && own.is_multiple_of(2 * heads);
+    let fits = (width * width_quarters).is_multiple_of(4)
+        && own.is_multiple_of(heads)
+        && own.is_multiple_of(2)
+        && own >= 4;
     // One table for both stacks needs one width.
     let embeddings = match teacher.embeddings {
         Embeddings::AllTied if own != teacher.encoder.width => Embeddings::DecoderTied,

@@ -44,6 +44,8 @@ pub struct Scored {
     pub text: String,
     /// `log_probability / (words + 1)^length_penalty`.
     pub score: f64,
+    /// What the text does not show.
+    pub notices: Vec<Notice>,
 }
 
 /// A model and its vocabularies, ready to translate text.
@@ -227,22 +229,22 @@ impl Translator {
         line: &Line,
         parts: Vec<Vec<Hypothesis>>,
     ) -> Result<Translation, TextError> {
-        let mut has_line_break = false;
-        let mut text = |hypothesis: &Hypothesis| -> Result<String, TextError> {
+        let scored = |hypothesis: &Hypothesis| -> Result<Scored, TextError> {
             let text = self.vocabularies.target.decode(&hypothesis.tokens)?;
             let one = one_line(&text);
-            has_line_break |= one != text;
-            Ok(one.into_owned())
+            let cut = hypothesis.ending == Ending::MaximumLength;
+            let notices = [(cut, Notice::Cut), (one != text, Notice::LineBreak)];
+            let notices = notices.into_iter().filter(|(is_so, _)| *is_so);
+            let notices = notices.map(|(_, notice)| notice).collect();
+            Ok(Scored { text: one.into_owned(), score: hypothesis.score, notices })
         };
         let best = || parts.iter().map(|part| &part[0]);
-        let texts = best().map(&mut text).collect::<Result<Vec<String>, _>>()?;
+        let best_parts = best().map(scored).collect::<Result<Vec<Scored>, _>>()?;
         let others = match parts.as_slice() {
-            [only] => {
-                only[1..].iter().map(|h| Ok(Scored { text: text(h)?, score: h.score })).collect()
-            }
-            _ => Ok(Vec::new()),
+            [only] => only[1..].iter().map(scored).collect::<Result<_, _>>()?,
+            _ => Vec::new(),
         };
-        let others = others.map_err(|error: TextError| error)?;
+        let texts: Vec<String> = best_parts.iter().map(|part| part.text.clone()).collect();
         let joined = line.join(&texts);
         let read: usize = line.parts.iter().map(|part| part.words()).sum();
         let written: usize = best().map(|hypothesis| hypothesis.tokens.len()).sum();
@@ -256,10 +258,10 @@ impl Translator {
             }
             Shortened::Split => notices.push(Notice::Split { parts: parts.len() }),
         }
-        if best().any(|hypothesis| hypothesis.ending == Ending::MaximumLength) {
+        if best_parts.iter().any(|part| part.notices.contains(&Notice::Cut)) {
             notices.push(Notice::Cut);
         }
-        if has_line_break {
+        if best_parts.iter().chain(&others).any(|part| part.notices.contains(&Notice::LineBreak)) {
             notices.push(Notice::LineBreak);
         }
         if self.options.content == LineContent::Sentence

@@ -110,6 +110,11 @@ impl Batch {
         &self.target
     }
 
+    /// The right word after each target token.
+    pub fn words(&self) -> &[u32] {
+        &self.words
+    }
+
     /// Number of target tokens.
     pub fn tokens(&self) -> usize {
         self.words.len()

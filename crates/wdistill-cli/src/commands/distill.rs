@@ -7,7 +7,7 @@ use anyhow::ensure;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use toml::Table;
-use wdistill_base::{FileError, atomic_write};
+use wdistill_base::{FileError, atomic_write, hash_file};
 use wdistill_formats::native;
 use wdistill_generator::Start;
 use wdistill_model::{Architecture, Conventions};
@@ -28,6 +28,8 @@ const CHOSEN_FILE: &str = "speed-up.json";
 /// What is in it.
 #[derive(Serialize, Deserialize)]
 struct Chosen {
+    /// Hash of the teacher's weights.
+    teacher: String,
     /// As it was asked for.
     speed_up: f64,
     architecture: Architecture,
@@ -153,10 +155,11 @@ impl Distill {
     /// might be, and the same command goes on with the same student.
     fn fast_enough(&self, wanted: f64) -> anyhow::Result<Architecture> {
         let path = self.out.join(CHOSEN_FILE);
+        let teacher = hash_file(&self.teacher.join(native::WEIGHTS_FILE))?;
         if let Ok(text) = fs::read_to_string(&path) {
             let kept: Chosen = serde_json::from_str(&text)
                 .map_err(|error| FileError::when("read", &path)(io::Error::other(error)))?;
-            if kept.speed_up == wanted {
+            if kept.speed_up == wanted && kept.teacher == teacher {
                 return Ok(kept.architecture);
             }
         }
@@ -168,11 +171,12 @@ impl Distill {
             rounds: 3,
             shortlist: None,
         };
-        let (shapes, _) = measure(&self.teacher, &timing, &self.common)?;
+        let shapes = measure(&self.teacher, &timing, &self.common)?.shapes;
         let shape = fast_enough(&shapes, Precision::Float32, wanted)?;
         let speed_up = shape.speed_up(Precision::Float32);
         message(&format!("student: {}, {speed_up:.2} times as fast", shape.architecture.summary()));
-        let chosen = Chosen { speed_up: wanted, architecture: shape.architecture.clone() };
+        let architecture = shape.architecture.clone();
+        let chosen = Chosen { teacher, speed_up: wanted, architecture };
         atomic_write(&path, serde_json::to_string_pretty(&chosen)?.as_bytes())?;
         Ok(chosen.architecture)
     }

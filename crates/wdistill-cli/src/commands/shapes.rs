@@ -65,6 +65,9 @@ impl Weights {
     }
 }
 
+/// Most tokens of a sentence, with its end: a longer one is a document without line breaks.
+const MOST_TOKENS: usize = 1024;
+
 /// What shapes are timed with.
 pub struct Timing<'a> {
     /// Source text.
@@ -79,12 +82,18 @@ pub struct Timing<'a> {
     pub shortlist: Option<&'a Path>,
 }
 
-/// The shapes of a teacher's students, timed, and the words of every translation.
-pub fn measure(
-    teacher: &Path,
-    timing: &Timing<'_>,
-    common: &Common,
-) -> anyhow::Result<(Vec<MeasuredShape>, usize)> {
+/// Shapes and what they were timed with.
+pub struct Measured {
+    /// Shapes, the largest first.
+    pub shapes: Vec<MeasuredShape>,
+    /// Sentences.
+    sentences: usize,
+    /// Words of every translation.
+    words: usize,
+}
+
+/// The shapes of a teacher's students, timed.
+pub fn measure(teacher: &Path, timing: &Timing<'_>, common: &Common) -> anyhow::Result<Measured> {
     let model = native::load(teacher)?;
     let vocabularies = load_vocabularies(teacher, &model.config)?;
     let sentences = sentences(timing, &vocabularies)?;
@@ -108,7 +117,7 @@ pub fn measure(
         progress.update(measured.len() as u64, || shape.summary());
     }
     progress.finish();
-    Ok((measured, measuring.words))
+    Ok(Measured { shapes: measured, sentences: sentences.len(), words: measuring.words })
 }
 
 fn sentences(timing: &Timing<'_>, vocabularies: &VocabularyPair) -> anyhow::Result<Vec<Vec<u32>>> {
@@ -117,8 +126,17 @@ fn sentences(timing: &Timing<'_>, vocabularies: &VocabularyPair) -> anyhow::Resu
     lines.truncate(timing.sentences);
     ensure!(!lines.is_empty(), "{}: no sentences to time", timing.input.display());
     let end = vocabularies.source.end_id();
-    let encode = |line: &String| [vocabularies.source.encode(line), vec![end]].concat();
-    Ok(lines.iter().map(encode).collect())
+    let encode = |line: &String| {
+        let ids = [vocabularies.source.encode(line), vec![end]].concat();
+        let (found, path) = (ids.len(), timing.input.display());
+        let start: String = line.chars().take(40).collect();
+        ensure!(
+            found <= MOST_TOKENS,
+            "{path}: the line that begins with {start:?} has {found} tokens, expected at most {MOST_TOKENS}"
+        );
+        Ok(ids)
+    };
+    lines.iter().map(encode).collect()
 }
 
 /// The largest shape that is fast enough.
@@ -153,12 +171,12 @@ impl Shapes {
             rounds: self.rounds as usize,
             shortlist: self.shortlist.as_deref(),
         };
-        let (shapes, words) = measure(&teacher, &timing, &self.common)?;
+        let measured = measure(&teacher, &timing, &self.common)?;
         let architecture = native::load_config(&teacher)?.architecture;
-        print(&self.table(&architecture, &shapes, words))?;
+        print(&self.table(&architecture, &measured))?;
         let Some(wanted) = self.speed_up else { return Ok(()) };
         let precision = self.weights.precision();
-        let shape = fast_enough(&shapes, precision, wanted)?;
+        let shape = fast_enough(&measured.shapes, precision, wanted)?;
         print(&format!(
             "\nthe largest student of {wanted} times or more, {:.2} times:\n{}",
             shape.speed_up(precision),
@@ -166,16 +184,16 @@ impl Shapes {
         ))
     }
 
-    fn table(&self, teacher: &Architecture, shapes: &[MeasuredShape], words: usize) -> String {
+    fn table(&self, teacher: &Architecture, measured: &Measured) -> String {
+        let Measured { shapes, sentences, words } = measured;
         let with = match &self.shortlist {
             Some(path) => format!(", students with {}", path.display()),
             None => String::new(),
         };
         let conditions = format!(
-            "teacher {}, float32; {} sentences, {words} words each, beam {}, {} threads, median of {} rounds{with}; \
+            "teacher {}, float32; {sentences} sentences, {words} words each, beam {}, {} threads, median of {} rounds{with}; \
              students have random weights",
             teacher.summary(),
-            self.sentences,
             self.beam_size,
             self.common.threads(),
             self.rounds

@@ -7,9 +7,9 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use wdistill_base::{FileError, Problem, atomic_write, hash_bytes};
 use wdistill_metrics::{Chrf, CorpusMetric, MetricsError};
-use wdistill_runtime::Translator;
+use wdistill_runtime::{Notice, Scored, Translation, Translator};
 use wdistill_text::{EncodedCorpus, read_lines};
-use wdistill_train::{Decoded, Interrupt, line_by_line};
+use wdistill_train::{Interrupt, line_by_line};
 
 use crate::data::{TextSet, encode, limits, read_pair};
 use crate::error::PipelineError;
@@ -112,14 +112,14 @@ impl Keep {
         }
     }
 
-    /// What is kept of a line's translations, of which there is at least one, the best first; `reference` is its translation
+    /// Which of a line's translations are kept, of which there is at least one, the best first; `reference` is its translation
     /// in the training text.
     fn choose(
         self,
-        translations: &[String],
+        translations: &[Scored],
         reference: Option<&String>,
         count: usize,
-    ) -> Result<Vec<String>, PipelineError> {
+    ) -> Result<Vec<usize>, PipelineError> {
         let best_by = |score: &dyn Fn(usize) -> Result<f64, MetricsError>| {
             let mut best = (0, f64::NEG_INFINITY);
             for index in 0..translations.len() {
@@ -127,23 +127,23 @@ impl Keep {
                 let score = score(index)?;
                 best = if score > best.1 { (index, score) } else { best };
             }
-            Ok::<_, PipelineError>(vec![translations[best.0].clone()])
+            Ok::<_, PipelineError>(vec![best.0])
         };
         let chrf = |index: usize, reference: &String| {
-            let score = Chrf::default().sentence_score(&translations[index], &[reference])?;
+            let score = Chrf::default().sentence_score(&translations[index].text, &[reference])?;
             Ok::<_, MetricsError>(score.score)
         };
         match self {
-            Keep::Best => Ok(translations[..1].to_vec()),
+            Keep::Best => Ok(vec![0]),
             // A beam that ended early has fewer: they are repeated from the best on.
-            Keep::All => Ok(translations.iter().cycle().take(count).cloned().collect()),
+            Keep::All => Ok((0..translations.len()).cycle().take(count).collect()),
             Keep::Nearest => {
                 let reference = reference.expect("a training line has a translation");
                 best_by(&|index| chrf(index, reference))
             }
             Keep::Consensus => best_by(&|index| {
                 let others = (0..translations.len()).filter(|other| *other != index);
-                others.map(|other| chrf(index, &translations[other])).sum()
+                others.map(|other| chrf(index, &translations[other].text)).sum()
             }),
         }
     }
@@ -233,15 +233,17 @@ fn translate_shard(
     let start = Instant::now();
     let found = translator.translate(text.lines)?;
     let seconds = start.elapsed().as_secs_f64();
-    let others: Vec<Vec<String>> = found
-        .iter()
-        .map(|translation| translation.others.iter().map(|other| other.text.clone()).collect())
-        .collect();
-    let Decoded { lines, cut, joined } = Decoded::of(found);
-    let mut translations = Vec::with_capacity(lines.len() * per_line);
-    for (number, (best, others)) in lines.into_iter().zip(others).enumerate() {
-        let all = [vec![best], others].concat();
-        translations.extend(text.keep.choose(&all, text.references.get(number), per_line)?);
+    let (mut translations, mut cut, mut joined) = (Vec::new(), 0, 0);
+    for (number, Translation { text: best, score, notices, others, .. }) in
+        found.into_iter().enumerate()
+    {
+        let all = [vec![Scored { text: best, score, notices }], others].concat();
+        for index in text.keep.choose(&all, text.references.get(number), per_line)? {
+            let Scored { text, notices, .. } = &all[index];
+            translations.push(text.clone());
+            cut += usize::from(notices.contains(&Notice::Cut));
+            joined += usize::from(notices.contains(&Notice::LineBreak));
+        }
     }
     let target_hash = Some(hash(&translations));
     Ok(Shard { source_hash: hash(text.lines), translations, target_hash, cut, joined, seconds })
@@ -278,16 +280,16 @@ impl Pipeline {
         prepared: &mut Prepared,
         teacher: &Trained,
     ) -> Result<Fingerprint, PipelineError> {
-        let settings = &self.plan.pseudo_data;
-        let inputs = Fingerprint::of(&(&prepared.fingerprint, &teacher.fingerprint, settings));
+        let mut settings = self.plan.pseudo_data.clone();
+        let search = &mut settings.decoding.search;
+        search.n_best = settings.keep.n_best(search.beam_size);
+        let inputs = Fingerprint::of(&(&prepared.fingerprint, &teacher.fingerprint, &settings));
         let training = &prepared.training;
         let report: PseudoReport =
             self.stages.run("pseudo", &inputs, &[SOURCE, TARGET], |folder| {
                 let model = self.load(teacher)?;
                 let keep = settings.keep;
-                let mut decoding = settings.decoding.clone();
-                decoding.search.n_best = keep.n_best(decoding.search.beam_size);
-                let options = line_by_line(&decoding, self.options.threads);
+                let options = line_by_line(&settings.decoding, self.options.threads);
                 let translator = Translator::new(&model, prepared.vocabularies.clone(), options)?;
                 let lines = self.unchanged_lines(training, Side::Source)?;
                 let references = match keep {

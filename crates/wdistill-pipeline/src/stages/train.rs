@@ -79,6 +79,7 @@ struct TrainingInputs<'a> {
     /// Only if it can decide which weights come out.
     decoding: Option<&'a DecodingOptions>,
     seed: u64,
+    pairs: Pairs,
     data: &'a Fingerprint,
     /// Of a teacher whose words are learned.
     teacher: Option<&'a Fingerprint>,
@@ -213,6 +214,7 @@ impl Pipeline {
             decoding: settings.is_steered_by_decoding().then_some(&self.plan.decoding),
             begins,
             seed,
+            pairs: stage.pairs,
             data,
             teacher: word_teacher(teacher, settings).map(|teacher| &teacher.fingerprint),
         });
@@ -309,19 +311,21 @@ impl Pipeline {
             teacher: (method.learns_from == LearnsFrom::Teacher).then_some(words),
             seed: system.seed,
         };
-        let begin = |config: Config, seed| {
+        let begin = |stage: &TrainingStage<'_>, config: Config, seed| {
             let teacher = &|| self.load_for(weights, system);
-            let batches = &|| self.examples(prepared, &stage, &config);
+            let batches = &|| self.examples(prepared, stage, &config);
             let say = &|what: &str| self.say(stage.name, what);
             let (config, start) = (config.clone(), system.start);
             (method.begin)(&method, Sources { config, seed, start, teacher, batches, say })
         };
         let Some(settings) = &system.generator else {
-            let (result, fingerprint) = self.train(prepared, &stage, begin)?;
+            let (result, fingerprint) =
+                self.train(prepared, &stage, |config, seed| begin(&stage, config, seed))?;
             return self.trained(system, fingerprint, vec![(student, result)]);
         };
         let first = TrainingStage { name: &generator, settings, ..stage };
-        let (first, fingerprint) = self.train(prepared, &first, begin)?;
+        let (first, fingerprint) =
+            self.train(prepared, &first, |config, seed| begin(&first, config, seed))?;
         let stage = TrainingStage { begins: &Begins::Model(fingerprint), ..stage };
         let (second, fingerprint) = self.train(prepared, &stage, |_, _| {
             Ok(Trainee::weights(native::load(&self.path(&generator).join("model"))?))
