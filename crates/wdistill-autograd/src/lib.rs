@@ -35,5 +35,7 @@ mod workspace;
 
 pub use backward::{LossSums, Targets};
 pub use gradients::Gradients;
-pub use tape::{DropoutSource, KeyValues, Tape, Tracked, TrackedMatrix, TrackedVector, Variable};
+pub use tape::{
+    AtNorm, DropoutSource, KeyValues, Tape, Tracked, TrackedMatrix, TrackedVector, Variable,
+};
 pub use workspace::Workspace;

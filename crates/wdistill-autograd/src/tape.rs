@@ -90,6 +90,15 @@ impl DropoutSource {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variable(pub(crate) usize);
 
+/// What stands at a norm, both `[tokens, width]`.
+#[derive(Clone, Debug)]
+pub struct AtNorm<R> {
+    /// The stream that it belongs to, before its sub-layer's branch is added.
+    pub stream: Rc<Vec<R>>,
+    /// What it gave.
+    pub normal: Rc<Vec<R>>,
+}
+
 /// Keys and values on a tape.
 #[derive(Clone, Debug)]
 pub struct KeyValues {
@@ -205,9 +214,8 @@ impl<'a, R: Real> Tape<'a, R> {
         Some(self.value(read))
     }
 
-    /// The stream that the norm with this gain belongs to, before its sub-layer's branch is added, and what the norm gave,
-    /// both `[tokens, width]`, if it has run.
-    pub fn at_norm(&self, gain: TrackedVector) -> Option<(Rc<Vec<R>>, Rc<Vec<R>>)> {
+    /// What stands at the norm with this gain, if it has run.
+    pub fn at_norm(&self, gain: TrackedVector) -> Option<AtNorm<R>> {
         let at = |node: &Node<R>| match &node.operation {
             Operation::Norm { x, norm, .. } if norm.gain == gain => Some((*x, node.value.clone())),
             Operation::ResidualNorm(operation) if operation.norm.gain == gain => {
@@ -216,7 +224,7 @@ impl<'a, R: Real> Tape<'a, R> {
             _ => None,
         };
         let (stream, normal) = self.nodes.borrow().iter().find_map(at)?;
-        Some((self.value(stream), normal))
+        Some(AtNorm { stream: self.value(stream), normal })
     }
 
     /// How many numbers a vector of the model has.

@@ -47,9 +47,9 @@ impl Seen<'_, '_> {
         let LeafRef::Vector(gain) = &self.slots[&Slot::Norm(place, NormPart::Gain)] else {
             unreachable!("a gain is a vector")
         };
-        let (stream, normal) = self.tape.at_norm(**gain).expect("every norm runs");
+        let at = self.tape.at_norm(**gain).expect("every norm runs");
         let width = self.tape.length_of(**gain);
-        AtNorm { stream: rows(&stream, width), normal: rows(&normal, width) }
+        AtNorm { stream: rows(&at.stream, width), normal: rows(&at.normal, width) }
     }
 }
 
