@@ -235,8 +235,10 @@ pub const WD: Method = Method(&MethodFields {
 impl Sources<'_> {
     /// A student whose layers are solved so that its states are its teacher's.
     fn fitted(&self, teacher: &Model<Dense<f32>>, student: Model<Dense<f32>>) -> Model<Dense<f32>> {
-        let Fitted { model, stacks, explained } =
-            fit(teacher, student, &examples(&(self.batches)()));
+        let batches = (self.batches)();
+        let tokens: usize = batches.iter().map(Batch::tokens).sum();
+        (self.say)(&format!("solving the layers on {tokens} target tokens"));
+        let Fitted { model, stacks, explained } = fit(teacher, student, &examples(&batches));
         if stacks.is_empty() {
             (self.say)(
                 "nothing is fitted: the student has the teacher's shape, or more of something than the teacher has",
