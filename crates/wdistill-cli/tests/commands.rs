@@ -604,3 +604,34 @@ fn a_students_shape_is_measured_and_chosen() {
     let config = fs::read_to_string(folder.path().join(again.trim()).join("config.toml")).unwrap();
     assert!(config.contains("feed_forward = 24"), "{config}");
 }
+
+/// Without a generator there is one phase, and what belongs to a generator is refused.
+#[test]
+fn a_student_is_made_without_a_generator() {
+    let folder = task();
+    let run = |arguments: &str| succeed(folder.path(), arguments, b"");
+    let nano = "--preset transformer-nano";
+    let teacher =
+        run(&format!("train {CORPUS} {nano} --vocabulary-size 500 {TRAINING} --out teacher"));
+    let distill = format!(
+        "distill --teacher {} {CORPUS} {nano} --force --set architecture.decoder.layers=1 {TRAINING} --method cut",
+        teacher.trim()
+    );
+    let student =
+        run(&format!("{distill} --start fitted --set training.optimiser=muon --out student"));
+    assert_eq!(Path::new(student.trim()), Path::new("student/cut/student/model"));
+    let log = fs::read_to_string(folder.path().join("student/cut/student/metrics.jsonl")).unwrap();
+    assert!(
+        log.contains("\"updates\":20,") && !folder.path().join("student/cut/generator").exists()
+    );
+
+    let refused =
+        |arguments: &str| refuse(folder.path(), &format!("{distill} {arguments} --out other"), b"");
+    let error = refused("--generator-updates 5");
+    assert!(
+        error.contains("generator: cut has one phase, and no settings for a first one"),
+        "{error}"
+    );
+    let error = refused("--start xavier");
+    assert!(error.contains("--start: cut does not begin so"), "{error}");
+}

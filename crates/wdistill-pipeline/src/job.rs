@@ -6,13 +6,14 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Table;
+use wdistill_base::Problem;
 use wdistill_generator::Start;
 use wdistill_model::Architecture;
 use wdistill_runtime::DecodingOptions;
 use wdistill_train::TrainingSettings;
 
 use crate::error::PipelineError;
-use crate::methods::WD;
+use crate::methods::{Method, Phases};
 use crate::plan::{
     Part, Plan, Problems, ResolvedSystem, ResolvedTeacher, StudentBase, VocabularyOrigin,
 };
@@ -109,16 +110,29 @@ impl DistillJob {
     ///
     /// # Errors
     /// [`PipelineError::Settings`] with every problem found.
-    pub fn plan(self, teacher: &Path, start: Start) -> Result<Plan, PipelineError> {
+    pub fn plan(
+        self,
+        teacher: &Path,
+        method: Method,
+        start: Option<Start>,
+    ) -> Result<Plan, PipelineError> {
         let mut problems = Problems::default();
-        let phases = self.phases(&mut problems);
+        let phases = match method.phases {
+            Phases::One => self.one_phase(method, &mut problems),
+            Phases::Two => self.phases(&mut problems),
+        };
+        let start = method.start(start);
+        if start.is_some_and(|start| !method.starts.contains(&start)) {
+            let fact = format!("--start: {} does not begin so", method.name);
+            problems.add(Part::SystemTraining(0), Problem::with_hint(fact, "--method wd does"));
+        }
         let given = problems.take(Part::TeacherModel, given_teacher(teacher));
         problems.into_result(SETTINGS, DistillJob::name)?;
         let (generator, training) = phases.expect("without problems");
         let system = ResolvedSystem {
-            name: WD.name.to_string(),
-            method: WD,
-            start: Some(start),
+            name: method.name.to_string(),
+            method,
+            start,
             from: None,
             teacher_decoder: TeacherDecoder::Real,
             pairs: Pairs::OriginalAndPseudo,
@@ -126,7 +140,7 @@ impl DistillJob {
             other_seeds: Vec::new(),
             learning_rates: Vec::new(),
             architecture: self.architecture.clone(),
-            generator: Some(generator),
+            generator,
             training,
         };
         let plan = Plan {
@@ -146,8 +160,25 @@ impl DistillJob {
         Ok(plan)
     }
 
+    /// The settings of the only phase.
+    fn one_phase(
+        &self,
+        method: Method,
+        problems: &mut Problems,
+    ) -> Option<(Option<TrainingSettings>, TrainingSettings)> {
+        if !self.generator.is_empty() {
+            let fact = format!("{} has one phase, and no settings for a first one", method.name);
+            problems.add(Part::SystemGenerator(0), Problem::with_hint(fact, "--method wd has two"));
+        }
+        let training = with_changes(&self.training, &self.student);
+        Some((None, problems.take(Part::SystemTraining(0), training)?))
+    }
+
     /// The settings of the two phases.
-    fn phases(&self, problems: &mut Problems) -> Option<(TrainingSettings, TrainingSettings)> {
+    fn phases(
+        &self,
+        problems: &mut Problems,
+    ) -> Option<(Option<TrainingSettings>, TrainingSettings)> {
         let all = self.training.updates;
         let half = TrainingSettings { updates: all / 2, ..self.training.clone() };
         let generator = with_changes(&half, &self.generator).and_then(|own| phase_1(own, all));
@@ -158,7 +189,7 @@ impl DistillJob {
             ..self.training.clone()
         };
         let training = problems.take(Part::SystemTraining(0), with_changes(&rest, &self.student));
-        Some((generator?, training?))
+        Some((Some(generator?), training?))
     }
 
     fn name(part: Part) -> String {

@@ -27,7 +27,7 @@ pub use error::PipelineError;
 pub use job::{DistillJob, TrainJob};
 pub use machine::peak_memory;
 pub use messages::message;
-pub use methods::{LearnsFrom, METHODS, Method, Origin, Phases, Role};
+pub use methods::{CUT, LearnsFrom, METHODS, Method, Origin, Phases, Role, WD};
 pub use names::{GENERATOR, IMPORTED_TEACHER, TEACHER};
 pub use pipeline::{Caution, Pipeline, RunOptions};
 pub use plan::{Plan, ResolvedSystem, ResolvedTeacher, StudentBase, VocabularyOrigin};

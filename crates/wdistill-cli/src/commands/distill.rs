@@ -12,7 +12,7 @@ use wdistill_formats::native;
 use wdistill_generator::Start;
 use wdistill_model::{Architecture, Conventions};
 use wdistill_pipeline::{
-    DistillJob, Pipeline, PseudoDataRecipe, RunFolder, Standing, Teachers, message,
+    CUT, DistillJob, Pipeline, PseudoDataRecipe, RunFolder, Standing, Teachers, WD, message,
 };
 use wdistill_runtime::{DecodingOptions, Precision};
 use wdistill_train::TrainingSettings;
@@ -33,6 +33,14 @@ struct Chosen {
     /// As it was asked for.
     speed_up: f64,
     architecture: Architecture,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum StudentMethod {
+    /// Weight distillation: a generator is trained through the student, then the student itself
+    Wd,
+    /// The student begins with the teacher's weights as --start takes them, and is trained
+    Cut,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -69,8 +77,8 @@ pub struct Distill {
     /// `wdistill shapes`, and the largest that is fast enough is the student's, in place of a preset
     #[arg(long, value_name = "N", conflicts_with = "preset")]
     speed_up: Option<f64>,
-    /// Change of a setting: architecture.KEY; training.KEY of both phases, generator.KEY of phase 1,
-    /// student.KEY of phase 2, whose warm-up is at most 1000 unless given; pseudo_data.KEY, data.KEY,
+    /// Change of a setting: architecture.KEY; training.KEY of all phases, generator.KEY of phase 1 (of wd),
+    /// student.KEY of the last phase, whose warm-up is at most 1000 unless given; pseudo_data.KEY, data.KEY,
     /// decoding.KEY (of validations), such as
     /// training.updates=20000, student.warm_up=500, pseudo_data.beam_size=4, data.max_sentence_tokens=100
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -78,9 +86,12 @@ pub struct Distill {
     /// Updates of phase 1, in which the generator is trained; part of training.updates [default: half]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     generator_updates: Option<u32>,
-    /// Start of the generator's factors
-    #[arg(long, value_enum, default_value = "xavier")]
-    start: FactorStart,
+    /// How the student is made
+    #[arg(long, value_enum, default_value = "wd")]
+    method: StudentMethod,
+    /// What the student, or its generator's factors, begin with [default: xavier for wd, cut for cut]
+    #[arg(long, value_enum)]
+    start: Option<FactorStart>,
     /// Folder of the student, pseudo data, logs and checkpoints; the same command goes on where it was
     /// killed
     #[arg(long, value_name = "DIR")]
@@ -105,20 +116,24 @@ impl Distill {
             pseudo_data: PseudoDataRecipe::default(),
             decoding: DecodingOptions::default(),
         };
-        let start = match self.start {
+        let method = match self.method {
+            StudentMethod::Wd => WD,
+            StudentMethod::Cut => CUT,
+        };
+        let start = self.start.map(|start| match start {
             FactorStart::Xavier => Start::Xavier,
             FactorStart::Cut => Start::Cut,
             FactorStart::Strided => Start::Strided,
             FactorStart::Concatenated => Start::Concatenated,
             FactorStart::Fitted => Start::Fitted,
-        };
+        });
         let changed = changed(&job, &self.changes)?;
         ensure!(
             self.generator_updates.is_none()
                 || changed.generator.get("updates") == job.generator.get("updates"),
             "--generator-updates and --set generator.updates are the same setting; give one of them"
         );
-        let plan = changed.plan(&self.teacher, start)?;
+        let plan = changed.plan(&self.teacher, method, start)?;
         let options = self.common.run_options(self.force.caution());
         let pipeline = Pipeline::new(plan, folder, options)?;
         let (student, standings) = self.common.install(|| {
