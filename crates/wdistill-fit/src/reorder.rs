@@ -106,13 +106,7 @@ impl Orders {
             .map(|(_, axis, by)| (axis, falling(sizes.streams[&by].as_slice())))
             .collect();
         let inner = sizes.inner.iter().map(|(key, sizes)| {
-            let width = match key.1 {
-                SubLayer::Attention(_) => {
-                    let shape = teacher.shape(key.0.stack);
-                    shape.width / shape.heads
-                }
-                SubLayer::FeedForward => 1,
-            };
+            let width = teacher.shape(key.0.stack).pieces(key.1).elements;
             let pieces: Vec<f64> = sizes.as_slice().chunks(width).map(|p| p.iter().sum()).collect();
             let order = falling(&pieces).into_iter();
             (*key, order.flat_map(|piece| piece * width..(piece + 1) * width).collect())

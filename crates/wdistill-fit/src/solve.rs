@@ -8,7 +8,7 @@ use wdistill_generator::{Piece, best_pieces, layer_group};
 use wdistill_model::tree::LeafRef;
 use wdistill_model::{
     Dense, Embeddings, LayerPlace, LinearPart, LinearPlace, Matrix, Model, NormPart, NormPlace,
-    NormPlacement, Slot, Stack, SubLayer,
+    NormPlacement, Slot, Stack,
 };
 
 use crate::algebra::{Affine, Covariance, LowRank, Regression, best_rank, narrowed, widened};
@@ -317,14 +317,9 @@ impl Fit<'_> {
     /// Queries, keys and values, or hidden units: those of the best of the teacher's heads and units.
     fn makers(&mut self, block: Block, group: Range<usize>) {
         let stack = block.place.stack;
-        let shapes =
-            [&self.teacher.config, &self.student.config].map(|config| *config.shape(stack));
-        let (count, [from, to]) = match block.sub_layer {
-            SubLayer::Attention(_) => {
-                (shapes[1].heads, shapes.map(|shape| shape.width / shape.heads))
-            }
-            SubLayer::FeedForward => (shapes[1].feed_forward, [1, 1]),
-        };
+        let [theirs, ours] = [&self.teacher.config, &self.student.config]
+            .map(|config| config.shape(stack).pieces(block.sub_layer));
+        let (count, from, to) = (ours.count, theirs.elements, ours.elements);
         let layers: Vec<LayerPlace> =
             group.clone().map(|layer| LayerPlace { stack, layer }).collect();
         let pieces = best_pieces(self.teacher, &layers, block.sub_layer, count);

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use wdistill_model::{
-    AttentionRole, Axis, Config, LayerPlace, LinearPart, LinearPlace, PositionTable, Shape, Slot,
-    Stack,
+    AttentionKind, AttentionRole, Axis, Config, LayerPlace, LinearPart, LinearPlace, PositionTable,
+    Shape, Slot, Stack, SubLayer,
 };
 
 /// Start values of the factors.
@@ -205,18 +205,16 @@ impl Pair<'_> {
         [self.teacher, self.student].map(|config| config.shape(stack))
     }
 
-    /// Numbers of hidden units.
-    pub(crate) fn units(&self, stack: Stack) -> Both {
-        let [teacher, student] = self.shapes(stack).map(|shape| shape.feed_forward);
-        Both { teacher, student }
+    /// Numbers of a sub-layer's heads or hidden units, and of the elements of each.
+    pub(crate) fn pieces(&self, sub_layer: SubLayer, stack: Stack) -> (Both, Both) {
+        let [teacher, student] = self.shapes(stack).map(|shape| shape.pieces(sub_layer));
+        let count = Both { teacher: teacher.count, student: student.count };
+        (count, Both { teacher: teacher.elements, student: student.elements })
     }
 
-    /// Numbers of heads, and of a head's elements.
-    pub(crate) fn heads(&self, stack: Stack) -> (Both, Both) {
-        let [teacher, student] = self.shapes(stack);
-        let heads = Both { teacher: teacher.heads, student: student.heads };
-        let width = |shape: &Shape| shape.width / shape.heads;
-        (heads, Both { teacher: width(teacher), student: width(student) })
+    /// Numbers of heads, and of a head's elements; all attentions of a stack have the same.
+    fn heads(&self, stack: Stack) -> (Both, Both) {
+        self.pieces(SubLayer::Attention(AttentionKind::SelfAttention), stack)
     }
 
     /// Whether sines and cosines of positions stand in turn along an axis; both lengths are even.
@@ -245,18 +243,16 @@ impl Pair<'_> {
             (Elements::Spaced, None) => length.spaced(index),
             (Elements::Spaced | Elements::LeadingByHead, Some(stack)) => {
                 let (heads, width) = self.heads(stack);
+                let place = |of: Both, index: usize| match elements {
+                    Elements::Spaced => of.spaced(index),
+                    Elements::Leading | Elements::LeadingByHead => index,
+                };
                 // More heads than the teacher has are parts of its heads.
                 match heads.student > heads.teacher || width.student > width.teacher {
-                    true if elements == Elements::Spaced => length.spaced(index),
-                    true => index,
+                    true => place(length, index),
                     false => {
                         let (head, within) = (index / width.student, index % width.student);
-                        match elements {
-                            Elements::Spaced => {
-                                heads.spaced(head) * width.teacher + width.spaced(within)
-                            }
-                            _ => head * width.teacher + within,
-                        }
+                        place(heads, head) * width.teacher + place(width, within)
                     }
                 }
             }

@@ -9,7 +9,7 @@ use wdistill_model::{
     Slot, Stack, SubLayer,
 };
 
-use crate::choice::{Both, Pair, Side};
+use crate::choice::{Pair, Side};
 
 /// The sub-layer of a weight, and the side along which its heads or units stand.
 pub fn inner_side(slot: Slot) -> Option<(SubLayer, Side)> {
@@ -46,12 +46,8 @@ pub fn best_pieces(
 ) -> Vec<Piece> {
     let mut all: Vec<(f64, Piece)> = Vec::new();
     for place in layers {
-        let shape = teacher.config.shape(place.stack);
-        let width = match sub_layer {
-            SubLayer::Attention(_) => shape.width / shape.heads,
-            SubLayer::FeedForward => 1,
-        };
-        let importance = importance(teacher, *place, sub_layer, width);
+        let elements = teacher.config.shape(place.stack).pieces(sub_layer).elements;
+        let importance = importance(teacher, *place, sub_layer, elements);
         let piece = |(number, size)| (size, Piece { layer: place.layer, number });
         all.extend(importance.into_iter().enumerate().map(piece));
     }
@@ -81,7 +77,7 @@ impl Concatenation {
     ) -> Option<Concatenation> {
         let (sub_layer, side) = inner_side(slot)?;
         let first = layers.first()?;
-        let (count, width) = pieces(sub_layer, pair, first.stack);
+        let (count, width) = pair.pieces(sub_layer, first.stack);
         let best = best_pieces(teacher, layers, sub_layer, count.student);
         let place = |piece: &Piece| (piece.layer - first.layer) * count.teacher + piece.number;
         let best: Vec<usize> = best.iter().map(place).collect();
@@ -105,14 +101,6 @@ impl Concatenation {
                 weights[column / columns].at(row, column % columns)
             }),
         }
-    }
-}
-
-/// Numbers of heads or units, and of the elements of each.
-fn pieces(sub_layer: SubLayer, pair: Pair<'_>, stack: Stack) -> (Both, Both) {
-    match sub_layer {
-        SubLayer::Attention(_) => pair.heads(stack),
-        SubLayer::FeedForward => (pair.units(stack), Both { teacher: 1, student: 1 }),
     }
 }
 

@@ -35,6 +35,8 @@ pub struct MuonBuffers<'a, R> {
     pub moment: &'a mut [R],
     /// Of the loss.
     pub gradient: &'a [R],
+    /// Where the new parameters are written too, if anywhere.
+    pub copy: Option<&'a mut [R]>,
 }
 
 /// Iterations towards an orthogonal matrix.
@@ -61,7 +63,7 @@ const ROOT_MEAN_SQUARE: f64 = 0.2;
 /// where `orthogonal` takes every singular value of `U` close to 1, by five iterations `X = a X + (b A + c A²) X` with
 /// `A = X Xᵀ`, from `X = U / |U|`.
 pub fn muon_step<R: Real>(buffers: MuonBuffers<'_, R>, step: &MuonStep) {
-    let MuonBuffers { rows, columns, parameters, moment, gradient } = buffers;
+    let MuonBuffers { rows, columns, parameters, moment, gradient, copy } = buffers;
     let length = rows * columns;
     assert_eq!(parameters.len(), length, "muon: length of the parameters, {rows} x {columns}");
     assert_eq!(moment.len(), length, "muon: length of the moment, {rows} x {columns}");
@@ -77,6 +79,9 @@ pub fn muon_step<R: Real>(buffers: MuonBuffers<'_, R>, step: &MuonStep) {
     let size = ROOT_MEAN_SQUARE * (rows.max(columns) as f64).sqrt();
     let rate = R::from_f64(step.learning_rate * size);
     parameters.iter_mut().zip(update).for_each(|(parameter, update)| *parameter -= rate * update);
+    if let Some(copy) = copy {
+        copy.copy_from_slice(parameters);
+    }
 }
 
 /// The matrix with its singular values taken close to 1.

@@ -6,7 +6,7 @@ use wdistill_base::{Activation, Hinted, Problem, listed};
 
 use crate::axis::Axis;
 use crate::positions::PositionTable;
-use crate::slot::Stack;
+use crate::slot::{Stack, SubLayer};
 use crate::tokens::NO_WORD;
 
 /// Larger sizes are no model's, and would take all memory before anything is read.
@@ -52,6 +52,27 @@ pub enum FinalNorm {
     Absent,
     /// The last layer's output is normalised once more.
     Present,
+}
+
+/// What the inner axis of a sub-layer is divided into: heads of an attention, hidden units of a feed-forward block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pieces {
+    /// How many there are.
+    pub count: usize,
+    /// Elements of each; a unit is one.
+    pub elements: usize,
+}
+
+impl Shape {
+    /// Heads or hidden units of a sub-layer.
+    pub fn pieces(&self, sub_layer: SubLayer) -> Pieces {
+        match sub_layer {
+            SubLayer::Attention(_) => {
+                Pieces { count: self.heads, elements: self.width / self.heads }
+            }
+            SubLayer::FeedForward => Pieces { count: self.feed_forward, elements: 1 },
+        }
+    }
 }
 
 /// Which of the three embedding matrices are one and the same.

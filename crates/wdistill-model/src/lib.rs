@@ -43,7 +43,8 @@ pub use wdistill_base::{Activation, Mask};
 pub use axis::Axis;
 pub use config::{
     Architecture, Config, ConfigError, Conventions, DecoderStart, DropoutRates, EmbeddingScale,
-    Embeddings, FinalNorm, NormPlacement, OutputBias, PRESETS, Shape, SourceEnding, Vocabularies,
+    Embeddings, FinalNorm, NormPlacement, OutputBias, PRESETS, Pieces, Shape, SourceEnding,
+    Vocabularies,
 };
 pub use dense::{Dense, Matrix};
 pub use engine::{EmbeddingRule, Engine};

@@ -53,9 +53,8 @@ pub(crate) fn step(
         match (settings.optimiser, named.part, &named.shape[..]) {
             // Large matrices of few kinds: each is a job below.
             (Optimiser::Muon, Part::LinearMap, &[rows, columns]) => {
-                let moment = first_moment;
-                let buffers = MuonBuffers { rows, columns, parameters, moment, gradient };
-                matrices.push((buffers, copy));
+                let (moment, copy) = (first_moment, Some(copy));
+                matrices.push(MuonBuffers { rows, columns, parameters, moment, gradient, copy });
             }
             _ => adam_step(
                 AdamBuffers { parameters, first_moment, second_moment, gradient, copy: Some(copy) },
@@ -63,12 +62,5 @@ pub(crate) fn step(
             ),
         }
     }
-    parallel::for_each(
-        matrices,
-        |(MuonBuffers { parameters, moment, gradient, rows, columns }, copy)| {
-            let parameters = &mut *parameters;
-            muon_step(MuonBuffers { parameters, moment, gradient, rows, columns }, &muon);
-            copy.copy_from_slice(parameters);
-        },
-    );
+    parallel::for_each(matrices, |buffers| muon_step(buffers, &muon));
 }

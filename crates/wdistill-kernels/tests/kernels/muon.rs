@@ -26,7 +26,17 @@ fn check<R: Real>(tolerance: f64) {
                 let [rows, columns] = shape;
                 let (parameters, moment) = (&mut parameters, &mut moment);
                 let gradient = &to::<R>(&doubled);
-                muon_step(MuonBuffers { rows, columns, parameters, moment, gradient }, &step);
+                let mut copy = vec![R::ZERO; numbers.len()];
+                let buffers = MuonBuffers {
+                    rows,
+                    columns,
+                    parameters,
+                    moment,
+                    gradient,
+                    copy: Some(&mut copy),
+                };
+                muon_step(buffers, &step);
+                assert!(copy == *parameters);
             }
             "after" => {
                 assert_close(&parameters, &numbers, tolerance, &format!("{shape:?}"));
@@ -53,6 +63,7 @@ fn without_a_gradient_nothing_changes() {
         parameters: &mut parameters,
         moment: &mut moment,
         gradient: &[0.0; 6],
+        copy: None,
     };
     let settings = MuonSettings { momentum: 0.95 };
     muon_step(buffers, &MuonStep { settings, learning_rate: 1.0, gradient_factor: 1.0 });
