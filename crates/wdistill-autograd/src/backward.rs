@@ -36,6 +36,8 @@ pub struct LossSums {
     pub correct: u64,
     /// Number of tokens.
     pub tokens: u64,
+    /// What a student misses of its teacher's states and relations, times their weights; not part of `smoothed`.
+    pub inside: f64,
 }
 
 impl LossSums {
@@ -56,6 +58,7 @@ impl std::ops::AddAssign for LossSums {
         self.negative_log_likelihood += other.negative_log_likelihood;
         self.correct += other.correct;
         self.tokens += other.tokens;
+        self.inside += other.inside;
     }
 }
 
@@ -121,12 +124,14 @@ impl<R: Real> Tape<'_, R> {
     }
 
     /// The loss of a batch; its gradient with respect to every weight, times
-    /// `targets.gradient_scale`, is added to `gradients`.
+    /// `targets.gradient_scale`, is added to `gradients`. What else is lost at activations inside the model comes as its
+    /// slopes there, `inside`, which are carried back together with the others.
     pub fn backward(
         &self,
         model: &Model<Tracked>,
         states: Variable,
         targets: &Targets<'_, R>,
+        mut inside: Vec<(Variable, Vec<R>)>,
         gradients: &mut Gradients<R>,
     ) -> LossSums {
         let hidden = self.value(states);
@@ -146,19 +151,20 @@ impl<R: Real> Tape<'_, R> {
             &self.projection(model),
             targets.gradient_scale,
         );
-        self.backward_from(states, seed, gradients);
+        inside.push((states, seed));
+        self.backward_from(inside, gradients);
         loss_sums(sums, targets)
     }
 
-    /// Carries the gradient of one activation back to every weight.
-    pub fn backward_from(&self, from: Variable, seed: Vec<R>, gradients: &mut Gradients<R>) {
+    /// Carries slopes at activations back to every weight.
+    fn backward_from(&self, slopes: Vec<(Variable, Vec<R>)>, gradients: &mut Gradients<R>) {
         let nodes = self.nodes.borrow();
         let mut flow = Flow {
             nodes: &nodes,
             workspace: self.workspace,
             gradients: nodes.iter().map(|_| None).collect(),
         };
-        flow.gradients[from.0] = Some(seed);
+        slopes.into_iter().for_each(|(variable, slope)| flow.add(variable, slope));
         for index in (0..nodes.len()).rev() {
             if let Some(gradient) = flow.take(Variable(index)) {
                 self.step_back(&nodes[index], gradient, &mut flow, gradients);
@@ -327,5 +333,6 @@ fn loss_sums<R>(sums: kernels::CrossEntropySums, targets: &Targets<'_, R>) -> Lo
         negative_log_likelihood: sums.negative_log_likelihood,
         correct: sums.correct as u64,
         tokens: targets.loss.words.len() as u64,
+        inside: 0.0,
     }
 }

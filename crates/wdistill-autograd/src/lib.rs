@@ -22,7 +22,7 @@
 //! let mut gradients = Gradients::zeros(&model.weights);
 //! let loss = LossTargets { words: &[3, 4, 0], smoothing: 0.1, teacher: None };
 //! let targets = Targets { loss, gradient_scale: 1.0 / 3.0 };
-//! let loss = tape.backward(&tracked, states, &targets, &mut gradients);
+//! let loss = tape.backward(&tracked, states, &targets, Vec::new(), &mut gradients);
 //! assert_eq!(loss.tokens, 3);
 //! assert!(gradients.norm() > 0.0);
 //! # Ok::<(), wdistill_model::ConfigError>(())
@@ -30,12 +30,12 @@
 
 mod backward;
 mod gradients;
+mod places;
 mod tape;
 mod workspace;
 
 pub use backward::{LossSums, Targets};
 pub use gradients::Gradients;
-pub use tape::{
-    AtNorm, DropoutSource, KeyValues, Tape, Tracked, TrackedMatrix, TrackedVector, Variable,
-};
+pub use places::Place;
+pub use tape::{DropoutSource, KeyValues, Tape, Tracked, TrackedMatrix, TrackedVector, Variable};
 pub use workspace::Workspace;

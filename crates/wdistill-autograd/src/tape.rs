@@ -28,13 +28,6 @@ pub struct TrackedMatrix {
     pub(crate) columns: usize,
 }
 
-impl TrackedMatrix {
-    /// Its columns.
-    pub fn columns(&self) -> usize {
-        self.columns
-    }
-}
-
 /// A vector on a tape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrackedVector {
@@ -89,15 +82,6 @@ impl DropoutSource {
 /// An activation on a tape, `[rows, width]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variable(pub(crate) usize);
-
-/// What stands at a norm, both `[tokens, width]`.
-#[derive(Clone, Debug)]
-pub struct AtNorm<R> {
-    /// The stream that it belongs to, before its sub-layer's branch is added.
-    pub stream: Rc<Vec<R>>,
-    /// What it gave.
-    pub normal: Rc<Vec<R>>,
-}
 
 /// Keys and values on a tape.
 #[derive(Clone, Debug)]
@@ -204,35 +188,8 @@ impl<'a, R: Real> Tape<'a, R> {
         Rc::clone(&self.nodes.borrow()[variable.0].value)
     }
 
-    /// What the linear layer with this weight read, `[tokens, input]`, if it has run.
-    pub fn read_by(&self, weight: TrackedMatrix) -> Option<Rc<Vec<R>>> {
-        let reader = |node: &Node<R>| match &node.operation {
-            Operation::Linear(linear) if linear.weight == weight => Some(linear.x),
-            _ => None,
-        };
-        let read = self.nodes.borrow().iter().find_map(reader)?;
-        Some(self.value(read))
-    }
-
-    /// What stands at the norm with this gain, if it has run.
-    pub fn at_norm(&self, gain: TrackedVector) -> Option<AtNorm<R>> {
-        let at = |node: &Node<R>| match &node.operation {
-            Operation::Norm { x, norm, .. } if norm.gain == gain => Some((*x, node.value.clone())),
-            Operation::ResidualNorm(operation) if operation.norm.gain == gain => {
-                Some((operation.x, node.value.clone()))
-            }
-            _ => None,
-        };
-        let (stream, normal) = self.nodes.borrow().iter().find_map(at)?;
-        Some(AtNorm { stream: self.value(stream), normal })
-    }
-
-    /// How many numbers a vector of the model has.
-    pub fn length_of(&self, vector: TrackedVector) -> usize {
-        self.weights[vector.index].len()
-    }
-
-    fn width(&self, variable: Variable) -> usize {
+    /// Numbers of each row of an activation.
+    pub fn width(&self, variable: Variable) -> usize {
         self.nodes.borrow()[variable.0].width
     }
 

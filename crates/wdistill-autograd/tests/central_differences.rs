@@ -1,10 +1,15 @@
 //! Gradients of a whole tiny model, with every kind of dropout on, against central differences.
 
-use wdistill_autograd::{DropoutSource, Gradients, LossSums, Tape, Targets, Workspace};
-use wdistill_kernels::{LossTargets, Real};
+use wdistill_autograd::{
+    DropoutSource, Gradients, LossSums, Place, Tape, Targets, Tracked, Variable, Workspace,
+};
+use wdistill_kernels::{
+    LikenessGradient, LossTargets, Real, RelationShape, Rows, relation_divergence, state_distance,
+};
 use wdistill_model::{
-    Activation, Architecture, Config, DecoderState, Dense, DropoutRates, Embeddings, FinalNorm,
-    Model, NormPlacement, OutputBias, Tokens, Vocabularies,
+    Activation, Architecture, AttentionKind, AttentionRole, Config, DecoderState, Dense,
+    DropoutRates, Embeddings, FinalNorm, LayerPlace, LinearPlace, Model, NormPlace, NormPlacement,
+    OutputBias, Spans, Stack, SubLayer, Tokens, Vocabularies,
 };
 
 fn models() -> Vec<Model<Dense<f64>>> {
@@ -52,9 +57,63 @@ fn loss<R: Real>(
     let right = LossTargets { words: &words, smoothing: 0.1, teacher: None };
     let targets = Targets { loss: right, gradient_scale: 1.0 };
     match gradients {
-        Some(gradients) => tape.backward(&tracked, states, &targets, gradients),
-        None => tape.loss(&tracked, states, &targets),
+        Some(gradients) => {
+            let (inside, slopes) = inside(&tape, &tracked, [source.spans(), target.spans()]);
+            let sums = tape.backward(&tracked, states, &targets, slopes, gradients);
+            LossSums { inside, ..sums }
+        }
+        None => {
+            let (inside, _) = inside(&tape, &tracked, [source.spans(), target.spans()]);
+            LossSums { inside, ..tape.loss(&tracked, states, &targets) }
+        }
     }
+}
+
+/// Something lost at every kind of place inside a model, and its slopes there: how far its numbers are from some others.
+fn inside<R: Real>(
+    tape: &Tape<'_, R>,
+    model: &Model<Tracked>,
+    [source, target]: [&Spans; 2],
+) -> (f64, Vec<(Variable, Vec<R>)>) {
+    let layer = |stack| LayerPlace { stack, layer: 0 };
+    let (encoder, decoder) = (layer(Stack::Encoder), layer(Stack::Decoder));
+    let attention = |kind, role| LinearPlace::Attention(decoder, kind, role);
+    let norm = NormPlace::SubLayer(decoder, SubLayer::Attention(AttentionKind::CrossAttention));
+    let places = [
+        (Place::After(encoder), source),
+        (Place::After(decoder), target),
+        (Place::Stream(norm), target),
+        (Place::Normal(norm), target),
+        (Place::Read(attention(AttentionKind::SelfAttention, AttentionRole::Output)), target),
+        (Place::Written(attention(AttentionKind::CrossAttention, AttentionRole::Query)), target),
+        (Place::Written(attention(AttentionKind::CrossAttention, AttentionRole::Value)), source),
+    ];
+    let mut sum = 0.0;
+    let slopes = places.into_iter().enumerate().map(|(index, (place, spans))| {
+        let variable = tape.at(model, place);
+        let (value, width) = (tape.value(variable), tape.width(variable));
+        // The same for every token, so that a batch is the sum of its sentences.
+        let other = |n: usize| R::from_f64(((n % width) as f64 * 1.7).sin() + 0.5);
+        let others: Vec<R> = (0..value.len()).map(other).collect();
+        let (ours, theirs) = (Rows { values: &value, width }, Rows { values: &others, width });
+        let mut gradient = vec![R::ZERO; value.len()];
+        let slopes = LikenessGradient { gradient: &mut gradient, scale: 1.0 };
+        sum += match index % 2 {
+            0 => state_distance(ours, theirs, slopes),
+            _ => {
+                let shape = RelationShape { heads: 2, offsets: spans.offsets() };
+                relation_divergence(ours, theirs, shape, slopes)
+            }
+        };
+        (variable, gradient)
+    });
+    let slopes = slopes.collect();
+    (sum, slopes)
+}
+
+/// All that was lost.
+fn whole(sums: LossSums) -> f64 {
+    sums.smoothed + sums.inside
 }
 
 #[test]
@@ -72,7 +131,7 @@ fn gradients_are_the_slopes_of_the_loss() {
                     let (slot, slice) = &mut model.weights.slices_mut()[weight];
                     let path = slot.to_string();
                     slice[entry] += value;
-                    (path, loss(&model, &source_pairs(), dropout, None).smoothed)
+                    (path, whole(loss(&model, &source_pairs(), dropout, None)))
                 };
                 let ((path, above), (_, below)) = (at(step), at(-2.0 * step));
                 at(step);

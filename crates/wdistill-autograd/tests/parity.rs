@@ -113,7 +113,7 @@ fn loss_and_gradients(fixture: &Fixture, model: &Model<Dense<f64>>) -> (LossSums
     let mut gradients = Gradients::zeros(&model.weights);
     let loss = LossTargets { words: &words, smoothing: SMOOTHING, teacher: None };
     let targets = Targets { loss, gradient_scale };
-    let loss = tape.backward(&tracked, states, &targets, &mut gradients);
+    let loss = tape.backward(&tracked, states, &targets, Vec::new(), &mut gradients);
     assert_eq!(tape.loss(&tracked, states, &targets), loss);
     (loss, gradients)
 }

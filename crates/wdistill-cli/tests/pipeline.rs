@@ -47,7 +47,7 @@ generator = { updates = 10 }
 name = "wd-cut"
 method = "wd"
 start = "cut"
-generator = { updates = 10, word_distillation = 0.5 }
+generator = { updates = 10, word_distillation = 0.5, relation_distillation = 0.5 }
 training = { word_distillation = 0.25 }
 [[systems]]
 name = "word-kd"

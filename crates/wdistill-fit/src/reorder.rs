@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 
 use nalgebra::{DMatrix, DVector};
-use wdistill_autograd::Workspace;
+use wdistill_autograd::{Place, Workspace};
 use wdistill_generator::{Side, inner_side};
 use wdistill_model::tree::{Leaf, Map, MatrixSpec, VectorSpec};
 use wdistill_model::{
@@ -70,10 +70,10 @@ fn measured(teacher: &Model<Dense<f32>>, examples: &[Examples<'_>]) -> Sizes {
                     let block = Block { place: LayerPlace { stack, layer }, sub_layer };
                     let stream = sizes.streams.entry(stack).or_insert_with(|| DVector::zeros(0));
                     let norm = NormPlace::SubLayer(block.place, sub_layer);
-                    add_sizes(stream, &seen.at_norm(norm).stream);
+                    add_sizes(stream, &seen.at(Place::Stream(norm)));
                     let key = (block.place, sub_layer);
                     let inner = sizes.inner.entry(key).or_insert_with(|| DVector::zeros(0));
-                    add_sizes(inner, &seen.read_by(block.back()));
+                    add_sizes(inner, &seen.at(Place::Read(block.back())));
                 }
             }
         });

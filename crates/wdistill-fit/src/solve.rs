@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use nalgebra::{DMatrix, DVector};
-use wdistill_autograd::Workspace;
+use wdistill_autograd::{Place, Workspace};
 use wdistill_generator::{Piece, best_pieces, layer_group};
 use wdistill_model::tree::LeafRef;
 use wdistill_model::{
@@ -292,10 +292,10 @@ impl Fit<'_> {
             blocks.iter().map(|_| vec![None; ours.len()]).collect();
         self.observe(|teacher, student| {
             let read: Vec<DMatrix<f64>> =
-                ours.iter().map(|place| student.read_by(*place)).collect();
+                ours.iter().map(|place| student.at(Place::Read(*place))).collect();
             for (block, readings) in blocks.iter().zip(&mut readings) {
                 for ((place, x), regression) in block.makers().iter().zip(&read).zip(readings) {
-                    let theirs = teacher.read_by(*place);
+                    let theirs = teacher.at(Place::Read(*place));
                     regression
                         .get_or_insert_with(|| Regression::new(x.ncols(), theirs.ncols()))
                         .add(x, &theirs);
@@ -348,13 +348,13 @@ impl Fit<'_> {
         let theirs = self.teacher_affine(last.back());
         let mut regression: Option<Regression> = None;
         self.observe(|teacher, student| {
-            let mut sum = teacher.at_norm(last.norm()).stream;
-            sum += teacher.read_by(last.back()) * theirs.weight.transpose();
+            let mut sum = teacher.at(Place::Stream(last.norm()));
+            sum += teacher.at(Place::Read(last.back())) * theirs.weight.transpose();
             for mut row in sum.row_iter_mut() {
                 row += theirs.bias.transpose();
             }
-            let wanted = in_basis(sum, forth) - student.at_norm(block.norm()).stream;
-            let given = student.read_by(block.back());
+            let wanted = in_basis(sum, forth) - student.at(Place::Stream(block.norm()));
+            let given = student.at(Place::Read(block.back()));
             regression
                 .get_or_insert_with(|| Regression::new(given.ncols(), wanted.ncols()))
                 .add(&given, &wanted);
@@ -368,8 +368,8 @@ impl Fit<'_> {
         self.unit_norm(ours);
         let mut regression: Option<Regression> = None;
         self.observe(|teacher, student| {
-            let wanted = in_basis(teacher.at_norm(theirs).normal, forth);
-            let normal = student.at_norm(ours).normal;
+            let wanted = in_basis(teacher.at(Place::Normal(theirs)), forth);
+            let normal = student.at(Place::Normal(ours));
             regression
                 .get_or_insert_with(|| Regression::new(normal.ncols(), wanted.ncols()))
                 .add(&normal, &wanted);

@@ -27,6 +27,7 @@ mod generate;
 #[cfg(all(test, target_arch = "x86_64"))]
 #[path = "../tests/kernels/instructions.rs"]
 mod instructions;
+mod likeness;
 mod linear;
 mod muon;
 mod norm;
@@ -61,6 +62,7 @@ pub use generate::{
     ScaleTanhShiftGradients, add_weighted_sum_gradients, scale_tanh_shift,
     scale_tanh_shift_backward, weighted_sum,
 };
+pub use likeness::{LikenessGradient, RelationShape, Rows, relation_divergence, state_distance};
 pub use linear::{Linear, LinearGradients, linear_backward, linear_forward};
 pub use muon::{MuonBuffers, MuonSettings, MuonStep, muon_step};
 pub use norm::{

@@ -205,9 +205,21 @@ impl ResolvedSystem {
         self.phases().map(|phase| phase.updates).fold(0, u64::saturating_add)
     }
 
-    /// Whether a phase of it learns the teacher's distribution over words.
-    pub fn learns_words(&self) -> bool {
-        self.phases().any(|phase| phase.word_distillation > 0.0)
+    /// Whether a phase of it learns more of the teacher than its translations.
+    pub fn learns_of_teacher(&self) -> bool {
+        self.phases().any(TrainingSettings::learns_of_teacher)
+    }
+
+    /// What of it a phase learns, each in words.
+    pub fn learns_inside(&self) -> impl Iterator<Item = &'static str> {
+        let weighs =
+            |weight: fn(&TrainingSettings) -> f64| self.phases().any(|phase| weight(phase) > 0.0);
+        let all = [
+            (weighs(|phase| phase.word_distillation), "word-level distillation"),
+            (weighs(|phase| phase.state_distillation), "distillation of states"),
+            (weighs(|phase| phase.relation_distillation), "distillation of relations"),
+        ];
+        all.into_iter().filter(|(weighs, _)| *weighs).map(|(_, name)| name)
     }
 }
 

@@ -185,14 +185,18 @@ impl Observer for RunProgress<'_> {
 
 /// Means over the last updates, in a line.
 fn training(event: &TrainingEvent, window: u64) -> String {
-    let TrainingEvent { loss, perplexity, learning_rate, tokens_per_second, .. } = event;
+    let TrainingEvent { loss, inside, perplexity, learning_rate, tokens_per_second, .. } = event;
+    let inside = match *inside {
+        0.0 => String::new(),
+        inside => format!("  inside {inside:.3}"),
+    };
     let clipped = match event.clipped_updates {
         0 => String::new(),
         clipped => format!("  clipped {clipped} of {window}"),
     };
     let perplexity = perplexity_in_words(*perplexity);
     format!(
-        "{tokens_per_second:.0} tokens/s  loss {loss:.3}  perplexity {perplexity}  \
+        "{tokens_per_second:.0} tokens/s  loss {loss:.3}{inside}  perplexity {perplexity}  \
          rate {learning_rate:.2e}{clipped}"
     )
 }

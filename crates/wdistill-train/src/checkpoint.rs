@@ -21,6 +21,9 @@ pub struct Window {
     pub smoothed: f64,
     /// Negative log-likelihood.
     pub negative_log_likelihood: f64,
+    /// What was missed of the teacher's states and relations.
+    #[serde(default)]
+    pub inside: f64,
     /// Target tokens.
     pub tokens: u64,
     /// Gradient norms.

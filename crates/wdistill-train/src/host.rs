@@ -4,17 +4,18 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use wdistill_autograd::{
-    DropoutSource, Gradients, LossSums, Tape, Targets, Tracked, Variable, Workspace,
-};
-use wdistill_kernels::{LossTargets, Projection, TeacherDistribution, Workers, deal, in_order};
-use wdistill_model::{DecoderState, Dense, Layout, Model, Tokens, Vocabularies};
+use wdistill_autograd::{DropoutSource, Gradients, LossSums, Workspace};
+use wdistill_kernels::{Workers, deal, in_order};
+use wdistill_model::{Dense, Layout, Model};
 use wdistill_text::{EncodedCorpus, sorted_batches};
 
+use crate::batch::Batch;
 use crate::error::TrainError;
 use crate::learner::{Clipping, Learner, Parameters, StepReport, Weights};
 use crate::optimiser::{self, Step};
+use crate::pass::{Pass, run_batch};
 use crate::settings::TrainingSettings;
+use crate::teacher::Teacher;
 use crate::trainable::{Trainable, Trainee};
 
 /// Threads that each run a share of a batch from its start to its end, and the memory that they keep from
@@ -75,141 +76,6 @@ pub fn shares(corpus: &EncodedCorpus, pairs: &[usize], count: usize) -> Vec<Vec<
     shares.into_iter().map(|(_, share)| share).filter(|share| !share.is_empty()).collect()
 }
 
-/// Sentence pairs, packed; the decoder reads its start and the target without its end.
-pub struct Batch {
-    source: Tokens,
-    target: Tokens,
-    /// The right word after each target token.
-    words: Vec<u32>,
-}
-
-impl Batch {
-    /// Packs pairs of a corpus whose sentences all end in their end token.
-    pub fn new(corpus: &EncodedCorpus, pairs: &[usize], vocabularies: &Vocabularies) -> Batch {
-        let sources = pairs.iter().map(|pair| vocabularies.encoder_input(corpus.pair(*pair).0));
-        let targets = pairs.iter().map(|pair| corpus.pair(*pair).1);
-        let start = vocabularies.decoder_start.token();
-        let inputs: Vec<Vec<u32>> = targets
-            .clone()
-            .map(|target| [&[start], &target[..target.len() - 1]].concat())
-            .collect();
-        Batch {
-            source: Tokens::from_sentences(sources),
-            target: Tokens::from_sentences(inputs.iter().map(Vec::as_slice)),
-            words: targets.flatten().copied().collect(),
-        }
-    }
-
-    /// What the encoder reads.
-    pub fn source(&self) -> &Tokens {
-        &self.source
-    }
-
-    /// What the decoder reads.
-    pub fn target(&self) -> &Tokens {
-        &self.target
-    }
-
-    /// The right word after each target token.
-    pub fn words(&self) -> &[u32] {
-        &self.words
-    }
-
-    /// Number of target tokens.
-    pub fn tokens(&self) -> usize {
-        self.words.len()
-    }
-}
-
-/// A model whose distribution over words is learned (word-level knowledge distillation).
-#[derive(Clone, Copy)]
-pub struct WordTeacher<'a> {
-    /// It reads the same vocabularies; it never drops and is not trained.
-    pub model: &'a Model<Dense<f32>>,
-    /// Weight of its cross-entropy, from 0 to 1; the right words have the rest.
-    pub weight: f64,
-}
-
-impl WordTeacher<'_> {
-    /// Its hidden states for a batch, `[target tokens, width]`, in a buffer of the workspace.
-    fn states(&self, workspace: &Workspace<f32>, batch: &Batch) -> Vec<f32> {
-        let (tape, tracked) = Tape::record(self.model, workspace, DropoutSource::NONE);
-        let states = decode(&tape, &tracked, batch);
-        workspace.copy_of(&tape.value(states))
-    }
-
-    /// Its output projection, and so its distribution.
-    fn distribution<'s>(&'s self, states: &'s [f32]) -> TeacherDistribution<'s, f32> {
-        let layer = self.model.weights.embeddings.output_layer();
-        let bias = layer.bias.map(Vec::as_slice);
-        let (table, width) = (layer.table.data(), layer.table.columns());
-        let projection = Projection { table, bias, width };
-        TeacherDistribution { states, projection, weight: self.weight }
-    }
-}
-
-/// What to do with the loss.
-pub enum Pass<'a> {
-    /// Training: dropout, and gradients times a factor added to a place.
-    Train {
-        /// Whose distribution is learned besides the right words.
-        teacher: Option<WordTeacher<'a>>,
-        /// Dropout of this batch.
-        dropout: DropoutSource,
-        /// Factor on the gradients.
-        gradient_scale: f64,
-        /// Where they are added.
-        gradients: &'a mut Gradients<f32>,
-    },
-    /// Validation: neither.
-    Validate,
-}
-
-/// Runs a model over a batch.
-pub fn run_batch(
-    model: &Model<Dense<f32>>,
-    workspace: &Workspace<f32>,
-    batch: &Batch,
-    smoothing: f64,
-    pass: Pass<'_>,
-) -> LossSums {
-    let dropout = match &pass {
-        Pass::Train { dropout, .. } => *dropout,
-        Pass::Validate => DropoutSource::NONE,
-    };
-    // Before the student's pass, so that its tape can use the same memory.
-    let teacher = match &pass {
-        Pass::Train { teacher: Some(teacher), .. } => {
-            Some((*teacher, teacher.states(workspace, batch)))
-        }
-        _ => None,
-    };
-    let (tape, tracked) = Tape::record(model, workspace, dropout);
-    let states = decode(&tape, &tracked, batch);
-    let loss = LossTargets {
-        words: &batch.words,
-        smoothing,
-        teacher: teacher.as_ref().map(|(teacher, states)| teacher.distribution(states)),
-    };
-    let sums = match pass {
-        Pass::Train { gradient_scale, gradients, .. } => {
-            tape.backward(&tracked, states, &Targets { loss, gradient_scale }, gradients)
-        }
-        Pass::Validate => tape.loss(&tracked, states, &Targets { loss, gradient_scale: 1.0 }),
-    };
-    if let Some((_, states)) = teacher {
-        workspace.give(states);
-    }
-    sums
-}
-
-/// The decoder's output for a batch.
-fn decode(tape: &Tape<'_, f32>, model: &Model<Tracked>, batch: &Batch) -> Variable {
-    let encoded = model.encode(tape, &batch.source);
-    let mut state = DecoderState::new(&model.config);
-    model.decode(tape, &batch.target, batch.target.spans(), &encoded, &mut state)
-}
-
 /// Loss of a model in a text, of which nothing is learned.
 pub fn loss_in_text(
     corpus: &EncodedCorpus,
@@ -232,7 +98,7 @@ pub fn loss_in_text(
 pub struct Lesson<'a> {
     /// Holds the pairs to learn from.
     pub corpus: &'a EncodedCorpus,
-    /// Whose distribution over words is learned besides the right words, if the settings give that a weight.
+    /// Of whom the student learns besides the right words, if the settings give anything of it a weight.
     pub teacher: Option<&'a Model<Dense<f32>>>,
     /// Settings.
     pub settings: &'a TrainingSettings,
@@ -244,6 +110,7 @@ pub struct Lesson<'a> {
 pub struct HostLearner<'a> {
     trainable: Box<dyn Trainable>,
     lesson: Lesson<'a>,
+    teacher: Option<Teacher<'a>>,
     team: Team,
     parameters: Parameters,
     /// Of the model's weights, which are the parameters or are made of them.
@@ -254,23 +121,25 @@ impl<'a> HostLearner<'a> {
     /// Starts the threads.
     ///
     /// # Errors
-    /// [`TrainError::Settings`] if there is a teacher whose weight is 0, or none where it has one;
-    /// [`TrainError::Threads`].
+    /// [`TrainError::Settings`] if there is a teacher of whom nothing is learned, or none where something is, or one that
+    /// the student cannot be compared with; [`TrainError::Threads`].
     pub fn start(
         trainee: Trainee,
         lesson: Lesson<'a>,
         threads: usize,
     ) -> Result<HostLearner<'a>, TrainError> {
-        if (lesson.settings.word_distillation > 0.0) != lesson.teacher.is_some() {
+        if lesson.settings.learns_of_teacher() != lesson.teacher.is_some() {
+            let problem = "word_, state_ or relation_distillation needs a teacher, and a teacher needs one of them";
             return Err(TrainError::Settings {
                 place: "training settings".to_string(),
-                problems: vec![
-                    "word_distillation needs a teacher, and a teacher needs it".to_string(),
-                ],
+                problems: vec![problem.to_string()],
             });
         }
         let team = Team::start(lesson.settings.shares, threads)?;
         let mut trainable = trainee.on_host();
+        let student = &trainable.model().config;
+        let teacher = lesson.teacher.map(|model| Teacher::new(model, student, lesson.settings));
+        let teacher = teacher.transpose()?;
         let mut parameters = Parameters::zeros(Arc::new(trainable.layout()), lesson.settings);
         let places = parameters.layout.slices_mut(&mut parameters.values);
         for (place, values) in places.into_iter().zip(trainable.parameters_mut()) {
@@ -281,16 +150,15 @@ impl<'a> HostLearner<'a> {
             averages.copy_from_slice(values);
         }
         let weights = Arc::new(Layout::of(&trainable.model().weights));
-        Ok(HostLearner { trainable, lesson, team, parameters, weights })
+        Ok(HostLearner { trainable, lesson, teacher, team, parameters, weights })
     }
 
     /// Gradients of the mean loss a token with respect to the model's weights, and the loss:
     ///
     /// `g = (1 / tokens) * sum over batches and shares of d loss / d weights`
     fn gradients(&mut self, batches: &[Vec<Batch>], number: u64) -> (Gradients<f32>, LossSums) {
-        let Lesson { teacher, settings, seed, .. } = self.lesson;
-        let teacher =
-            teacher.map(|model| WordTeacher { model, weight: settings.word_distillation });
+        let Lesson { settings, seed, .. } = self.lesson;
+        let teacher = self.teacher.as_ref();
         let model = self.trainable.model();
         let tokens: usize = batches.iter().flatten().map(Batch::tokens).sum();
         let gradient_scale = 1.0 / tokens as f64;

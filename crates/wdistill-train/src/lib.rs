@@ -6,6 +6,7 @@
 //!   What is trained is a [`Trainee`]: a model's own weights, or a generator through the student that it makes.
 //!   [`Parameters`] are flat buffers over one layout.
 
+mod batch;
 mod checkpoint;
 mod device;
 mod divergence;
@@ -16,17 +17,20 @@ mod learner;
 mod log;
 mod observer;
 mod optimiser;
+mod pass;
 mod run;
 mod schedule;
 mod selection;
 mod settings;
+mod teacher;
 mod trainable;
 mod validation;
 
+pub use batch::Batch;
 pub use device::Device;
 pub use divergence::{Divergence, Off, above_uniform};
 pub use error::TrainError;
-pub use host::{Batch, HostLearner, Lesson, Team, loss_in_text};
+pub use host::{HostLearner, Lesson, Team, loss_in_text};
 pub use interrupt::{Interrupt, Reaction, Willing};
 pub use learner::{Clipping, Learner, Parameters, StepReport, Weights};
 pub use log::{Event, TrainingEvent, ValidationEvent};
@@ -35,5 +39,6 @@ pub use run::{BEST_FOLDER, Ended, Outcome, Run, SaveModel};
 pub use schedule::Schedule;
 pub use selection::{Candidate, Judgement, Selected};
 pub use settings::{Criterion, Optimiser, Selection, TrainingSettings};
+pub use teacher::check_inside;
 pub use trainable::Trainee;
 pub use validation::{Decoded, Scores, Validator, line_by_line};

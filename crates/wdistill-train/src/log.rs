@@ -37,6 +37,10 @@ pub struct TrainingEvent {
     /// Label-smoothed cross-entropy a target token, in nats; under word-level distillation mixed with
     /// the cross-entropy with the teacher's distribution, which a validation's is not.
     pub loss: f64,
+    /// What a student misses of its teacher's states and relations, times their weights, a target token: it is added to the
+    /// loss, and this number is not part of that one.
+    #[serde(default)]
+    pub inside: f64,
     /// `e` to the negative log-likelihood a token; in the file `null` if that is infinite.
     #[serde(deserialize_with = "finite_or_infinite")]
     pub perplexity: f64,

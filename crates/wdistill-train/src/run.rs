@@ -266,6 +266,7 @@ impl<'a> Loop<'a> {
         self.state.position = self.order.position();
         let window = &mut self.state.window;
         window.smoothed += loss.smoothed;
+        window.inside += loss.inside;
         window.negative_log_likelihood += loss.negative_log_likelihood;
         window.tokens += loss.tokens;
         window.gradient_norms += gradient_norm;
@@ -282,6 +283,7 @@ impl<'a> Loop<'a> {
         TrainingEvent {
             updates: self.state.updates,
             loss: window.smoothed / tokens,
+            inside: window.inside / tokens,
             perplexity: (window.negative_log_likelihood / tokens).exp(),
             learning_rate: self.settings().learning_rate_at(self.state.updates),
             gradient_norm: window.gradient_norms / window.updates as f64,

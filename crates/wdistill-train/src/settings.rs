@@ -97,6 +97,14 @@ pub struct TrainingSettings {
     /// Weight of the teacher's distribution over words in a student's loss, from 0 (off) to 1; the right
     /// words have the rest (word-level knowledge distillation).
     pub word_distillation: f64,
+    /// Weight of the teacher's states in a student's loss, which is added; 0 for off. Of each layer of a student of the
+    /// teacher's width: `|s - t|² / |t|²`, the mean over layers, where `t` is the teacher's state after the group of
+    /// layers that it stands for.
+    pub state_distillation: f64,
+    /// Weight of the teacher's relations in a student's loss, which is added; 0 for off. Of queries, keys and values of
+    /// the last layers: the divergence of softmax(x xᵀ / sqrt(d)) over the tokens of a sentence, whatever the widths
+    /// (MiniLMv2; Wang et al., 2021).
+    pub relation_distillation: f64,
     /// Longest gradient, as a Euclidean norm over all parameters; 0 for no limit.
     pub clip_norm: f64,
     /// Updates between lines of the log.
@@ -153,6 +161,8 @@ impl Default for TrainingSettings {
             muon_momentum: 0.95,
             label_smoothing: 0.1,
             word_distillation: 0.0,
+            state_distillation: 0.0,
+            relation_distillation: 0.0,
             clip_norm: 0.0,
             log_every: 50,
             validate_every: 1000,
@@ -211,8 +221,15 @@ impl TrainingSettings {
             let found = self.word_distillation;
             problems.push(format!("word_distillation is {found}, expected 0 <= value <= 1"));
         }
-        if !(self.clip_norm >= 0.0 && self.clip_norm.is_finite()) {
-            problems.push(format!("clip_norm is {}, expected 0 or more", self.clip_norm));
+        let at_least_zero = [
+            ("clip_norm", self.clip_norm),
+            ("state_distillation", self.state_distillation),
+            ("relation_distillation", self.relation_distillation),
+        ];
+        for (name, value) in at_least_zero {
+            if !(value >= 0.0 && value.is_finite()) {
+                problems.push(format!("{name} is {value}, expected 0 or more"));
+            }
         }
         problems
     }
@@ -238,6 +255,13 @@ impl TrainingSettings {
                 problems.push(format!("{name} is {value}, expected more than 0"));
             }
         }
+    }
+
+    /// Whether a student learns more of its teacher than its translations.
+    pub fn learns_of_teacher(&self) -> bool {
+        [self.word_distillation, self.state_distillation, self.relation_distillation]
+            .into_iter()
+            .any(|weight| weight > 0.0)
     }
 
     /// These settings without those that change only what is told and kept on the way: runs that agree

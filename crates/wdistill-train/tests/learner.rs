@@ -3,10 +3,10 @@
 mod task;
 
 use task::{THREADS, Task, settings, slices};
-use wdistill_model::{NamedRange, Part};
+use wdistill_model::{Config, Embeddings, Model, NamedRange, Part};
 use wdistill_train::{
     Clipping, Event, HostLearner, Learner, Lesson, Optimiser, Parameters, Selection, StepReport,
-    TrainError, Trainee, TrainingSettings,
+    TrainError, Trainee, TrainingSettings, check_inside,
 };
 
 /// One update from these batches, and what it left.
@@ -216,6 +216,66 @@ fn a_student_that_is_its_teacher_learns_nothing_from_it() {
     let whole = norm(0.0);
     assert!(norm(1.0) < 1e-5 * whole, "{} of {whole}", norm(1.0));
     assert!((norm(0.5) - whole / 2.0).abs() < 1e-4 * whole, "{} of {whole}", norm(0.5));
+}
+
+/// What a student is told to learn inside its teacher, with weights that make it the most of the loss.
+fn inside() -> [TrainingSettings; 2] {
+    let settings = TrainingSettings { learning_rate: 1e-2, warm_up: 1, ..settings() };
+    [
+        TrainingSettings { state_distillation: 10.0, ..settings.clone() },
+        TrainingSettings { relation_distillation: 10.0, ..settings },
+    ]
+}
+
+#[test]
+fn inside_a_student_that_is_its_teacher_nothing_is_missed() {
+    let task = Task::new();
+    let teacher = task.model();
+    let update = |teacher, settings: &TrainingSettings| {
+        let report = task.learner(task.model(), teacher, settings).update(&[(0..30).collect()], 1);
+        report.unwrap()
+    };
+    let without = update(None, &settings());
+    for settings in inside() {
+        let report = update(Some(&teacher), &settings);
+        assert!(report.loss.inside < 1e-6, "{:?}", report.loss);
+        assert!((report.gradient_norm - without.gradient_norm).abs() < 1e-5);
+        // The words are learned as before.
+        assert!((report.loss.smoothed - without.loss.smoothed).abs() < 1e-9);
+    }
+}
+
+#[test]
+fn a_student_comes_to_be_like_its_teacher_inside() {
+    let task = Task::new();
+    let teacher = Model::initialise(task.model().config, 77);
+    for settings in inside() {
+        let mut learner = task.learner(task.model(), Some(&teacher), &settings);
+        let mut missed = |number| {
+            let loss = learner.update(&[(0..30).collect()], number).unwrap().loss;
+            loss.inside / loss.tokens as f64
+        };
+        let first = missed(1);
+        (2..40).for_each(|number| {
+            missed(number);
+        });
+        let last = missed(40);
+        assert!(first > 0.0 && last < first / 3.0, "{first}, then {last}");
+    }
+}
+
+#[test]
+fn states_of_another_width_are_not_compared() {
+    let task = Task::new();
+    let teacher = task.model();
+    let mut architecture = teacher.config.architecture.clone();
+    architecture.decoder.width /= 2;
+    architecture.embeddings = Embeddings::Separate;
+    let config = Config::new(architecture, teacher.config.vocabularies).unwrap();
+    let [states, relations] = inside();
+    let error = check_inside(&states, &teacher.config, &config).unwrap_err().to_string();
+    assert!(error.contains("the student's decoder has a width of"), "{error}");
+    check_inside(&relations, &teacher.config, &config).unwrap();
 }
 
 #[test]

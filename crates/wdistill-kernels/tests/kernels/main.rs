@@ -12,6 +12,7 @@ mod embed;
 mod generate;
 #[cfg(target_arch = "x86_64")]
 mod instructions;
+mod likeness;
 mod muon;
 mod norm;
 mod product;

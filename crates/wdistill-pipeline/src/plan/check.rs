@@ -6,6 +6,7 @@ use wdistill_base::Problem;
 use wdistill_model::{Architecture, Config, ConfigError, Transformer, Vocabularies};
 use wdistill_search::SearchSettings;
 use wdistill_text::Sharing;
+use wdistill_train::check_inside;
 
 use super::{Part, Plan, Problems, ResolvedSystem, ResolvedTeacher, VocabularyOrigin};
 use crate::machine::total_memory;
@@ -57,8 +58,8 @@ impl Plan {
             ResolvedTeacher::Trained(architecture, training) => (architecture, training),
         };
         problems.extend(Part::TeacherTraining, training.problems());
-        if training.word_distillation > 0.0 {
-            let problem = "word_distillation needs a teacher, and it has none";
+        if training.learns_of_teacher() {
+            let problem = "word_distillation, state_distillation and relation_distillation need a teacher, and it has none";
             problems.add(Part::TeacherTraining, problem);
         }
         check_architecture(Part::TeacherArchitecture, architecture, problems)
@@ -82,6 +83,9 @@ impl Plan {
             match self.weights_of(index, teacher) {
                 Ok(source) => check_shape(index, system, source.as_ref(), problems),
                 Err(problem) => problems.add(Part::System(index), problem),
+            }
+            if let Some(teacher) = teacher {
+                check_inside_teacher(index, system, teacher, problems);
             }
         }
     }
@@ -117,7 +121,7 @@ impl Plan {
             let hint = "phase 1 takes its share by generator.updates";
             problems.add(Part::SystemTraining(index), Problem::with_hint(fact, hint));
         }
-        let wants_teacher = system.pairs != Pairs::Original || system.learns_words();
+        let wants_teacher = system.pairs != Pairs::Original || system.learns_of_teacher();
         if system.method.learns_from == LearnsFrom::Text && wants_teacher {
             let fact = format!("{} learns nothing from a teacher", system.method.name);
             problems.add(Part::System(index), Problem::with_hint(fact, "method = \"kd\" does"));
@@ -236,6 +240,26 @@ fn check_shape(
     let choice = system.method.choice(system.start);
     if let Err(error) = (system.method.fits)(choice, teacher, &config) {
         problems.extend(part, error.each().iter().map(Problem::of));
+    }
+}
+
+/// Whether what a student is to learn inside the teacher can be compared; what is wrong with its shape is said elsewhere.
+fn check_inside_teacher(
+    index: usize,
+    system: &ResolvedSystem,
+    teacher: &Config,
+    problems: &mut Problems,
+) {
+    let Ok(config) = Config::new(system.architecture.clone(), teacher.vocabularies) else { return };
+    let phases = [
+        (Part::SystemGenerator(index), system.generator.as_ref()),
+        (Part::SystemTraining(index), Some(&system.training)),
+    ];
+    for (part, settings) in phases {
+        let checked = settings.map(|settings| check_inside(settings, teacher, &config));
+        if let Some(Err(problem)) = checked {
+            problems.add(part, problem);
+        }
     }
 }
 

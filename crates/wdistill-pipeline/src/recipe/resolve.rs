@@ -502,7 +502,12 @@ rounds = 0
         let scratch = "method = \"scratch\"\npairs = \"original-and-pseudo\"";
         refused("method = \"kd\"", scratch, "scratch learns nothing from a teacher");
         let learned = "updates = 10, word_distillation = 0.5";
-        refused("updates = 10 ", &format!("{learned} "), "word_distillation needs a teacher");
+        refused("updates = 10 ", &format!("{learned} "), "need a teacher");
+        let narrow = RECIPE
+            .replace("layers = 1 }", "layers = 1, width = 8 }")
+            .replace("warm_up = 7 }", "warm_up = 7, state_distillation = 1.0 }");
+        let error = plan(&narrow).unwrap_err();
+        assert!(error.contains("decoder has a width of 8, the teacher's 16"), "{error}");
         let tied = "architecture = { embeddings = \"all-tied\", decoder";
         let separate = RECIPE.replace("size = 300", "size = 300\nsharing = \"separate\"");
         let error = plan(&separate.replace("architecture = { decoder", tied)).unwrap_err();

@@ -81,7 +81,7 @@ struct TrainingInputs<'a> {
     seed: u64,
     pairs: Pairs,
     data: &'a Fingerprint,
-    /// Of a teacher whose words are learned.
+    /// Of a teacher that runs beside its student.
     teacher: Option<&'a Fingerprint>,
 }
 
@@ -127,7 +127,7 @@ struct TrainingStage<'a> {
     pairs: Pairs,
     data: &'a Fingerprint,
     begins: &'a Begins,
-    /// The teacher, for word-level distillation.
+    /// The teacher, if it may run beside its student.
     teacher: Option<&'a Trained>,
     /// Decides its random choices, together with its name.
     seed: u64,
@@ -216,7 +216,7 @@ impl Pipeline {
             seed,
             pairs: stage.pairs,
             data,
-            teacher: word_teacher(teacher, settings).map(|teacher| &teacher.fingerprint),
+            teacher: running_teacher(teacher, settings).map(|teacher| &teacher.fingerprint),
         });
         let model_file = |file: &str| format!("model/{file}");
         let products =
@@ -246,7 +246,7 @@ impl Pipeline {
             vocabularies: &prepared.vocabularies,
             translator: &translator,
         };
-        let teacher = word_teacher(teacher, settings).map(|teacher| self.load(teacher));
+        let teacher = running_teacher(teacher, settings).map(|teacher| self.load(teacher));
         let teacher = teacher.transpose()?;
         // Where no student is made, the model is nobody's teacher.
         let is_alone = name == TEACHER && self.plan.systems.is_empty();
@@ -431,12 +431,12 @@ fn pair_numbers(corpus: &EncodedCorpus, pairs: Pairs) -> Range<usize> {
     }
 }
 
-/// The teacher whose distribution over words is learned, if the settings give it a weight.
-fn word_teacher<'a>(
+/// The teacher that runs beside its student, if the settings give anything that it computes a weight.
+fn running_teacher<'a>(
     teacher: Option<&'a Trained>,
     settings: &TrainingSettings,
 ) -> Option<&'a Trained> {
-    teacher.filter(|_| settings.word_distillation > 0.0)
+    teacher.filter(|_| settings.learns_of_teacher())
 }
 
 /// What a system is, in a few words.
@@ -457,10 +457,9 @@ fn description(system: &ResolvedSystem) -> String {
         start.filter(|_| *start != usual).map(|start| start.in_words().to_string()),
         is_blank.then(|| "with a blank teacher's decoder".to_string()),
         translations.map(str::to_string),
-        (learns_from_teacher && system.learns_words())
-            .then(|| "word-level distillation".to_string()),
     ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    let inside = system.learns_inside().filter(|_| learns_from_teacher).map(str::to_string);
+    parts.into_iter().flatten().chain(inside).collect::<Vec<_>>().join(", ")
 }
 
 /// Hashes of a model's configuration and weights.

@@ -1,0 +1,103 @@
+//! Finding on a tape what was computed at a place of the model.
+
+use wdistill_kernels::Real;
+use wdistill_model::tree::LeafRef;
+use wdistill_model::{
+    FeedForwardRole, LayerPlace, LinearPart, LinearPlace, Model, NormPart, NormPlace,
+    NormPlacement, Slot, SubLayer,
+};
+
+use crate::tape::{Node, Operation, Tape, Tracked, TrackedMatrix, TrackedVector, Variable};
+
+/// Where in a model an activation is, `[tokens, width]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// What a linear layer reads.
+    Read(LinearPlace),
+    /// What it gives.
+    Written(LinearPlace),
+    /// The stream that a norm belongs to, before its sub-layer's branch is added.
+    Stream(NormPlace),
+    /// What a norm gives.
+    Normal(NormPlace),
+    /// The stream after a layer.
+    After(LayerPlace),
+}
+
+impl<R: Real> Tape<'_, R> {
+    /// What a model of this tape computed at a place.
+    ///
+    /// # Panics
+    /// If the model has no such place, or has not run.
+    pub fn at(&self, model: &Model<Tracked>, place: Place) -> Variable {
+        let found = match place {
+            Place::Read(linear) => {
+                let weight = weight(model, linear);
+                self.find(|_, node| match &node.operation {
+                    Operation::Linear(linear) if linear.weight == weight => Some(linear.x),
+                    _ => None,
+                })
+            }
+            Place::Written(linear) => {
+                let weight = weight(model, linear);
+                self.find(|variable, node| match &node.operation {
+                    Operation::Linear(linear) if linear.weight == weight => Some(variable),
+                    _ => None,
+                })
+            }
+            Place::Stream(norm) => self.at_norm(gain(model, norm)).map(|(stream, _)| stream),
+            Place::Normal(norm) => self.at_norm(gain(model, norm)).map(|(_, normal)| normal),
+            Place::After(layer) => match model.config.architecture.norm {
+                NormPlacement::Post => {
+                    let norm = NormPlace::SubLayer(layer, SubLayer::FeedForward);
+                    Some(self.at(model, Place::Normal(norm)))
+                }
+                NormPlacement::Pre => {
+                    let down = LinearPlace::FeedForward(layer, FeedForwardRole::Down);
+                    let last = self.at(model, Place::Written(down));
+                    self.find(|variable, node| match &node.operation {
+                        Operation::Residual { branch, .. } if *branch == last => Some(variable),
+                        _ => None,
+                    })
+                }
+            },
+        };
+        found.unwrap_or_else(|| panic!("{place:?} has not run"))
+    }
+
+    /// The stream before the norm with this gain, and what the norm gives.
+    fn at_norm(&self, gain: TrackedVector) -> Option<(Variable, Variable)> {
+        self.find(|variable, node| match &node.operation {
+            Operation::Norm { x, norm, .. } if norm.gain == gain => Some((*x, variable)),
+            Operation::ResidualNorm(operation) if operation.norm.gain == gain => {
+                Some((operation.x, variable))
+            }
+            _ => None,
+        })
+    }
+
+    fn find<T>(&self, wanted: impl Fn(Variable, &Node<R>) -> Option<T>) -> Option<T> {
+        let nodes = self.nodes.borrow();
+        nodes.iter().enumerate().find_map(|(index, node)| wanted(Variable(index), node))
+    }
+}
+
+fn weight(model: &Model<Tracked>, place: LinearPlace) -> TrackedMatrix {
+    match leaf(model, Slot::Linear(place, LinearPart::Weight)) {
+        LeafRef::Matrix(weight) => *weight,
+        LeafRef::Vector(_) => unreachable!("a weight is a matrix"),
+    }
+}
+
+fn gain(model: &Model<Tracked>, place: NormPlace) -> TrackedVector {
+    match leaf(model, Slot::Norm(place, NormPart::Gain)) {
+        LeafRef::Vector(gain) => *gain,
+        LeafRef::Matrix(_) => unreachable!("a gain is a vector"),
+    }
+}
+
+fn leaf(model: &Model<Tracked>, slot: Slot) -> LeafRef<'_, Tracked> {
+    let leaves = model.weights.leaves().into_iter();
+    let found = leaves.into_iter().find(|(place, _)| *place == slot).map(|(_, leaf)| leaf);
+    found.unwrap_or_else(|| panic!("the model has no {slot}"))
+}

@@ -1,0 +1,58 @@
+//! Batches, and what a decoder makes of them.
+
+use wdistill_autograd::{Tape, Tracked, Variable};
+use wdistill_model::{DecoderState, Model, Tokens, Vocabularies};
+use wdistill_text::EncodedCorpus;
+
+/// Sentence pairs, packed; the decoder reads its start and the target without its end.
+pub struct Batch {
+    source: Tokens,
+    target: Tokens,
+    /// The right word after each target token.
+    words: Vec<u32>,
+}
+
+impl Batch {
+    /// Packs pairs of a corpus whose sentences all end in their end token.
+    pub fn new(corpus: &EncodedCorpus, pairs: &[usize], vocabularies: &Vocabularies) -> Batch {
+        let sources = pairs.iter().map(|pair| vocabularies.encoder_input(corpus.pair(*pair).0));
+        let targets = pairs.iter().map(|pair| corpus.pair(*pair).1);
+        let start = vocabularies.decoder_start.token();
+        let inputs: Vec<Vec<u32>> = targets
+            .clone()
+            .map(|target| [&[start], &target[..target.len() - 1]].concat())
+            .collect();
+        Batch {
+            source: Tokens::from_sentences(sources),
+            target: Tokens::from_sentences(inputs.iter().map(Vec::as_slice)),
+            words: targets.flatten().copied().collect(),
+        }
+    }
+
+    /// What the encoder reads.
+    pub fn source(&self) -> &Tokens {
+        &self.source
+    }
+
+    /// What the decoder reads.
+    pub fn target(&self) -> &Tokens {
+        &self.target
+    }
+
+    /// The right word after each target token.
+    pub fn words(&self) -> &[u32] {
+        &self.words
+    }
+
+    /// Number of target tokens.
+    pub fn tokens(&self) -> usize {
+        self.words.len()
+    }
+}
+
+/// The decoder's output for a batch.
+pub(crate) fn decode(tape: &Tape<'_, f32>, model: &Model<Tracked>, batch: &Batch) -> Variable {
+    let encoded = model.encode(tape, &batch.source);
+    let mut state = DecoderState::new(&model.config);
+    model.decode(tape, &batch.target, batch.target.spans(), &encoded, &mut state)
+}

@@ -1,0 +1,69 @@
+//! A model's way through a batch, there and back.
+
+use wdistill_autograd::{DropoutSource, Gradients, LossSums, Tape, Targets, Workspace};
+use wdistill_kernels::LossTargets;
+use wdistill_model::{Dense, Model};
+
+use crate::batch::{Batch, decode};
+use crate::teacher::Teacher;
+
+/// What to do with the loss.
+pub(crate) enum Pass<'a> {
+    /// Training: dropout, and gradients times a factor added to a place.
+    Train {
+        /// What is learned besides the right words.
+        teacher: Option<&'a Teacher<'a>>,
+        /// Dropout of this batch.
+        dropout: DropoutSource,
+        /// Factor on the gradients.
+        gradient_scale: f64,
+        /// Where they are added.
+        gradients: &'a mut Gradients<f32>,
+    },
+    /// Validation: neither.
+    Validate,
+}
+
+/// Runs a model over a batch.
+pub(crate) fn run_batch(
+    model: &Model<Dense<f32>>,
+    workspace: &Workspace<f32>,
+    batch: &Batch,
+    smoothing: f64,
+    pass: Pass<'_>,
+) -> LossSums {
+    let dropout = match &pass {
+        Pass::Train { dropout, .. } => *dropout,
+        Pass::Validate => DropoutSource::NONE,
+    };
+    // Before the student's pass, so that its tape can use the same memory.
+    let teacher = match &pass {
+        Pass::Train { teacher: Some(teacher), .. } => {
+            Some((*teacher, teacher.see(workspace, batch)))
+        }
+        _ => None,
+    };
+    let (tape, tracked) = Tape::record(model, workspace, dropout);
+    let states = decode(&tape, &tracked, batch);
+    let loss = LossTargets {
+        words: batch.words(),
+        smoothing,
+        teacher: teacher.as_ref().and_then(|(teacher, seen)| teacher.distribution(seen)),
+    };
+    let sums = match pass {
+        Pass::Train { gradient_scale, gradients, .. } => {
+            let (inside, slopes) =
+                teacher.as_ref().map_or_else(Default::default, |(teacher, seen)| {
+                    teacher.inside(&tape, &tracked, (batch, seen), (workspace, gradient_scale))
+                });
+            let targets = Targets { loss, gradient_scale };
+            let sums = tape.backward(&tracked, states, &targets, slopes, gradients);
+            LossSums { inside, ..sums }
+        }
+        Pass::Validate => tape.loss(&tracked, states, &Targets { loss, gradient_scale: 1.0 }),
+    };
+    if let Some((_, seen)) = teacher {
+        seen.give_back(workspace);
+    }
+    sums
+}

@@ -1,0 +1,236 @@
+//! What a student learns of a teacher that runs beside it: its distribution over words, its states, and how tokens relate
+//! in it.
+
+use wdistill_autograd::{DropoutSource, Place, Tape, Tracked, Variable, Workspace};
+use wdistill_base::Problem;
+use wdistill_generator::layer_group;
+use wdistill_kernels::{
+    LikenessGradient, Projection, RelationShape, Rows, TeacherDistribution, relation_divergence,
+    state_distance,
+};
+use wdistill_model::{
+    AttentionKind, AttentionRole, Config, Dense, LayerPlace, LinearPlace, Model, Spans, Stack,
+};
+
+use crate::batch::{Batch, decode};
+use crate::error::TrainError;
+use crate::settings::TrainingSettings;
+
+/// A teacher that runs beside its student. It reads the same vocabularies, never drops, and is not trained.
+pub(crate) struct Teacher<'a> {
+    model: &'a Model<Dense<f32>>,
+    /// Of its distribution over words, from 0 to 1; the right words have the rest.
+    word_weight: f64,
+    pairings: Vec<Pairing>,
+}
+
+/// Two places whose activations should be alike.
+struct Pairing {
+    theirs: Place,
+    ours: Place,
+    likeness: Likeness,
+    /// Of what the student misses, a row.
+    weight: f64,
+}
+
+/// How activations are compared.
+enum Likeness {
+    /// Number by number.
+    States,
+    /// By how the tokens of a sentence relate.
+    Relations { heads: usize, rows: Side },
+}
+
+/// Whose tokens rows are.
+#[derive(Clone, Copy)]
+enum Side {
+    Source,
+    Target,
+}
+
+impl Side {
+    fn spans(self, batch: &Batch) -> &Spans {
+        match self {
+            Side::Source => batch.source().spans(),
+            Side::Target => batch.target().spans(),
+        }
+    }
+}
+
+/// What a teacher computed for a batch, in buffers of a workspace.
+pub(crate) struct Seen {
+    /// `[target tokens, width]`.
+    states: Vec<f32>,
+    /// For each pairing, its rows and their width.
+    inside: Vec<(Vec<f32>, usize)>,
+}
+
+impl Seen {
+    /// Gives the buffers back.
+    pub fn give_back(self, workspace: &Workspace<f32>) {
+        workspace.give(self.states);
+        self.inside.into_iter().for_each(|(rows, _)| workspace.give(rows));
+    }
+}
+
+impl<'a> Teacher<'a> {
+    /// As the settings want it, for a student of this configuration.
+    ///
+    /// # Errors
+    /// [`TrainError::Settings`] if student and teacher cannot be compared so.
+    pub fn new(
+        model: &'a Model<Dense<f32>>,
+        student: &Config,
+        settings: &TrainingSettings,
+    ) -> Result<Teacher<'a>, TrainError> {
+        let pairings = pairings(settings, &model.config, student).map_err(|problem| {
+            let place = "training settings".to_string();
+            TrainError::Settings { place, problems: vec![problem.to_string()] }
+        })?;
+        Ok(Teacher { model, word_weight: settings.word_distillation, pairings })
+    }
+
+    /// Runs it over a batch.
+    pub fn see(&self, workspace: &Workspace<f32>, batch: &Batch) -> Seen {
+        let (tape, tracked) = Tape::record(self.model, workspace, DropoutSource::NONE);
+        let states = decode(&tape, &tracked, batch);
+        let copy = |variable: Variable| workspace.copy_of(&tape.value(variable));
+        let inside = self.pairings.iter().map(|pairing| {
+            let variable = tape.at(&tracked, pairing.theirs);
+            (copy(variable), tape.width(variable))
+        });
+        Seen { states: copy(states), inside: inside.collect() }
+    }
+
+    /// Its output projection, and so its distribution, if that is learned.
+    pub fn distribution<'s>(&'s self, seen: &'s Seen) -> Option<TeacherDistribution<'s, f32>> {
+        let layer = self.model.weights.embeddings.output_layer();
+        let bias = layer.bias.map(Vec::as_slice);
+        let (table, width) = (layer.table.data(), layer.table.columns());
+        let projection = Projection { table, bias, width };
+        let weight = self.word_weight;
+        (weight > 0.0).then_some(TeacherDistribution { states: &seen.states, projection, weight })
+    }
+
+    /// What the student on a tape misses of it inside, summed over rows, and `scale` times its slopes.
+    pub fn inside(
+        &self,
+        tape: &Tape<'_, f32>,
+        student: &Model<Tracked>,
+        (batch, seen): (&Batch, &Seen),
+        (workspace, scale): (&Workspace<f32>, f64),
+    ) -> (f64, Vec<(Variable, Vec<f32>)>) {
+        let mut sum = 0.0;
+        let slopes = self.pairings.iter().zip(&seen.inside).map(|(pairing, (rows, width))| {
+            let variable = tape.at(student, pairing.ours);
+            let value = tape.value(variable);
+            let mut slopes = workspace.take(value.len());
+            let ours = Rows { values: &value, width: tape.width(variable) };
+            let theirs = Rows { values: rows, width: *width };
+            let gradient =
+                LikenessGradient { gradient: &mut slopes, scale: scale * pairing.weight };
+            sum += pairing.weight
+                * match pairing.likeness {
+                    Likeness::States => state_distance(ours, theirs, gradient),
+                    Likeness::Relations { heads, rows } => {
+                        let shape = RelationShape { heads, offsets: rows.spans(batch).offsets() };
+                        relation_divergence(ours, theirs, shape, gradient)
+                    }
+                };
+            (variable, slopes)
+        });
+        let slopes = slopes.collect();
+        (sum, slopes)
+    }
+}
+
+/// Checks that a student can learn what the settings want it to learn inside a teacher.
+///
+/// # Errors
+/// A [`Problem`] if `state_distillation` cannot compare these shapes.
+pub fn check_inside(
+    settings: &TrainingSettings,
+    teacher: &Config,
+    student: &Config,
+) -> Result<(), Problem> {
+    pairings(settings, teacher, student).map(|_| ())
+}
+
+fn pairings(
+    settings: &TrainingSettings,
+    theirs: &Config,
+    ours: &Config,
+) -> Result<Vec<Pairing>, Problem> {
+    let mut pairings = Vec::new();
+    if settings.state_distillation > 0.0 {
+        pairings.extend(state_pairings(settings.state_distillation, theirs, ours)?);
+    }
+    if settings.relation_distillation > 0.0 {
+        pairings.extend(relation_pairings(settings.relation_distillation, theirs, ours));
+    }
+    Ok(pairings)
+}
+
+/// The stream after each layer, and the teacher's after the last layer of its group.
+fn state_pairings(weight: f64, theirs: &Config, ours: &Config) -> Result<Vec<Pairing>, Problem> {
+    let layers =
+        |stack| (0..ours.shape(stack).layers).map(move |layer| LayerPlace { stack, layer });
+    let layers: Vec<LayerPlace> =
+        [Stack::Encoder, Stack::Decoder].into_iter().flat_map(layers).collect();
+    let part = weight / layers.len() as f64;
+    let pairing = |place: LayerPlace| {
+        let [teacher, student] = [theirs, ours].map(|config| config.shape(place.stack));
+        if teacher.width != student.width {
+            let stack = match place.stack {
+                Stack::Encoder => "encoder",
+                Stack::Decoder => "decoder",
+            };
+            let fact = format!(
+                "state_distillation compares states number by number, but the student's {stack} has a width of {}, the \
+                 teacher's {}",
+                student.width, teacher.width
+            );
+            return Err(Problem::with_hint(fact, "relation_distillation compares any widths"));
+        }
+        let group = layer_group(place.stack, teacher.layers, student.layers, place.layer)
+            .map_err(|error| Problem::of(&error))?;
+        let last = LayerPlace { layer: group.end - 1, ..place };
+        let (theirs, ours) = (Place::After(last), Place::After(place));
+        Ok(Pairing { theirs, ours, likeness: Likeness::States, weight: part })
+    };
+    layers.into_iter().map(pairing).collect()
+}
+
+/// Queries, keys and values of the last layers (MiniLMv2 takes a layer of the teacher's for the student's last one).
+fn relation_pairings(weight: f64, theirs: &Config, ours: &Config) -> Vec<Pairing> {
+    let attentions = [
+        (Stack::Encoder, AttentionKind::SelfAttention),
+        (Stack::Decoder, AttentionKind::SelfAttention),
+        (Stack::Decoder, AttentionKind::CrossAttention),
+    ];
+    let roles = [AttentionRole::Query, AttentionRole::Key, AttentionRole::Value];
+    let part = weight / (attentions.len() * roles.len()) as f64;
+    let pairing = |(stack, kind): (Stack, AttentionKind), role: AttentionRole| {
+        let last = |config: &Config| LayerPlace { stack, layer: config.shape(stack).layers - 1 };
+        let written =
+            |config: &Config| Place::Written(LinearPlace::Attention(last(config), kind, role));
+        let heads = greatest_common_divisor(theirs.shape(stack).heads, ours.shape(stack).heads);
+        let rows = match (stack, kind, role) {
+            (Stack::Decoder, AttentionKind::SelfAttention, _) => Side::Target,
+            (Stack::Decoder, AttentionKind::CrossAttention, AttentionRole::Query) => Side::Target,
+            _ => Side::Source,
+        };
+        let likeness = Likeness::Relations { heads, rows };
+        Pairing { theirs: written(theirs), ours: written(ours), likeness, weight: part }
+    };
+    let each = |attention| roles.map(|role| pairing(attention, role));
+    attentions.into_iter().flat_map(each).collect()
+}
+
+/// Divides the width of both, since each number of heads divides its own.
+fn greatest_common_divisor(a: usize, b: usize) -> usize {
+    match b {
+        0 => a,
+        _ => greatest_common_divisor(b, a % b),
+    }
+}
