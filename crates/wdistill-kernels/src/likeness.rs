@@ -119,14 +119,14 @@ impl Part {
         scores(&mut relations, values, self.width, self.first, self.size, factor);
         for row in relations.chunks_exact_mut(count) {
             let largest = row_max(row);
-            row.iter_mut().for_each(|score| *score = *score - largest);
+            row.iter_mut().for_each(|score| *score -= largest);
         }
         let mut powers = relations.clone();
         exp_in_place(&mut powers);
         let rows = relations.chunks_exact_mut(count).zip(powers.chunks_exact(count));
         for (row, powers) in rows {
             let log_sum = R::from_f64(row_sum(powers).to_f64().ln());
-            row.iter_mut().for_each(|score| *score = *score - log_sum);
+            row.iter_mut().for_each(|score| *score -= log_sum);
         }
         relations
     }
@@ -148,7 +148,7 @@ fn divergence_and_slopes<R: Real>(student: &[R], teacher: &[R]) -> (f64, Vec<R>)
     let divergence = terms.sum();
     let mut slopes = student.to_vec();
     exp_in_place(&mut slopes);
-    slopes.iter_mut().zip(&theirs).for_each(|(slope, p)| *slope = *slope - *p);
+    slopes.iter_mut().zip(&theirs).for_each(|(slope, p)| *slope -= *p);
     (divergence, slopes)
 }
 
