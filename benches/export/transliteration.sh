@@ -33,7 +33,7 @@ done
 
 "$wdistill" distill --teacher "$teacher" $open \
     --train "$out/train.source" "$out/train.target" --validation "$out/valid.source" "$out/valid.target" \
-    --start cut --generator-updates 300 \
+    --method wd --start cut --generator-updates 300 \
     --set architecture.encoder.layers=3 --set architecture.decoder.layers=3 \
     --set architecture.decoder.width=32 --set architecture.decoder.feed_forward=128 \
     --set architecture.dropout.residual=0.0 --set training.updates=1500 --set training.warm_up=100 \

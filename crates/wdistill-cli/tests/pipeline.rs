@@ -220,31 +220,37 @@ fn a_killed_run_goes_on_and_ends_with_the_same_bits() {
         assert!(weights(&whole) == weights(&killed), "{stage}: other weights");
     }
 
-    // `distill` from the same teacher, killed in phase 1.
-    let distill = |out: &str| {
+    // `distill` from the same teacher, killed in its phase, or in the first of two.
+    let distill = |out: &str, method: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wdistill"));
         command.current_dir(folder.path()).args(["distill", "--force", "--teacher"]);
         command.arg(whole.join("teacher/model"));
         command.args(["--train", "train.en", "train.de"]);
         command.args(["--validation", "validation.en", "validation.de", "--out", out]);
+        command.args(["--method", method]);
         for change in ["updates=16", "max_tokens=400", "checkpoint_every=3", "average_last=1"] {
             command.arg("--set").arg(format!("training.{change}"));
         }
         command
     };
-    assert!(distill("student").output().unwrap().status.success());
-    let checkpoint = folder.path().join("again/wd/generator/checkpoint.safetensors");
-    kill_at(distill("again"), &checkpoint);
-    let output = distill("again").output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("wd/generator: goes on after update"), "{said}");
-    let student = |out: &str| {
-        fs::read(folder.path().join(out).join("wd/student/model/model.safetensors")).unwrap()
-    };
-    assert!(student("student") == student("again"));
-    let config = fs::read_to_string(folder.path().join("again/wd/student/model/config.toml"));
-    let config = config.unwrap();
-    assert!(config.contains("layers = 1") && config.contains("width = 8"), "{config}");
+    for (method, killed) in [("cut", "cut/student"), ("wd", "wd/generator")] {
+        let (whole, again) = (format!("whole-{method}"), format!("again-{method}"));
+        assert!(distill(&whole, method).output().unwrap().status.success());
+        let checkpoint = folder.path().join(&again).join(killed).join("checkpoint.safetensors");
+        kill_at(distill(&again, method), &checkpoint);
+        let output = distill(&again, method).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(&format!("{killed}: goes on after update")), "{said}");
+        // What a checkpoint replaces is not solved again.
+        assert!(!said.contains("solving the layers"), "{said}");
+        let student = |out: &str, file: &str| {
+            let model = folder.path().join(out).join(method).join("student/model");
+            fs::read(model.join(file)).unwrap()
+        };
+        assert!(student(&whole, "model.safetensors") == student(&again, "model.safetensors"));
+        let config = String::from_utf8(student(&again, "config.toml")).unwrap();
+        assert!(config.contains("layers = 1") && config.contains("width = 16"), "{config}");
+    }
 }
 
 #[test]

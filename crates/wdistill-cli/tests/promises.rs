@@ -341,5 +341,5 @@ fn distill_refuses_a_teacher_of_the_other_direction_and_shows_how_the_student_do
         line.split_whitespace().count()
     };
     assert!(said.contains("on the validation text:"), "{said}");
-    assert_eq!((row("teacher "), row("wd ")), (8, 8), "{said}");
+    assert_eq!((row("teacher "), row("cut ")), (8, 8), "{said}");
 }

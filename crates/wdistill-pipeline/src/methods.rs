@@ -53,6 +53,15 @@ pub enum Role {
     Rival,
 }
 
+/// Whether a training begins, or goes on from a checkpoint.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Beginning {
+    /// It begins.
+    Anew,
+    /// The numbers that it begins with will be replaced by a checkpoint's, so that none have to be found by work.
+    Again,
+}
+
 /// What a student's training can begin with.
 pub struct Sources<'a> {
     /// The student's configuration.
@@ -61,6 +70,8 @@ pub struct Sources<'a> {
     pub seed: u64,
     /// What the recipe chooses of [`MethodFields::starts`], or the first of them; nothing if there are none.
     pub start: Option<Start>,
+    /// Whether what is made will be used.
+    pub beginning: Beginning,
     /// Reads the teacher.
     pub teacher: &'a dyn Fn() -> Result<Model<Dense<f32>>, PipelineError>,
     /// Some of the pairs that it will learn from, for a start that looks at what the teacher computes.
@@ -235,6 +246,9 @@ pub const WD: Method = Method(&MethodFields {
 impl Sources<'_> {
     /// A student whose layers are solved so that its states are its teacher's.
     fn fitted(&self, teacher: &Model<Dense<f32>>, student: Model<Dense<f32>>) -> Model<Dense<f32>> {
+        if self.beginning == Beginning::Again {
+            return student;
+        }
         let batches = (self.batches)();
         let tokens: usize = batches.iter().map(Batch::tokens).sum();
         (self.say)(&format!("solving the layers on {tokens} target tokens"));

@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(shapes.len(), 27);
         assert_eq!(shapes[0].summary(), "6x512/2048 + 3x512/2048");
         assert_eq!(shapes.last().unwrap().summary(), "6x512/2048 + 1x256/512");
-        assert!(shapes.contains(&teacher.with_tiny_decoder()));
+        assert!(shapes.contains(&teacher.with_one_decoder_layer()));
 
         let mut five = teacher.clone();
         five.decoder.layers = 5;

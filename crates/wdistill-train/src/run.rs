@@ -25,6 +25,11 @@ pub const BEST_FOLDER: &str = "best";
 
 const CHECKPOINT_FILE: &str = "checkpoint.safetensors";
 
+/// Whether a training in this folder would go on from a checkpoint.
+pub fn has_checkpoint(folder: &Path) -> bool {
+    folder.join(CHECKPOINT_FILE).exists()
+}
+
 const LOG_FILE: &str = "metrics.jsonl";
 
 /// Writes a model that can be used as it is, with its vocabularies, into a folder.

@@ -12,10 +12,10 @@ use wdistill_formats::native;
 use wdistill_generator::Start;
 use wdistill_model::{Architecture, Conventions};
 use wdistill_pipeline::{
-    CUT, DistillJob, Pipeline, PseudoDataRecipe, RunFolder, Standing, Teachers, WD, message,
+    CUT, DistillJob, Method, Pipeline, PseudoDataRecipe, RunFolder, Standing, Teachers, WD, message,
 };
 use wdistill_runtime::{DecodingOptions, Precision};
-use wdistill_train::TrainingSettings;
+use wdistill_train::{Optimiser, Schedule, TrainingSettings};
 
 use crate::commands::import::Open;
 use crate::commands::print;
@@ -37,10 +37,44 @@ struct Chosen {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum StudentMethod {
-    /// Weight distillation: a generator is trained through the student, then the student itself
-    Wd,
-    /// The student begins with the teacher's weights as --start takes them, and is trained
+    /// The student begins with the teacher's weights as --start takes them, and is trained: with the start fitted better in
+    /// every trial. By default with Muon, a linear schedule, and the teacher's distribution over words
     Cut,
+    /// The paper's weight distillation: a generator is trained through the student, then the student itself. By default
+    /// with the paper's settings
+    Wd,
+}
+
+impl StudentMethod {
+    fn method(self) -> Method {
+        match self {
+            StudentMethod::Cut => CUT,
+            StudentMethod::Wd => WD,
+        }
+    }
+
+    /// What a student, or a generator's factors, begin with unless something else is asked for.
+    fn start(self) -> Start {
+        match self {
+            StudentMethod::Cut => Start::Fitted,
+            StudentMethod::Wd => Start::Xavier,
+        }
+    }
+
+    /// The settings unless something else is asked for.
+    fn settings(self) -> TrainingSettings {
+        match self {
+            StudentMethod::Cut => TrainingSettings {
+                optimiser: Optimiser::Muon,
+                learning_rate: 2.5e-3,
+                warm_up: 1000,
+                schedule: Schedule::Linear,
+                word_distillation: 0.5,
+                ..TrainingSettings::default()
+            },
+            StudentMethod::Wd => TrainingSettings::default(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -57,6 +91,18 @@ enum FactorStart {
     Fitted,
 }
 
+impl FactorStart {
+    fn start(self) -> Start {
+        match self {
+            FactorStart::Xavier => Start::Xavier,
+            FactorStart::Cut => Start::Cut,
+            FactorStart::Strided => Start::Strided,
+            FactorStart::Concatenated => Start::Concatenated,
+            FactorStart::Fitted => Start::Fitted,
+        }
+    }
+}
+
 /// Arguments of `wdistill distill`.
 #[derive(Args)]
 pub struct Distill {
@@ -69,8 +115,7 @@ pub struct Distill {
     open: Open,
     #[command(flatten)]
     corpus: Corpus,
-    /// Preset architecture of the student [default: the teacher's encoder, and one decoder layer at half
-    /// the teacher's width, or at the whole width if all its embeddings are one matrix]
+    /// Preset architecture of the student [default: the teacher's encoder, and one decoder layer of the teacher's width]
     #[arg(long, value_name = "NAME", value_parser = presets())]
     preset: Option<String>,
     /// How many times as fast as the teacher the student has to be: shapes are measured on the validation text, as by
@@ -87,9 +132,9 @@ pub struct Distill {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     generator_updates: Option<u32>,
     /// How the student is made
-    #[arg(long, value_enum, default_value = "wd")]
+    #[arg(long, value_enum, default_value = "cut")]
     method: StudentMethod,
-    /// What the student, or its generator's factors, begin with [default: xavier for wd, cut for cut]
+    /// What the student, or its generator's factors, begin with [default: fitted for cut, xavier for wd]
     #[arg(long, value_enum)]
     start: Option<FactorStart>,
     /// Folder of the student, pseudo data, logs and checkpoints; the same command goes on where it was
@@ -110,30 +155,20 @@ impl Distill {
             seed: self.corpus.seed(),
             data: self.corpus.data()?,
             architecture: self.architecture()?,
-            training: TrainingSettings::default(),
+            training: self.method.settings(),
             generator: self.generator(),
             student: Table::new(),
             pseudo_data: PseudoDataRecipe::default(),
             decoding: DecodingOptions::default(),
         };
-        let method = match self.method {
-            StudentMethod::Wd => WD,
-            StudentMethod::Cut => CUT,
-        };
-        let start = self.start.map(|start| match start {
-            FactorStart::Xavier => Start::Xavier,
-            FactorStart::Cut => Start::Cut,
-            FactorStart::Strided => Start::Strided,
-            FactorStart::Concatenated => Start::Concatenated,
-            FactorStart::Fitted => Start::Fitted,
-        });
+        let start = self.start.map_or(self.method.start(), FactorStart::start);
         let changed = changed(&job, &self.changes)?;
         ensure!(
             self.generator_updates.is_none()
                 || changed.generator.get("updates") == job.generator.get("updates"),
             "--generator-updates and --set generator.updates are the same setting; give one of them"
         );
-        let plan = changed.plan(&self.teacher, method, start)?;
+        let plan = changed.plan(&self.teacher, self.method.method(), Some(start))?;
         let options = self.common.run_options(self.force.caution());
         let pipeline = Pipeline::new(plan, folder, options)?;
         let (student, standings) = self.common.install(|| {
@@ -160,7 +195,7 @@ impl Distill {
         if let Some(wanted) = self.speed_up {
             return self.fast_enough(wanted);
         }
-        let Some(preset) = &self.preset else { return Ok(teacher.with_tiny_decoder()) };
+        let Some(preset) = &self.preset else { return Ok(teacher.with_one_decoder_layer()) };
         let Conventions { norm_epsilon, embedding_scale, positions } = teacher.conventions();
         let preset = Architecture::preset(preset)?;
         Ok(Architecture { norm_epsilon, embedding_scale, positions, ..preset })

@@ -12,12 +12,12 @@ use wdistill_runtime::DecodingOptions;
 use wdistill_text::{EncodedCorpus, SOURCE_FILE, TARGET_FILE, sorted_batches};
 use wdistill_train::{
     Batch, Device, Ended, Event, Judgement, Lesson, Run, Selected, Trainee, TrainingSettings,
-    Validator, line_by_line,
+    Validator, has_checkpoint, line_by_line,
 };
 
 use crate::data::conventions;
 use crate::error::PipelineError;
-use crate::methods::{LearnsFrom, Method, Origin, Sources};
+use crate::methods::{Beginning, LearnsFrom, Method, Origin, Sources};
 use crate::names::{GENERATOR, TEACHER};
 use crate::pipeline::Pipeline;
 use crate::plan::{ResolvedSystem, ResolvedTeacher};
@@ -177,7 +177,7 @@ impl Pipeline {
             teacher: None,
             seed: self.plan.seed,
         };
-        let (result, fingerprint) = self.train(prepared, &stage, |config, seed| {
+        let (result, fingerprint) = self.train(prepared, &stage, |config, seed, _| {
             Ok(Trainee::weights(Model::initialise(config, seed)))
         })?;
         let stages = vec![(TEACHER.to_string(), result)];
@@ -199,7 +199,7 @@ impl Pipeline {
         &self,
         prepared: &Prepared,
         stage: &TrainingStage<'_>,
-        start: impl FnOnce(Config, u64) -> Result<Trainee, PipelineError>,
+        start: impl FnOnce(Config, u64, Beginning) -> Result<Trainee, PipelineError>,
     ) -> Result<(TrainingResult, Fingerprint), PipelineError> {
         let &TrainingStage { name, architecture, settings, data, begins, teacher, .. } = stage;
         // Stages draw apart: phase 2 must not see the batches and masks of phase 1 again, nor a student
@@ -223,7 +223,12 @@ impl Pipeline {
             [native::CONFIG_FILE, native::WEIGHTS_FILE, SOURCE_FILE, TARGET_FILE].map(model_file);
         let products = products.each_ref().map(String::as_str);
         let result = self.stages.run(name, &fingerprint, &products, |folder| {
-            let trainee = start(Config::new(architecture.clone(), conventions)?, seed)?;
+            let beginning = match has_checkpoint(folder) {
+                true => Beginning::Again,
+                false => Beginning::Anew,
+            };
+            let config = Config::new(architecture.clone(), conventions)?;
+            let trainee = start(config, seed, beginning)?;
             self.learn(prepared, stage, trainee, Place { seed, inputs: &fingerprint.0, folder })
         })?;
         Ok((result, fingerprint))
@@ -311,23 +316,27 @@ impl Pipeline {
             teacher: (method.learns_from == LearnsFrom::Teacher).then_some(words),
             seed: system.seed,
         };
-        let begin = |stage: &TrainingStage<'_>, config: Config, seed| {
+        let begin = |stage: &TrainingStage<'_>, config: Config, seed, beginning| {
             let teacher = &|| self.load_for(weights, system);
             let batches = &|| self.examples(prepared, stage, &config);
             let say = &|what: &str| self.say(stage.name, what);
             let (config, start) = (config.clone(), system.start);
-            (method.begin)(&method, Sources { config, seed, start, teacher, batches, say })
+            let sources = Sources { config, seed, start, beginning, teacher, batches, say };
+            (method.begin)(&method, sources)
         };
         let Some(settings) = &system.generator else {
             let (result, fingerprint) =
-                self.train(prepared, &stage, |config, seed| begin(&stage, config, seed))?;
+                self.train(prepared, &stage, |config, seed, beginning| {
+                    begin(&stage, config, seed, beginning)
+                })?;
             return self.trained(system, fingerprint, vec![(student, result)]);
         };
         let first = TrainingStage { name: &generator, settings, ..stage };
-        let (first, fingerprint) =
-            self.train(prepared, &first, |config, seed| begin(&first, config, seed))?;
+        let (first, fingerprint) = self.train(prepared, &first, |config, seed, beginning| {
+            begin(&first, config, seed, beginning)
+        })?;
         let stage = TrainingStage { begins: &Begins::Model(fingerprint), ..stage };
-        let (second, fingerprint) = self.train(prepared, &stage, |_, _| {
+        let (second, fingerprint) = self.train(prepared, &stage, |_, _, _| {
             Ok(Trainee::weights(native::load(&self.path(&generator).join("model"))?))
         })?;
         self.trained(system, fingerprint, vec![(generator.clone(), first), (student, second)])
