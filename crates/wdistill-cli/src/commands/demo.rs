@@ -57,7 +57,7 @@ fn how_to_ask(program: &str, out: &Path) -> String {
         let (program, model) = (shell_word(program), shell_word(&model.to_string_lossy()));
         format!("  echo \"{QUESTION}\" | {program} translate --model {model}")
     };
-    let (student, teacher) = (line("wd/student/model"), line("teacher/model"));
+    let (student, teacher) = (line("cut/student/model"), line("teacher/model"));
     format!(
         "\nThe models know short sentences of the thousand most frequent words. Ask the student:\n{student}\n\
          And its teacher:\n{teacher}"
@@ -90,10 +90,10 @@ mod tests {
     fn the_recipe_has_the_student_that_is_to_be_asked() {
         let recipe = Recipe::parse(RECIPE, Path::new("the demo's recipe"), None).unwrap();
         let resolved = recipe.plan().unwrap();
-        assert!(resolved.systems.iter().any(|system| system.name == "wd"));
+        assert!(resolved.systems.iter().any(|system| system.name == "cut"));
         let said = how_to_ask("wdistill", Path::new("my run"));
         let student =
-            "echo \"Where is my car?\" | wdistill translate --model 'my run/wd/student/model'";
+            "echo \"Where is my car?\" | wdistill translate --model 'my run/cut/student/model'";
         assert!(said.contains(student), "{said}");
     }
 }
