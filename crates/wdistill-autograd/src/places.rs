@@ -1,13 +1,11 @@
 //! Finding on a tape what was computed at a place of the model.
 
 use wdistill_kernels::Real;
-use wdistill_model::tree::LeafRef;
 use wdistill_model::{
-    FeedForwardRole, LayerPlace, LinearPart, LinearPlace, Model, NormPart, NormPlace,
-    NormPlacement, Slot, SubLayer,
+    FeedForwardRole, LayerPlace, LinearPlace, Model, NormPlace, NormPlacement, SubLayer,
 };
 
-use crate::tape::{Node, Operation, Tape, Tracked, TrackedMatrix, TrackedVector, Variable};
+use crate::tape::{Node, Operation, Tape, Tracked, TrackedVector, Variable};
 
 /// Where in a model an activation is, `[tokens, width]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,21 +30,25 @@ impl<R: Real> Tape<'_, R> {
     pub fn at(&self, model: &Model<Tracked>, place: Place) -> Variable {
         let found = match place {
             Place::Read(linear) => {
-                let weight = weight(model, linear);
+                let weight = *model.weights.weight(linear);
                 self.find(|_, node| match &node.operation {
                     Operation::Linear(linear) if linear.weight == weight => Some(linear.x),
                     _ => None,
                 })
             }
             Place::Written(linear) => {
-                let weight = weight(model, linear);
+                let weight = *model.weights.weight(linear);
                 self.find(|variable, node| match &node.operation {
                     Operation::Linear(linear) if linear.weight == weight => Some(variable),
                     _ => None,
                 })
             }
-            Place::Stream(norm) => self.at_norm(gain(model, norm)).map(|(stream, _)| stream),
-            Place::Normal(norm) => self.at_norm(gain(model, norm)).map(|(_, normal)| normal),
+            Place::Stream(norm) => {
+                self.at_norm(*model.weights.gain(norm)).map(|(stream, _)| stream)
+            }
+            Place::Normal(norm) => {
+                self.at_norm(*model.weights.gain(norm)).map(|(_, normal)| normal)
+            }
             Place::After(layer) => match model.config.architecture.norm {
                 NormPlacement::Post => {
                     let norm = NormPlace::SubLayer(layer, SubLayer::FeedForward);
@@ -80,24 +82,4 @@ impl<R: Real> Tape<'_, R> {
         let nodes = self.nodes.borrow();
         nodes.iter().enumerate().find_map(|(index, node)| wanted(Variable(index), node))
     }
-}
-
-fn weight(model: &Model<Tracked>, place: LinearPlace) -> TrackedMatrix {
-    match leaf(model, Slot::Linear(place, LinearPart::Weight)) {
-        LeafRef::Matrix(weight) => *weight,
-        LeafRef::Vector(_) => unreachable!("a weight is a matrix"),
-    }
-}
-
-fn gain(model: &Model<Tracked>, place: NormPlace) -> TrackedVector {
-    match leaf(model, Slot::Norm(place, NormPart::Gain)) {
-        LeafRef::Vector(gain) => *gain,
-        LeafRef::Matrix(_) => unreachable!("a gain is a vector"),
-    }
-}
-
-fn leaf(model: &Model<Tracked>, slot: Slot) -> LeafRef<'_, Tracked> {
-    let leaves = model.weights.leaves().into_iter();
-    let found = leaves.into_iter().find(|(place, _)| *place == slot).map(|(_, leaf)| leaf);
-    found.unwrap_or_else(|| panic!("the model has no {slot}"))
 }

@@ -19,7 +19,6 @@
 //! Alistarh, "Optimal Brain Compression", NeurIPS 2022).
 
 pub mod algebra;
-mod block;
 mod observe;
 mod reorder;
 mod solve;

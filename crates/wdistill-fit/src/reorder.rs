@@ -8,11 +8,10 @@ use wdistill_autograd::{Place, Workspace};
 use wdistill_generator::{Side, inner_side};
 use wdistill_model::tree::{Leaf, Map, MatrixSpec, VectorSpec};
 use wdistill_model::{
-    Axis, Config, Dense, Embeddings, LayerPlace, Matrix, Model, NormPlace, Slot, Spec, Stack,
-    SubLayer, Transformer,
+    Axis, Block, Config, Dense, Embeddings, LayerPlace, Matrix, Model, Slot, Spec, Stack, SubLayer,
+    Transformer,
 };
 
-use crate::block::{Block, sub_layers};
 use crate::observe::{Examples, see};
 
 /// Sums of the sizes of activations.
@@ -65,12 +64,11 @@ fn measured(teacher: &Model<Dense<f32>>, examples: &[Examples<'_>]) -> Sizes {
             for stack in [Stack::Encoder, Stack::Decoder] {
                 let layers = 0..teacher.config.shape(stack).layers;
                 for (layer, sub_layer) in
-                    layers.flat_map(|layer| sub_layers(stack).iter().map(move |sub| (layer, *sub)))
+                    layers.flat_map(|layer| stack.sub_layers().iter().map(move |sub| (layer, *sub)))
                 {
                     let block = Block { place: LayerPlace { stack, layer }, sub_layer };
                     let stream = sizes.streams.entry(stack).or_insert_with(|| DVector::zeros(0));
-                    let norm = NormPlace::SubLayer(block.place, sub_layer);
-                    add_sizes(stream, &seen.at(Place::Stream(norm)));
+                    add_sizes(stream, &seen.at(Place::Stream(block.norm())));
                     let key = (block.place, sub_layer);
                     let inner = sizes.inner.entry(key).or_insert_with(|| DVector::zeros(0));
                     add_sizes(inner, &seen.at(Place::Read(block.back())));

@@ -5,14 +5,12 @@ use std::ops::Range;
 use nalgebra::{DMatrix, DVector};
 use wdistill_autograd::{Place, Workspace};
 use wdistill_generator::{Piece, best_pieces, layer_group};
-use wdistill_model::tree::LeafRef;
 use wdistill_model::{
-    Dense, Embeddings, LayerPlace, LinearPart, LinearPlace, Matrix, Model, NormPart, NormPlace,
-    NormPlacement, Slot, Stack,
+    Block, Dense, Embeddings, LayerPlace, LinearPart, LinearPlace, Matrix, Model, NormPart,
+    NormPlace, NormPlacement, Slot, Stack,
 };
 
 use crate::algebra::{Affine, Covariance, LowRank, Regression, best_rank, narrowed, widened};
-use crate::block::{Block, sub_layers};
 use crate::observe::{Examples, Seen, see};
 
 /// A student whose states are its teacher's, as far as its shape allows.
@@ -131,7 +129,7 @@ impl Fit<'_> {
         for layer in 0..ours.layers {
             let group = layer_group(stack, theirs.layers, ours.layers, layer)
                 .expect("the depths divide, or no student was made");
-            for sub_layer in sub_layers(stack) {
+            for sub_layer in stack.sub_layers() {
                 let place = LayerPlace { stack, layer };
                 self.block(Block { place, sub_layer: *sub_layer }, group.clone(), forth);
             }
@@ -265,17 +263,11 @@ impl Fit<'_> {
 
     /// A linear layer of the teacher's.
     fn teacher_affine(&self, place: LinearPlace) -> Affine {
-        let leaves = self.teacher.weights.leaves();
-        let find = |part| {
-            let wanted = Slot::Linear(place, part);
-            leaves.iter().find(|(slot, _)| *slot == wanted).map(|(_, leaf)| leaf)
-        };
-        match (find(LinearPart::Weight), find(LinearPart::Bias)) {
-            (Some(LeafRef::Matrix(weight)), Some(LeafRef::Vector(bias))) => Affine {
-                weight: widened(weight),
-                bias: DVector::from_iterator(bias.len(), bias.iter().map(|b| f64::from(*b))),
-            },
-            _ => unreachable!("a linear layer has a weight and a bias"),
+        let weights = &self.teacher.weights;
+        let bias = weights.bias(place);
+        Affine {
+            weight: widened(weights.weight(place)),
+            bias: DVector::from_iterator(bias.len(), bias.iter().map(|b| f64::from(*b))),
         }
     }
 

@@ -5,8 +5,8 @@
 //! the formula, with a factor that chooses among all of them.
 
 use wdistill_model::{
-    AttentionKind, AttentionRole, Dense, FeedForwardRole, LayerPlace, LinearPlace, Matrix, Model,
-    Slot, Stack, SubLayer,
+    AttentionRole, Block, Dense, FeedForwardRole, LayerPlace, LinearPlace, Matrix, Model, Slot,
+    SubLayer,
 };
 
 use crate::choice::{Pair, Side};
@@ -108,34 +108,13 @@ impl Concatenation {
 /// brings them back.
 fn importance(
     teacher: &Model<Dense<f32>>,
-    LayerPlace { stack, layer }: LayerPlace,
+    place: LayerPlace,
     sub_layer: SubLayer,
     width: usize,
 ) -> Vec<f64> {
-    let weights = &teacher.weights;
-    let (into, back) = match (stack, sub_layer) {
-        (Stack::Encoder, SubLayer::FeedForward) => {
-            let block = &weights.encoder.layers[layer].feed_forward;
-            (&block.up.weight, &block.down.weight)
-        }
-        (Stack::Decoder, SubLayer::FeedForward) => {
-            let block = &weights.decoder.layers[layer].feed_forward;
-            (&block.up.weight, &block.down.weight)
-        }
-        // Only a decoder attends to the encoder.
-        (Stack::Encoder, SubLayer::Attention(_)) => {
-            let attention = &weights.encoder.layers[layer].self_attention;
-            (&attention.value.weight, &attention.output.weight)
-        }
-        (Stack::Decoder, SubLayer::Attention(kind)) => {
-            let layer = &weights.decoder.layers[layer];
-            let attention = match kind {
-                AttentionKind::SelfAttention => &layer.self_attention,
-                AttentionKind::CrossAttention => &layer.cross_attention,
-            };
-            (&attention.value.weight, &attention.output.weight)
-        }
-    };
+    let block = Block { place, sub_layer };
+    let values = *block.makers().last().expect("something makes heads and units");
+    let (into, back) = (teacher.weights.weight(values), teacher.weights.weight(block.back()));
     let squares = |numbers: &mut dyn Iterator<Item = f32>| -> f64 {
         numbers.map(|number| f64::from(number).powi(2)).sum()
     };

@@ -25,6 +25,7 @@
 //! ```
 
 mod axis;
+mod block;
 mod config;
 mod dense;
 mod engine;
@@ -41,6 +42,7 @@ pub mod tree;
 pub use wdistill_base::{Activation, Mask};
 
 pub use axis::Axis;
+pub use block::Block;
 pub use config::{
     Architecture, Config, ConfigError, Conventions, DecoderStart, DropoutRates, EmbeddingScale,
     Embeddings, FinalNorm, NormPlacement, OutputBias, PRESETS, Pieces, Shape, SourceEnding,

@@ -284,7 +284,48 @@ impl<L: Leaf> Transformer<L> {
         leaves
     }
 
-    /// The same, to change the weights in place.
+    /// The weight of a slot, if there is one.
+    pub fn leaf(&self, slot: Slot) -> Option<LeafRef<'_, L>> {
+        self.leaves().into_iter().find(|(place, _)| *place == slot).map(|(_, leaf)| leaf)
+    }
+
+    /// The weight of a linear layer.
+    ///
+    /// # Panics
+    /// If there is no such layer.
+    pub fn weight(&self, place: LinearPlace) -> &L::Matrix {
+        match self.leaf(Slot::Linear(place, LinearPart::Weight)) {
+            Some(LeafRef::Matrix(weight)) => weight,
+            Some(LeafRef::Vector(_)) => unreachable!("a weight is a matrix"),
+            None => panic!("there is no {}", Slot::Linear(place, LinearPart::Weight)),
+        }
+    }
+
+    /// The bias of a linear layer.
+    ///
+    /// # Panics
+    /// If there is no such layer.
+    pub fn bias(&self, place: LinearPlace) -> &L::Vector {
+        self.vector(Slot::Linear(place, LinearPart::Bias))
+    }
+
+    /// The gain of a norm.
+    ///
+    /// # Panics
+    /// If there is no such norm.
+    pub fn gain(&self, place: NormPlace) -> &L::Vector {
+        self.vector(Slot::Norm(place, NormPart::Gain))
+    }
+
+    fn vector(&self, slot: Slot) -> &L::Vector {
+        match self.leaf(slot) {
+            Some(LeafRef::Vector(vector)) => vector,
+            Some(LeafRef::Matrix(_)) => unreachable!("{slot} is a vector"),
+            None => panic!("there is no {slot}"),
+        }
+    }
+
+    /// Every weight with its slot, as [`Transformer::leaves`], to be changed in place.
     pub fn leaves_mut(&mut self) -> Vec<(Slot, LeafMut<'_, L>)> {
         let mut leaves = Vec::new();
         self.leaves_mut_below((), &mut leaves);

@@ -9,7 +9,8 @@ use wdistill_kernels::{
     state_distance,
 };
 use wdistill_model::{
-    AttentionKind, AttentionRole, Config, Dense, LayerPlace, LinearPlace, Model, Spans, Stack,
+    AttentionKind, AttentionRole, Block, Config, Dense, LayerPlace, LinearPlace, Model, Spans,
+    Stack, SubLayer,
 };
 
 use crate::batch::{Batch, decode};
@@ -203,28 +204,42 @@ fn state_pairings(weight: f64, theirs: &Config, ours: &Config) -> Result<Vec<Pai
 
 /// Queries, keys and values of the last layers (MiniLMv2 takes a layer of the teacher's for the student's last one).
 fn relation_pairings(weight: f64, theirs: &Config, ours: &Config) -> Vec<Pairing> {
-    let attentions = [
-        (Stack::Encoder, AttentionKind::SelfAttention),
-        (Stack::Decoder, AttentionKind::SelfAttention),
-        (Stack::Decoder, AttentionKind::CrossAttention),
-    ];
-    let roles = [AttentionRole::Query, AttentionRole::Key, AttentionRole::Value];
-    let part = weight / (attentions.len() * roles.len()) as f64;
-    let pairing = |(stack, kind): (Stack, AttentionKind), role: AttentionRole| {
-        let last = |config: &Config| LayerPlace { stack, layer: config.shape(stack).layers - 1 };
-        let written =
-            |config: &Config| Place::Written(LinearPlace::Attention(last(config), kind, role));
-        let heads = greatest_common_divisor(theirs.shape(stack).heads, ours.shape(stack).heads);
-        let rows = match (stack, kind, role) {
-            (Stack::Decoder, AttentionKind::SelfAttention, _) => Side::Target,
-            (Stack::Decoder, AttentionKind::CrossAttention, AttentionRole::Query) => Side::Target,
-            _ => Side::Source,
+    let attentions = [Stack::Encoder, Stack::Decoder].map(|stack| {
+        let sub_layers = stack.sub_layers().iter().copied();
+        sub_layers.filter(|one| *one != SubLayer::FeedForward).map(move |one| (stack, one))
+    });
+    let makers = attentions.into_iter().flatten().flat_map(|(stack, sub_layer)| {
+        let of = |config: &Config| {
+            let layer = config.shape(stack).layers - 1;
+            Block { place: LayerPlace { stack, layer }, sub_layer }.makers()
         };
-        let likeness = Likeness::Relations { heads, rows };
-        Pairing { theirs: written(theirs), ours: written(ours), likeness, weight: part }
+        of(theirs).into_iter().zip(of(ours)).map(move |pair| (stack, pair))
+    });
+    let pairing = |(stack, (teacher, student)): (Stack, (LinearPlace, LinearPlace))| {
+        let heads = greatest_common_divisor(theirs.shape(stack).heads, ours.shape(stack).heads);
+        let likeness = Likeness::Relations { heads, rows: side(student) };
+        let (theirs, ours) = (Place::Written(teacher), Place::Written(student));
+        Pairing { theirs, ours, likeness, weight }
     };
-    let each = |attention| roles.map(|role| pairing(attention, role));
-    attentions.into_iter().flat_map(each).collect()
+    let mut pairings: Vec<Pairing> = makers.map(pairing).collect();
+    let part = weight / pairings.len() as f64;
+    pairings.iter_mut().for_each(|pairing| pairing.weight = part);
+    pairings
+}
+
+/// Whose tokens an attention's queries, keys or values are.
+fn side(place: LinearPlace) -> Side {
+    match place {
+        LinearPlace::Attention(layer, AttentionKind::SelfAttention, _)
+        | LinearPlace::FeedForward(layer, _) => match layer.stack {
+            Stack::Encoder => Side::Source,
+            Stack::Decoder => Side::Target,
+        },
+        LinearPlace::Attention(_, AttentionKind::CrossAttention, role) => match role {
+            AttentionRole::Key | AttentionRole::Value => Side::Source,
+            AttentionRole::Query | AttentionRole::Output => Side::Target,
+        },
+    }
 }
 
 /// Divides the width of both, since each number of heads divides its own.

@@ -1,32 +1,36 @@
-//! The parts of a layer.
+//! A layer's sub-layers, and what each is made of.
 
-use wdistill_model::{
+use crate::slot::{
     AttentionKind, AttentionRole, FeedForwardRole, LayerPlace, LinearPlace, NormPlace, Stack,
     SubLayer,
 };
 
-/// The sub-layers of a layer, in order.
-pub(crate) fn sub_layers(stack: Stack) -> &'static [SubLayer] {
-    const ALL: [SubLayer; 3] = [
-        SubLayer::Attention(AttentionKind::SelfAttention),
-        SubLayer::Attention(AttentionKind::CrossAttention),
-        SubLayer::FeedForward,
-    ];
-    match stack {
-        Stack::Encoder => &[ALL[0], ALL[2]],
-        Stack::Decoder => &ALL,
+impl Stack {
+    /// The sub-layers of each of its layers, in order.
+    pub fn sub_layers(self) -> &'static [SubLayer] {
+        const ALL: [SubLayer; 3] = [
+            SubLayer::Attention(AttentionKind::SelfAttention),
+            SubLayer::Attention(AttentionKind::CrossAttention),
+            SubLayer::FeedForward,
+        ];
+        match self {
+            Stack::Encoder => &[ALL[0], ALL[2]],
+            Stack::Decoder => &ALL,
+        }
     }
 }
 
 /// A sub-layer of a layer.
-#[derive(Clone, Copy)]
-pub(crate) struct Block {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Block {
+    /// The layer.
     pub place: LayerPlace,
+    /// Its sub-layer.
     pub sub_layer: SubLayer,
 }
 
 impl Block {
-    /// What makes its heads or units.
+    /// What makes its heads or units: queries, keys and values, or hidden units.
     pub fn makers(self) -> Vec<LinearPlace> {
         match self.sub_layer {
             SubLayer::Attention(kind) => {
