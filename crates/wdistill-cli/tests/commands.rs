@@ -581,11 +581,19 @@ fn a_students_shape_is_measured_and_chosen() {
     // 1 or 2 of 2 decoder layers, and widths of 16, 12 and 8 with 2 heads: 12 is a multiple of 4 as well.
     let rows = table.lines().filter(|line| line.contains("2x16/32 + ")).count();
     assert_eq!(rows, 1 + 18, "{table}");
-    let settings = "--set architecture.embeddings=decoder-tied --set architecture.decoder.layers=2 \
+    let settings = "--set architecture.embeddings=decoder-tied --set architecture.encoder.layers=2 \
+                    --set architecture.encoder.width=16 --set architecture.encoder.feed_forward=32 \
+                    --set architecture.encoder.heads=2 --set architecture.decoder.layers=2 \
                     --set architecture.decoder.width=16 --set architecture.decoder.feed_forward=32 \
                     --set architecture.decoder.heads=2";
     assert!(table.contains(settings), "{table}");
     assert!(table.contains("decoder = { layers = 2, width = 16, feed_forward = 32, heads = 2 }"));
+    // Twice or half the encoder's layers, or three quarters or half of its width.
+    let both = run(&format!("{shapes} --vary both"));
+    for encoder in ["4x16/32", "2x12/24", "2x8/16", "1x16/32"] {
+        let rows = both.lines().filter(|line| line.contains(&format!("  {encoder} + "))).count();
+        assert_eq!(rows, 18, "{both}");
+    }
     let error = refuse(folder.path(), &format!("{shapes} --speed-up 1000"), b"");
     assert!(error.contains("is 1000 times as fast as the teacher; the fastest is "), "{error}");
 

@@ -41,7 +41,7 @@ pub use settings::{
     BenchmarkRecipe, Cycle, DataRecipe, Duplicates, Keep, Pairs, PseudoDataRecipe, TeacherDecoder,
     TextPair,
 };
-pub use shapes::{MeasuredShape, Measuring, largest_at, measure_shape, student_shapes};
+pub use shapes::{MeasuredShape, Measuring, Vary, largest_at, measure_shape, student_shapes};
 pub use stage::{Fingerprint, Stages, is_stage};
 pub use stages::{
     Evaluation, Finished, Prepared, PseudoReport, Speed, Standing, SystemValidation, Teachers,

@@ -52,55 +52,72 @@ impl MeasuredShape {
     }
 }
 
-/// Shapes of students of a teacher, the largest first: its encoder; one to three decoder layers, at the whole width, three
-/// quarters or half of it, and feed-forward blocks from the whole to half of what the width has.
-pub fn student_shapes(teacher: &Architecture) -> Vec<Architecture> {
+/// Which stacks of the teacher's a student's shape changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vary {
+    /// The decoder: one to three layers, at the whole width, three quarters or half of it, and feed-forward blocks from the
+    /// whole to half of what the width has.
+    Decoder,
+    /// The encoder as well: half or twice its layers, or three quarters or half of its width.
+    Both,
+}
+
+/// Shapes of students of a teacher, the largest first.
+pub fn student_shapes(teacher: &Architecture, vary: Vary) -> Vec<Architecture> {
+    let encoders = match vary {
+        Vary::Decoder => vec![teacher.encoder],
+        Vary::Both => encoders(&teacher.encoder),
+    };
     let mut shapes = Vec::new();
-    for layers in LAYERS.into_iter().filter(|layers| teacher.decoder.layers.is_multiple_of(*layers))
-    {
-        for width in QUARTERS {
-            for feed_forward in QUARTERS {
-                shapes.extend(student_shape(teacher, layers, width, feed_forward));
-            }
+    for encoder in encoders {
+        for decoder in decoders(&teacher.decoder) {
+            // One table for both stacks needs one width.
+            let embeddings = match teacher.embeddings {
+                Embeddings::AllTied if decoder.width != encoder.width => Embeddings::DecoderTied,
+                as_it_is => as_it_is,
+            };
+            shapes.push(Architecture { encoder, decoder, embeddings, ..teacher.clone() });
         }
     }
-    let size = |architecture: &Architecture| {
-        let Shape { layers, width, feed_forward, .. } = architecture.decoder;
-        layers * width * (6 * width + 2 * feed_forward + 2 * teacher.encoder.width)
+    let size = |Architecture { encoder, decoder, .. }: &Architecture| {
+        let layer = |shape: &Shape| shape.width * (4 * shape.width + 2 * shape.feed_forward);
+        let source = 2 * decoder.width * (decoder.width + encoder.width);
+        encoder.layers * layer(encoder) + decoder.layers * (layer(decoder) + source)
     };
     shapes.sort_by_key(|architecture| std::cmp::Reverse(size(architecture)));
     shapes
 }
 
-/// None where a part is no whole number of heads' elements.
-fn student_shape(
-    teacher: &Architecture,
-    layers: usize,
-    width_quarters: usize,
-    feed_forward_quarters: usize,
-) -> Option<Architecture> {
-    let Shape { width, feed_forward, heads, .. } = teacher.decoder;
-    let own = width * width_quarters / 4;
-    let decoder = Shape {
-        layers,
-        width: own,
-        feed_forward: feed_forward * width_quarters * feed_forward_quarters / 16,
-        heads,
-    };
-    let fits = (width * width_quarters).is_multiple_of(4)
-        && own.is_multiple_of(heads)
-        && own.is_multiple_of(2)
-        && own >= 4;
-    // One table for both stacks needs one width.
-    let embeddings = match teacher.embeddings {
-        Embeddings::AllTied if own != teacher.encoder.width => Embeddings::DecoderTied,
-        as_it_is => as_it_is,
-    };
-    (fits && decoder.feed_forward > 0).then(|| Architecture {
-        decoder,
-        embeddings,
-        ..teacher.clone()
-    })
+fn encoders(teacher: &Shape) -> Vec<Shape> {
+    let mut encoders = vec![Shape { layers: 2 * teacher.layers, ..*teacher }];
+    encoders.extend(QUARTERS.into_iter().filter_map(|width| part(teacher, width, 4)));
+    if teacher.layers.is_multiple_of(2) {
+        encoders.push(Shape { layers: teacher.layers / 2, ..*teacher });
+    }
+    encoders
+}
+
+fn decoders(teacher: &Shape) -> Vec<Shape> {
+    let layers = LAYERS.into_iter().filter(|layers| teacher.layers.is_multiple_of(*layers));
+    let parts = layers.flat_map(|layers| {
+        let deep = Shape { layers, ..*teacher };
+        let parts = QUARTERS.into_iter().flat_map(|width| QUARTERS.map(|inner| (width, inner)));
+        parts.filter_map(move |(width, inner)| part(&deep, width, inner))
+    });
+    parts.collect()
+}
+
+/// Quarters of a stack's width, and of what feed-forward blocks have in proportion to it; none where that is no whole number
+/// of heads' elements.
+fn part(stack: &Shape, width_quarters: usize, feed_forward_quarters: usize) -> Option<Shape> {
+    let width = stack.width * width_quarters / 4;
+    let feed_forward = stack.feed_forward * width_quarters * feed_forward_quarters / 16;
+    let fits = (stack.width * width_quarters).is_multiple_of(4)
+        && width.is_multiple_of(stack.heads)
+        && width.is_multiple_of(2)
+        && width >= 4
+        && feed_forward > 0;
+    fits.then_some(Shape { width, feed_forward, ..*stack })
 }
 
 /// Times a shape against the teacher, in turn on the same sentences.
@@ -155,7 +172,7 @@ mod tests {
     #[test]
     fn shapes_divide_the_teachers_depth_and_its_heads() {
         let teacher = Architecture::preset("transformer-base").unwrap();
-        let shapes = student_shapes(&teacher);
+        let shapes = student_shapes(&teacher, Vary::Decoder);
         assert_eq!(shapes.len(), 27);
         assert_eq!(shapes[0].summary(), "6x512/2048 + 3x512/2048");
         assert_eq!(shapes.last().unwrap().summary(), "6x512/2048 + 1x256/512");
@@ -163,13 +180,27 @@ mod tests {
 
         let mut five = teacher.clone();
         five.decoder.layers = 5;
-        assert!(student_shapes(&five).iter().all(|shape| shape.decoder.layers == 1));
+        assert!(student_shapes(&five, Vary::Decoder).iter().all(|shape| shape.decoder.layers == 1));
 
         let tied = Architecture { embeddings: Embeddings::AllTied, ..teacher };
         let vocabularies = wdistill_model::Vocabularies::shared(20);
-        for shape in student_shapes(&tied) {
+        for shape in student_shapes(&tied, Vary::Both) {
             Config::new(shape, vocabularies).unwrap();
         }
+    }
+
+    #[test]
+    fn encoders_are_deeper_shallower_and_narrower() {
+        let teacher = Architecture::preset("transformer-base").unwrap();
+        let shapes = student_shapes(&teacher, Vary::Both);
+        assert_eq!(shapes.len(), 5 * 27);
+        let with_one_layer: Vec<String> = shapes
+            .iter()
+            .filter(|shape| shape.decoder == teacher.with_one_decoder_layer().decoder)
+            .map(Architecture::summary)
+            .collect();
+        let encoders = ["12x512/2048", "6x512/2048", "6x384/1536", "3x512/2048", "6x256/1024"];
+        assert_eq!(with_one_layer, encoders.map(|encoder| format!("{encoder} + 1x512/2048")));
     }
 
     #[test]

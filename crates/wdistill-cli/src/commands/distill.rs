@@ -12,7 +12,8 @@ use wdistill_formats::native;
 use wdistill_generator::Start;
 use wdistill_model::{Architecture, Conventions};
 use wdistill_pipeline::{
-    CUT, DistillJob, Method, Pipeline, PseudoDataRecipe, RunFolder, Standing, Teachers, WD, message,
+    CUT, DistillJob, Method, Pipeline, PseudoDataRecipe, RunFolder, Standing, Teachers, Vary, WD,
+    message,
 };
 use wdistill_runtime::{DecodingOptions, Precision};
 use wdistill_train::{Optimiser, Schedule, TrainingSettings};
@@ -220,6 +221,7 @@ impl Distill {
             beam_size: DecodingOptions::default().search.beam_size,
             rounds: 3,
             shortlist: None,
+            vary: Vary::Decoder,
         };
         let shapes = measure(&self.teacher, &timing, &self.common)?.shapes;
         let shape = fast_enough(&shapes, Precision::Float32, wanted)?;

@@ -9,7 +9,7 @@ use wdistill_base::Problem;
 use wdistill_formats::{load_vocabularies, native};
 use wdistill_model::Architecture;
 use wdistill_pipeline::{
-    MeasuredShape, Measuring, Progress, largest_at, measure_shape, student_shapes,
+    MeasuredShape, Measuring, Progress, Vary, largest_at, measure_shape, student_shapes,
 };
 use wdistill_runtime::{DecodingOptions, Precision, Shortlist};
 use wdistill_search::SearchOptions;
@@ -30,6 +30,9 @@ pub struct Shapes {
     /// How many times as fast as the teacher a student has to be: the largest such shape is shown as settings
     #[arg(long, value_name = "N")]
     speed_up: Option<f64>,
+    /// What of the teacher's shape a student changes
+    #[arg(long, value_enum, default_value = "decoder", value_name = "STACKS")]
+    vary: Stacks,
     /// What the student's weights will be, for --speed-up
     #[arg(long, value_enum, default_value = "float32", value_name = "TYPE")]
     weights: Weights,
@@ -48,6 +51,24 @@ pub struct Shapes {
     rounds: u32,
     #[command(flatten)]
     common: Common,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Stacks {
+    /// The decoder, which most of the time goes into: one to three layers, from the whole to half of its width, and smaller
+    /// feed-forward blocks
+    Decoder,
+    /// The encoder as well: half or twice its layers, or three quarters or half of its width
+    Both,
+}
+
+impl Stacks {
+    fn vary(self) -> Vary {
+        match self {
+            Stacks::Decoder => Vary::Decoder,
+            Stacks::Both => Vary::Both,
+        }
+    }
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -80,6 +101,8 @@ pub struct Timing<'a> {
     pub rounds: usize,
     /// Words that the students may translate each word with.
     pub shortlist: Option<&'a Path>,
+    /// Stacks that the shapes change.
+    pub vary: Vary,
 }
 
 /// Shapes and what they were timed with.
@@ -109,7 +132,7 @@ pub fn measure(teacher: &Path, timing: &Timing<'_>, common: &Common) -> anyhow::
         threads: common.threads(),
         rounds: timing.rounds,
     };
-    let shapes = student_shapes(&model.config.architecture);
+    let shapes = student_shapes(&model.config.architecture, timing.vary);
     let progress = Progress::new(common.display(), "shapes", shapes.len() as u64);
     let mut measured = Vec::new();
     for shape in &shapes {
@@ -170,6 +193,7 @@ impl Shapes {
             beam_size: self.beam_size,
             rounds: self.rounds as usize,
             shortlist: self.shortlist.as_deref(),
+            vary: self.vary.vary(),
         };
         let measured = measure(&teacher, &timing, &self.common)?;
         let architecture = native::load_config(&teacher)?.architecture;
@@ -212,24 +236,25 @@ impl Shapes {
 
 /// A student's shape as a recipe has it, and as arguments of `wdistill distill`.
 fn settings(architecture: &Architecture) -> String {
-    let decoder = architecture.decoder;
     let embeddings = serde_json::to_value(architecture.embeddings).unwrap_or_default();
     let embeddings = embeddings.as_str().unwrap_or_default().to_string();
-    let sizes = [
-        ("layers", decoder.layers),
-        ("width", decoder.width),
-        ("feed_forward", decoder.feed_forward),
-        ("heads", decoder.heads),
-    ];
-    let recipe: Vec<String> = sizes.iter().map(|(key, size)| format!("{key} = {size}")).collect();
-    let arguments: Vec<String> = sizes
-        .iter()
-        .map(|(key, size)| format!("--set architecture.decoder.{key}={size}"))
-        .collect();
+    let stacks = [("encoder", architecture.encoder), ("decoder", architecture.decoder)];
+    let mut recipe = format!("embeddings = \"{embeddings}\"");
+    let mut arguments = format!("--set architecture.embeddings={embeddings}");
+    for (stack, shape) in stacks {
+        let sizes = [
+            ("layers", shape.layers),
+            ("width", shape.width),
+            ("feed_forward", shape.feed_forward),
+            ("heads", shape.heads),
+        ];
+        let keys = sizes.map(|(key, size)| format!("{key} = {size}")).join(", ");
+        recipe += &format!("\n  {stack} = {{ {keys} }}");
+        for (key, size) in sizes {
+            arguments += &format!(" --set architecture.{stack}.{key}={size}");
+        }
+    }
     format!(
-        "in a recipe, [student.architecture]:\n  embeddings = \"{embeddings}\"\n  decoder = {{ {} }}\n\
-         for wdistill distill:\n  --set architecture.embeddings={embeddings} {}",
-        recipe.join(", "),
-        arguments.join(" ")
+        "in a recipe, [student.architecture]:\n  {recipe}\nfor wdistill distill:\n  {arguments}"
     )
 }
