@@ -169,7 +169,7 @@ fn counts_and_flags_of_a_fairseq_dictionary_do_not_change_what_it_says() {
 fn what_is_no_model_says_what_would_be_one() {
     let folder = tempfile::tempdir().unwrap();
     let detect = |path: &Path| Format::detect(path).unwrap_err().to_string();
-    assert_mentions(&detect(folder.path()), &["model.bin (CTranslate2)", ".npz (Marian)"]);
+    assert_mentions(&detect(folder.path()), &["model.bin (CTranslate2)", ".npz or .bin (Marian)"]);
     assert_mentions(&detect(&folder.path().join("nothing")), &["does not exist"]);
     fs::write(folder.path().join("a.npz"), "").unwrap();
     assert_eq!(Format::detect(folder.path()).unwrap(), Format::Other(MARIAN));
@@ -679,20 +679,74 @@ fn a_yaml_vocabulary_may_have_a_byte_order_mark_and_more_words_than_the_model() 
     assert_mentions(&text, &["dim-vocabs gives 92 words", "but the vocabulary has"]);
 }
 
+/// The fixture `joint-yaml` with a binary model (`fixtures/marian/binary/make.py`) in place of its own.
+fn binary(kind: &str, name: &str) -> TempDir {
+    let folder = copy("marian/joint-yaml");
+    fs::remove_file(folder.path().join("model.npz")).unwrap();
+    let model = fixture("marian/binary").join(format!("model.{kind}.bin"));
+    fs::copy(model, folder.path().join(name)).unwrap();
+    folder
+}
+
+/// Marian's own converter wrote these of the archive; a quantised number is off by half a step, and a step is the largest
+/// number of its matrix over 127, or the 1024th part of 1.
 #[test]
-fn a_binary_model_of_marian_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("model.bin");
-    fs::write(&path, [1u64.to_le_bytes(), 40u64.to_le_bytes()].concat()).unwrap();
-    for place in [folder.path(), &path] {
-        assert_mentions(
-            &refusal(place, &ImportOptions::default()),
-            &["binary model of Marian", "marian-conv"],
-        );
+fn binary_models_of_marian_are_the_archives_they_were_made_of() {
+    let archive = import(&fixture("marian/joint-yaml"), &ImportOptions::default()).unwrap();
+    let expected = archive.folder.model.weights.slices();
+    // A model.bin is CTranslate2's too.
+    for (kind, name, note) in [
+        ("float32", "model.bin", "it does not say"),
+        ("intgemm8", "model.intgemm8.bin", "stored in float32, int8"),
+        ("intgemm16", "model.intgemm16.bin", "stored in float32, int16"),
+        ("browsermt", "model.deen.intgemm.alphas.bin", "23 factors of activations (_QuantMultA)"),
+    ] {
+        let folder = binary(kind, name);
+        let found = import(folder.path(), &ImportOptions::default()).unwrap();
+        assert_eq!(found.folder.model.config, archive.folder.model.config, "{kind}");
+        let notes = found.notes.join("\n");
+        assert!(notes.contains(note), "{kind}: {notes}");
+        let slices = found.folder.model.weights.slices();
+        for ((slot, found), (_, expected)) in slices.into_iter().zip(&expected) {
+            let largest = expected.iter().fold(0.0f32, |most, number| most.max(number.abs()));
+            let half_step = match kind {
+                "float32" => 0.0,
+                "intgemm16" => 0.5 / 1024.0,
+                _ => 0.5 * largest / 127.0,
+            };
+            for (found, expected) in found.iter().zip(*expected) {
+                let error = (found - expected).abs();
+                assert!(error <= half_step * 1.001, "{kind}, {slot}: {found}, expected {expected}");
+            }
+        }
     }
-    let path = folder.path().join("model.intgemm.alphas.bin");
-    fs::write(&path, [1u64.to_le_bytes(), 40u64.to_le_bytes()].concat()).unwrap();
-    assert_mentions(&refusal(&path, &ImportOptions::default()), &["binary model of Marian"]);
+}
+
+#[test]
+fn binary_models_of_marian_that_are_damaged_are_errors() {
+    let folder = binary("intgemm8", "model.bin");
+    let path = folder.path().join("model.bin");
+    let whole = fs::read(&path).unwrap();
+    for length in (8..whole.len()).step_by(997) {
+        fs::write(&path, &whole[..length]).unwrap();
+        assert_mentions(&refusal(&path, &ImportOptions::default()), &["a Marian model"]);
+    }
+    fs::write(&path, [&2u64.to_le_bytes(), &whole[8..]].concat()).unwrap();
+    assert_mentions(&refusal(folder.path(), &ImportOptions::default()), &["it is encrypted"]);
+}
+
+#[test]
+fn vocabularies_are_found_by_the_names_that_firefox_gives_them() {
+    let folder = copy("marian/separate-spm");
+    let rename = |from: &str, to: &str| {
+        fs::rename(folder.path().join(from), folder.path().join(to)).unwrap();
+    };
+    fs::remove_file(folder.path().join("decoder.yml")).unwrap();
+    rename("vocab.und.spm", "srcvocab.undeu.spm");
+    rename("vocab.deu.spm", "trgvocab.undeu.spm");
+    let found = import(folder.path(), &ImportOptions::default()).unwrap();
+    let expected = import(&fixture("marian/separate-spm"), &ImportOptions::default()).unwrap();
+    assert_eq!(found.folder.model.config, expected.folder.model.config);
 }
 
 /// A pickle of nested dictionaries of numbers, in the form that `torch.save` wrote before its archives.

@@ -57,6 +57,10 @@ impl<'f> Reader<'f> {
         self.array(what).map(i32::from_le_bytes)
     }
 
+    pub(crate) fn f32(&mut self, what: &str) -> Result<f32, String> {
+        self.array(what).map(f32::from_le_bytes)
+    }
+
     pub(crate) fn u64(&mut self, what: &str) -> Result<u64, String> {
         self.array(what).map(u64::from_le_bytes)
     }

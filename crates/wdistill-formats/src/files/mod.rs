@@ -10,6 +10,7 @@ use crate::error::FormatError;
 pub(crate) mod archive;
 pub(crate) mod arrays;
 pub(crate) mod bytes;
+pub(crate) mod items;
 pub(crate) mod npz;
 pub(crate) mod pickle;
 pub(crate) mod torch;

@@ -48,12 +48,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Binary<'_>, Problem> {
     let mut reader = Reader::new(bytes);
     let version = reader.u32("the version")?;
     if !(OLDEST..=NEWEST).contains(&version) {
-        return Err(Problem::with_hint(
-            format!(
-                "its version is {version}, expected {OLDEST} to {NEWEST} (a model.bin of Marian starts alike)"
-            ),
-            "the .npz of a model of Marian can be read",
-        ));
+        return Err(format!("its version is {version}, expected {OLDEST} to {NEWEST}").into());
     }
     let specification = string(&mut reader, "the name of the specification")?.to_string();
     let revision = reader.u32("the revision")?;

@@ -19,6 +19,7 @@ use super::options::ImportOptions;
 use super::place::{ArrayPlace, Layout};
 use super::toolkit::{Detection, Numbers, Toolkit};
 use crate::error::FormatError;
+use crate::files::items;
 use crate::model_folder::ModelFolder;
 
 mod binary;
@@ -122,7 +123,7 @@ impl Toolkit for CTranslate2 {
 
     fn detect(&self, path: &Path) -> Result<Detection, FormatError> {
         let file = if path.is_dir() { path.join(MODEL_FILE) } else { path.to_path_buf() };
-        Ok(if file.ends_with(MODEL_FILE) && file.is_file() {
+        Ok(if file.ends_with(MODEL_FILE) && file.is_file() && !items::is_one(&file)? {
             Detection::ByName(wdistill_base::folder_of(&file).to_path_buf())
         } else {
             Detection::Nothing

@@ -1,12 +1,10 @@
-//! Marian's `.npz` models (`src/models/transformer.h`; the names are those of its parameters).
+//! Marian's models, `.npz` and `.bin` (`src/models/transformer.h`; the names are those of its parameters).
 //!
-//! The file holds its own settings as YAML in an array of bytes. Matrices lie `[input, output]`, vectors are
+//! A file holds its own settings as YAML in an array of bytes. Matrices lie `[input, output]`, vectors are
 //! `[1, n]`, layers count from 1. The decoder starts from a vector of zeros, and the encoder reads the end token.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use wdistill_base::{FileError, Problem};
 use wdistill_model::{
     Architecture, AttentionKind, AttentionRole, Embeddings, FeedForwardRole, LayerPlace,
     LinearPart, LinearPlace, NormPart, NormPlace, NormPlacement, Slot, SubLayer, Table,
@@ -19,7 +17,7 @@ use super::options::ImportOptions;
 use super::place::{ArrayPlace, Layout};
 use super::toolkit::{Detection, Numbers, Toolkit};
 use crate::error::FormatError;
-use crate::files::files_in;
+use crate::files::{files_in, items};
 use crate::model_folder::ModelFolder;
 
 mod read;
@@ -40,6 +38,8 @@ const TARGET: &str = "decoder_Wemb";
 const OUTPUT: &str = "decoder_ff_logit_out_Wt";
 const OLD_OUTPUT: &str = "decoder_ff_logit_out_W";
 const OUTPUT_BIAS: &str = "decoder_ff_logit_out_b";
+/// What a factor for an activation's numbers ends in, which int8 products of browsermt's Marian take.
+const ACTIVATION_FACTOR: &str = "_QuantMultA";
 /// Trained positions.
 const POSITIONS: &str = "Wpos";
 
@@ -114,34 +114,14 @@ fn layer_name(LayerPlace { stack, layer }: LayerPlace) -> String {
     format!("{stack}_l{}", layer + 1)
 }
 
-/// The name of a binary model in a folder, which is one of CTranslate2 too.
-const BINARY_FILE: &str = "model.bin";
-
-/// What Marian's own binary models start with: a version of 8 bytes.
-const MARIAN_BINARY: [u8; 8] = 1u64.to_le_bytes();
-
-/// A `.bin` file, or a folder's model.bin, may be Marian's, which no other name of a file tells.
-fn refuse_binary(path: &Path) -> Result<(), FormatError> {
-    let file = if path.is_dir() { path.join(BINARY_FILE) } else { path.to_path_buf() };
-    let is_binary = file.extension().is_some_and(|extension| extension == "bin") && file.is_file();
-    if !is_binary || start_of(&file)? != Some(MARIAN_BINARY) {
-        return Ok(());
+/// Whether a file is a model: an archive of arrays, which is no state of an optimiser, or a binary one, which its name does
+/// not tell.
+fn is_model(path: &Path) -> Result<bool, FormatError> {
+    let name = path.to_string_lossy();
+    if name.ends_with(".bin") {
+        return items::is_one(path);
     }
-    Err(FormatError::NoModel {
-        path: file,
-        reason: Problem::with_hint(
-            "it is a binary model of Marian, whose .npz is read",
-            "`marian-conv -f FILE.bin -t FILE.npz` makes one, unless its numbers are packed or int8",
-        ),
-    })
-}
-
-/// The first bytes of a file that has as many.
-fn start_of(file: &Path) -> Result<Option<[u8; 8]>, FormatError> {
-    let failed = |error| FileError::when("read", file)(error);
-    let mut bytes = Vec::new();
-    std::fs::File::open(file).map_err(failed)?.take(8).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(bytes.try_into().ok())
+    Ok(name.ends_with(".npz") && !name.ends_with(".optimizer.npz"))
 }
 
 /// Marian.
@@ -161,17 +141,17 @@ impl Toolkit for Marian {
     }
 
     fn known_by(&self) -> &'static str {
-        "a .npz"
+        "a .npz or .bin"
     }
 
     fn detect(&self, path: &Path) -> Result<Detection, FormatError> {
-        refuse_binary(path)?;
-        let is_model = |path: &PathBuf| {
-            let name = path.to_string_lossy();
-            name.ends_with(".npz") && !name.ends_with(".optimizer.npz")
-        };
         let files = if path.is_dir() { files_in(path)? } else { vec![path.to_path_buf()] };
-        let models: Vec<PathBuf> = files.into_iter().filter(is_model).collect();
+        let mut models: Vec<PathBuf> = Vec::new();
+        for file in files {
+            if file.is_file() && is_model(&file)? {
+                models.push(file);
+            }
+        }
         Ok(match models.as_slice() {
             [] => Detection::Nothing,
             [model] => Detection::ByExtension(model.clone()),

@@ -8,13 +8,14 @@ use wdistill_model::{
 };
 
 use super::{
-    EPSILON, FORMAT, OLD_OUTPUT, OUTPUT, POSITIONS, SETTINGS, SHARED, SOURCE, TARGET, place, words,
+    ACTIVATION_FACTOR, EPSILON, FORMAT, OLD_OUTPUT, OUTPUT, POSITIONS, SETTINGS, SHARED, SOURCE,
+    TARGET, place, words,
 };
 use crate::error::FormatError;
 use crate::files::arrays::Arrays;
 use crate::files::bytes::text;
 use crate::files::yaml::{self, Value};
-use crate::files::{npz, read_file};
+use crate::files::{items, npz, read_file};
 use crate::toolkits::findings::{Findings, Foreign, unify};
 use crate::toolkits::options::ImportOptions;
 use crate::toolkits::words::Words;
@@ -152,13 +153,16 @@ pub(crate) fn read(path: &Path, options: &ImportOptions) -> Result<Foreign, Form
         reason: reason.into(),
     };
     let bytes = read_file(path)?;
-    let mut arrays = npz::read(&bytes).map_err(malformed)?;
+    let is_archive = path.extension().is_some_and(|extension| extension == "npz");
+    let arrays = if is_archive { npz::read(&bytes) } else { items::read(&bytes) };
+    let mut arrays = arrays.map_err(malformed)?;
     let entries = arrays.remove(SETTINGS).ok_or(format!("it has no array {SETTINGS}"));
     let entries = entries.and_then(|array| {
         let end = array.bytes.iter().position(|byte| *byte == 0).unwrap_or(array.bytes.len());
         yaml::parse(text(&array.bytes[..end], SETTINGS)?)
     });
     let mut findings = Findings::default();
+    without_factors(&mut arrays, &mut findings);
     let mut settings = Settings { entries: entries.map_err(malformed)?, findings: &mut findings };
     let architecture = settings.architecture(&mut arrays);
     let vocabularies = settings.vocabularies(&mut words, lengths);
@@ -172,6 +176,18 @@ pub(crate) fn read(path: &Path, options: &ImportOptions) -> Result<Foreign, Form
     };
     let (model, notes) = findings.finish(path, config, &table, arrays)?;
     Ok(Foreign { model, words, notes })
+}
+
+/// Leaves out what only products in int8 need.
+fn without_factors(arrays: &mut Arrays<'_>, findings: &mut Findings) {
+    let count = arrays.len();
+    arrays.retain(|name, _| !name.ends_with(ACTIVATION_FACTOR));
+    let factors = count - arrays.len();
+    if factors > 0 {
+        findings.note(format!(
+            "{factors} factors of activations ({ACTIVATION_FACTOR}), which only products in int8 need, are left out"
+        ));
+    }
 }
 
 struct Settings<'a> {

@@ -42,7 +42,8 @@ pub(crate) fn read(
 
 fn find(file: &Path) -> Result<[PathBuf; 2], FormatError> {
     let folder = folder_of(file);
-    for settings in [folder.join("decoder.yml"), file.with_extension("npz.decoder.yml")] {
+    let beside = file.with_added_extension("decoder.yml");
+    for settings in [folder.join("decoder.yml"), beside] {
         let Some(bytes) = read_optional(&settings)? else { continue };
         let text = String::from_utf8_lossy(&bytes);
         let entries = yaml::parse(&text).map_err(|reason| not_words(&settings, reason))?;
@@ -67,8 +68,11 @@ fn find(file: &Path) -> Result<[PathBuf; 2], FormatError> {
     let files = files_in(folder)?;
     let lists: Vec<&PathBuf> =
         files.iter().filter(|path| ends(&[".yml", ".yaml", ".spm"])(path)).collect();
-    match lists.as_slice() {
-        [only] => Ok([(*only).clone(), (*only).clone()]),
+    // As models of Firefox have them, where there are two.
+    let side = |name: &str| lists.iter().find(|path| path.to_string_lossy().contains(name));
+    match (lists.as_slice(), side("srcvocab"), side("trgvocab")) {
+        ([only], ..) => Ok([(*only).clone(), (*only).clone()]),
+        ([_, _], Some(source), Some(target)) => Ok([(*source).clone(), (*target).clone()]),
         _ => Err(FormatError::NoVocabulary {
             path: folder.join("decoder.yml"),
             other: "--vocabulary and --target-vocabulary name the vocabularies".to_string(),
