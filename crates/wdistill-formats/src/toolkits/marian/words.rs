@@ -42,7 +42,8 @@ pub(crate) fn read(
 
 fn find(file: &Path) -> Result<[PathBuf; 2], FormatError> {
     let folder = folder_of(file);
-    let beside = file.with_added_extension("decoder.yml");
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let beside = folder.join(format!("{name}.decoder.yml"));
     for settings in [folder.join("decoder.yml"), beside] {
         let Some(bytes) = read_optional(&settings)? else { continue };
         let text = String::from_utf8_lossy(&bytes);
