@@ -48,6 +48,7 @@ seeds() {
         huggingface_safetensors) find $formats/huggingface -name model.safetensors ;;
         huggingface_torch) find $formats/huggingface -name pytorch_model.bin ;;
         huggingface_words) find $formats/huggingface -name '*vocab.json' ;;
+        marian_binary) find $formats/marian -name '*.bin' ;;
         marian_decoder) find $formats/marian -name decoder.yml ;;
         marian_model) find $formats/marian -name model.npz ;;
         marian_words) find $formats/marian -name '*.yml' ;;

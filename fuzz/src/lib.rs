@@ -31,6 +31,12 @@ impl Scratch {
         Scratch { folder, file }
     }
 
+    /// The same without a file that would stand beside the one that is made up.
+    pub fn without(self, file: &str) -> Scratch {
+        fs::remove_file(self.folder.path().join(file)).expect("the fixture has the file");
+        self
+    }
+
     /// A folder for one file.
     pub fn empty(file: &str) -> Scratch {
         let folder = tempfile::tempdir().expect("a folder for scratch files");

@@ -37,7 +37,7 @@ pub fn check_export(
     toolkit: &dyn Toolkit,
     numbers: Numbers,
 ) -> Result<Vec<Problem>, FormatError> {
-    let Obstacles { mut problems, notes } = toolkit.obstacles(given);
+    let Obstacles { mut problems, notes } = toolkit.obstacles(given, numbers);
     if !toolkit.numbers().contains(&numbers) {
         problems.insert(0, format!("it is not written with {}", numbers.name()).into());
     }

@@ -13,7 +13,8 @@ use wdistill_formats::{
 };
 use wdistill_model::{
     Activation, Architecture, Config, DecoderStart, Dense, EmbeddingScale, Embeddings, FinalNorm,
-    Model, NormPlacement, OutputBias, PositionTable, SourceEnding, Vocabularies,
+    LinearPart, Model, NormPlacement, OutputBias, PositionTable, Slot, SourceEnding, Table,
+    Vocabularies,
 };
 use wdistill_text::{SubwordModel, TokenList, Vocabulary, VocabularyPair, VocabularySettings};
 
@@ -1035,4 +1036,78 @@ fn many_names_of_one_quantised_matrix_take_no_memory() {
     fs::write(folder.path().join("model.bin"), file).unwrap();
     let error = import(folder.path(), &words_as_they_stand()).map(|_| ()).unwrap_err();
     assert!(matches!(error, FormatError::Import { .. }), "{error}");
+}
+
+/// A model of one width that Marian's int8 products take, but for what `change` does to it.
+fn of_widths_for_int8(
+    embeddings: Embeddings,
+    words: usize,
+    change: impl Fn(&mut Architecture),
+) -> ModelFolder {
+    let text =
+        ["the gardener sings in the garden", "a singer in the garden", "the rings of a singer"];
+    let settings = VocabularySettings::new(SubwordModel::Bpe, words);
+    let vocabulary = Vocabulary::train(text, &settings).unwrap().vocabulary;
+    assert_eq!(vocabulary.size(), words);
+    let mut architecture = Architecture::preset("transformer-nano").unwrap();
+    (architecture.embeddings, architecture.output_bias) = (embeddings, OutputBias::Present);
+    for stack in [&mut architecture.encoder, &mut architecture.decoder] {
+        (stack.width, stack.feed_forward) = (64, 128);
+    }
+    change(&mut architecture);
+    let vocabularies = Vocabularies {
+        decoder_start: DecoderStart::ZeroVector,
+        ..Vocabularies::shared(vocabulary.size())
+    };
+    let model = Model::initialise(Config::new(architecture, vocabularies).unwrap(), 3);
+    let (source, target) = (vocabulary.clone(), vocabulary);
+    ModelFolder { model, vocabularies: VocabularyPair { source, target } }
+}
+
+/// Tables of words stay as they are, but for one of its own that is written.
+#[test]
+fn a_model_is_written_for_marian_in_int8() {
+    for embeddings in [Embeddings::AllTied, Embeddings::DecoderTied, Embeddings::Separate] {
+        let own = of_widths_for_int8(embeddings, 288, |_| {});
+        let folder = tempfile::tempdir().unwrap();
+        export(&own, MARIAN, Numbers::Int8, folder.path()).unwrap();
+        assert!(
+            folder.path().join("model.bin").exists() && !folder.path().join("model.npz").exists()
+        );
+        let again = import(folder.path(), &ImportOptions::default()).unwrap().folder;
+        for ((slot, found), (_, expected)) in
+            again.model.weights.slices().into_iter().zip(own.model.weights.slices())
+        {
+            let largest = expected.iter().fold(0.0f32, |most, number| most.max(number.abs()));
+            let is_quantised = matches!(slot, Slot::Linear(_, LinearPart::Weight))
+                || slot == Slot::Table(Table::Output);
+            let half_step = if is_quantised { 0.5 * largest / 127.0 } else { 0.0 };
+            for (found, expected) in found.iter().zip(expected) {
+                let error = (found - expected).abs();
+                assert!(error <= half_step * 1.001, "{slot}: {found}, expected {expected}");
+            }
+            assert!(!is_quantised || found != expected, "{slot} is not quantised");
+        }
+    }
+}
+
+#[test]
+fn sizes_that_marians_int8_products_do_not_take_are_refused() {
+    let own = of_widths_for_int8(Embeddings::Separate, 287, |architecture| {
+        architecture.decoder.feed_forward = 96;
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let error = export(&own, MARIAN, Numbers::Int8, folder.path()).unwrap_err();
+    let text = Problem::of(&error).in_lines();
+    assert_mentions(
+        &text,
+        &[
+            "decoder.feed_forward is 96, which 64 does not divide",
+            "its number of target words is 287, which 8 does not divide",
+            "without --quantize it is written in float32",
+        ],
+    );
+    let notes = export(&own, MARIAN, Numbers::Float32, folder.path()).unwrap();
+    let notes: Vec<String> = notes.iter().map(Problem::in_lines).collect();
+    assert!(notes.iter().any(|note| note.contains("but not in int8")), "{notes:?}");
 }

@@ -165,6 +165,15 @@ impl<'f> Array<'f> {
         self.shape[axis] = length;
     }
 
+    /// The same with its axes in the other order; numbers stay where they are.
+    pub(crate) fn transposed(mut self) -> Array<'f> {
+        let mut strides = self.strides.unwrap_or_else(|| row_strides(&self.shape));
+        strides.reverse();
+        self.shape.reverse();
+        self.strides = Some(strides);
+        self
+    }
+
     /// The only number of an array that has one.
     pub(crate) fn scalar(&self) -> Option<f64> {
         (count(&self.shape) == Some(1)).then(|| self.kind.read(&self.bytes[..self.kind.size()]))

@@ -13,6 +13,7 @@ use wdistill_base::FileError;
 
 use super::arrays::{Array, Arrays, NumberType, count};
 use super::bytes::{Reader, text};
+use super::float32_bytes;
 use crate::error::FormatError;
 
 /// What the file starts with: a version, as 8 bytes.
@@ -173,6 +174,90 @@ fn item<'f>(
     Ok(array)
 }
 
+/// Items and gaps end at multiples of this many bytes.
+const LINE: usize = 256;
+
+/// An item to be written.
+pub(crate) struct Item {
+    pub(crate) name: String,
+    /// A text's is its length.
+    pub(crate) shape: Vec<usize>,
+    pub(crate) content: Content,
+}
+
+/// What an item holds.
+pub(crate) enum Content {
+    Float32(Vec<f32>),
+    /// To be written in int8: a matrix `[inputs, outputs]`, given as it lies, `[outputs, inputs]`.
+    Quantised(Vec<f32>),
+    Text(String),
+}
+
+impl Content {
+    /// Its code in the dialect of marian-nmt.
+    fn code(&self) -> u64 {
+        match self {
+            Content::Float32(_) => 0x404,
+            Content::Quantised(_) => 0x10001,
+            Content::Text(_) => 0x101,
+        }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = match self {
+            Content::Float32(numbers) => float32_bytes(numbers),
+            Content::Quantised(numbers) => quantised(numbers),
+            Content::Text(text) => [text.as_bytes(), &[0]].concat(),
+        };
+        bytes.resize(bytes.len().next_multiple_of(LINE), 0);
+        bytes
+    }
+}
+
+/// `round(127 / largest * number)`, ties to even, then the factor.
+fn quantised(numbers: &[f32]) -> Vec<u8> {
+    let largest = numbers.iter().fold(0.0f32, |most, number| most.max(number.abs()));
+    let factor = if largest > 0.0 { 127.0 / largest } else { 1.0 };
+    let byte = |number: &f32| (number * factor).round_ties_even().clamp(-127.0, 127.0) as i8 as u8;
+    numbers.iter().map(byte).chain(factor.to_le_bytes()).collect()
+}
+
+/// A file as marian-nmt's converter writes it: equal items give equal bytes.
+pub(crate) fn write(mut items: Vec<Item>) -> Vec<u8> {
+    items.sort_by(|one, other| one.name.cmp(&other.name));
+    let bodies: Vec<Vec<u8>> = items.iter().map(|item| item.content.bytes()).collect();
+    let mut file = Vec::new();
+    let put = |file: &mut Vec<u8>, number: usize| {
+        file.extend((number as u64).to_le_bytes());
+    };
+    file.extend(VERSION.to_le_bytes());
+    put(&mut file, items.len());
+    // A text is as long as its line, zeros and all.
+    let shape = |item: &Item, body: &[u8]| match item.content {
+        Content::Text(_) => vec![body.len()],
+        Content::Float32(_) | Content::Quantised(_) => item.shape.clone(),
+    };
+    for (item, body) in items.iter().zip(&bodies) {
+        put(&mut file, item.name.len() + 1);
+        file.extend(item.content.code().to_le_bytes());
+        put(&mut file, shape(item, body).len());
+        put(&mut file, body.len());
+    }
+    items.iter().for_each(|item| file.extend([item.name.as_bytes(), &[0]].concat()));
+    for (item, body) in items.iter().zip(&bodies) {
+        for axis in shape(item, body) {
+            let axis = i32::try_from(axis).expect("no axis has two billion numbers");
+            file.extend(axis.to_le_bytes());
+        }
+    }
+    let start = (file.len() + 8) / LINE * LINE + LINE;
+    let gap = start - file.len() - 8;
+    put(&mut file, gap);
+    file.resize(start, 0);
+    file.extend(bodies.concat());
+    file
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,6 +281,33 @@ mod tests {
         let numbers = [&[2, 4, 6, 8, 10, 12u8][..], &2.0f32.to_le_bytes(), &[0; 6]].concat();
         let bytes = file(0x10001, &[2, 3], &numbers);
         assert_eq!(read(&bytes).unwrap()["a"].numbers(), [1.0, 3.0, 5.0, 2.0, 4.0, 6.0]);
+    }
+
+    /// What `pymarian convert` wrote of the archive beside it, settings as they stand in it.
+    #[test]
+    fn what_is_written_is_what_marians_converter_writes() {
+        let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/marian");
+        let archive = std::fs::read(format!("{fixtures}/joint-yaml/model.npz")).unwrap();
+        for kind in ["float32", "intgemm8"] {
+            let expected = std::fs::read(format!("{fixtures}/binary/model.{kind}.bin")).unwrap();
+            let arrays = read(&expected).unwrap();
+            let mut items = Vec::new();
+            for (name, array) in super::super::npz::read(&archive).unwrap() {
+                let content = if name.starts_with("special:") {
+                    let text = String::from_utf8(arrays[&name].bytes.to_vec()).unwrap();
+                    Content::Text(text.trim_end_matches('\0').to_string())
+                } else if arrays[&name].divisors.is_empty() {
+                    Content::Float32(array.numbers())
+                } else {
+                    let [rows, columns] = array.shape[..] else { unreachable!("a matrix") };
+                    let numbers = array.numbers();
+                    let lying = (0..columns).flat_map(|c| (0..rows).map(move |r| (r, c)));
+                    Content::Quantised(lying.map(|(r, c)| numbers[r * columns + c]).collect())
+                };
+                items.push(Item { name, shape: array.shape.clone(), content });
+            }
+            assert!(write(items) == expected, "{kind}");
+        }
     }
 
     #[test]

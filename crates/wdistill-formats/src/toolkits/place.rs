@@ -166,7 +166,7 @@ pub(crate) fn write<'m>(
 }
 
 /// `[rows, columns]` as `[columns, rows]`.
-fn transposed(numbers: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+pub(crate) fn transposed(numbers: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     (0..columns)
         .flat_map(|column| (0..rows).map(move |row| numbers[row * columns + column]))
         .collect()

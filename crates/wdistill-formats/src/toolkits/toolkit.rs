@@ -104,8 +104,8 @@ pub trait Toolkit: Sync {
         ""
     }
 
-    /// What stands in the way of writing a model, and what its user should know.
-    fn obstacles(&self, _given: &ModelFolder) -> Obstacles {
+    /// What stands in the way of writing a model with these numbers, and what its user should know.
+    fn obstacles(&self, _given: &ModelFolder, _numbers: Numbers) -> Obstacles {
         let problems = vec![format!("models of {} are read, and not written", self.name()).into()];
         Obstacles { problems, notes: Vec::new() }
     }
@@ -117,10 +117,10 @@ pub trait Toolkit: Sync {
     fn write(
         &self,
         given: &ModelFolder,
-        _numbers: Numbers,
+        numbers: Numbers,
         _folder: &Path,
     ) -> Result<(), FormatError> {
-        let Obstacles { problems, .. } = self.obstacles(given);
+        let Obstacles { problems, .. } = self.obstacles(given, numbers);
         Err(FormatError::Export { format: self.model_name(), problems })
     }
 }

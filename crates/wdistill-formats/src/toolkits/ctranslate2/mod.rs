@@ -146,7 +146,7 @@ impl Toolkit for CTranslate2 {
         "any model"
     }
 
-    fn obstacles(&self, given: &ModelFolder) -> Obstacles {
+    fn obstacles(&self, given: &ModelFolder, _: Numbers) -> Obstacles {
         write::obstacles(given)
     }
 

@@ -137,7 +137,7 @@ impl Toolkit for HuggingFace {
         "models of one width, with norms after the sub-layers"
     }
 
-    fn obstacles(&self, given: &ModelFolder) -> Obstacles {
+    fn obstacles(&self, given: &ModelFolder, _: Numbers) -> Obstacles {
         write::obstacles(given)
     }
 

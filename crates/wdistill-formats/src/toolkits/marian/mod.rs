@@ -176,18 +176,23 @@ impl Toolkit for Marian {
     }
 
     fn numbers(&self) -> &'static [Numbers] {
-        &[Numbers::Float32]
+        &[Numbers::Float32, Numbers::Int8]
     }
 
     fn takes(&self) -> &'static str {
         "models of one width, whose decoder starts from zeros"
     }
 
-    fn obstacles(&self, given: &ModelFolder) -> Obstacles {
-        write::obstacles(given)
+    fn obstacles(&self, given: &ModelFolder, numbers: Numbers) -> Obstacles {
+        write::obstacles(given, numbers)
     }
 
-    fn write(&self, given: &ModelFolder, _: Numbers, folder: &Path) -> Result<(), FormatError> {
-        write::write(given, folder)
+    fn write(
+        &self,
+        given: &ModelFolder,
+        numbers: Numbers,
+        folder: &Path,
+    ) -> Result<(), FormatError> {
+        write::write(given, numbers, folder)
     }
 }

@@ -456,12 +456,9 @@ impl Settings<'_> {
 
 /// Renames a matrix `[input, output]` to one that is read as `[output, input]`.
 fn transpose(arrays: &mut Arrays<'_>, from: &str, to: &str) {
-    let Some(mut array) = arrays.remove(from) else { return };
-    if let [rows, columns] = array.shape[..] {
-        array.shape = vec![columns, rows];
-        array.strides = Some(vec![1, columns]);
+    if let Some(array) = arrays.remove(from) {
+        arrays.insert(to.to_string(), array.transposed());
     }
-    arrays.insert(to.to_string(), array);
 }
 
 #[cfg(test)]

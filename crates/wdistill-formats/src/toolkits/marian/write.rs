@@ -10,26 +10,38 @@ use wdistill_model::{
 };
 use wdistill_text::{Vocabulary, VocabularyKind};
 
-use super::{FORMAT, OUTPUT_BIAS, SETTINGS, place};
+use super::{FORMAT, OLD_OUTPUT, OUTPUT, OUTPUT_BIAS, SETTINGS, place};
 use crate::error::FormatError;
 use crate::files::arrays::NumberType;
-use crate::files::npz;
-use crate::files::{float32_bytes, publish};
+use crate::files::items::{self, Content, Item};
+use crate::files::{float32_bytes, npz, publish};
 use crate::model_folder::ModelFolder;
 use crate::toolkits::obstacles::Obstacles;
 use crate::toolkits::padding::without_zero_start;
 use crate::toolkits::place::{self as places, Written};
-
-const MODEL_FILE: &str = "model.npz";
+use crate::toolkits::toolkit::Numbers;
 
 /// Divides the number of inputs of every product that Marian's int8 library does.
 const INTGEMM_WIDTH: usize = 64;
 
+/// Divides the number of outputs.
+const INTGEMM_OUTPUTS: usize = 8;
+
+/// The model's file: an archive, or what Marian's own converter makes of one.
+fn model_file(numbers: Numbers) -> &'static str {
+    match numbers {
+        Numbers::Float32 => "model.npz",
+        Numbers::Int8 => "model.bin",
+    }
+}
+
 /// What stands in the way of writing a model, and what its user should know.
-pub(crate) fn obstacles(given: &ModelFolder) -> Obstacles {
+pub(crate) fn obstacles(given: &ModelFolder, numbers: Numbers) -> Obstacles {
     let shortened = without_zero_start(&given.model);
     let mut obstacles = Obstacles::default();
-    check(&shortened.as_ref().unwrap_or(&given.model).config, &mut obstacles);
+    let config = &shortened.as_ref().unwrap_or(&given.model).config;
+    check(config, &mut obstacles);
+    check_sizes(config, numbers, &mut obstacles);
     for (side, vocabulary) in
         [("source", &given.vocabularies.source), ("target", &given.vocabularies.target)]
     {
@@ -47,19 +59,27 @@ pub(crate) fn obstacles(given: &ModelFolder) -> Obstacles {
     obstacles
 }
 
-/// Writes `model.npz`, `decoder.yml` and the vocabularies.
+/// Writes `model.npz`, or `model.bin` in int8, `decoder.yml` and the vocabularies.
 ///
 /// # Errors
 /// As [`export`](crate::export).
-pub(crate) fn write(given: &ModelFolder, folder: &Path) -> Result<(), FormatError> {
+pub(crate) fn write(
+    given: &ModelFolder,
+    numbers: Numbers,
+    folder: &Path,
+) -> Result<(), FormatError> {
     let shortened = without_zero_start(&given.model);
     let model = shortened.as_ref().unwrap_or(&given.model);
     let mut files = Vec::new();
     let names = vocabularies(given, model.config.vocabularies.target, &mut files)?;
-    let file = archive(model)
+    let file = match numbers {
+        Numbers::Float32 => archive(model),
+        Numbers::Int8 => Ok(binary(model)),
+    };
+    let file = file
         .map_err(|reason| FormatError::Export { format: FORMAT, problems: vec![reason.into()] })?;
-    files.push((MODEL_FILE, file));
-    files.push(("decoder.yml", decoder(names).into_bytes()));
+    files.push((model_file(numbers), file));
+    files.push(("decoder.yml", decoder(model_file(numbers), names).into_bytes()));
     publish(folder, files)
 }
 
@@ -106,7 +126,6 @@ fn check(config: &Config, obstacles: &mut Obstacles) {
             "CTranslate2 takes it",
         ));
     }
-    note_widths(architecture, obstacles);
     if architecture.norm_epsilon != super::EPSILON {
         obstacles.notes.push(
             format!(
@@ -138,16 +157,31 @@ fn check_positions(architecture: &Architecture, obstacles: &mut Obstacles) {
     }
 }
 
-/// Marian's int8 products take only matrices of certain sizes.
-fn note_widths(architecture: &Architecture, obstacles: &mut Obstacles) {
-    let Architecture { encoder, decoder, .. } = architecture;
-    let widths = [encoder.width, encoder.feed_forward, decoder.feed_forward];
-    if let Some(width) = widths.into_iter().find(|width| !width.is_multiple_of(INTGEMM_WIDTH)) {
-        let fact = format!(
-            "a width of it is {width}, which {INTGEMM_WIDTH} does not divide: Marian decodes it in float32, but not \
-             in int8 (intgemm)"
-        );
-        obstacles.notes.push(fact.into());
+/// Marian's int8 products take only matrices of certain sizes; with others it reads and writes outside of them.
+fn check_sizes(config: &Config, numbers: Numbers, obstacles: &mut Obstacles) {
+    let Architecture { encoder, decoder, embeddings, .. } = &config.architecture;
+    let words = match embeddings {
+        // A matrix of a product of its own.
+        Embeddings::Separate => config.vocabularies.target,
+        Embeddings::AllTied | Embeddings::DecoderTied => INTGEMM_OUTPUTS,
+    };
+    let sizes = [
+        ("its width", encoder.width, INTGEMM_WIDTH),
+        ("encoder.feed_forward", encoder.feed_forward, INTGEMM_WIDTH),
+        ("decoder.feed_forward", decoder.feed_forward, INTGEMM_WIDTH),
+        ("its number of target words", words, INTGEMM_OUTPUTS),
+    ];
+    for (name, size, divisor) in sizes.into_iter().filter(|(_, size, by)| !size.is_multiple_of(*by)) {
+        let fact = format!("{name} is {size}, which {divisor} does not divide");
+        match numbers {
+            Numbers::Float32 => obstacles.notes.push(
+                format!("{fact}: Marian decodes it in float32, but not in int8 (intgemm)").into(),
+            ),
+            Numbers::Int8 => obstacles.problems.push(Problem::with_hint(
+                format!("{fact}, as Marian's int8 products need it"),
+                "without --quantize it is written in float32",
+            )),
+        }
     }
 }
 
@@ -184,30 +218,58 @@ fn word_list(tokens: &[String]) -> Vec<u8> {
     tokens.iter().enumerate().map(line).collect::<String>().into_bytes()
 }
 
-fn decoder(vocabularies: [&str; 2]) -> String {
+fn decoder(model: &str, vocabularies: [&str; 2]) -> String {
     format!(
-        "relative-paths: true\nmodels:\n  - {MODEL_FILE}\nvocabs:\n  - {}\n  - {}\nbeam-size: 4\nnormalize: 1\n",
+        "relative-paths: true\nmodels:\n  - {model}\nvocabs:\n  - {}\n  - {}\nbeam-size: 4\nnormalize: 1\n",
         vocabularies[0], vocabularies[1]
     )
 }
 
-fn archive(model: &Model<Dense<f32>>) -> Result<Vec<u8>, String> {
+/// All arrays of a model: those of its slots, and a bias of the output that Marian always has.
+fn arrays(model: &Model<Dense<f32>>) -> impl Iterator<Item = Written> {
     let architecture = &model.config.architecture;
     let table = |slot: Slot| place(slot, architecture);
-    let weights = places::write(&model.config, &table, &model.weights).map(
-        |Written { name, shape, data }| {
-            (name, shape, NumberType::Float32, Cow::Owned(float32_bytes(&data)))
-        },
-    );
     let words = model.config.vocabularies.target;
-    let no_bias = model.weights.embeddings.output_bias.is_none().then(|| {
-        let zeros = Cow::Owned(float32_bytes(&vec![0.0; words]));
-        (OUTPUT_BIAS.to_string(), vec![1, words], NumberType::Float32, zeros)
+    let no_bias = model.weights.embeddings.output_bias.is_none().then(|| Written {
+        name: OUTPUT_BIAS.to_string(),
+        shape: vec![1, words],
+        data: vec![0.0; words],
+    });
+    places::write(&model.config, &table, &model.weights).chain(no_bias)
+}
+
+fn archive(model: &Model<Dense<f32>>) -> Result<Vec<u8>, String> {
+    let weights = arrays(model).map(|Written { name, shape, data }| {
+        (name, shape, NumberType::Float32, Cow::Owned(float32_bytes(&data)))
     });
     let mut text = settings(&model.config).into_bytes();
     text.push(0);
     let settings = (SETTINGS.to_string(), vec![text.len()], NumberType::Int8, Cow::Owned(text));
-    npz::write(weights.chain(no_bias).chain([settings]))
+    npz::write(weights.chain([settings]))
+}
+
+/// As `marian-conv --gemm-type intgemm8` writes it: matrices of products in int8, everything else as it is.
+fn binary(model: &Model<Dense<f32>>) -> Vec<u8> {
+    // By its name, as Marian's converter has it: `..._Wq`, `..._W1`.
+    let is_product = |name: &str| name[..name.len() - 1].ends_with("_W");
+    let item = |Written { name, shape, data }| {
+        match &shape[..] {
+            // Under its newer name Marian would take it for one that lies the other way.
+            [words, width] if name == OUTPUT => Item {
+                name: OLD_OUTPUT.to_string(),
+                shape: vec![*width, *words],
+                content: Content::Quantised(data),
+            },
+            [inputs, outputs] if is_product(&name) => {
+                let data = places::transposed(&data, *inputs, *outputs);
+                Item { name, shape, content: Content::Quantised(data) }
+            }
+            _ => Item { name, shape, content: Content::Float32(data) },
+        }
+    };
+    let text = Content::Text(settings(&model.config));
+    let settings = Item { name: SETTINGS.to_string(), shape: Vec::new(), content: text };
+    items::write(arrays(model).map(item).chain([settings]).collect())
 }
 
 /// As Marian spells it, or why it cannot be written.
