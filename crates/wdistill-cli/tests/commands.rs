@@ -506,11 +506,13 @@ fn a_teacher_of_hugging_face_is_distilled_and_its_student_exported() {
     assert!(!folder.path().join("marian").exists());
     let said = refuse(
         folder.path(),
-        &format!("export {student} --format marian --quantize int8 --out a"),
+        &format!("export {student} --format huggingface --quantize int8 --out a"),
         b"",
     );
     assert!(
-        said.contains("--quantize is not for --format marian\nhint: --format ctranslate2"),
+        said.contains(
+            "--quantize is not for --format huggingface\nhint: --format ctranslate2 or marian has"
+        ),
         "{said}"
     );
     let said =

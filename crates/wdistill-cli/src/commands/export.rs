@@ -59,7 +59,7 @@ impl Export {
         };
         if !toolkit.numbers().contains(&numbers) {
             let fact = format!("--quantize is not for --format {}", toolkit.key());
-            let hint = format!("--format {} has it", with_numbers(numbers).join(", "));
+            let hint = format!("--format {} has it", with_numbers(numbers).join(" or "));
             bail!(Problem::with_hint(fact, hint));
         }
         refuse_models(&self.out)?;
