@@ -689,6 +689,18 @@ fn binary(kind: &str, name: &str) -> TempDir {
     folder
 }
 
+/// Of a matrix whose largest number is 127 steps.
+fn half_step_of_int8(numbers: &[f32]) -> f32 {
+    0.5 * numbers.iter().fold(0.0f32, |most, number| most.max(number.abs())) / 127.0
+}
+
+fn assert_near(found: &[f32], expected: &[f32], half_step: f32, what: &str) {
+    for (found, expected) in found.iter().zip(expected) {
+        let error = (found - expected).abs();
+        assert!(error <= half_step * 1.001, "{what}: {found}, expected {expected}");
+    }
+}
+
 /// Marian's own converter wrote these of the archive; a quantised number is off by half a step, and a step is the largest
 /// number of its matrix over 127, or the 1024th part of 1.
 #[test]
@@ -709,16 +721,12 @@ fn binary_models_of_marian_are_the_archives_they_were_made_of() {
         assert!(notes.contains(note), "{kind}: {notes}");
         let slices = found.folder.model.weights.slices();
         for ((slot, found), (_, expected)) in slices.into_iter().zip(&expected) {
-            let largest = expected.iter().fold(0.0f32, |most, number| most.max(number.abs()));
             let half_step = match kind {
                 "float32" => 0.0,
                 "intgemm16" => 0.5 / 1024.0,
-                _ => 0.5 * largest / 127.0,
+                _ => half_step_of_int8(expected),
             };
-            for (found, expected) in found.iter().zip(*expected) {
-                let error = (found - expected).abs();
-                assert!(error <= half_step * 1.001, "{kind}, {slot}: {found}, expected {expected}");
-            }
+            assert_near(found, expected, half_step, &format!("{kind}, {slot}"));
         }
     }
 }
@@ -1078,14 +1086,10 @@ fn a_model_is_written_for_marian_in_int8() {
         for ((slot, found), (_, expected)) in
             again.model.weights.slices().into_iter().zip(own.model.weights.slices())
         {
-            let largest = expected.iter().fold(0.0f32, |most, number| most.max(number.abs()));
             let is_quantised = matches!(slot, Slot::Linear(_, LinearPart::Weight))
                 || slot == Slot::Table(Table::Output);
-            let half_step = if is_quantised { 0.5 * largest / 127.0 } else { 0.0 };
-            for (found, expected) in found.iter().zip(expected) {
-                let error = (found - expected).abs();
-                assert!(error <= half_step * 1.001, "{slot}: {found}, expected {expected}");
-            }
+            let half_step = if is_quantised { half_step_of_int8(expected) } else { 0.0 };
+            assert_near(found, expected, half_step, &slot.to_string());
             assert!(!is_quantised || found != expected, "{slot} is not quantised");
         }
     }

@@ -210,12 +210,17 @@ impl ResolvedSystem {
         self.phases().any(TrainingSettings::learns_of_teacher)
     }
 
-    /// What of it a phase learns, each in words.
-    pub fn learns_inside(&self) -> impl Iterator<Item = &'static str> {
+    /// Whether a phase of it learns the teacher's distribution over words.
+    pub fn learns_words(&self) -> bool {
+        self.phases().any(|phase| phase.word_distillation > 0.0)
+    }
+
+    /// What more than translations a phase of it learns, each in words.
+    pub fn learned_of_teacher(&self) -> impl Iterator<Item = &'static str> {
         let weighs =
             |weight: fn(&TrainingSettings) -> f64| self.phases().any(|phase| weight(phase) > 0.0);
         let all = [
-            (weighs(|phase| phase.word_distillation), "word-level distillation"),
+            (self.learns_words(), "word-level distillation"),
             (weighs(|phase| phase.state_distillation), "distillation of states"),
             (weighs(|phase| phase.relation_distillation), "distillation of relations"),
         ];

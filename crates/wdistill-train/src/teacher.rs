@@ -182,10 +182,7 @@ fn state_pairings(weight: f64, theirs: &Config, ours: &Config) -> Result<Vec<Pai
     let pairing = |place: LayerPlace| {
         let [teacher, student] = [theirs, ours].map(|config| config.shape(place.stack));
         if teacher.width != student.width {
-            let stack = match place.stack {
-                Stack::Encoder => "encoder",
-                Stack::Decoder => "decoder",
-            };
+            let stack = place.stack;
             let fact = format!(
                 "state_distillation compares states number by number, but the student's {stack} has a width of {}, the \
                  teacher's {}",

@@ -13,7 +13,7 @@ use wdistill_base::FileError;
 
 use super::arrays::{Array, Arrays, NumberType, count};
 use super::bytes::{Reader, text};
-use super::float32_bytes;
+use super::{float32_bytes, quantised};
 use crate::error::FormatError;
 
 /// What the file starts with: a version, as 8 bytes.
@@ -206,20 +206,15 @@ impl Content {
     fn bytes(&self) -> Vec<u8> {
         let mut bytes = match self {
             Content::Float32(numbers) => float32_bytes(numbers),
-            Content::Quantised(numbers) => quantised(numbers),
+            Content::Quantised(numbers) => {
+                let (bytes, factor) = quantised(numbers, numbers.len());
+                [bytes, float32_bytes(&factor)].concat()
+            }
             Content::Text(text) => [text.as_bytes(), &[0]].concat(),
         };
         bytes.resize(bytes.len().next_multiple_of(LINE), 0);
         bytes
     }
-}
-
-/// `round(127 / largest * number)`, ties to even, then the factor.
-fn quantised(numbers: &[f32]) -> Vec<u8> {
-    let largest = numbers.iter().fold(0.0f32, |most, number| most.max(number.abs()));
-    let factor = if largest > 0.0 { 127.0 / largest } else { 1.0 };
-    let byte = |number: &f32| (number * factor).round_ties_even().clamp(-127.0, 127.0) as i8 as u8;
-    numbers.iter().map(byte).chain(factor.to_le_bytes()).collect()
 }
 
 /// A file as marian-nmt's converter writes it: equal items give equal bytes.

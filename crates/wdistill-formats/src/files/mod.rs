@@ -49,6 +49,20 @@ pub(crate) fn float32_bytes(numbers: &[f32]) -> Vec<u8> {
     numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
 }
 
+/// Rows in 8 bits: `round(factor * w)`, ties to even, with `factor = 127 / max |w|` of the row, as CTranslate2
+/// (`quantize` of `python/ctranslate2/specs/model_spec.py`) and Marian have it, for which a matrix is one row.
+pub(crate) fn quantised(data: &[f32], columns: usize) -> (Vec<u8>, Vec<f32>) {
+    let factor = |row: &[f32]| {
+        let largest = row.iter().fold(0f32, |largest, number| largest.max(number.abs()));
+        if largest == 0.0 { 1.0 } else { 127.0 / largest }
+    };
+    let factors: Vec<f32> = data.chunks_exact(columns).map(factor).collect();
+    let bytes = data.chunks_exact(columns).zip(&factors).flat_map(|(row, factor)| {
+        row.iter().map(move |number| (number * factor).round_ties_even() as i8 as u8)
+    });
+    (bytes.collect(), factors)
+}
+
 /// Writes all files of a folder to the disk before the first takes its place.
 ///
 /// # Errors

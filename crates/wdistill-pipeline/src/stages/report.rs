@@ -116,8 +116,7 @@ fn student_notes(prepared: &Prepared, student: &Finished) -> Vec<String> {
 
 /// A warning for those who would compare its two losses.
 fn loss_note(system: &ResolvedSystem) -> Option<String> {
-    let words = system.phases().any(|phase| phase.word_distillation > 0.0);
-    words.then(|| {
+    system.learns_words().then(|| {
         format!(
             "{}: the training loss mixes in the cross-entropy with the teacher's distribution, the \
              validation loss does not",

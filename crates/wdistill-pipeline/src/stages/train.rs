@@ -467,8 +467,8 @@ fn description(system: &ResolvedSystem) -> String {
         is_blank.then(|| "with a blank teacher's decoder".to_string()),
         translations.map(str::to_string),
     ];
-    let inside = system.learns_inside().filter(|_| learns_from_teacher).map(str::to_string);
-    parts.into_iter().flatten().chain(inside).collect::<Vec<_>>().join(", ")
+    let more = system.learned_of_teacher().filter(|_| learns_from_teacher).map(str::to_string);
+    parts.into_iter().flatten().chain(more).collect::<Vec<_>>().join(", ")
 }
 
 /// Hashes of a model's configuration and weights.

@@ -16,7 +16,7 @@ use wdistill_text::{Vocabulary, VocabularyKind};
 use super::{CONFIG_FILE, FORMAT, MODEL_FILE, OUTPUT, OUTPUT_BIAS, SOURCE, TARGET, binary, place};
 use crate::error::FormatError;
 use crate::files::arrays::{Array, Arrays, NumberType};
-use crate::files::{float32_bytes, publish};
+use crate::files::{float32_bytes, publish, quantised};
 use crate::model_folder::ModelFolder;
 use crate::toolkits::obstacles::Obstacles;
 use crate::toolkits::padding::NEVER;
@@ -224,18 +224,4 @@ impl Variables {
             );
         }
     }
-}
-
-/// Rows in 8 bits: `round(factor * w)` with `factor = 127 / max |w|` of the row (`quantize` of
-/// `python/ctranslate2/specs/model_spec.py`).
-fn quantised(data: &[f32], columns: usize) -> (Vec<u8>, Vec<f32>) {
-    let factor = |row: &[f32]| {
-        let largest = row.iter().fold(0f32, |largest, number| largest.max(number.abs()));
-        if largest == 0.0 { 1.0 } else { 127.0 / largest }
-    };
-    let factors: Vec<f32> = data.chunks_exact(columns).map(factor).collect();
-    let bytes = data.chunks_exact(columns).zip(&factors).flat_map(|(row, factor)| {
-        row.iter().map(move |number| (number * factor).round_ties_even() as i8 as u8)
-    });
-    (bytes.collect(), factors)
 }
