@@ -57,13 +57,14 @@ fn sentences_of_a_line_are_translated_one_by_one() {
     let (joined, said) = translate("--sentences split", &paragraph);
     assert_eq!(joined, format!("{first} \t{second}\u{a0}{third}\n\n"));
     assert!(said.contains("4 sentences, "), "{said}");
-    let (joined, _) = translate("--sentences split --language en", &paragraph);
-    assert_eq!(joined.lines().count(), 2);
+    let (english, _) = translate("--sentences split --language en", &paragraph);
+    assert_eq!(english.lines().count(), 2);
     let (japanese, _) = translate("--sentences split --quiet", "他来了。她走了。\n");
     let (two, _) = translate("--quiet", "他来了。\n她走了。\n");
     assert_eq!(japanese, two.replacen('\n', " ", 1));
-    let said = refused("--sentences split --n-best 2", b"");
-    assert!(said.contains("there is no --n-best of them"), "{said}");
+    let (two, _) = translate("--quiet --sentences split --n-best 2", &paragraph);
+    let texts: Vec<&str> = two.lines().filter_map(|line| line.split(" ||| ").nth(1)).collect();
+    assert_eq!((texts.len(), format!("{}\n\n", texts[0])), (4, joined));
 }
 
 #[test]

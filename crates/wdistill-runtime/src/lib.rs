@@ -55,6 +55,7 @@ pub use cpu::Cpu;
 pub use decoder::{BatchDecoder, DecodingEngine, OutputPart};
 pub use error::{TooLong, TranslateError, TranslatorError};
 pub use gather::{PAUSE, gather};
+pub use line::Line;
 pub use memory::KeyValues;
 pub use notice::{Notice, NoticeCounts, NoticeKind};
 pub use options::{DecodingOptions, LineContent, LongText, Precision, TranslatorOptions};

@@ -6,8 +6,8 @@ use crate::error::TooLong;
 use crate::long_text::split;
 use crate::options::{LineContent, LongText, TranslatorOptions};
 
-/// A line to be translated.
-pub(crate) struct Line {
+/// A line to be translated, divided into what is translated by itself.
+pub struct Line {
     /// Among the lines that are translated with it, from 1.
     pub(crate) number: usize,
     pub(crate) parts: Vec<Part>,
@@ -35,6 +35,11 @@ pub(crate) struct Part {
 }
 
 impl Line {
+    /// The token ids of what is translated by itself, in its order, each with its end token; at least one.
+    pub fn sentences(&self) -> impl ExactSizeIterator<Item = &[u32]> {
+        self.parts.iter().map(|part| part.ids.as_slice())
+    }
+
     /// Divides a line.
     ///
     /// # Errors

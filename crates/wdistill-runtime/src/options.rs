@@ -110,14 +110,6 @@ impl TranslatorOptions {
         if self.max_source_length == 0 {
             problems.push("max_source_length is 0, expected at least 1".into());
         }
-        let joins = self.long_text == LongText::Split || self.content == LineContent::Text;
-        let n_best = self.decoding.search.n_best;
-        if n_best > 1 && joins {
-            let fact = format!(
-                "n_best is {n_best}, but the best translations of a line's parts are joined; there is one of them"
-            );
-            problems.push(fact.into());
-        }
         problems
     }
 }

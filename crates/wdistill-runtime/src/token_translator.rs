@@ -5,7 +5,10 @@ use std::sync::Arc;
 use wdistill_base::Problem;
 use wdistill_kernels::{Float32Matrix, Int8Matrix, PackedWeight, Workers};
 use wdistill_model::{Config, Dense, Int8, Model, Tokens, Vocabularies};
-use wdistill_search::{Ending, Hypothesis, SearchSettings, search};
+use wdistill_search::{
+    Ending, Hypothesis, Scores, SearchOptions, SearchSettings, SettingsError, Step, StepModel,
+    Vocabulary, search,
+};
 
 use crate::cpu::Cpu;
 use crate::decoder::BatchDecoder;
@@ -161,7 +164,7 @@ impl TokenTranslator {
     /// translated; [`TokenError::Search`] when the model's scores make no sense.
     pub fn translate(&self, sources: &[Vec<u32>]) -> Result<Translations, TokenError> {
         let mut report = Report::default();
-        let sources_to_read = self.check(sources, &mut report)?;
+        let sources_to_read = self.check(sources.iter().map(Vec::as_slice), &mut report)?;
         let batches = self.batches(sources_to_read);
         report.batches = batches.len();
         let results = match &self.weights {
@@ -184,6 +187,47 @@ impl TokenTranslator {
         Ok(Translations { hypotheses, report })
     }
 
+    /// The settings of its search with another number of translations.
+    ///
+    /// # Errors
+    /// If it is 0, or more than the beam has hypotheses.
+    pub fn settings_for(&self, n_best: usize) -> Result<SearchSettings, SettingsError> {
+        SearchSettings::new(SearchOptions { n_best, ..self.options.search.clone() })
+    }
+
+    /// Translates source sentences, each with its end token, as one batch and on the thread that calls: for whoever has
+    /// threads and an order of work of his own. `between_steps` is called before each word of the batch, so that he can do
+    /// what is more urgent in the middle of a long one.
+    ///
+    /// # Errors
+    /// As [`TokenTranslator::translate`].
+    pub fn translate_here(
+        &self,
+        sources: &[&[u32]],
+        settings: &SearchSettings,
+        between_steps: &mut dyn FnMut(),
+    ) -> Result<Vec<Vec<Hypothesis>>, TokenError> {
+        let batch = self.check(sources.iter().copied(), &mut Report::default())?;
+        let mut hypotheses =
+            vec![vec![empty_translation(); settings.options().n_best]; sources.len()];
+        if batch.is_empty() {
+            return Ok(hypotheses);
+        }
+        let shortlist = self.shortlist.as_deref();
+        let results = match &self.weights {
+            Weights::Float32(model) => {
+                translate_batch(model, &Cpu::default(), &batch, settings, shortlist, between_steps)
+            }
+            Weights::Int8(model) => {
+                translate_batch(model, &Cpu::default(), &batch, settings, shortlist, between_steps)
+            }
+        }?;
+        for (source, result) in batch.iter().zip(results) {
+            hypotheses[source.index] = result;
+        }
+        Ok(hypotheses)
+    }
+
     fn translate_batches<W: PackedWeight>(
         &self,
         model: &Model<Packed<W>>,
@@ -191,20 +235,20 @@ impl TokenTranslator {
     ) -> Vec<Result<Vec<Vec<Hypothesis>>, TokenError>> {
         let shortlist = self.shortlist.as_deref();
         self.workers.map(batches, Cpu::default, |engine, batch| {
-            translate_batch(model, engine, batch, &self.settings, shortlist)
+            translate_batch(model, engine, batch, &self.settings, shortlist, &mut || {})
         })
     }
 
     /// The sentences that need the model.
     fn check<'a>(
         &self,
-        sources: &'a [Vec<u32>],
+        sources: impl ExactSizeIterator<Item = &'a [u32]>,
         report: &mut Report,
     ) -> Result<Vec<Source<'a>>, TokenError> {
         let vocabularies = &self.config().vocabularies;
         let mut problems = Vec::new();
         let mut checked = Vec::with_capacity(sources.len());
-        for (index, ids) in sources.iter().enumerate() {
+        for (index, ids) in sources.enumerate() {
             problems.extend(unreadable(ids, index + 1, vocabularies));
             match ids.len() {
                 0 | 1 => report.empty_sources += 1,
@@ -279,6 +323,7 @@ fn translate_batch<W: PackedWeight>(
     batch: &[Source<'_>],
     settings: &SearchSettings,
     shortlist: Option<&Shortlist>,
+    between_steps: &mut dyn FnMut(),
 ) -> Result<Vec<Vec<Hypothesis>>, TokenError> {
     let vocabularies = &model.config.vocabularies;
     let sources = batch.iter().map(|source| vocabularies.encoder_input(source.ids));
@@ -289,8 +334,26 @@ fn translate_batch<W: PackedWeight>(
         let least = settings.candidates(vocabularies.target);
         decoder = decoder.restricted(&tokens, shortlist, least);
     }
+    let mut decoder = Interruptible { decoder, between_steps };
     search(&mut decoder, &words, settings).map_err(|reason| TokenError::Search {
         sentences: batch.iter().map(|source| source.index + 1).collect(),
         reason,
     })
+}
+
+/// A decoder that lets something else happen before each step.
+struct Interruptible<'a, D> {
+    decoder: D,
+    between_steps: &'a mut dyn FnMut(),
+}
+
+impl<D: StepModel> StepModel for Interruptible<'_, D> {
+    fn vocabulary(&self) -> Vocabulary {
+        self.decoder.vocabulary()
+    }
+
+    fn step(&mut self, step: &Step<'_>) -> Scores {
+        (self.between_steps)();
+        self.decoder.step(step)
+    }
 }

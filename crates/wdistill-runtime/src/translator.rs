@@ -25,7 +25,8 @@ pub struct Translation {
     pub text: String,
     /// Its score: `log_probability / (words + 1)^length_penalty`, over all parts of the line together.
     pub score: f64,
-    /// The next best ones, by falling score: as many as `n_best` asks for, less one.
+    /// The next best ones, as many as `n_best` asks for, less one. Of a line of several sentences the second is that of all
+    /// second best ones, and so on.
     pub others: Vec<Scored>,
     /// Sentences that were translated one by one.
     pub sentences: usize,
@@ -139,8 +140,10 @@ impl Translator {
         &self,
         lines: &[T],
     ) -> Result<Vec<Translation>, TranslateError> {
-        let divided: Vec<_> =
-            (1..).zip(lines).map(|(number, line)| self.divide(number, line.as_ref())).collect();
+        let divided: Vec<_> = (1..)
+            .zip(lines)
+            .map(|(number, line)| self.divide_numbered(number, line.as_ref()))
+            .collect();
         let problems: Vec<(usize, TooLong)> = (1..)
             .zip(&divided)
             .filter_map(|(number, line)| Some((number, line.as_ref().err()?.clone())))
@@ -162,7 +165,7 @@ impl Translator {
         let (mut divided, mut places) =
             (Vec::with_capacity(lines.len()), Vec::with_capacity(lines.len()));
         for (number, line) in (1..).zip(lines) {
-            places.push(self.divide(number, line.as_ref()).map(|line| divided.push(line)));
+            places.push(self.divide_numbered(number, line.as_ref()).map(|line| divided.push(line)));
         }
         let mut translations = self.translate_divided(&divided)?.into_iter();
         let mut next = || translations.next().expect("a translation for every line");
@@ -182,6 +185,28 @@ impl Translator {
         )
     }
 
+    /// Divides a line into the sentences that are translated one by one: for whoever translates them in an order of his
+    /// own, with [`TokenTranslator::translate_here`], and joins them again with [`Translator::join`].
+    ///
+    /// # Errors
+    /// [`TooLong`] if the options refuse lines as long as this.
+    pub fn divide(&self, line: &str) -> Result<Line, TooLong> {
+        self.divide_numbered(1, line)
+    }
+
+    /// A line's translation from the hypotheses of its sentences, each with at least one, the best first. With several
+    /// hypotheses of each the line has as many translations: the second is that of all second best ones, and so on.
+    ///
+    /// # Errors
+    /// If the vocabulary cannot spell a hypothesis.
+    pub fn join(
+        &self,
+        line: &Line,
+        sentences: &[Vec<Hypothesis>],
+    ) -> Result<Translation, TextError> {
+        self.translation(line, sentences)
+    }
+
     /// The token ids of a line as one sentence, with the end token: what [`TokenTranslator::translate`] takes.
     ///
     /// # Errors
@@ -196,7 +221,7 @@ impl Translator {
         Ok(line.parts.swap_remove(0).ids)
     }
 
-    fn divide(&self, number: usize, line: &str) -> Result<Line, TooLong> {
+    fn divide_numbered(&self, number: usize, line: &str) -> Result<Line, TooLong> {
         Line::divide(number, line, &self.vocabularies.source, &self.options)
     }
 
@@ -218,36 +243,29 @@ impl Translator {
         lines
             .iter()
             .map(|line| {
-                Ok(self.translation(line, hypotheses.by_ref().take(line.parts.len()).collect())?)
+                let parts: Vec<_> = hypotheses.by_ref().take(line.parts.len()).collect();
+                Ok(self.translation(line, &parts)?)
             })
             .collect()
     }
 
-    /// Puts a line's translation together from the hypotheses of its parts, best first.
+    /// Puts a line's translations together from the hypotheses of its parts, each best first.
     fn translation(
         &self,
         line: &Line,
-        parts: Vec<Vec<Hypothesis>>,
+        parts: &[Vec<Hypothesis>],
     ) -> Result<Translation, TextError> {
-        let scored = |hypothesis: &Hypothesis| -> Result<Scored, TextError> {
-            let text = self.vocabularies.target.decode(&hypothesis.tokens)?;
-            let one = one_line(&text);
-            let cut = hypothesis.ending == Ending::MaximumLength;
-            let notices = [(cut, Notice::Cut), (one != text, Notice::LineBreak)];
-            let notices = notices.into_iter().filter(|(is_so, _)| *is_so);
-            let notices = notices.map(|(_, notice)| notice).collect();
-            Ok(Scored { text: one.into_owned(), score: hypothesis.score, notices })
+        // Where a part has fewer hypotheses than another, its last stands for the missing ones.
+        let ranks = parts.iter().map(Vec::len).max().unwrap_or(1);
+        let of_rank = |rank: usize| {
+            let chosen: Vec<&Hypothesis> =
+                parts.iter().map(|part| &part[rank.min(part.len() - 1)]).collect();
+            self.scored(line, &chosen)
         };
-        let best = || parts.iter().map(|part| &part[0]);
-        let best_parts = best().map(scored).collect::<Result<Vec<Scored>, _>>()?;
-        let others = match parts.as_slice() {
-            [only] => only[1..].iter().map(scored).collect::<Result<_, _>>()?,
-            _ => Vec::new(),
-        };
-        let texts: Vec<String> = best_parts.iter().map(|part| part.text.clone()).collect();
-        let joined = line.join(&texts);
+        let Scored { text, score, notices: of_best } = of_rank(0)?;
+        let others = (1..ranks).map(of_rank).collect::<Result<Vec<Scored>, _>>()?;
         let read: usize = line.parts.iter().map(|part| part.words()).sum();
-        let written: usize = best().map(|hypothesis| hypothesis.tokens.len()).sum();
+        let written: usize = parts.iter().map(|part| part[0].tokens.len()).sum();
         // What has no words is not shown to the model.
         let shown = line.parts.iter().filter(|part| part.words() > 0).count();
         let mut notices = Vec::new();
@@ -258,22 +276,23 @@ impl Translator {
             }
             Shortened::Split => notices.push(Notice::Split { parts: parts.len() }),
         }
-        if best_parts.iter().any(|part| part.notices.contains(&Notice::Cut)) {
+        if of_best.contains(&Notice::Cut) {
             notices.push(Notice::Cut);
         }
-        if best_parts.iter().chain(&others).any(|part| part.notices.contains(&Notice::LineBreak)) {
+        let breaks = |notices: &[Notice]| notices.contains(&Notice::LineBreak);
+        if breaks(&of_best) || others.iter().any(|other| breaks(&other.notices)) {
             notices.push(Notice::LineBreak);
         }
         if self.options.content == LineContent::Sentence
             && line.looks_like > 1
             && is_much_shorter(written, read)
-            && sentences(&joined, SentenceLanguage::Any).len() < line.looks_like
+            && sentences(&text, SentenceLanguage::Any).len() < line.looks_like
         {
             notices.push(Notice::Shorter);
         }
         Ok(Translation {
-            score: self.score(&parts),
-            text: joined,
+            score,
+            text,
             others,
             sentences: line.sentences,
             source_tokens: read + shown,
@@ -282,13 +301,30 @@ impl Translator {
         })
     }
 
-    /// The score of the best hypotheses of all parts, as if they were one.
-    fn score(&self, parts: &[Vec<Hypothesis>]) -> f64 {
+    /// One translation of a line, of one hypothesis of each part.
+    fn scored(&self, line: &Line, parts: &[&Hypothesis]) -> Result<Scored, TextError> {
+        let texts = parts
+            .iter()
+            .map(|part| self.vocabularies.target.decode(&part.tokens))
+            .collect::<Result<Vec<String>, _>>()?;
+        let lines: Vec<String> = texts.iter().map(|text| one_line(text).into_owned()).collect();
+        let cut = parts.iter().any(|part| part.ending == Ending::MaximumLength);
+        let notices = [(cut, Notice::Cut), (lines != texts, Notice::LineBreak)];
+        let notices = notices.into_iter().filter(|(is_so, _)| *is_so);
+        Ok(Scored {
+            text: line.join(&lines),
+            score: self.score(parts),
+            notices: notices.map(|(_, notice)| notice).collect(),
+        })
+    }
+
+    /// The score of hypotheses of all parts, as if they were one.
+    fn score(&self, parts: &[&Hypothesis]) -> f64 {
         if let [only] = parts {
-            return only[0].score;
+            return only.score;
         }
-        let log_probability = parts.iter().map(|part| part[0].log_probability).sum();
-        let words: usize = parts.iter().map(|part| part[0].tokens.len() + 1).sum();
+        let log_probability = parts.iter().map(|part| part.log_probability).sum();
+        let words: usize = parts.iter().map(|part| part.tokens.len() + 1).sum();
         self.tokens.search_settings().score(log_probability, words.saturating_sub(1))
     }
 }

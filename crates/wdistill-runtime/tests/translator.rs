@@ -146,11 +146,58 @@ fn the_next_best_translations_follow_the_best() {
     }
 }
 
+/// The second best translation of a line is that of its sentences' second best ones.
+#[test]
+fn a_line_of_several_sentences_has_as_many_translations_as_its_sentences() {
+    let mut decoding = decoding(8);
+    decoding.search.n_best = 3;
+    let translator = translator(TranslatorOptions { decoding, ..options() });
+    let [first, second] = ["A dog runs.", "Two dogs run!"];
+    let translations =
+        translator.translate(&[first, second, &format!("{first} {second}")]).unwrap();
+    let all = |translation: &Translation| {
+        let others = translation.others.iter().map(|other| other.text.clone());
+        std::iter::once(translation.text.clone()).chain(others).collect::<Vec<_>>()
+    };
+    let joined: Vec<String> = all(&translations[0])
+        .iter()
+        .zip(all(&translations[1]))
+        .map(|(first, second)| format!("{first} {second}"))
+        .collect();
+    assert_eq!((joined.len(), all(&translations[2])), (3, joined));
+}
+
+/// The same hypotheses as by the door for text, whatever happens between two steps.
+#[test]
+fn sentences_are_translated_where_the_call_is() {
+    let translator = translator(options());
+    let lines: Vec<_> = LINES.iter().map(|line| translator.divide(line).unwrap()).collect();
+    let sentences: Vec<&[u32]> = lines.iter().flat_map(|line| line.sentences()).collect();
+    let settings = translator.tokens().settings_for(1).unwrap();
+    let other = translator.tokens().settings_for(2).unwrap();
+    let mut steps = 0;
+    let mut between = || {
+        steps += 1;
+        let tokens = translator.tokens();
+        assert_eq!(tokens.translate_here(&sentences[..1], &other, &mut || {}).unwrap()[0].len(), 2);
+    };
+    let mut hypotheses = translator
+        .tokens()
+        .translate_here(&sentences, &settings, &mut between)
+        .unwrap()
+        .into_iter();
+    assert!(steps > 1);
+    for (line, expected) in lines.iter().zip(translator.translate(&LINES).unwrap()) {
+        let own: Vec<_> = hypotheses.by_ref().take(line.sentences().len()).collect();
+        assert_eq!(translator.join(line, &own).unwrap(), expected);
+    }
+}
+
 #[test]
 fn problems_of_all_options_come_together() {
     let ModelFolder { model, vocabularies } = folder();
     let mut options = TranslatorOptions { threads: 0, max_source_length: 0, ..options() };
-    options.decoding.search.n_best = 2;
+    options.decoding.search.n_best = 0;
     let Err(TranslatorError::Options(problems)) =
         Translator::new(&model, Arc::new(vocabularies), options)
     else {

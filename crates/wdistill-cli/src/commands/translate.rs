@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use wdistill_base::Problem;
@@ -148,12 +148,6 @@ impl Translate {
     }
 
     fn options(&self) -> anyhow::Result<TranslatorOptions> {
-        let joins = matches!(self.long, Long::Split) || self.sentences == Sentences::Split;
-        ensure!(
-            self.n_best.is_none() || !joins,
-            "--long split and --sentences split join the best translations of the parts; there is no \
-             --n-best of them"
-        );
         let mut decoding = self.search.decoding_options();
         decoding.search.n_best = self.n_best.unwrap_or(1);
         Ok(TranslatorOptions {
