@@ -10,6 +10,8 @@ pub mod quantize;
 pub mod recipe;
 pub mod run;
 pub mod score;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod shapes;
 pub mod shortlist;
 pub mod train;

@@ -38,6 +38,12 @@ fn hint(error: &(dyn Error + 'static)) -> Option<String> {
         of::<ConfigError>,
         of::<GrowError>,
         of::<MetricsError>,
+        #[cfg(feature = "serve")]
+        of::<wdistill_serve::CatalogueError>,
+        #[cfg(feature = "serve")]
+        of::<wdistill_serve::ServeError>,
+        #[cfg(feature = "serve")]
+        of::<wdistill_serve::ModelError>,
         of::<ContentError>,
         of::<FileError>,
         of::<io::Error>,

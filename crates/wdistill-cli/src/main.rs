@@ -35,6 +35,9 @@ enum Command {
     Distill(commands::distill::Distill),
     /// Translate standard input, line by line, to standard output.
     Translate(commands::translate::Translate),
+    /// Answer requests for translations over HTTP, as LibreTranslate does.
+    #[cfg(feature = "serve")]
+    Serve(commands::serve::Serve),
     /// BLEU, chrF and TER, with sacreBLEU's arguments.
     Score(commands::score::Score),
     /// Compare the decoding speed of models.
@@ -64,6 +67,8 @@ fn main() -> ExitCode {
         Command::Train(command) => command.run(),
         Command::Distill(command) => command.run(),
         Command::Translate(command) => command.run(),
+        #[cfg(feature = "serve")]
+        Command::Serve(command) => command.run(),
         Command::Score(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Shapes(command) => command.run(),

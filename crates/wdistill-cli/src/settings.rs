@@ -174,7 +174,7 @@ const TYPED: &[(&str, &str)] = &[
 ];
 
 /// An error about options that names them as they were typed.
-fn as_typed(error: TranslatorError) -> anyhow::Error {
+pub fn as_typed(error: TranslatorError) -> anyhow::Error {
     let TranslatorError::Options(problems) = error else { return error.into() };
     let typed = |word: &str| {
         let (name, comma) = word.strip_suffix(',').map_or((word, ""), |name| (name, ","));

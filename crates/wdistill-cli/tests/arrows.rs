@@ -25,6 +25,7 @@ const LEVELS: &[(&str, u32)] = &[
     ("wdistill-train", 4),
     ("wdistill-pipeline", 5),
     ("wdistill", 6),
+    ("wdistill-serve", 6),
     ("wdistill-cli", 7),
 ];
 

@@ -1,0 +1,147 @@
+//! Languages: their codes, their names, and which one a text is in.
+
+use std::fmt;
+
+use wdistill_base::Problem;
+
+/// From which language to which a model translates.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Pair {
+    /// Code of the source language, such as `en`.
+    pub source: String,
+    /// Code of the target language.
+    pub target: String,
+}
+
+impl Pair {
+    /// Checks two codes.
+    ///
+    /// # Errors
+    /// A code that is none: two or three letters, perhaps with a script or a region after `-` or `_`, as `pt-BR`.
+    pub fn new(source: &str, target: &str) -> Result<Pair, Problem> {
+        match [source, target].into_iter().find(|code| !is_code(code)) {
+            None => Ok(Pair { source: source.to_string(), target: target.to_string() }),
+            Some(code) => {
+                let fact = format!("{code:?} is no code of a language");
+                Err(Problem::with_hint(fact, "expected one such as en, deu or pt_BR"))
+            }
+        }
+    }
+
+    /// The pair that a folder is named after: `en-de`.
+    pub fn of_folder_name(name: &str) -> Option<Pair> {
+        let (source, target) = name.split_once('-')?;
+        // With two hyphens nobody knows where the source ends.
+        let is_plain = !target.contains('-');
+        Pair::new(source, target).ok().filter(|_| is_plain)
+    }
+}
+
+impl fmt::Display for Pair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.source, self.target)
+    }
+}
+
+fn is_code(code: &str) -> bool {
+    let mut parts = code.split(['-', '_']);
+    let is_language = |part: &str| {
+        (2..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphabetic())
+    };
+    let is_suffix = |part: &str| {
+        (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    parts.next().is_some_and(is_language) && parts.all(is_suffix)
+}
+
+/// ISO 639 knows it by its first part.
+fn known(code: &str) -> Option<isolang::Language> {
+    let language = code.split(['-', '_']).next()?.to_ascii_lowercase();
+    match language.len() {
+        2 => isolang::Language::from_639_1(&language),
+        _ => isolang::Language::from_639_3(&language),
+    }
+}
+
+/// The English name of a language; the code itself for one that ISO 639 does not know.
+pub fn name(code: &str) -> String {
+    let Some(language) = known(code) else { return code.to_string() };
+    let name = language.to_name();
+    match code.split_once(['-', '_']) {
+        Some((_, rest)) => format!("{name} ({rest})"),
+        None => name.to_string(),
+    }
+}
+
+/// The language of a text, and how sure that is, from 0 to 100.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detected {
+    /// Its code, as a model has it.
+    pub code: String,
+    /// In per cent.
+    pub confidence: f64,
+}
+
+/// Which of these languages a text is in: the one that it is in among all languages, or, if that is not offered, the likeliest
+/// of them, with confidence 0. Nothing if none of them can be told from others.
+pub fn detect(text: &str, offered: &[&str]) -> Option<Detected> {
+    let among: Vec<(whatlang::Lang, &str)> =
+        offered.iter().filter_map(|code| Some((detectable(code)?, *code))).collect();
+    let code_of = |language| among.iter().find(|(lang, _)| *lang == language).map(|(_, code)| code);
+    let found = whatlang::detect(text)?;
+    if let Some(code) = code_of(found.lang()) {
+        return Some(Detected {
+            code: (*code).to_string(),
+            confidence: (found.confidence() * 1000.0).round() / 10.0,
+        });
+    }
+    let allowed = among.iter().map(|(language, _)| *language).collect();
+    let best = whatlang::Detector::with_allowlist(allowed).detect_lang(text)?;
+    Some(Detected { code: code_of(best)?.to_string(), confidence: 0.0 })
+}
+
+fn detectable(code: &str) -> Option<whatlang::Lang> {
+    match known(code)?.to_639_3() {
+        // What ISO calls a macrolanguage the detector calls by its largest member.
+        "zho" => Some(whatlang::Lang::Cmn),
+        "fas" => Some(whatlang::Lang::Pes),
+        "nor" => Some(whatlang::Lang::Nob),
+        "aze" => Some(whatlang::Lang::Aze),
+        "ara" => Some(whatlang::Lang::Ara),
+        other => whatlang::Lang::from_code(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_is_two_codes() {
+        let pair = Pair::of_folder_name("en-pt_BR").unwrap();
+        assert_eq!((pair.source.as_str(), pair.target.as_str()), ("en", "pt_BR"));
+        for none in ["english-german", "en", "en-", "en-de-x", "..-de", "en-d/e", "e1-de"] {
+            assert_eq!(Pair::of_folder_name(none), None, "{none}");
+        }
+        assert!(Pair::new("en", "../x").is_err());
+    }
+
+    #[test]
+    fn languages_have_english_names() {
+        assert_eq!(
+            [name("de"), name("deu"), name("zh-Hans")],
+            ["German", "German", "Chinese (Hans)"]
+        );
+        assert_eq!(name("qqq"), "qqq");
+    }
+
+    #[test]
+    fn a_language_is_told_from_those_that_are_offered() {
+        let german = "Wo ist der Bahnhof, und wann fährt der nächste Zug nach Berlin?";
+        let found = detect(german, &["en", "de"]).unwrap();
+        assert!(found.code == "de" && found.confidence > 50.0, "{found:?}");
+        let found = detect(german, &["en", "fr"]).unwrap();
+        assert_eq!(found.confidence, 0.0);
+        assert_eq!(detect("", &["en"]), None);
+    }
+}

@@ -1,0 +1,188 @@
+//! `POST /translate`: from a request to translations.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use wdistill_base::Problem;
+use wdistill_runtime::{Line, Notice, Translation, Translator};
+
+use crate::app::App;
+use crate::decoders::{Hypotheses, Work};
+use crate::languages::{Detected, Pair};
+use crate::paragraphs::Paragraphs;
+use crate::refusal::Refusal;
+use crate::request::{Texts, TranslateRequest};
+
+/// One text's translations, best first, and what they do not show.
+struct Translated {
+    texts: Vec<String>,
+    notices: Vec<Notice>,
+}
+
+/// Lines of all texts of a request, ready to be translated.
+struct Prepared {
+    work: Work,
+    /// Of each text.
+    lines: Vec<Vec<Line>>,
+}
+
+/// Carries out a request.
+///
+/// # Errors
+/// What it must not or cannot have.
+pub async fn translate(app: &Arc<App>, request: TranslateRequest) -> Result<Value, Refusal> {
+    check_limits(app, &request)?;
+    let (source, detected) = match &request.source {
+        Some(source) => (source.clone(), None),
+        None => {
+            let found = app.detect(&request.texts.all().join("\n"))?;
+            (found.code.clone(), Some(found))
+        }
+    };
+    let pair = app.pair(&source, &request.target)?;
+    let request = Arc::new(request);
+    let Prepared { work, lines } = {
+        let (shared, request) = (Arc::clone(app), Arc::clone(&request));
+        // Loading a model and dividing a long text take long, and other connections want to be served meanwhile.
+        let prepared = tokio::task::spawn_blocking(move || prepare(&shared, &request, &pair)).await;
+        prepared.map_err(|error| {
+            (app.tell)(&format!("a text was not prepared: {error}"));
+            Refusal::fault("the text could not be prepared")
+        })??
+    };
+    let (translator, wanted) = (Arc::clone(&work.model.translator), work.sentences.len());
+    let pending = app.decoders.translate(work).map_err(|full| app.busy(full, wanted))?;
+    let hypotheses = pending.await.map_err(|failure| app.failed(&failure))?;
+    let translated = assemble(app, &request, &translator, &lines, &hypotheses)?;
+    Ok(answer(&request, translated, detected.as_ref()))
+}
+
+fn check_limits(app: &App, request: &TranslateRequest) -> Result<(), Refusal> {
+    let texts = request.texts.all();
+    let exceeds = |found: usize, most: usize| {
+        // LibreTranslate has the same words for both limits.
+        let text = format!("Invalid request: request ({found}) exceeds text limit ({most})");
+        Refusal::new(StatusCode::BAD_REQUEST, "size", text)
+    };
+    if texts.len() > app.limits.texts {
+        return Err(exceeds(texts.len(), app.limits.texts));
+    }
+    let longest = texts.iter().map(|text| text.chars().count()).max().unwrap_or(0);
+    if longest > app.limits.characters {
+        return Err(exceeds(longest, app.limits.characters));
+    }
+    if request.alternatives > app.most_alternatives {
+        let text =
+            format!("Invalid request: alternatives parameter must be <= {}", app.most_alternatives);
+        return Err(Refusal::bad_request(text));
+    }
+    Ok(())
+}
+
+fn prepare(app: &App, request: &TranslateRequest, pair: &Pair) -> Result<Prepared, Refusal> {
+    let model = app.model(pair)?;
+    let divide = |line: &str| {
+        model.translator.divide(line).map_err(|problem| {
+            Refusal::new(
+                StatusCode::BAD_REQUEST,
+                "size",
+                format!("Invalid request: the text {problem}"),
+            )
+        })
+    };
+    let lines = request
+        .texts
+        .all()
+        .iter()
+        .map(|text| Paragraphs::of(text).lines().map(divide).collect())
+        .collect::<Result<Vec<Vec<Line>>, Refusal>>()?;
+    let sentences = lines.iter().flatten().flat_map(Line::sentences).map(<[u32]>::to_vec).collect();
+    let tokens = model.translator.tokens();
+    let settings = tokens
+        .settings_for(request.alternatives + 1)
+        .map_err(|error| Refusal::bad_request(error.to_string()))?;
+    Ok(Prepared { work: Work { model, settings, sentences }, lines })
+}
+
+/// Joins hypotheses to lines, and lines to texts.
+fn assemble(
+    app: &App,
+    request: &TranslateRequest,
+    translator: &Translator,
+    lines: &[Vec<Line>],
+    hypotheses: &Hypotheses,
+) -> Result<Vec<Translated>, Refusal> {
+    let mut rest = hypotheses.as_slice();
+    let mut join = |line: &Line| -> Result<Translation, Refusal> {
+        let (own, others) = rest.split_at(line.sentences().len());
+        rest = others;
+        let translation = translator.join(line, own).map_err(|error| {
+            let problem = Problem::of(&error).at("a translation cannot be spelled");
+            (app.tell)(&problem.in_lines());
+            Refusal::fault("the translation cannot be spelled")
+        })?;
+        app.metrics.source_tokens.inc_by(translation.source_tokens as u64);
+        app.metrics.target_tokens.inc_by(translation.target_tokens as u64);
+        Ok(translation)
+    };
+    let mut of_text = |(text, lines): (&String, &Vec<Line>)| -> Result<Translated, Refusal> {
+        let translations = lines.iter().map(&mut join).collect::<Result<Vec<_>, _>>()?;
+        let paragraphs = Paragraphs::of(text);
+        let of_rank = |rank: usize| {
+            paragraphs.with(translations.iter().map(|translation| ranked(translation, rank)))
+        };
+        let notices = translations.iter().flat_map(|translation| &translation.notices).copied();
+        Ok(Translated {
+            texts: (0..=request.alternatives).map(of_rank).collect(),
+            notices: notices.collect(),
+        })
+    };
+    request.texts.all().iter().zip(lines).map(&mut of_text).collect()
+}
+
+/// The best translation (0) or another one; the last where there are fewer.
+fn ranked(translation: &Translation, rank: usize) -> &str {
+    match rank.min(translation.others.len()) {
+        0 => &translation.text,
+        rank => &translation.others[rank - 1].text,
+    }
+}
+
+fn answer(
+    request: &TranslateRequest,
+    translated: Vec<Translated>,
+    detected: Option<&Detected>,
+) -> Value {
+    let notices: Vec<Vec<String>> = translated
+        .iter()
+        .map(|text| text.notices.iter().map(ToString::to_string).collect())
+        .collect();
+    let (best, others): (Vec<String>, Vec<Vec<String>>) = translated
+        .into_iter()
+        .map(|translated| {
+            let mut texts = translated.texts.into_iter();
+            (texts.next().expect("there is a best one"), texts.collect())
+        })
+        .unzip();
+    let detected = detected
+        .map(|Detected { code, confidence }| json!({ "language": code, "confidence": confidence }));
+    let is_list = matches!(request.texts, Texts::Many(_));
+    let shaped = |list: Value| match (is_list, list) {
+        (false, Value::Array(mut list)) => list.swap_remove(0),
+        (_, list) => list,
+    };
+    let mut fields = serde_json::Map::new();
+    if let Some(detected) = detected {
+        fields.insert("detectedLanguage".into(), shaped(json!(vec![detected; best.len()])));
+    }
+    if request.alternatives > 0 {
+        fields.insert("alternatives".into(), shaped(json!(others)));
+    }
+    // No text may be cut in silence. LibreTranslate has no word for it, and its clients pass over what they do not know.
+    if notices.iter().any(|notices| !notices.is_empty()) {
+        fields.insert("notices".into(), shaped(json!(notices)));
+    }
+    fields.insert("translatedText".into(), shaped(json!(best)));
+    Value::Object(fields)
+}
