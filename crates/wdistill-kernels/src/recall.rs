@@ -21,6 +21,14 @@ pub struct Recall<'a, R> {
 #[derive(Clone, Debug, Default)]
 pub struct RecallScratch<R>(Vec<[R; LANES]>);
 
+impl<R: Real> RecallScratch<R> {
+    /// The probabilities of the last call of [`recall`]: for each head those of the `rows` rows that its query saw.
+    pub fn probabilities(&self, rows: usize) -> impl Iterator<Item = &[R]> {
+        let stride = rows.div_ceil(LANES).max(1) * LANES;
+        self.0.as_flattened().chunks_exact(stride).map(move |head| &head[..rows])
+    }
+}
+
 /// `y = softmax(q Kᵀ / sqrt(width / heads)) V` per head for one query `[width]` over some rows of `K` and
 /// `V`. Without rows `y` is zero.
 pub fn recall<R: Real>(

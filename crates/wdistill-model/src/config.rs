@@ -506,6 +506,12 @@ pub struct Config {
     pub vocabularies: Vocabularies,
     /// Layers, widths, norms.
     pub architecture: Architecture,
+    /// From which language to which it translates, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub languages: Option<Languages>,
+    /// Which attention says what each target word comes from, if somebody found out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alignment: Option<AlignmentHead>,
 }
 
 #[derive(Deserialize)]
@@ -513,13 +519,54 @@ pub struct Config {
 struct RawConfig {
     vocabularies: Vocabularies,
     architecture: Architecture,
+    languages: Option<Languages>,
+    alignment: Option<AlignmentHead>,
 }
 
 impl TryFrom<RawConfig> for Config {
     type Error = ConfigError;
     fn try_from(raw: RawConfig) -> Result<Config, ConfigError> {
-        Config::new(raw.architecture, raw.vocabularies)
+        let RawConfig { vocabularies, architecture, languages, alignment } = raw;
+        let config = Config::new(architecture, vocabularies)?;
+        match alignment {
+            Some(alignment) => Config { languages, ..config }.with_alignment(alignment),
+            None => Ok(Config { languages, ..config }),
+        }
     }
+}
+
+/// From which language to which a model translates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Languages {
+    /// Code of the source language, such as `en`.
+    pub source: String,
+    /// Code of the target language.
+    pub target: String,
+}
+
+/// Which attention to the source aligns words best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlignmentHead {
+    /// Decoder layer, from 0.
+    pub layer: usize,
+    /// Head, from 0.
+    pub head: usize,
+    /// Whose attention is a target word's.
+    pub query: AlignmentQuery,
+}
+
+/// Whose attention to the source is a target word's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AlignmentQuery {
+    /// That of the step that predicts the word.
+    Predicting,
+    /// That of the step that reads the word, to predict the next (Chen et al. 2020, "Accurate Word Alignment Induction from
+    /// Neural Machine Translation").
+    Reading,
 }
 
 /// Why a configuration was refused.
@@ -572,10 +619,36 @@ impl Config {
             problems.push(Problem::with_hint(fact, hint));
         }
         if problems.is_empty() {
-            Ok(Config { vocabularies, architecture })
+            Ok(Config { vocabularies, architecture, languages: None, alignment: None })
         } else {
             Err(ConfigError::Invalid(problems))
         }
+    }
+
+    /// The configuration of a model that is made of this one: another architecture, the same text.
+    ///
+    /// # Errors
+    /// As [`Config::new`].
+    pub fn with_architecture(&self, architecture: Architecture) -> Result<Config, ConfigError> {
+        let config = Config::new(architecture, self.vocabularies)?;
+        Ok(Config { languages: self.languages.clone(), ..config })
+    }
+
+    /// The same, with the attention that aligns words.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] if the decoder does not have it.
+    pub fn with_alignment(self, alignment: AlignmentHead) -> Result<Config, ConfigError> {
+        let Shape { layers, heads, .. } = self.architecture.decoder;
+        let AlignmentHead { layer, head, .. } = alignment;
+        if layer >= layers || head >= heads {
+            let fact = format!(
+                "alignment is by head {head} of decoder layer {layer}, counted from 0, but there are {layers} layers \
+                 of {heads} heads"
+            );
+            return Err(ConfigError::Invalid(vec![fact.into()]));
+        }
+        Ok(Config { alignment: Some(alignment), ..self })
     }
 
     /// Reads the TOML text of a model folder's `config.toml`.

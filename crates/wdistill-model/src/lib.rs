@@ -44,9 +44,9 @@ pub use wdistill_base::{Activation, Mask};
 pub use axis::Axis;
 pub use block::Block;
 pub use config::{
-    Architecture, Config, ConfigError, Conventions, DecoderStart, DropoutRates, EmbeddingScale,
-    Embeddings, FinalNorm, NormPlacement, OutputBias, PRESETS, Pieces, Shape, SourceEnding,
-    Vocabularies,
+    AlignmentHead, AlignmentQuery, Architecture, Config, ConfigError, Conventions, DecoderStart,
+    DropoutRates, EmbeddingScale, Embeddings, FinalNorm, Languages, NormPlacement, OutputBias,
+    PRESETS, Pieces, Shape, SourceEnding, Vocabularies,
 };
 pub use dense::{Dense, Matrix};
 pub use engine::{EmbeddingRule, Engine};

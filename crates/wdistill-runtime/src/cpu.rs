@@ -25,6 +25,8 @@ pub struct Cpu<W: PackedWeight> {
     attended: RefCell<AttendScratch>,
     top: RefCell<TopWords>,
     pool: Rc<Pool>,
+    /// Probabilities of each attention to the source, if somebody wants them.
+    record: RefCell<Option<Vec<Vec<f32>>>>,
 }
 
 impl<W: PackedWeight> Default for Cpu<W> {
@@ -35,6 +37,7 @@ impl<W: PackedWeight> Default for Cpu<W> {
             attended: RefCell::default(),
             top: RefCell::default(),
             pool: Rc::default(),
+            record: RefCell::default(),
         }
     }
 }
@@ -87,6 +90,14 @@ fn norm_of<W>(norm: &LayerNorm<Packed<W>>, epsilon: f64) -> kernels::LayerNorm<'
 
 impl<W: PackedWeight> Cpu<W> {
     /// Room for results.
+    /// Does some work, and gives the probabilities of each full attention in it, in their order: of each query of each
+    /// sentence, of each head, of each key. In a decoder these are the attentions to the source, one for each layer.
+    pub(crate) fn recording(&self, work: impl FnOnce()) -> Vec<Vec<f32>> {
+        *self.record.borrow_mut() = Some(Vec::new());
+        work();
+        self.record.borrow_mut().take().unwrap_or_default()
+    }
+
     fn take(&self, rows: usize, columns: usize) -> Activations {
         Activations::take(&self.pool, rows, columns)
     }
@@ -217,7 +228,16 @@ impl<W: PackedWeight> Engine for Cpu<W> {
         mask: Mask,
     ) -> Activations {
         let mut y = self.take(queries.rows(), queries.columns());
-        memory.attend(&mut y, queries, (spans, heads, mask), &mut self.attended.borrow_mut());
+        let mut all = self.record.borrow_mut();
+        let record = match (&mut *all, mask) {
+            (Some(all), Mask::Full) => {
+                all.push(Vec::new());
+                all.last_mut()
+            }
+            _ => None,
+        };
+        let scratch = &mut self.attended.borrow_mut();
+        memory.attend(&mut y, queries, (spans, heads, mask), scratch, record);
         y
     }
 

@@ -35,6 +35,7 @@
 //! ```
 
 mod activations;
+mod alignment;
 mod cpu;
 mod decoder;
 mod error;
@@ -51,6 +52,7 @@ mod token_translator;
 mod translator;
 
 pub use activations::Activations;
+pub use alignment::{Alignment, best_alignment_head};
 pub use cpu::Cpu;
 pub use decoder::{BatchDecoder, DecodingEngine, OutputPart};
 pub use error::{TooLong, TranslateError, TranslatorError};
@@ -63,4 +65,4 @@ pub use packed::{Packed, TooWide, pack_float32, pack_int8, quantise};
 pub use shortlist::Shortlist;
 pub use token_error::{SourceProblem, TokenError};
 pub use token_translator::{Report, TokenTranslator, Translations};
-pub use translator::{Scored, Translation, Translator};
+pub use translator::{AlignedSentence, Scored, Translation, Translator};

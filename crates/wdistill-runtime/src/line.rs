@@ -28,6 +28,8 @@ pub(crate) enum Shortened {
 
 /// A part of a line that is translated by itself.
 pub(crate) struct Part {
+    /// As it stands in the line; empty where only the ids are known.
+    pub(crate) text: String,
     /// With its end token.
     pub(crate) ids: Vec<u32>,
     /// What stands between it and the next one.
@@ -83,7 +85,7 @@ impl Line {
 
     /// A line whose ids are known.
     pub(crate) fn of_ids(number: usize, ids: Vec<u32>) -> Line {
-        let part = Part { ids, blanks: String::new() };
+        let part = Part { text: String::new(), ids, blanks: String::new() };
         Line { number, parts: vec![part], sentences: 1, looks_like: 1, shortened: Shortened::No }
     }
 
@@ -170,7 +172,7 @@ impl Part {
     fn of(text: &str, vocabulary: &Vocabulary) -> Part {
         let mut ids = if text.trim().is_empty() { Vec::new() } else { vocabulary.encode(text) };
         ids.push(vocabulary.end_id());
-        Part { ids, blanks: " ".to_string() }
+        Part { text: text.to_string(), ids, blanks: " ".to_string() }
     }
 
     /// Its tokens, without the end token.

@@ -121,13 +121,15 @@ impl KeyValues {
         }
     }
 
-    /// `softmax(q kᵀ / sqrt(width / heads)) v`, into `output [queries, width]`.
+    /// `softmax(q kᵀ / sqrt(width / heads)) v`, into `output [queries, width]`. The probabilities, if somebody records
+    /// them, are appended: of each query of each sentence, of each head, of each key.
     pub(crate) fn attend(
         &self,
         output: &mut Activations,
         queries: &Activations,
         (spans, heads, mask): (&Spans, usize, Mask),
         scratch: &mut AttendScratch,
+        mut record: Option<&mut Vec<f32>>,
     ) {
         let width = self.keys.columns();
         assert_eq!(queries.columns(), width, "width of queries and keys");
@@ -138,7 +140,7 @@ impl KeyValues {
             let place = queried.start * width..queried.end * width;
             let (output, queries) = (&mut output.data_mut()[place.clone()], &queries.data()[place]);
             let rows = match &self.owners {
-                Owners::Packed(keys) if queried.len() > FEW_QUERIES => {
+                Owners::Packed(keys) if queried.len() > FEW_QUERIES && record.is_none() => {
                     self.attend_whole(output, queries, keys.range(sentence), heads, mask);
                     continue;
                 }
@@ -159,6 +161,9 @@ impl KeyValues {
                 let (keys, values) = (self.keys.data(), self.values.data());
                 let memory = Recall { keys, values, rows: &rows[..visible], heads };
                 recall(output, query, &memory, scratch);
+                if let Some(record) = &mut record {
+                    scratch.probabilities(visible).for_each(|head| record.extend(head));
+                }
             }
         }
     }

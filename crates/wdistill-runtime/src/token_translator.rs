@@ -10,6 +10,7 @@ use wdistill_search::{
     Vocabulary, search,
 };
 
+use crate::alignment::{Alignment, align};
 use crate::cpu::Cpu;
 use crate::decoder::BatchDecoder;
 use crate::error::TranslatorError;
@@ -226,6 +227,19 @@ impl TokenTranslator {
             hypotheses[source.index] = result;
         }
         Ok(hypotheses)
+    }
+
+    /// How much of each word of some translations comes from each word of their sources, on the thread that calls: pairs of
+    /// a source with its end token and a translation without one.
+    ///
+    /// # Errors
+    /// [`TokenError::Sources`] with every source that cannot be read.
+    pub fn align_here(&self, pairs: &[(&[u32], &[u32])]) -> Result<Vec<Alignment>, TokenError> {
+        self.check(pairs.iter().map(|(source, _)| *source), &mut Report::default())?;
+        Ok(match &self.weights {
+            Weights::Float32(model) => align(model, pairs),
+            Weights::Int8(model) => align(model, pairs),
+        })
     }
 
     fn translate_batches<W: PackedWeight>(

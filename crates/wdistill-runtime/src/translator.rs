@@ -1,6 +1,7 @@
 //! The door for text: lines in, translations out.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,8 +11,9 @@ use wdistill_model::{Dense, Model};
 use wdistill_search::{Ending, Hypothesis};
 use wdistill_text::{SentenceLanguage, TextError, VocabularyPair, sentences};
 
+use crate::alignment::{Alignment, token_spans};
 use crate::error::{TooLong, TranslateError, TranslatorError};
-use crate::line::{Line, Shortened};
+use crate::line::{Line, Part, Shortened};
 use crate::notice::Notice;
 use crate::options::{LineContent, LongText, TranslatorOptions};
 use crate::shortlist::Shortlist;
@@ -47,6 +49,21 @@ pub struct Scored {
     pub score: f64,
     /// What the text does not show.
     pub notices: Vec<Notice>,
+}
+
+/// A sentence, its translation, and how their tokens belong together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlignedSentence {
+    /// As it stands in its line.
+    pub source: String,
+    /// Bytes of `source` that each of its tokens stands for.
+    pub source_spans: Vec<Range<usize>>,
+    /// Its best translation.
+    pub target: String,
+    /// Bytes of `target` that each of its tokens stands for.
+    pub target_spans: Vec<Range<usize>>,
+    /// How much of each target token comes from each source token.
+    pub alignment: Alignment,
 }
 
 /// A model and its vocabularies, ready to translate text.
@@ -205,6 +222,38 @@ impl Translator {
         sentences: &[Vec<Hypothesis>],
     ) -> Result<Translation, TextError> {
         self.translation(line, sentences)
+    }
+
+    /// Which words of a line the words of its best translation come from, sentence by sentence; what has no words is left
+    /// out. `sentences` are the hypotheses of [`Line::sentences`].
+    ///
+    /// # Errors
+    /// As [`Translator::translate`].
+    pub fn align(
+        &self,
+        line: &Line,
+        sentences: &[Vec<Hypothesis>],
+    ) -> Result<Vec<AlignedSentence>, TranslateError> {
+        let with_words = || {
+            let parts = line.parts.iter().zip(sentences);
+            parts.filter(|(part, of_part)| part.words() > 0 && !of_part[0].tokens.is_empty())
+        };
+        let pairs: Vec<_> =
+            with_words().map(|(part, of_part)| (&*part.ids, &*of_part[0].tokens)).collect();
+        let alignments = self.tokens.align_here(&pairs)?;
+        let VocabularyPair { source, target } = &*self.vocabularies;
+        let aligned = |((part, of_part), alignment): ((&Part, &Vec<Hypothesis>), Alignment)| {
+            let words = &part.ids[..part.words()];
+            let text = one_line(&target.decode(&of_part[0].tokens)?).into_owned();
+            Ok(AlignedSentence {
+                source_spans: token_spans(source, words, &part.text)?,
+                target_spans: token_spans(target, &of_part[0].tokens, &text)?,
+                source: part.text.clone(),
+                target: text,
+                alignment,
+            })
+        };
+        with_words().zip(alignments).map(aligned).collect()
     }
 
     /// The token ids of a line as one sentence, with the end token: what [`TokenTranslator::translate`] takes.
