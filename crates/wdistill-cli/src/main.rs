@@ -52,6 +52,8 @@ enum Command {
     Export(commands::export::Export),
     /// Show what a model is, of wdistill or another toolkit.
     Info(commands::info::Info),
+    /// Find out which attention aligns words, for markup and lists of alignments.
+    Align(commands::align::Align),
     /// Learn from text which words each word may be translated with, to decode faster.
     Shortlist(commands::shortlist::Shortlist),
     /// Learn subwords from text.
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Info(command) => command.run(),
+        Command::Align(command) => command.run(),
         Command::Shortlist(command) => command.run(),
         Command::Vocab(command) => command.run(),
     };

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use wdistill_base::Problem;
 use wdistill_formats::native;
 use wdistill_formats::{TOOLKITS, Toolkit};
-use wdistill_model::PRESETS;
+use wdistill_model::{Languages, PRESETS};
 use wdistill_pipeline::{
     Caution, DataRecipe, Display, GENERATOR, RunOptions, Settings, TextPair, VocabularyRecipe,
     is_stage, message, renamed, with_changes,
@@ -251,9 +251,21 @@ pub struct Corpus {
     /// Text to judge the training by
     #[arg(long, num_args = 2, value_names = ["SOURCE", "TARGET"], required = true)]
     validation: Vec<PathBuf>,
+    /// From which language to which, as en de, for the model to say [default: a student has its teacher's]
+    #[arg(long, num_args = 2, value_names = ["SOURCE", "TARGET"])]
+    languages: Vec<String>,
     /// Every random choice flows from it
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+}
+
+/// Languages as they were given.
+///
+/// # Errors
+/// What is no code of a language.
+pub fn languages(given: &[String]) -> anyhow::Result<Option<Languages>> {
+    let [source, target] = given else { return Ok(None) };
+    Ok(Some(Languages::new(source, target).map_err(|problem| problem.at("--languages"))?))
 }
 
 impl Corpus {
@@ -273,7 +285,8 @@ impl Corpus {
         }
         let pair =
             |files: &[PathBuf]| TextPair { source: files[0].clone(), target: files[1].clone() };
-        Ok(DataRecipe::new(pair(&self.train), pair(&self.validation)))
+        let languages = languages(&self.languages)?;
+        Ok(DataRecipe { languages, ..DataRecipe::new(pair(&self.train), pair(&self.validation)) })
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use wdistill_base::{Activation, Hinted, Problem, listed};
 
 use crate::axis::Axis;
+use crate::languages::Languages;
 use crate::positions::PositionTable;
 use crate::slot::{Stack, SubLayer};
 use crate::tokens::NO_WORD;
@@ -527,23 +528,15 @@ impl TryFrom<RawConfig> for Config {
     type Error = ConfigError;
     fn try_from(raw: RawConfig) -> Result<Config, ConfigError> {
         let RawConfig { vocabularies, architecture, languages, alignment } = raw;
-        let config = Config::new(architecture, vocabularies)?;
+        if let Some(Err(problem)) = languages.as_ref().map(Languages::check) {
+            return Err(ConfigError::Invalid(vec![problem.at("languages")]));
+        }
+        let config = Config { languages, ..Config::new(architecture, vocabularies)? };
         match alignment {
-            Some(alignment) => Config { languages, ..config }.with_alignment(alignment),
-            None => Ok(Config { languages, ..config }),
+            Some(alignment) => config.with_alignment(alignment),
+            None => Ok(config),
         }
     }
-}
-
-/// From which language to which a model translates.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Languages {
-    /// Code of the source language, such as `en`.
-    pub source: String,
-    /// Code of the target language.
-    pub target: String,
 }
 
 /// Which attention to the source aligns words best.
@@ -556,6 +549,15 @@ pub struct AlignmentHead {
     pub head: usize,
     /// Whose attention is a target word's.
     pub query: AlignmentQuery,
+}
+
+impl std::fmt::Display for AlignmentQuery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            AlignmentQuery::Predicting => "that predicts the word",
+            AlignmentQuery::Reading => "that reads the word",
+        })
+    }
 }
 
 /// Whose attention to the source is a target word's.
@@ -688,6 +690,28 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn languages_and_alignment_are_kept_and_checked() {
+        let architecture = Architecture::preset("small").unwrap();
+        let mut config = Config::new(architecture, Vocabularies::shared(9)).unwrap();
+        let head = AlignmentHead { layer: 1, head: 7, query: AlignmentQuery::Reading };
+        config.languages = Some(Languages::new("en", "de").unwrap());
+        config = config.with_alignment(head).unwrap();
+        let text = config.to_toml();
+        assert_eq!(Config::from_toml(&text).unwrap(), config);
+        for (from, to, problem) in [
+            ("head = 7", "head = 8", "head 8 of decoder layer 1"),
+            ("\"de\"", "\"../de\"", "languages: \"../de\" is no code"),
+        ] {
+            let error = Config::from_toml(&text.replace(from, to)).unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
+        // What is made of it translates the same languages; its heads are others.
+        let student = Architecture::preset("tiny").unwrap();
+        let student = config.with_architecture(student).unwrap();
+        assert_eq!((student.languages, student.alignment), (config.languages, None));
+    }
 
     #[test]
     fn every_preset_is_valid_and_has_the_published_size() {

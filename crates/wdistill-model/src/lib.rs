@@ -32,6 +32,7 @@ mod engine;
 mod forward;
 mod initialise;
 mod int8;
+mod languages;
 mod layout;
 mod positions;
 pub mod reference;
@@ -45,13 +46,14 @@ pub use axis::Axis;
 pub use block::Block;
 pub use config::{
     AlignmentHead, AlignmentQuery, Architecture, Config, ConfigError, Conventions, DecoderStart,
-    DropoutRates, EmbeddingScale, Embeddings, FinalNorm, Languages, NormPlacement, OutputBias,
-    PRESETS, Pieces, Shape, SourceEnding, Vocabularies,
+    DropoutRates, EmbeddingScale, Embeddings, FinalNorm, NormPlacement, OutputBias, PRESETS,
+    Pieces, Shape, SourceEnding, Vocabularies,
 };
 pub use dense::{Dense, Matrix};
 pub use engine::{EmbeddingRule, Engine};
 pub use forward::{DecoderState, Encoded, LayerState, Model};
 pub use int8::{Int8, Int8Rows};
+pub use languages::Languages;
 pub use layout::{Layout, NamedRange, Part};
 pub use positions::PositionTable;
 pub use slot::{

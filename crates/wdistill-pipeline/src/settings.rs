@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
+use wdistill_model::Languages;
 use wdistill_runtime::DecodingOptions;
 use wdistill_search::SearchOptions;
 use wdistill_text::CorpusLimits;
@@ -41,6 +42,10 @@ pub struct DataRecipe {
     /// What the data is, in a sentence, for the report.
     #[serde(default)]
     pub description: String,
+    /// From which language to which, by their codes: `{ source = "en", target = "de" }`. New models carry them; without this
+    /// a student has its teacher's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub languages: Option<Languages>,
     /// Text to learn from.
     pub train: TextPair,
     /// Text to judge a run by while it trains.
@@ -186,6 +191,7 @@ impl DataRecipe {
         DataRecipe {
             folder: PathBuf::new(),
             description: String::new(),
+            languages: None,
             train,
             validation,
             test: None,

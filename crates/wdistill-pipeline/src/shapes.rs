@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wdistill_model::{Architecture, Config, Dense, Embeddings, Model, Shape};
+use wdistill_model::{Architecture, Dense, Embeddings, Model, Shape};
 use wdistill_runtime::{DecodingOptions, Precision, Shortlist, TokenTranslator};
 
 use crate::error::PipelineError;
@@ -129,7 +129,7 @@ pub fn measure_shape(
     architecture: &Architecture,
     measuring: &Measuring<'_>,
 ) -> Result<MeasuredShape, PipelineError> {
-    let config = Config::new(architecture.clone(), teacher.config.vocabularies)?;
+    let config = teacher.config.with_architecture(architecture.clone())?;
     let student = Model::initialise(config, 1);
     let translator = |model: &Model<Dense<f32>>, precision, shortlist| {
         let mut decoding = measuring.decoding.clone();

@@ -12,7 +12,7 @@ use crate::cpu::Cpu;
 use crate::packed::{Packed, pack_float32};
 
 /// How much of each target token comes from each source token.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Alignment {
     source_tokens: usize,
     /// `[target tokens, source tokens]`.
@@ -20,6 +20,15 @@ pub struct Alignment {
 }
 
 impl Alignment {
+    /// Of shares `[target tokens, source tokens]`.
+    ///
+    /// # Panics
+    /// If these are no whole rows.
+    pub fn new(source_tokens: usize, weights: Vec<f32>) -> Alignment {
+        assert!(weights.len().is_multiple_of(source_tokens.max(1)), "whole rows");
+        Alignment { source_tokens, weights }
+    }
+
     /// For each target token the shares of all source tokens, neither with their end tokens. The shares of a row add up to
     /// at most 1; the rest is the end token's.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
@@ -34,7 +43,7 @@ impl Alignment {
 }
 
 /// A source sentence with its end token, and its translation without one.
-pub(crate) type Pair<'a> = (&'a [u32], &'a [u32]);
+pub type Pair<'a> = (&'a [u32], &'a [u32]);
 
 /// Attention of every decoder layer to the source, for some pairs that are read together.
 struct Attentions<'a> {
@@ -114,6 +123,9 @@ pub(crate) fn align<W: PackedWeight>(
     pairs: &[Pair<'_>],
 ) -> Vec<Alignment> {
     let decoder = model.config.architecture.decoder;
+    if pairs.is_empty() {
+        return Vec::new();
+    }
     let attentions = Attentions::of(model, &Cpu::default(), pairs);
     match model.config.alignment {
         Some(AlignmentHead { layer, head, query }) => {

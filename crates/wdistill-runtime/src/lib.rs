@@ -52,7 +52,7 @@ mod token_translator;
 mod translator;
 
 pub use activations::Activations;
-pub use alignment::{Alignment, best_alignment_head};
+pub use alignment::{Alignment, Pair, best_alignment_head};
 pub use cpu::Cpu;
 pub use decoder::{BatchDecoder, DecodingEngine, OutputPart};
 pub use error::{TooLong, TranslateError, TranslatorError};

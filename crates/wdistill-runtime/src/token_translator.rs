@@ -10,7 +10,7 @@ use wdistill_search::{
     Vocabulary, search,
 };
 
-use crate::alignment::{Alignment, align};
+use crate::alignment::{Alignment, Pair, align};
 use crate::cpu::Cpu;
 use crate::decoder::BatchDecoder;
 use crate::error::TranslatorError;
@@ -230,16 +230,24 @@ impl TokenTranslator {
     }
 
     /// How much of each word of some translations comes from each word of their sources, on the thread that calls: pairs of
-    /// a source with its end token and a translation without one.
+    /// a source with its end token and a translation without one. One of the two without words has no rows.
     ///
     /// # Errors
     /// [`TokenError::Sources`] with every source that cannot be read.
-    pub fn align_here(&self, pairs: &[(&[u32], &[u32])]) -> Result<Vec<Alignment>, TokenError> {
+    pub fn align_here(&self, pairs: &[Pair<'_>]) -> Result<Vec<Alignment>, TokenError> {
         self.check(pairs.iter().map(|(source, _)| *source), &mut Report::default())?;
-        Ok(match &self.weights {
-            Weights::Float32(model) => align(model, pairs),
-            Weights::Int8(model) => align(model, pairs),
-        })
+        let has_words = |(source, target): &&Pair<'_>| source.len() > 1 && !target.is_empty();
+        let with_words: Vec<Pair<'_>> = pairs.iter().filter(has_words).copied().collect();
+        let mut alignments = match &self.weights {
+            Weights::Float32(model) => align(model, &with_words),
+            Weights::Int8(model) => align(model, &with_words),
+        }
+        .into_iter();
+        let of_pair = |pair| match has_words(&pair) {
+            true => alignments.next().expect("an alignment for every pair with words"),
+            false => Alignment::default(),
+        };
+        Ok(pairs.iter().map(of_pair).collect())
     }
 
     fn translate_batches<W: PackedWeight>(

@@ -225,35 +225,32 @@ impl Translator {
     }
 
     /// Which words of a line the words of its best translation come from, sentence by sentence; what has no words is left
-    /// out. `sentences` are the hypotheses of [`Line::sentences`].
+    /// out. `sentences` are the hypotheses of [`Line::sentences`], `alignments` what
+    /// [`TokenTranslator::align_here`] makes of each sentence and its best hypothesis.
     ///
     /// # Errors
-    /// As [`Translator::translate`].
+    /// If the vocabulary cannot spell a hypothesis.
     pub fn align(
         &self,
         line: &Line,
         sentences: &[Vec<Hypothesis>],
-    ) -> Result<Vec<AlignedSentence>, TranslateError> {
-        let with_words = || {
-            let parts = line.parts.iter().zip(sentences);
-            parts.filter(|(part, of_part)| part.words() > 0 && !of_part[0].tokens.is_empty())
-        };
-        let pairs: Vec<_> =
-            with_words().map(|(part, of_part)| (&*part.ids, &*of_part[0].tokens)).collect();
-        let alignments = self.tokens.align_here(&pairs)?;
+        alignments: &[Alignment],
+    ) -> Result<Vec<AlignedSentence>, TextError> {
         let VocabularyPair { source, target } = &*self.vocabularies;
-        let aligned = |((part, of_part), alignment): ((&Part, &Vec<Hypothesis>), Alignment)| {
-            let words = &part.ids[..part.words()];
-            let text = one_line(&target.decode(&of_part[0].tokens)?).into_owned();
+        let parts = line.parts.iter().zip(sentences).zip(alignments);
+        let with_words = parts.filter(|(_, alignment)| alignment.rows().len() > 0);
+        let aligned = |((part, of_part), alignment): ((&Part, &Vec<Hypothesis>), &Alignment)| {
+            let tokens = &of_part[0].tokens;
+            let text = one_line(&target.decode(tokens)?).into_owned();
             Ok(AlignedSentence {
-                source_spans: token_spans(source, words, &part.text)?,
-                target_spans: token_spans(target, &of_part[0].tokens, &text)?,
+                source_spans: token_spans(source, &part.ids[..part.words()], &part.text)?,
+                target_spans: token_spans(target, tokens, &text)?,
                 source: part.text.clone(),
                 target: text,
-                alignment,
+                alignment: alignment.clone(),
             })
         };
-        with_words().zip(alignments).map(aligned).collect()
+        with_words.map(aligned).collect()
     }
 
     /// The token ids of a line as one sentence, with the end token: what [`TokenTranslator::translate`] takes.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use wdistill_base::Problem;
+use wdistill_model::Languages;
 
 use crate::decoders::{Decoders, Failure, Full, Loaded};
-use crate::languages::{Detected, Pair, detect, name};
+use crate::languages::{Detected, detect, name};
 use crate::metrics::Metrics;
 use crate::models::Models;
 use crate::options::{Access, Limits};
@@ -91,7 +92,7 @@ impl App {
     ///
     /// # Errors
     /// A language that no model has, or a pair.
-    pub fn pair(&self, source: &str, target: &str) -> Result<Pair, Refusal> {
+    pub fn pair(&self, source: &str, target: &str) -> Result<Languages, Refusal> {
         let pairs = || self.models.catalogue().pairs();
         for code in [source, target] {
             if !pairs().any(|pair| pair.source == code || pair.target == code) {
@@ -117,7 +118,7 @@ impl App {
     ///
     /// # Errors
     /// 503 if it cannot be had; why is told to the operator.
-    pub fn model(&self, pair: &Pair) -> Result<Loaded, Refusal> {
+    pub fn model(&self, pair: &Languages) -> Result<Loaded, Refusal> {
         self.models.get(pair).map_err(|error| {
             let problem = Problem::of(&error).at(format!("the model of {pair}"));
             (self.tell)(&problem.in_lines());

@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use wdistill_base::parallel::Pool;
-use wdistill_runtime::{TokenError, Translator};
+use wdistill_runtime::{Alignment, TokenError, Translator};
 use wdistill_search::{Hypothesis, SearchSettings};
 
 use crate::metrics::Metrics;
-use crate::queue::{Batch, BatchLimits, Kind, Queue, Ticket};
+use crate::queue::{Batch, BatchLimits, Besides, Kind, Queue, Ticket};
 
 /// How long a thread waits for more requests after it served several at once: well below what a reader notices, and above
 /// the time that a client next door needs to ask again.
@@ -46,12 +46,20 @@ pub struct Work {
     pub model: Loaded,
     /// How they are searched for.
     pub settings: SearchSettings,
+    /// What is wanted besides.
+    pub besides: Besides,
     /// Token ids of each, with its end token.
     pub sentences: Vec<Vec<u32>>,
 }
 
-/// The hypotheses of every sentence, best first.
-pub type Hypotheses = Vec<Vec<Hypothesis>>;
+/// What became of a sentence.
+#[derive(Clone, Debug, Default)]
+pub struct Decoded {
+    /// Best first.
+    pub hypotheses: Vec<Hypothesis>,
+    /// Of the best one, if it was asked for.
+    pub alignment: Alignment,
+}
 
 /// Why sentences were not translated.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -105,9 +113,9 @@ struct State {
 struct Request {
     work: Arc<Work>,
     since: Instant,
-    results: Hypotheses,
+    results: Vec<Decoded>,
     missing: usize,
-    reply: oneshot::Sender<Result<Hypotheses, Failure>>,
+    reply: oneshot::Sender<Result<Vec<Decoded>, Failure>>,
 }
 
 impl Decoders {
@@ -167,12 +175,16 @@ impl Decoders {
             _ = reply.send(Err(Failure::Closed));
             return Ok(Pending { shared: Arc::clone(&self.shared), ticket: None, answer });
         }
-        let kind = Kind { model: work.model.number, n_best: work.settings.options().n_best };
+        let kind = Kind {
+            model: work.model.number,
+            n_best: work.settings.options().n_best,
+            besides: work.besides,
+        };
         let ticket = state.queue.push(kind, work.sentences.iter().map(Vec::len));
         let request = Request {
             work: Arc::new(work),
             since: Instant::now(),
-            results: vec![Vec::new(); count],
+            results: vec![Decoded::default(); count],
             missing: count,
             reply,
         };
@@ -204,11 +216,11 @@ impl Drop for Decoders {
 pub struct Pending {
     shared: Arc<Shared>,
     ticket: Option<Ticket>,
-    answer: oneshot::Receiver<Result<Hypotheses, Failure>>,
+    answer: oneshot::Receiver<Result<Vec<Decoded>, Failure>>,
 }
 
 impl Future for Pending {
-    type Output = Result<Hypotheses, Failure>;
+    type Output = Result<Vec<Decoded>, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = Pin::new(&mut self.answer).poll(context);
@@ -301,11 +313,24 @@ impl Shared {
             }
         };
         let tokens = first.model.translator.tokens();
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            tokens.translate_here(&sentences, &first.settings, &mut between)
-        }));
-        let result = match result {
-            Ok(Ok(hypotheses)) => Ok(hypotheses),
+        let work = || {
+            let hypotheses = tokens.translate_here(&sentences, &first.settings, &mut between)?;
+            let mut alignments = match batch.kind.besides {
+                Besides::Nothing => Vec::new(),
+                Besides::Alignments => {
+                    let best = hypotheses.iter().map(|of_sentence| &*of_sentence[0].tokens);
+                    tokens.align_here(&sentences.iter().copied().zip(best).collect::<Vec<_>>())?
+                }
+            }
+            .into_iter();
+            let decoded = |hypotheses| {
+                let alignment = alignments.next().unwrap_or_default();
+                Decoded { hypotheses, alignment }
+            };
+            Ok::<_, TokenError>(hypotheses.into_iter().map(decoded).collect())
+        };
+        let result = match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(Ok(decoded)) => Ok(decoded),
             Ok(Err(error)) => Err(Failure::Tokens(Arc::new(error))),
             Err(_) => Err(Failure::Panic),
         };
@@ -314,12 +339,12 @@ impl Shared {
     }
 
     /// Hands the hypotheses to their requests, and answers those that are complete.
-    fn deliver(&self, batch: &Batch, result: Result<Hypotheses, Failure>, time: Duration) {
+    fn deliver(&self, batch: &Batch, result: Result<Vec<Decoded>, Failure>, time: Duration) {
         let mut state = self.lock();
         let speed = batch.sentences.len() as f64 / time.as_secs_f64().max(1e-6);
         state.speed = if state.speed == 0.0 { speed } else { 0.9 * state.speed + 0.1 * speed };
-        let mut hypotheses = match result {
-            Ok(hypotheses) => hypotheses.into_iter(),
+        let mut decoded = match result {
+            Ok(decoded) => decoded.into_iter(),
             Err(failure) => {
                 for (ticket, _) in &batch.sentences {
                     if let Some(request) = state.requests.remove(ticket) {
@@ -331,7 +356,7 @@ impl Shared {
             }
         };
         for (ticket, place) in &batch.sentences {
-            let of_sentence = hypotheses.next().expect("hypotheses of every sentence");
+            let of_sentence = decoded.next().expect("something of every sentence");
             // Who gave up meanwhile is not there any more.
             let Some(request) = state.requests.get_mut(ticket) else { continue };
             request.results[*place] = of_sentence;

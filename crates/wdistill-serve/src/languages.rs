@@ -1,59 +1,5 @@
 //! Languages: their codes, their names, and which one a text is in.
 
-use std::fmt;
-
-use wdistill_base::Problem;
-
-/// From which language to which a model translates.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Pair {
-    /// Code of the source language, such as `en`.
-    pub source: String,
-    /// Code of the target language.
-    pub target: String,
-}
-
-impl Pair {
-    /// Checks two codes.
-    ///
-    /// # Errors
-    /// A code that is none: two or three letters, perhaps with a script or a region after `-` or `_`, as `pt-BR`.
-    pub fn new(source: &str, target: &str) -> Result<Pair, Problem> {
-        match [source, target].into_iter().find(|code| !is_code(code)) {
-            None => Ok(Pair { source: source.to_string(), target: target.to_string() }),
-            Some(code) => {
-                let fact = format!("{code:?} is no code of a language");
-                Err(Problem::with_hint(fact, "expected one such as en, deu or pt_BR"))
-            }
-        }
-    }
-
-    /// The pair that a folder is named after: `en-de`.
-    pub fn of_folder_name(name: &str) -> Option<Pair> {
-        let (source, target) = name.split_once('-')?;
-        // With two hyphens nobody knows where the source ends.
-        let is_plain = !target.contains('-');
-        Pair::new(source, target).ok().filter(|_| is_plain)
-    }
-}
-
-impl fmt::Display for Pair {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.source, self.target)
-    }
-}
-
-fn is_code(code: &str) -> bool {
-    let mut parts = code.split(['-', '_']);
-    let is_language = |part: &str| {
-        (2..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphabetic())
-    };
-    let is_suffix = |part: &str| {
-        (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    };
-    parts.next().is_some_and(is_language) && parts.all(is_suffix)
-}
-
 /// ISO 639 knows it by its first part.
 fn known(code: &str) -> Option<isolang::Language> {
     let language = code.split(['-', '_']).next()?.to_ascii_lowercase();
@@ -115,16 +61,6 @@ fn detectable(code: &str) -> Option<whatlang::Lang> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_pair_is_two_codes() {
-        let pair = Pair::of_folder_name("en-pt_BR").unwrap();
-        assert_eq!((pair.source.as_str(), pair.target.as_str()), ("en", "pt_BR"));
-        for none in ["english-german", "en", "en-", "en-de-x", "..-de", "en-d/e", "e1-de"] {
-            assert_eq!(Pair::of_folder_name(none), None, "{none}");
-        }
-        assert!(Pair::new("en", "../x").is_err());
-    }
 
     #[test]
     fn languages_have_english_names() {

@@ -9,6 +9,7 @@
 
 mod app;
 mod decoders;
+mod html;
 mod json;
 mod languages;
 mod metrics;
@@ -23,7 +24,6 @@ mod server;
 mod translate;
 
 pub use app::Tell;
-pub use languages::Pair;
-pub use models::{Catalogue, CatalogueError, ModelError, Models, SHORTLIST_FILE};
+pub use models::{Catalogue, CatalogueError, ModelError, Models, SHORTLIST_FILE, languages_of};
 pub use options::{Access, Limits};
 pub use server::{Drained, ServeError, Server, ServerOptions, Stop};

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wdistill_base::{FileError, Hinted, Problem, listed};
 use wdistill_formats::{FormatError, native};
+use wdistill_model::Languages;
 use wdistill_runtime::{Translator, TranslatorError, TranslatorOptions};
 use wdistill_text::SentenceLanguage;
 
 use crate::decoders::Loaded;
-use crate::languages::Pair;
 use crate::metrics::Metrics;
 
 /// Name of a file of word translations beside a model, as `wdistill shortlist` writes it.
@@ -19,7 +19,7 @@ pub const SHORTLIST_FILE: &str = "shortlist.txt";
 /// The models of a server, by their pair of languages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Catalogue {
-    folders: BTreeMap<Pair, PathBuf>,
+    folders: BTreeMap<Languages, PathBuf>,
 }
 
 /// Why there are no models to serve.
@@ -54,14 +54,14 @@ impl Hinted for CatalogueError {
 
 impl Catalogue {
     /// One model.
-    pub fn of_model(folder: &Path, pair: Pair) -> Catalogue {
+    pub fn of_model(folder: &Path, pair: Languages) -> Catalogue {
         Catalogue { folders: BTreeMap::from([(pair, folder.to_path_buf())]) }
     }
 
-    /// The model folders in a folder, each named after its languages: `en-de`. What is no model folder is passed over.
+    /// The model folders in a folder, each of a pair of languages of its own. What is no model folder is passed over.
     ///
     /// # Errors
-    /// If there is none, or one whose name is no pair of languages.
+    /// If there is none, or one that does not say its languages.
     pub fn of_folder(models: &Path) -> Result<Catalogue, CatalogueError> {
         let unreadable = |reason| CatalogueError::Unreadable { path: models.to_path_buf(), reason };
         let mut folders = BTreeMap::new();
@@ -71,13 +71,14 @@ impl Catalogue {
             if !native::is_folder_of(&folder) {
                 continue;
             }
-            let name = folder.file_name().and_then(|name| name.to_str());
-            match name.and_then(Pair::of_folder_name) {
-                Some(pair) => _ = folders.insert(pair, folder),
-                None => {
-                    let fact = format!("{} is not named after two languages", folder.display());
-                    problems.push(Problem::with_hint(fact, "rename it, as en-de or en-pt_BR"));
+            match languages_of(&folder) {
+                Ok(pair) => {
+                    if let Some(other) = folders.insert(pair.clone(), folder.clone()) {
+                        let (folder, other) = (folder.display(), other.display());
+                        problems.push(format!("{folder} and {other} are both for {pair}").into());
+                    }
                 }
+                Err(problem) => problems.push(problem),
             }
         }
         match (folders.is_empty(), problems.is_empty()) {
@@ -88,9 +89,22 @@ impl Catalogue {
     }
 
     /// The pairs, in their order.
-    pub fn pairs(&self) -> impl ExactSizeIterator<Item = &Pair> {
+    pub fn pairs(&self) -> impl ExactSizeIterator<Item = &Languages> {
         self.folders.keys()
     }
+}
+
+/// The languages of a model: those in its configuration, or else those that its folder is named after.
+///
+/// # Errors
+/// A configuration that cannot be read, or a folder that does not say its languages.
+pub fn languages_of(folder: &Path) -> Result<Languages, Problem> {
+    let config = native::load_config(folder).map_err(|error| Problem::of(&error))?;
+    let of_name = || Languages::of_folder_name(folder.file_name()?.to_str()?);
+    config.languages.or_else(of_name).ok_or_else(|| {
+        let fact = format!("{} does not say its languages", folder.display());
+        Problem::with_hint(fact, "name the folder after them, as en-de or en-pt_BR")
+    })
 }
 
 /// Why a model cannot be had.
@@ -125,13 +139,13 @@ pub struct Models {
     /// Bytes of weights that may be in memory.
     memory: Option<u64>,
     shelf: Mutex<Shelf>,
-    places: BTreeMap<Pair, Mutex<()>>,
+    places: BTreeMap<Languages, Mutex<()>>,
     metrics: Arc<Metrics>,
 }
 
 #[derive(Default)]
 struct Shelf {
-    models: BTreeMap<Pair, OnShelf>,
+    models: BTreeMap<Languages, OnShelf>,
     /// Counts uses, so that the least used one is known.
     uses: u64,
     loads: u64,
@@ -161,7 +175,7 @@ impl Models {
     }
 
     /// The model of a pair if it is in memory.
-    pub fn loaded(&self, pair: &Pair) -> Option<Loaded> {
+    pub fn loaded(&self, pair: &Languages) -> Option<Loaded> {
         let mut shelf = self.lock();
         shelf.uses += 1;
         let uses = shelf.uses;
@@ -178,7 +192,7 @@ impl Models {
     ///
     /// # Panics
     /// If the pair is not in the catalogue.
-    pub fn get(&self, pair: &Pair) -> Result<Loaded, ModelError> {
+    pub fn get(&self, pair: &Languages) -> Result<Loaded, ModelError> {
         if let Some(model) = self.loaded(pair) {
             return Ok(model);
         }

@@ -22,6 +22,17 @@ pub struct Kind {
     pub model: u64,
     /// Translations wanted of each sentence.
     pub n_best: usize,
+    /// What is wanted besides.
+    pub besides: Besides,
+}
+
+/// What is wanted besides translations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Besides {
+    /// Nothing.
+    Nothing,
+    /// Which words the words of the best translation come from.
+    Alignments,
 }
 
 /// How large a batch may be.
@@ -144,7 +155,7 @@ impl Queue {
 mod tests {
     use super::*;
 
-    const KIND: Kind = Kind { model: 0, n_best: 1 };
+    const KIND: Kind = Kind { model: 0, n_best: 1, besides: Besides::Nothing };
     const LIMITS: BatchLimits = BatchLimits { sentences: 4, tokens: 4 * 20 };
 
     fn take(queue: &mut Queue) -> Vec<(Ticket, usize)> {

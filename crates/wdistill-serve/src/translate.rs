@@ -5,14 +5,17 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use wdistill_base::Problem;
-use wdistill_runtime::{Line, Notice, Translation, Translator};
+use wdistill_model::Languages;
+use wdistill_runtime::{AlignedSentence, Line, Notice, Translation, Translator};
 
 use crate::app::App;
-use crate::decoders::{Hypotheses, Work};
-use crate::languages::{Detected, Pair};
+use crate::decoders::{Decoded, Work};
+use crate::html::{Html, Marked};
+use crate::languages::Detected;
 use crate::paragraphs::Paragraphs;
+use crate::queue::Besides;
 use crate::refusal::Refusal;
-use crate::request::{Texts, TranslateRequest};
+use crate::request::{Markup, Texts, TranslateRequest};
 
 /// One text's translations, best first, and what they do not show.
 struct Translated {
@@ -53,8 +56,8 @@ pub async fn translate(app: &Arc<App>, request: TranslateRequest) -> Result<Valu
     };
     let (translator, wanted) = (Arc::clone(&work.model.translator), work.sentences.len());
     let pending = app.decoders.translate(work).map_err(|full| app.busy(full, wanted))?;
-    let hypotheses = pending.await.map_err(|failure| app.failed(&failure))?;
-    let translated = assemble(app, &request, &translator, &lines, &hypotheses)?;
+    let decoded = pending.await.map_err(|failure| app.failed(&failure))?;
+    let translated = assemble(app, &request, &translator, &lines, decoded)?;
     Ok(answer(&request, translated, detected.as_ref()))
 }
 
@@ -80,7 +83,7 @@ fn check_limits(app: &App, request: &TranslateRequest) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn prepare(app: &App, request: &TranslateRequest, pair: &Pair) -> Result<Prepared, Refusal> {
+fn prepare(app: &App, request: &TranslateRequest, pair: &Languages) -> Result<Prepared, Refusal> {
     let model = app.model(pair)?;
     let divide = |line: &str| {
         model.translator.divide(line).map_err(|problem| {
@@ -95,14 +98,21 @@ fn prepare(app: &App, request: &TranslateRequest, pair: &Pair) -> Result<Prepare
         .texts
         .all()
         .iter()
-        .map(|text| Paragraphs::of(text).lines().map(divide).collect())
+        .map(|text| match request.markup {
+            Markup::Text => Paragraphs::of(text).lines().map(divide).collect(),
+            Markup::Html => Html::of(text).lines().map(divide).collect(),
+        })
         .collect::<Result<Vec<Vec<Line>>, Refusal>>()?;
     let sentences = lines.iter().flatten().flat_map(Line::sentences).map(<[u32]>::to_vec).collect();
     let tokens = model.translator.tokens();
-    let settings = tokens
-        .settings_for(request.alternatives + 1)
-        .map_err(|error| Refusal::bad_request(error.to_string()))?;
-    Ok(Prepared { work: Work { model, settings, sentences }, lines })
+    let (n_best, besides) = match request.markup {
+        Markup::Text => (request.alternatives + 1, Besides::Nothing),
+        // As in LibreTranslate: alignments are those of the best translation.
+        Markup::Html => (1, Besides::Alignments),
+    };
+    let settings =
+        tokens.settings_for(n_best).map_err(|error| Refusal::bad_request(error.to_string()))?;
+    Ok(Prepared { work: Work { model, settings, besides, sentences }, lines })
 }
 
 /// Joins hypotheses to lines, and lines to texts.
@@ -111,32 +121,45 @@ fn assemble(
     request: &TranslateRequest,
     translator: &Translator,
     lines: &[Vec<Line>],
-    hypotheses: &Hypotheses,
+    decoded: Vec<Decoded>,
 ) -> Result<Vec<Translated>, Refusal> {
-    let mut rest = hypotheses.as_slice();
-    let mut join = |line: &Line| -> Result<Translation, Refusal> {
-        let (own, others) = rest.split_at(line.sentences().len());
-        rest = others;
-        let translation = translator.join(line, own).map_err(|error| {
+    let mut decoded = decoded.into_iter();
+    let mut join = |line: &Line| -> Result<(Translation, Vec<AlignedSentence>), Refusal> {
+        let (hypotheses, alignments): (Vec<_>, Vec<_>) = decoded
+            .by_ref()
+            .take(line.sentences().len())
+            .map(|Decoded { hypotheses, alignment }| (hypotheses, alignment))
+            .unzip();
+        let spelled = translator.join(line, &hypotheses).and_then(|translation| {
+            Ok((translation, translator.align(line, &hypotheses, &alignments)?))
+        });
+        let (translation, sentences) = spelled.map_err(|error| {
             let problem = Problem::of(&error).at("a translation cannot be spelled");
             (app.tell)(&problem.in_lines());
             Refusal::fault("the translation cannot be spelled")
         })?;
         app.metrics.source_tokens.inc_by(translation.source_tokens as u64);
         app.metrics.target_tokens.inc_by(translation.target_tokens as u64);
-        Ok(translation)
+        Ok((translation, sentences))
     };
     let mut of_text = |(text, lines): (&String, &Vec<Line>)| -> Result<Translated, Refusal> {
-        let translations = lines.iter().map(&mut join).collect::<Result<Vec<_>, _>>()?;
-        let paragraphs = Paragraphs::of(text);
-        let of_rank = |rank: usize| {
-            paragraphs.with(translations.iter().map(|translation| ranked(translation, rank)))
+        let joined = lines.iter().map(&mut join).collect::<Result<Vec<_>, _>>()?;
+        let notices = joined.iter().flat_map(|(translation, _)| &translation.notices);
+        let notices = notices.copied().collect();
+        let texts = match request.markup {
+            Markup::Text => {
+                let paragraphs = Paragraphs::of(text);
+                let of_rank =
+                    |rank| paragraphs.with(joined.iter().map(|(line, _)| ranked(line, rank)));
+                (0..=request.alternatives).map(of_rank).collect()
+            }
+            Markup::Html => {
+                let marked = |(Translation { text, .. }, sentences)| Marked { text, sentences };
+                let marked: Vec<Marked> = joined.into_iter().map(marked).collect();
+                vec![Html::of(text).with(&marked)]
+            }
         };
-        let notices = translations.iter().flat_map(|translation| &translation.notices).copied();
-        Ok(Translated {
-            texts: (0..=request.alternatives).map(of_rank).collect(),
-            notices: notices.collect(),
-        })
+        Ok(Translated { texts, notices })
     };
     request.texts.all().iter().zip(lines).map(&mut of_text).collect()
 }

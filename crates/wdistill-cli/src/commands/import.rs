@@ -6,11 +6,11 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use wdistill_base::Problem;
 use wdistill_formats::{Format, ImportOptions, Imported, Subwords, TOOLKITS, Toolkit, import};
-use wdistill_model::SourceEnding;
+use wdistill_model::{Languages, SourceEnding};
 use wdistill_pipeline::{IMPORTED_TEACHER, RunFolder, message};
 
 use crate::commands::print;
-use crate::settings::Common;
+use crate::settings::{Common, languages};
 
 /// Whether the encoder reads the end token.
 #[derive(Clone, Copy, ValueEnum)]
@@ -88,8 +88,16 @@ impl Open {
 
     /// Reads a model of another toolkit and writes it as one of wdistill; `said` is told what its user should
     /// know.
-    fn import_into(&self, path: &Path, folder: &Path, said: impl Fn(&str)) -> anyhow::Result<()> {
-        let Imported { format, folder: model, notes } = self.import(path)?;
+    fn import_into(
+        &self,
+        path: &Path,
+        folder: &Path,
+        languages: Option<Languages>,
+        said: impl Fn(&str),
+    ) -> anyhow::Result<()> {
+        let Imported { format, folder: mut model, notes } = self.import(path)?;
+        let config = &mut model.model.config;
+        config.languages = languages.or(config.languages.take());
         for note in notes {
             said(&format!("{}: {note}", format.name()));
         }
@@ -108,7 +116,7 @@ impl Open {
             return Ok(teacher.to_path_buf());
         }
         let folder = run.path().join(IMPORTED_TEACHER);
-        self.import_into(teacher, &folder, |note| common.say(note))?;
+        self.import_into(teacher, &folder, None, |note| common.say(note))?;
         Ok(folder)
     }
 }
@@ -127,6 +135,9 @@ pub struct Import {
     model: PathBuf,
     #[command(flatten)]
     open: Open,
+    /// From which language to which, as en de [default: what the model says]
+    #[arg(long, num_args = 2, value_names = ["SOURCE", "TARGET"])]
+    languages: Vec<String>,
     /// Folder of the imported model
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -135,7 +146,8 @@ pub struct Import {
 impl Import {
     pub fn run(self) -> anyhow::Result<()> {
         refuse_models(&self.out)?;
-        self.open.import_into(&self.model, &self.out, message)?;
+        let languages = languages(&self.languages)?;
+        self.open.import_into(&self.model, &self.out, languages, message)?;
         print(&self.out.display().to_string())
     }
 }

@@ -1,18 +1,20 @@
 //! `wdistill serve`: models behind HTTP.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use wdistill_base::Problem;
-use wdistill_formats::native;
+use wdistill_model::Languages;
 use wdistill_pipeline::message;
 use wdistill_runtime::{LongText, TranslatorOptions};
-use wdistill_serve::{Access, Catalogue, Drained, Limits, Pair, Server, ServerOptions, Stop};
+use wdistill_serve::{
+    Access, Catalogue, Drained, Limits, Server, ServerOptions, Stop, languages_of,
+};
 
-use crate::settings::{Common, Search, as_typed, find_model};
+use crate::settings::{Common, Search, as_typed, find_model, languages};
 
 /// Arguments of `wdistill serve`.
 #[derive(Args)]
@@ -133,7 +135,7 @@ impl Serve {
             access: self.access()?,
             tell: Arc::new(message),
         };
-        let pairs: Vec<Pair> = options.catalogue.pairs().cloned().collect();
+        let pairs: Vec<Languages> = options.catalogue.pairs().cloned().collect();
         let server = Server::bind(&format!("{}:{}", self.host, self.port), options)?;
         if let ([pair], Some(_)) = (pairs.as_slice(), &self.model) {
             // Options and model are checked now, and the first request does not wait.
@@ -161,19 +163,12 @@ impl Serve {
         }
         let model = self.model.as_deref().expect("clap asks for one of the two");
         let folder = find_model(model)?;
-        // What is wrong with a folder is said before its languages are asked for.
-        native::load_config(&folder)?;
-        let pair = match self.languages.as_slice() {
-            [source, target] => {
-                Pair::new(source, target).map_err(|problem| problem.at("--languages"))?
-            }
-            _ => match pair_of_name(&folder) {
-                Some(pair) => pair,
-                None => {
-                    let fact = format!("{} does not say its languages", folder.display());
-                    bail!(Problem::with_hint(fact, "--languages en de says them"))
-                }
-            },
+        let pair = match languages(&self.languages)? {
+            Some(pair) => pair,
+            None => languages_of(&folder).map_err(|problem| {
+                let hint = problem.hint.map(|hint| format!("{hint}, or give --languages"));
+                Problem { hint, ..problem }
+            })?,
         };
         Ok(Catalogue::of_model(&folder, pair))
     }
@@ -193,10 +188,6 @@ impl Serve {
         }
         Ok(Access { keys, origins: self.allow_origin.clone() })
     }
-}
-
-fn pair_of_name(folder: &Path) -> Option<Pair> {
-    Pair::of_folder_name(folder.file_name()?.to_str()?)
 }
 
 /// The first Ctrl-C or SIGTERM lets requests under way be answered, the second ends at once.

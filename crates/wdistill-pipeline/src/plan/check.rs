@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use wdistill_base::Problem;
-use wdistill_model::{Architecture, Config, ConfigError, Transformer, Vocabularies};
+use wdistill_model::{Architecture, Config, ConfigError, Languages, Transformer, Vocabularies};
 use wdistill_search::SearchSettings;
 use wdistill_text::Sharing;
 use wdistill_train::check_inside;
@@ -102,8 +102,7 @@ impl Plan {
             return Err(Problem::with_hint(fact, "a step comes before what is made of it"));
         };
         // What is wrong with it is said once.
-        let config =
-            |teacher: &Config| Config::new(source.architecture.clone(), teacher.vocabularies).ok();
+        let config = |teacher: &Config| teacher.with_architecture(source.architecture.clone()).ok();
         Ok(teacher.and_then(config))
     }
 
@@ -146,6 +145,9 @@ impl Plan {
     }
 
     fn check_data(&self, problems: &mut Problems) {
+        if let Some(Err(problem)) = self.data.languages.as_ref().map(Languages::check) {
+            problems.add(Part::Data, problem.at("languages"));
+        }
         if self.data.test.is_none() && !self.data.other_tests.is_empty() {
             problems.add(Part::Data, "other_tests come beside test, and there is none");
         }
@@ -233,7 +235,7 @@ fn check_shape(
     let part = Part::SystemArchitecture(index);
     let Some(own) = check_architecture(part, &system.architecture, problems) else { return };
     let Some(teacher) = teacher else { return };
-    let config = match Config::new(own.architecture, teacher.vocabularies) {
+    let config = match teacher.with_architecture(own.architecture) {
         Ok(config) => config,
         Err(error) => return problems.add(part, Problem::of(&error)),
     };
@@ -250,7 +252,7 @@ fn check_inside_teacher(
     teacher: &Config,
     problems: &mut Problems,
 ) {
-    let Ok(config) = Config::new(system.architecture.clone(), teacher.vocabularies) else { return };
+    let Ok(config) = teacher.with_architecture(system.architecture.clone()) else { return };
     let phases = [
         (Part::SystemGenerator(index), system.generator.as_ref()),
         (Part::SystemTraining(index), Some(&system.training)),

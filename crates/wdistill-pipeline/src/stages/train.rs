@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use wdistill_base::{Random, hash_file};
 use wdistill_formats::{native, save_model};
 use wdistill_generator::{Saturation, Start};
-use wdistill_model::{Architecture, Config, Dense, Model, Vocabularies};
-use wdistill_runtime::DecodingOptions;
+use wdistill_model::{Architecture, Config, Dense, Languages, Model, Vocabularies};
+use wdistill_runtime::{DecodingOptions, best_alignment_head};
 use wdistill_text::{EncodedCorpus, SOURCE_FILE, TARGET_FILE, sorted_batches};
 use wdistill_train::{
     Batch, Device, Ended, Event, Judgement, Lesson, Run, Selected, Trainee, TrainingSettings,
@@ -67,12 +67,29 @@ impl Trained {
     }
 }
 
+/// Pairs that say which head aligns best; more say the same.
+const ALIGNED_PAIRS: usize = 500;
+
+/// A model that knows which of its heads aligns words, which a text with markup and a list of alignments ask for.
+fn with_alignment(mut model: Model<Dense<f32>>, text: &EncodedCorpus) -> Model<Dense<f32>> {
+    let words = |ids: &[u32]| ids[..ids.len() - 1].to_vec();
+    let pairs: Vec<_> = (0..text.len().min(ALIGNED_PAIRS))
+        .map(|index| text.pair(index))
+        .map(|(source, target)| (words(source), words(target)))
+        .collect();
+    model.config.alignment = best_alignment_head(&model, &pairs).map(|(head, _)| head);
+    model
+}
+
 /// Everything that decides a training stage.
 #[derive(Serialize)]
 struct TrainingInputs<'a> {
     stage: &'a str,
     architecture: &'a Architecture,
     conventions: &'a Vocabularies,
+    /// Those of the recipe: a given teacher's belong to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    languages: Option<&'a Languages>,
     settings: TrainingSettings,
     /// What it begins with.
     begins: &'a Begins,
@@ -194,6 +211,15 @@ impl Pipeline {
         }
     }
 
+    /// The languages of every model: those of the recipe, or those of a teacher that is given.
+    fn languages(&self) -> Option<Languages> {
+        let of_teacher = match &self.plan.teacher {
+            ResolvedTeacher::Given(_, config) => config.languages.clone(),
+            ResolvedTeacher::Trained(..) => None,
+        };
+        self.plan.data.languages.clone().or(of_teacher)
+    }
+
     /// Carries out a training stage, whose weights start as `start` makes them.
     fn train(
         &self,
@@ -210,6 +236,7 @@ impl Pipeline {
             stage: name,
             architecture,
             conventions: &conventions,
+            languages: self.plan.data.languages.as_ref(),
             settings: settings.decisive(),
             decoding: settings.is_steered_by_decoding().then_some(&self.plan.decoding),
             begins,
@@ -227,7 +254,10 @@ impl Pipeline {
                 true => Beginning::Again,
                 false => Beginning::Anew,
             };
-            let config = Config::new(architecture.clone(), conventions)?;
+            let config = Config {
+                languages: self.languages(),
+                ..Config::new(architecture.clone(), conventions)?
+            };
             let trainee = start(config, seed, beginning)?;
             self.learn(prepared, stage, trainee, Place { seed, inputs: &fingerprint.0, folder })
         })?;
@@ -272,7 +302,8 @@ impl Pipeline {
             save_model: &|model, folder| Ok(save_model(model, &prepared.vocabularies, folder)?),
         };
         let outcome = run.train(&mut *learner)?;
-        save_model(&outcome.model, &prepared.vocabularies, &folder.join("model"))?;
+        let model = with_alignment(outcome.model, validator.corpus);
+        save_model(&model, &prepared.vocabularies, &folder.join("model"))?;
         Ok(TrainingResult {
             updates: outcome.updates,
             seconds: outcome.seconds,

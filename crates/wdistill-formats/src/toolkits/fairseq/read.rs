@@ -34,7 +34,10 @@ pub(crate) fn read(path: &Path, options: &ImportOptions) -> Result<Foreign, Form
     let bytes = read_file(path)?;
     let mut file = TorchFile::open(&bytes).map_err(|reason| malformed(reason.into()))?;
     let (weights, settings) = parts(&file.pickle).map_err(malformed)?;
-    let words = find_words(languages(&file.pickle), folder_of(path), options)?;
+    let languages = languages(&file.pickle);
+    let known = languages.source.as_deref().zip(languages.target.as_deref());
+    let known = known.and_then(|(source, target)| wdistill_model::Languages::new(source, target).ok());
+    let words = find_words(languages, folder_of(path), options)?;
     let mut arrays = file.arrays(weights).map_err(|reason| malformed(reason.into()))?;
     let mut findings = Findings::default();
     let names = names(&arrays);
@@ -42,7 +45,8 @@ pub(crate) fn read(path: &Path, options: &ImportOptions) -> Result<Foreign, Form
     let architecture = settings.architecture(&mut arrays);
     let vocabularies = vocabularies(&words, &mut arrays, &mut findings);
     let config = architecture.map(|architecture| Config::new(architecture, vocabularies));
-    let (model, notes) = findings.finish(path, config, &|slot| place(slot, names), arrays)?;
+    let (mut model, notes) = findings.finish(path, config, &|slot| place(slot, names), arrays)?;
+    model.config.languages = known;
     Ok(Foreign { model, words, notes })
 }
 

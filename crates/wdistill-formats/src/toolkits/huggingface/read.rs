@@ -13,12 +13,12 @@ use serde_json::{Map, Value};
 use wdistill_base::Problem;
 use wdistill_model::{
     Activation, Architecture, Config, DecoderStart, DropoutRates, EmbeddingScale, Embeddings,
-    FinalNorm, NormPlacement, OutputBias, PositionTable, Shape, SourceEnding, Vocabularies,
+    FinalNorm, Languages, NormPlacement, OutputBias, PositionTable, Shape, SourceEnding, Vocabularies,
 };
 
 use super::{
     CONFIG_FILE, FORMAT, OUTPUT, OUTPUT_BIAS, POSITIONS, SAFETENSORS_FILE, SAFETENSORS_INDEX,
-    SHARED, SOURCE, TARGET, TORCH_INDEX, WEIGHTS_FILES, place,
+    SHARED, SOURCE, TARGET, TOKENIZER_FILE, TORCH_INDEX, WEIGHTS_FILES, place,
 };
 use crate::error::FormatError;
 use crate::files::arrays::{Array, Arrays, NumberType};
@@ -64,9 +64,25 @@ pub(crate) fn read(folder: &Path) -> Result<Foreign, FormatError> {
         architecture.output_bias = output_bias(&mut arrays);
         Config::new(architecture, vocabularies)
     });
-    let (model, notes) = findings.finish(&path, config, &|slot| place(slot, embeddings), arrays)?;
+    let (mut model, notes) =
+        findings.finish(&path, config, &|slot| place(slot, embeddings), arrays)?;
+    model.config.languages = languages(folder);
     let words = words.expect("a configuration was made of them");
     Ok(Foreign { model, words, notes })
+}
+
+/// The languages that the tokeniser is for, if it says them; `und` is ISO 639 for one that nobody named, and a model of
+/// several languages names no code.
+fn languages(folder: &Path) -> Option<Languages> {
+    #[derive(Deserialize)]
+    struct Tokeniser {
+        source_lang: String,
+        target_lang: String,
+    }
+    let bytes = read_file(&folder.join(TOKENIZER_FILE)).ok()?;
+    let Tokeniser { source_lang, target_lang } = serde_json::from_slice(&bytes).ok()?;
+    let languages = Languages::new(&source_lang, &target_lang).ok()?;
+    (source_lang != "und" && target_lang != "und").then_some(languages)
 }
 
 fn malformed(path: &Path, reason: impl Into<Problem>) -> FormatError {
