@@ -1,8 +1,8 @@
 //! Threads that translate what waits.
 //!
 //! A thread takes a batch as soon as it is free, so that requests which arrive while all are busy are translated together,
-//! and one that arrives alone waits for nobody. After a batch of several requests a thread waits [`COMPANY`] for more, since
-//! their clients are about to ask again. In the middle of a long batch, between two words, it translates what is much
+//! and one that arrives alone waits for nobody. After a batch of several requests a thread waits up to [`COMPANY`] for as many,
+//! since their clients are about to ask again. In the middle of a long batch, between two words, it translates what is much
 //! shorter and has come meanwhile.
 
 use std::collections::HashMap;
@@ -21,9 +21,9 @@ use wdistill_search::{Hypothesis, SearchSettings};
 use crate::metrics::Metrics;
 use crate::queue::{Batch, BatchLimits, Besides, Kind, Queue, Ticket};
 
-/// How long a thread waits for more requests after it served several at once: well below what a reader notices, and above
-/// the time that a client next door needs to ask again.
-const COMPANY: Duration = Duration::from_millis(2);
+/// How long a thread waits for more requests after it served several at once: about what a client next door needs to ask
+/// again; with a longer wait processors were idle.
+const COMPANY: Duration = Duration::from_micros(300);
 
 /// How much shorter than a batch's shortest sentence one has to be to go before the batch is done.
 const URGENT: usize = 4;
@@ -251,7 +251,8 @@ impl Shared {
 
     /// Translates batches until the server ends.
     fn work(&self) {
-        let mut had_company = false;
+        // Requests of the last batch.
+        let mut company = 1;
         loop {
             let mut state = self.lock();
             while state.queue.sentences() == 0 {
@@ -260,21 +261,14 @@ impl Shared {
                 }
                 state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
-            if had_company && state.queue.sentences() < self.limits.sentences {
-                let full = |state: &mut State| {
-                    state.queue.sentences() < self.limits.sentences && !state.is_closed
-                };
-                state = self
-                    .wake
-                    .wait_timeout_while(state, COMPANY, full)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0;
+            if company > 1 {
+                let fewer =
+                    |state: &mut State| state.queue.sentences() < company && !state.is_closed;
+                let waited = self.wake.wait_timeout_while(state, COMPANY, fewer);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
             drop(state);
-            match self.take(usize::MAX) {
-                Some(batch) => had_company = self.translate(batch) > 1,
-                None => had_company = false,
-            }
+            company = self.take(usize::MAX).map_or(1, |batch| self.translate(batch));
         }
     }
 

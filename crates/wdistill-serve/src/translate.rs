@@ -9,7 +9,7 @@ use wdistill_model::Languages;
 use wdistill_runtime::{AlignedSentence, Line, Notice, Translation, Translator};
 
 use crate::app::App;
-use crate::decoders::{Decoded, Work};
+use crate::decoders::{Decoded, Loaded, Work};
 use crate::html::{Html, Marked};
 use crate::languages::Detected;
 use crate::paragraphs::Paragraphs;
@@ -45,20 +45,33 @@ pub async fn translate(app: &Arc<App>, request: TranslateRequest) -> Result<Valu
     };
     let pair = app.pair(&source, &request.target)?;
     let request = Arc::new(request);
-    let Prepared { work, lines } = {
-        let (shared, request) = (Arc::clone(app), Arc::clone(&request));
-        // Loading a model and dividing a long text take long, and other connections want to be served meanwhile.
-        let prepared = tokio::task::spawn_blocking(move || prepare(&shared, &request, &pair)).await;
-        prepared.map_err(|error| {
-            (app.tell)(&format!("a text was not prepared: {error}"));
-            Refusal::fault("the text could not be prepared")
-        })??
-    };
+    let Prepared { work, lines } = prepared(app, &request, &pair).await?;
     let (translator, wanted) = (Arc::clone(&work.model.translator), work.sentences.len());
     let pending = app.decoders.translate(work).map_err(|full| app.busy(full, wanted))?;
     let decoded = pending.await.map_err(|failure| app.failed(&failure))?;
     let translated = assemble(app, &request, &translator, &lines, decoded)?;
     Ok(answer(&request, translated, detected.as_ref()))
+}
+
+/// Texts of so many bytes are divided at once: it takes less time than another thread would need to wake up.
+const SHORT: usize = 4096;
+
+/// Prepares a request. Loading a model and dividing a long text take long, and are done where no connection waits for them.
+async fn prepared(
+    app: &Arc<App>,
+    request: &Arc<TranslateRequest>,
+    pair: &Languages,
+) -> Result<Prepared, Refusal> {
+    let bytes: usize = request.texts.all().iter().map(String::len).sum();
+    if let Some(model) = app.models.loaded(pair).filter(|_| bytes <= SHORT) {
+        return prepare(request, model);
+    }
+    let (shared, request, pair) = (Arc::clone(app), Arc::clone(request), pair.clone());
+    let work = move || prepare(&request, shared.model(&pair)?);
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        (app.tell)(&format!("a text was not prepared: {error}"));
+        Err(Refusal::fault("the text could not be prepared"))
+    })
 }
 
 fn check_limits(app: &App, request: &TranslateRequest) -> Result<(), Refusal> {
@@ -83,8 +96,7 @@ fn check_limits(app: &App, request: &TranslateRequest) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn prepare(app: &App, request: &TranslateRequest, pair: &Languages) -> Result<Prepared, Refusal> {
-    let model = app.model(pair)?;
+fn prepare(request: &TranslateRequest, model: Loaded) -> Result<Prepared, Refusal> {
     let divide = |line: &str| {
         model.translator.divide(line).map_err(|problem| {
             Refusal::new(

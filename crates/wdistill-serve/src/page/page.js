@@ -176,9 +176,18 @@ text.addEventListener("keydown", (event) => {
       ...(readable.length > 1 ? [option("auto", "Any language")] : []),
       ...readable.map((language) => option(language.code, language.name)),
     );
+    // A link may bring languages and a text along, as those to LibreTranslate's page do.
+    const link = new URLSearchParams(location.search);
+    source.value = link.get("source") ?? source.value;
+    source.selectedIndex = Math.max(source.selectedIndex, 0);
+    offerTargets();
+    target.value = link.get("target") ?? target.value;
+    target.selectedIndex = Math.max(target.selectedIndex, 0);
     offerTargets();
     element("key").hidden = !settings.keyRequired;
     text.maxLength = settings.charLimit;
+    text.value = link.get("q") ?? text.value;
+    soon();
   } catch (error) {
     problem(error.message);
   }
