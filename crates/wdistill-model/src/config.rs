@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use wdistill_base::{Activation, Hinted, Problem, listed};
 
+use crate::alignment::AlignmentHead;
 use crate::axis::Axis;
 use crate::languages::Languages;
 use crate::positions::PositionTable;
@@ -539,38 +540,6 @@ impl TryFrom<RawConfig> for Config {
     }
 }
 
-/// Which attention to the source aligns words best.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AlignmentHead {
-    /// Decoder layer, from 0.
-    pub layer: usize,
-    /// Head, from 0.
-    pub head: usize,
-    /// Whose attention is a target word's.
-    pub query: AlignmentQuery,
-}
-
-impl std::fmt::Display for AlignmentQuery {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            AlignmentQuery::Predicting => "that predicts the word",
-            AlignmentQuery::Reading => "that reads the word",
-        })
-    }
-}
-
-/// Whose attention to the source is a target word's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AlignmentQuery {
-    /// That of the step that predicts the word.
-    Predicting,
-    /// That of the step that reads the word, to predict the next (Chen et al. 2020, "Accurate Word Alignment Induction from
-    /// Neural Machine Translation").
-    Reading,
-}
-
 /// Why a configuration was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
@@ -690,6 +659,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alignment::AlignmentQuery;
 
     #[test]
     fn languages_and_alignment_are_kept_and_checked() {

@@ -24,6 +24,7 @@
 //! # Ok::<(), wdistill_model::ConfigError>(())
 //! ```
 
+mod alignment;
 mod axis;
 mod block;
 mod config;
@@ -42,12 +43,13 @@ pub mod tree;
 
 pub use wdistill_base::{Activation, Mask};
 
+pub use alignment::{AlignmentHead, AlignmentQuery};
 pub use axis::Axis;
 pub use block::Block;
 pub use config::{
-    AlignmentHead, AlignmentQuery, Architecture, Config, ConfigError, Conventions, DecoderStart,
-    DropoutRates, EmbeddingScale, Embeddings, FinalNorm, NormPlacement, OutputBias, PRESETS,
-    Pieces, Shape, SourceEnding, Vocabularies,
+    Architecture, Config, ConfigError, Conventions, DecoderStart, DropoutRates, EmbeddingScale,
+    Embeddings, FinalNorm, NormPlacement, OutputBias, PRESETS, Pieces, Shape, SourceEnding,
+    Vocabularies,
 };
 pub use dense::{Dense, Matrix};
 pub use engine::{EmbeddingRule, Engine};

@@ -9,7 +9,7 @@
 
 mod app;
 mod decoders;
-mod html;
+pub mod html;
 mod json;
 mod languages;
 mod metrics;
@@ -18,7 +18,7 @@ mod options;
 mod paragraphs;
 mod queue;
 mod refusal;
-mod request;
+pub mod request;
 mod routes;
 mod server;
 mod translate;
@@ -26,4 +26,5 @@ mod translate;
 pub use app::Tell;
 pub use models::{Catalogue, CatalogueError, ModelError, Models, SHORTLIST_FILE, languages_of};
 pub use options::{Access, Limits};
+pub use refusal::Refusal;
 pub use server::{Drained, ServeError, Server, ServerOptions, Stop};

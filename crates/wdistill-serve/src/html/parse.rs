@@ -51,9 +51,9 @@ fn next(text: &str) -> (Token<'_>, usize) {
     if bytes.first() != Some(&b'<') {
         return text_until(0);
     }
-    if text.starts_with("<!--") {
-        let end = text[4..].find("-->").map_or(text.len(), |place| 4 + place + 3);
-        return (Token::Comment, end);
+    if let Some(comment) = text.strip_prefix("<!--") {
+        let length = comment.find("-->").map_or(comment.len(), |place| place + 3);
+        return (Token::Comment, 4 + length);
     }
     match bytes.get(1) {
         Some(b'!' | b'?') => {
