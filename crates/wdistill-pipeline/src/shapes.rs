@@ -167,6 +167,8 @@ pub fn largest_at(
 
 #[cfg(test)]
 mod tests {
+    use wdistill_model::Config;
+
     use super::*;
 
     #[test]

@@ -92,6 +92,10 @@ function show(answer) {
 
 async function translate() {
   underWay?.abort();
+  // Who types before the languages are there is answered when they are.
+  if (languages.length === 0) {
+    return;
+  }
   if (text.value.trim() === "") {
     show({ translatedText: "" });
     return;

@@ -184,9 +184,7 @@ fn what_takes_too_long_is_given_up() {
 
 #[test]
 fn a_long_text_does_not_hold_up_a_short_one() {
-    let mut setting = Setting::default();
-    setting.translator = translator(256);
-    let server = Running::start(setting);
+    let server = Running::start(Setting { translator: translator(256), ..Setting::default() });
     std::thread::scope(|scope| {
         let long = scope.spawn(|| {
             assert_eq!(server.translate(&json!(long_text(800))).status, 200);
