@@ -27,6 +27,7 @@ const LEVELS: &[(&str, u32)] = &[
     ("wdistill", 6),
     ("wdistill-serve", 6),
     ("wdistill-cli", 7),
+    ("wdistill-python", 7),
 ];
 
 fn packages() -> Vec<Value> {

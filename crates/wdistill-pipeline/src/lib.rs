@@ -26,7 +26,7 @@ pub use data::TextSet;
 pub use error::PipelineError;
 pub use job::{DistillJob, TrainJob};
 pub use machine::peak_memory;
-pub use messages::message;
+pub use messages::{Listener, listen, message};
 pub use methods::{CUT, LearnsFrom, METHODS, Method, Origin, Phases, Role, WD};
 pub use names::{GENERATOR, IMPORTED_TEACHER, TEACHER};
 pub use pipeline::{Caution, Pipeline, RunOptions};

@@ -250,6 +250,16 @@ impl TokenTranslator {
         Ok(pairs.iter().map(of_pair).collect())
     }
 
+    /// The same on all threads.
+    ///
+    /// # Errors
+    /// As [`TokenTranslator::align_here`].
+    pub fn align(&self, pairs: &[Pair<'_>]) -> Result<Vec<Alignment>, TokenError> {
+        let batches: Vec<&[Pair<'_>]> = pairs.chunks(ALIGNED_TOGETHER).collect();
+        let aligned = self.workers.map(&batches, || (), |(), batch| self.align_here(batch));
+        Ok(aligned.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
+    }
+
     fn translate_batches<W: PackedWeight>(
         &self,
         model: &Model<Packed<W>>,
@@ -314,6 +324,9 @@ fn without_padding(mut options: DecodingOptions, config: &Config) -> DecodingOpt
     options.search.forbidden.extend(config.vocabularies.padding);
     options
 }
+
+/// Pairs that are aligned together.
+const ALIGNED_TOGETHER: usize = 32;
 
 /// Most sentences of a batch in which each has an output layer of its own.
 const MOST_WITH_SHORTLIST: usize = 64;

@@ -36,6 +36,8 @@ pub struct Translation {
     pub source_tokens: usize,
     /// Tokens of the best translation, with end tokens.
     pub target_tokens: usize,
+    /// Their ids, without end tokens.
+    pub ids: Vec<u32>,
     /// What the text does not show.
     pub notices: Vec<Notice>,
 }
@@ -157,18 +159,7 @@ impl Translator {
         &self,
         lines: &[T],
     ) -> Result<Vec<Translation>, TranslateError> {
-        let divided: Vec<_> = (1..)
-            .zip(lines)
-            .map(|(number, line)| self.divide_numbered(number, line.as_ref()))
-            .collect();
-        let problems: Vec<(usize, TooLong)> = (1..)
-            .zip(&divided)
-            .filter_map(|(number, line)| Some((number, line.as_ref().err()?.clone())))
-            .collect();
-        if !problems.is_empty() {
-            return Err(TranslateError::Lines(problems));
-        }
-        self.translate_divided(&divided.into_iter().flatten().collect::<Vec<_>>())
+        self.translate_divided(&self.divide_all(lines)?)
     }
 
     /// The same, where a line that is longer than allowed keeps no other from being translated.
@@ -271,9 +262,57 @@ impl Translator {
         Line::divide(number, line, &self.vocabularies.source, &self.options)
     }
 
+    /// Translates lines, and says which of their words the words of their best translations come from.
+    ///
+    /// # Errors
+    /// As [`Translator::translate`].
+    pub fn translate_aligned<T: AsRef<str>>(
+        &self,
+        lines: &[T],
+    ) -> Result<Vec<(Translation, Vec<AlignedSentence>)>, TranslateError> {
+        let divided = self.divide_all(lines)?;
+        let hypotheses = self.hypotheses(&divided)?;
+        let sentences = divided.iter().flat_map(Line::sentences).zip(hypotheses.iter().flatten());
+        let pairs: Vec<_> = sentences.map(|(source, best)| (source, &*best[0].tokens)).collect();
+        let alignments = self.tokens.align(&pairs)?;
+        let mut rest = alignments.as_slice();
+        divided
+            .iter()
+            .zip(&hypotheses)
+            .map(|(line, hypotheses)| {
+                let (own, others) = rest.split_at(hypotheses.len());
+                rest = others;
+                let translation = self.translation(line, hypotheses)?;
+                Ok((translation, self.align(line, hypotheses, own)?))
+            })
+            .collect()
+    }
+
+    /// Divides lines.
+    ///
+    /// # Errors
+    /// [`TranslateError::Lines`] with every line that is longer than allowed.
+    fn divide_all<T: AsRef<str>>(&self, lines: &[T]) -> Result<Vec<Line>, TranslateError> {
+        let (mut divided, mut problems) = (Vec::with_capacity(lines.len()), Vec::new());
+        for (number, line) in (1..).zip(lines) {
+            match self.divide_numbered(number, line.as_ref()) {
+                Ok(line) => divided.push(line),
+                Err(problem) => problems.push((number, problem)),
+            }
+        }
+        if problems.is_empty() { Ok(divided) } else { Err(TranslateError::Lines(problems)) }
+    }
+
     fn translate_divided(&self, lines: &[Line]) -> Result<Vec<Translation>, TranslateError> {
+        let hypotheses = self.hypotheses(lines)?;
+        let pairs = lines.iter().zip(&hypotheses);
+        pairs.map(|(line, hypotheses)| Ok(self.translation(line, hypotheses)?)).collect()
+    }
+
+    /// Of each line, of each of its sentences, best first.
+    fn hypotheses(&self, lines: &[Line]) -> Result<Vec<Vec<Vec<Hypothesis>>>, TranslateError> {
         let sources: Vec<Vec<u32>> =
-            lines.iter().flat_map(|line| &line.parts).map(|part| part.ids.clone()).collect();
+            lines.iter().flat_map(Line::sentences).map(<[u32]>::to_vec).collect();
         let translated = self.tokens.translate(&sources).map_err(|error| match error {
             TokenError::Search { sentences, reason } => {
                 let of: Vec<usize> = lines
@@ -286,13 +325,7 @@ impl Translator {
             other => other.into(),
         })?;
         let mut hypotheses = translated.hypotheses.into_iter();
-        lines
-            .iter()
-            .map(|line| {
-                let parts: Vec<_> = hypotheses.by_ref().take(line.parts.len()).collect();
-                Ok(self.translation(line, &parts)?)
-            })
-            .collect()
+        Ok(lines.iter().map(|line| hypotheses.by_ref().take(line.parts.len()).collect()).collect())
     }
 
     /// Puts a line's translations together from the hypotheses of its parts, each best first.
@@ -343,6 +376,7 @@ impl Translator {
             sentences: line.sentences,
             source_tokens: read + shown,
             target_tokens: written + shown,
+            ids: parts.iter().flat_map(|part| &part[0].tokens).copied().collect(),
             notices,
         })
     }

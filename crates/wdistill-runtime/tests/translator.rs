@@ -229,3 +229,27 @@ fn a_folder_is_opened_whatever_its_weights_are() {
     let Err(error) = Translator::open(&float32, options()) else { panic!("accepted") };
     assert!(error.to_string().contains("source.vocabulary.json: a vocabulary of"), "{error}");
 }
+
+#[test]
+fn aligned_translations_are_the_same_and_cover_their_text() {
+    let translator = translator(TranslatorOptions { threads: 2, ..options() });
+    let text = format!("{} {}", LINES[0], LINES[1]);
+    let lines = [LINES[2], "", &text];
+    let aligned = translator.translate_aligned(&lines).unwrap();
+    let expected = translator.translate(&lines).unwrap();
+    for ((translation, sentences), (expected, count)) in
+        aligned.iter().zip(expected.iter().zip([1, 0, 2]))
+    {
+        assert_eq!((translation, sentences.len()), (expected, count));
+        let joined: Vec<&str> = sentences.iter().map(|sentence| sentence.target.as_str()).collect();
+        assert_eq!(joined.join(" "), translation.text);
+        let rows = sentences.iter().map(|sentence| sentence.alignment.rows().len()).sum::<usize>();
+        assert_eq!(rows, translation.ids.len());
+        for sentence in sentences {
+            let words: String =
+                sentence.source_spans.iter().map(|span| &sentence.source[span.clone()]).collect();
+            assert_eq!(words, sentence.source.replace(' ', ""));
+            assert!(sentence.alignment.rows().flatten().all(|share| (0.0..=1.0).contains(share)));
+        }
+    }
+}

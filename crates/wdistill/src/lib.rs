@@ -84,12 +84,12 @@
 pub use wdistill_base::{Hinted, Problem};
 pub use wdistill_formats::{
     Format, FormatError, ImportOptions, Imported, ModelFolder, Numbers, Subwords, Toolkit,
-    check_export, export, import, toolkits,
+    check_export, export, import, toolkit, toolkits,
 };
 pub use wdistill_runtime::{
-    DecodingOptions, LineContent, LongText, Notice, NoticeCounts, NoticeKind, Precision, Scored,
-    TooLong, TranslateError, Translation, Translator, TranslatorError, TranslatorOptions, gather,
-    quantise,
+    AlignedSentence, Alignment, DecodingOptions, LineContent, LongText, Notice, NoticeCounts,
+    NoticeKind, Precision, Scored, TooLong, TranslateError, Translation, Translator,
+    TranslatorError, TranslatorOptions, gather, quantise,
 };
 pub use wdistill_search::SearchOptions;
 
