@@ -14,6 +14,7 @@ pub mod score;
 #[cfg(feature = "serve")]
 pub mod serve;
 pub mod shapes;
+pub mod shell;
 pub mod shortlist;
 pub mod train;
 pub mod translate;

@@ -7,7 +7,7 @@ mod signals;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use wdistill_pipeline::{PipelineError, message};
 use wdistill_train::TrainError;
 
@@ -58,6 +58,10 @@ enum Command {
     Shortlist(commands::shortlist::Shortlist),
     /// Learn subwords from text.
     Vocab(commands::vocab::Vocab),
+    /// Write a script that completes commands and options in a shell.
+    Completions(commands::shell::Completions),
+    /// Write manual pages for `man`.
+    Manuals(commands::shell::Manuals),
 }
 
 fn main() -> ExitCode {
@@ -81,6 +85,8 @@ fn main() -> ExitCode {
         Command::Align(command) => command.run(),
         Command::Shortlist(command) => command.run(),
         Command::Vocab(command) => command.run(),
+        Command::Completions(command) => command.run(Cli::command()),
+        Command::Manuals(command) => command.run(Cli::command()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

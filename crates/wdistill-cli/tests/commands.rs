@@ -643,3 +643,33 @@ fn a_student_is_made_without_a_generator() {
     let error = refused("--start xavier");
     assert!(error.contains("--start: cut does not begin so"), "{error}");
 }
+
+/// Commands as the help lists them.
+fn commands(folder: &Path) -> Vec<String> {
+    let help = succeed(folder, "--help", b"");
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let listed = listed
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next());
+    listed.filter(|name| *name != "help").map(str::to_string).collect()
+}
+
+#[test]
+fn shells_and_manuals_know_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let commands = commands(folder.path());
+    assert!(commands.len() > 15, "{commands:?}");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = succeed(folder.path(), &format!("completions {shell}"), b"");
+        for command in &commands {
+            assert!(script.contains(command.as_str()), "{shell} does not know {command}");
+        }
+    }
+    succeed(folder.path(), "manuals --out man", b"");
+    for command in &commands {
+        let page =
+            fs::read_to_string(folder.path().join(format!("man/wdistill-{command}.1"))).unwrap();
+        assert!(page.contains(".SH SYNOPSIS"), "{page}");
+    }
+    assert!(folder.path().join("man/wdistill.1").is_file());
+}

@@ -71,8 +71,7 @@ pub(crate) fn read(folder: &Path) -> Result<Foreign, FormatError> {
     Ok(Foreign { model, words, notes })
 }
 
-/// The languages that the tokeniser is for, if it says them; `und` is ISO 639 for one that nobody named, and a model of
-/// several languages names no code.
+/// The languages that the tokeniser is for, if it says them: `und` is ISO 639 for one that nobody named, `mul` for several.
 fn languages(folder: &Path) -> Option<Languages> {
     #[derive(Deserialize)]
     struct Tokeniser {
@@ -82,7 +81,8 @@ fn languages(folder: &Path) -> Option<Languages> {
     let bytes = read_file(&folder.join(TOKENIZER_FILE)).ok()?;
     let Tokeniser { source_lang, target_lang } = serde_json::from_slice(&bytes).ok()?;
     let languages = Languages::new(&source_lang, &target_lang).ok()?;
-    (source_lang != "und" && target_lang != "und").then_some(languages)
+    let is_one = |code: &str| !["mul", "und"].contains(&code);
+    (is_one(&source_lang) && is_one(&target_lang)).then_some(languages)
 }
 
 fn malformed(path: &Path, reason: impl Into<Problem>) -> FormatError {

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use wdistill_base::Problem;
-use wdistill_model::{
+use wdistill_model::{Languages, 
     Activation, Architecture, Config, DecoderStart, Dense, EmbeddingScale, Embeddings, FinalNorm,
     Model, NormPlacement, PositionTable, Slot,
 };
 use wdistill_text::{Sharing, VocabularyPair};
 
-use super::{
+use super::{TOKENIZER_FILE, 
     CONFIG_FILE, GENERATION_FILE, OUTPUT_BIAS, POSITIONS, SAFETENSORS_FILE, TARGET_WORDS_FILE,
     WORDS_FILE, place,
 };
@@ -53,7 +53,7 @@ pub(crate) fn write(given: &ModelFolder, folder: &Path) -> Result<(), FormatErro
         (WORDS_FILE, word_numbers(&source)),
         (CONFIG_FILE, text(&config(&model.config))),
         (GENERATION_FILE, text(&generation(&model.config))),
-        ("tokenizer_config.json", text(&tokenizer(sharing))),
+        (TOKENIZER_FILE, text(&tokenizer(sharing, model.config.languages.as_ref()))),
     ];
     if sharing == Sharing::Separate {
         files.push((TARGET_WORDS_FILE, word_numbers(&target)));
@@ -209,15 +209,20 @@ fn generation(config: &Config) -> Value {
     })
 }
 
-fn tokenizer(sharing: Sharing) -> Value {
-    json!({
+fn tokenizer(sharing: Sharing, languages: Option<&Languages>) -> Value {
+    let mut settings = json!({
         "eos_token": "</s>",
         "model_max_length": LONGEST,
         "pad_token": PADDING,
         "separate_vocabs": sharing == Sharing::Separate,
         "tokenizer_class": "MarianTokenizer",
         "unk_token": "<unk>",
-    })
+    });
+    if let Some(Languages { source, target }) = languages {
+        settings["source_lang"] = json!(source);
+        settings["target_lang"] = json!(target);
+    }
+    settings
 }
 
 fn weights(
