@@ -1,7 +1,7 @@
 """The page of `wdistill serve` in a headless Chromium: a text is typed, a language chosen, a translation copied.
 
     python check.py PROGRAM MODELS CHROMIUM SCREENSHOTS
-        (a Python with playwright; MODELS holds model folders en-de and de-en)
+        (a Python with playwright and libretranslatepy; MODELS holds model folders en-de and de-en)
 
 Serves the models, uses the page as a reader does, with a mouse, with a keyboard, on a phone, in the dark, and writes a
 picture of each into SCREENSHOTS. Ends with an error at the first thing that is not as it should be.
@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from libretranslatepy import LibreTranslateAPI
 from playwright.sync_api import expect, sync_playwright
 
 PROGRAM, MODELS, CHROMIUM, PICTURES = sys.argv[1:5]
@@ -97,12 +98,23 @@ def check(browser, address):
     print(f"{TEXT} -> {expected}; others: {others}")
 
 
+def check_client(address):
+    """LibreTranslate's own client, which knows nothing of this server."""
+    client = LibreTranslateAPI(f"{address}/")
+    [expected], _ = translated("--model", f"{MODELS}/en-de")
+    assert client.translate(TEXT, "en", "de") == expected
+    assert [language["code"] for language in client.languages()] == ["de", "en"]
+    german = "Wo ist der Bahnhof, und wann fährt der nächste Zug nach Berlin?"
+    assert client.detect(german)[0]["language"] == "de"
+
+
 def main():
     Path(PICTURES).mkdir(parents=True, exist_ok=True)
     command = [PROGRAM, "serve", "--models", MODELS, "--port", "0"]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         address = server.stderr.readline().split(" at ")[1].split(";")[0]
+        check_client(address)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             check(browser, address)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The page of `wdistill serve` in a headless Chromium (check.py), with a model that this script trains in some seconds.
+# LibreTranslate's client and a headless Chromium use `wdistill serve` and its page (check.py), with a model that this script trains in some seconds.
 # Pictures of the page come to target/page. What is missing is installed where Debian's packages and PyPI can be.
 set -euo pipefail
 cd "$(dirname "$0")/../../../.."
@@ -13,7 +13,7 @@ cargo build --release --package wdistill-cli
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/python"
-"$work/python/bin/pip" install --quiet playwright==1.65.2
+"$work/python/bin/pip" install --quiet playwright==1.65.2 libretranslatepy==2.1.4
 
 xz=crates/wdistill-demo/data
 program=$PWD/target/release/wdistill
