@@ -1,5 +1,7 @@
 //! Languages: their codes, their names, and which one a text is in.
 
+use serde::Serialize;
+
 /// ISO 639 knows it by its first part.
 fn known(code: &str) -> Option<isolang::Language> {
     let language = code.split(['-', '_']).next()?.to_ascii_lowercase();
@@ -20,9 +22,10 @@ pub fn name(code: &str) -> String {
 }
 
 /// The language of a text, and how sure that is, from 0 to 100.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Detected {
     /// Its code, as a model has it.
+    #[serde(rename = "language")]
     pub code: String,
     /// In per cent.
     pub confidence: f64,
@@ -52,8 +55,6 @@ fn detectable(code: &str) -> Option<whatlang::Lang> {
         "zho" => Some(whatlang::Lang::Cmn),
         "fas" => Some(whatlang::Lang::Pes),
         "nor" => Some(whatlang::Lang::Nob),
-        "aze" => Some(whatlang::Lang::Aze),
-        "ara" => Some(whatlang::Lang::Ara),
         other => whatlang::Lang::from_code(other),
     }
 }

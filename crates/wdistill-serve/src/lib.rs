@@ -5,7 +5,7 @@
 //! * Sentences of requests that are there at the same time are translated together, in an order that is fair to all.
 //!
 //! A sentence's translation does not depend on what it is translated with, so that the answers are those of
-//! `wdistill translate --sentences split`.
+//! `wdistill translate --sentences split` with the model's source language as its `--language`.
 
 mod app;
 mod decoders;

@@ -114,7 +114,8 @@ impl Queue {
         let mut order: Vec<usize> = (0..self.requests.len())
             .filter(|index| self.requests[*index].sentences[0].0 <= longest)
             .collect();
-        order.sort_by_key(|index| {
+        // A request's cost is a sum over all its sentences, so that it is computed once for each.
+        order.sort_by_cached_key(|index| {
             let request = &self.requests[*index];
             (request.tag, request.cost(), request.ticket)
         });

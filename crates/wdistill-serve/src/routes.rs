@@ -147,8 +147,7 @@ async fn post_detect(State(app): State<Arc<App>>, request: Request) -> Response 
         let (fields, headers) = read(&app, request).await?;
         app.check_key(&fields, bearer(&headers))?;
         let found = app.detect(&fields.texts()?.all().join("\n"))?;
-        let found = json!([{ "language": found.code, "confidence": found.confidence }]);
-        Ok(answer(StatusCode::OK, &found))
+        Ok(answer(StatusCode::OK, &[found]))
     };
     let result = result.await;
     either(&app, result)

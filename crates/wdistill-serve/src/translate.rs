@@ -200,8 +200,6 @@ fn answer(
             (texts.next().expect("there is a best one"), texts.collect())
         })
         .unzip();
-    let detected = detected
-        .map(|Detected { code, confidence }| json!({ "language": code, "confidence": confidence }));
     let is_list = matches!(request.texts, Texts::Many(_));
     let shaped = |list: Value| match (is_list, list) {
         (false, Value::Array(mut list)) => list.swap_remove(0),

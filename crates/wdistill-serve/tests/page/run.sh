@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# LibreTranslate's client and a headless Chromium use `wdistill serve` and its page (check.py), with a model that this script trains in some seconds.
-# Pictures of the page come to target/page. What is missing is installed where Debian's packages and PyPI can be.
+# LibreTranslate's client and a headless Chromium use `wdistill serve` and its page (check.py), with models that this
+# script trains in some seconds. Pictures of the page come to target/page. What is missing is installed where Debian's packages and PyPI can be.
 set -euo pipefail
 cd "$(dirname "$0")/../../../.."
 
