@@ -12,9 +12,9 @@ use wdistill_formats::{
     native,
 };
 use wdistill_model::{
-    Activation, Architecture, Config, DecoderStart, Dense, EmbeddingScale, Embeddings, FinalNorm,
-    Languages, LinearPart, Model, NormPlacement, OutputBias, PositionTable, Slot, SourceEnding,
-    Table, Vocabularies,
+    Activation, Architecture, Autoregression, Config, DecoderStart, Dense, EmbeddingScale,
+    Embeddings, FinalNorm, Languages, LinearPart, Model, NormPlacement, OutputBias, PositionTable,
+    Slot, SourceEnding, Table, Vocabularies,
 };
 use wdistill_text::{SubwordModel, TokenList, Vocabulary, VocabularyPair, VocabularySettings};
 
@@ -124,8 +124,18 @@ fn conventions_that_nothing_tells_are_asked_for() {
 
 #[test]
 fn models_that_cannot_be_expressed_are_refused_with_the_reason() {
-    let text = refusal(&fixture("marian/ssru"), &words_as_they_stand());
-    assert_mentions(&text, &["transformer-decoder-autoreg is \"rnn\"", "SSRU"]);
+    for (from, to, problem) in [
+        ("dec-cell: ssru", "dec-cell: gru", "its dec-cell is gru"),
+        ("layer-normalization: false", "layer-normalization: true", "with layer-normalization"),
+        ("transformer-rnn-projection: false", "transformer-rnn-projection: true", "rnn-projection"),
+    ] {
+        let folder = with_settings("marian/ssru", |text| {
+            let text = text.lines().filter(|line| !line.starts_with(from)).collect::<Vec<_>>();
+            text.join("\n") + "\n" + to + "\n"
+        });
+        let text = refusal(folder.path(), &ImportOptions::default());
+        assert_mentions(&text, &[problem]);
+    }
     let text = refusal(&fixture("ctranslate2/without-positions"), &words_as_they_stand());
     assert_mentions(&text, &["start token before the source"]);
 }
@@ -383,6 +393,7 @@ prop_compose! {
         (encoder_layers, decoder_layers) in (1usize..4, 1usize..4),
         (encoder_heads, decoder_heads) in (1usize..4, 1usize..4),
         norm in prop_oneof![Just(NormPlacement::Post), Just(NormPlacement::Pre)],
+        autoregression in prop_oneof![Just(Autoregression::SelfAttention), Just(Autoregression::Ssru)],
         final_norm in prop_oneof![Just(FinalNorm::Absent), Just(FinalNorm::Present)],
         activation in prop::sample::select(Activation::ALL.to_vec()),
         embeddings in prop_oneof![
@@ -401,7 +412,7 @@ prop_compose! {
         (architecture.norm, architecture.final_norm) = (norm, final_norm);
         (architecture.activation, architecture.embeddings) = (activation, embeddings);
         (architecture.embedding_scale, architecture.positions) = (embedding_scale, positions);
-        architecture.output_bias = output_bias;
+        (architecture.output_bias, architecture.autoregression) = (output_bias, autoregression);
         (architecture.encoder.layers, architecture.decoder.layers) = (encoder_layers, decoder_layers);
         let heads = if tied { [encoder_heads; 2] } else { [encoder_heads, decoder_heads] };
         (architecture.encoder.heads, architecture.encoder.width) = (heads[0], 4 * heads[0]);
@@ -420,7 +431,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn any_model_survives_ctranslate2s_format((config, seed) in any_model()) {
+    fn any_model_survives_ctranslate2s_format((mut config, seed) in any_model()) {
+        config.architecture.autoregression = Autoregression::SelfAttention;
         let model = Model::initialise(config, seed);
         let vocabularies = model.config.vocabularies;
         let (source, target) = (words(vocabularies.source), words(vocabularies.target));
@@ -465,7 +477,8 @@ proptest! {
         let architecture = &mut own.model.config.architecture;
         architecture.positions = positions;
         let is_post = architecture.norm == NormPlacement::Post;
-        if is_post && architecture.final_norm == FinalNorm::Absent {
+        let is_attention = architecture.autoregression == Autoregression::SelfAttention;
+        if is_post && is_attention && architecture.final_norm == FinalNorm::Absent {
             let again = around(&own, HUGGING_FACE, &ImportOptions::default());
             prop_assert_eq!(again.model.config.architecture.positions, positions);
             // The same, with a row of zeros for padding.

@@ -72,9 +72,23 @@ impl Shape {
             SubLayer::Attention(_) => {
                 Pieces { count: self.heads, elements: self.width / self.heads }
             }
+            SubLayer::Recurrence => Pieces { count: self.width, elements: 1 },
             SubLayer::FeedForward => Pieces { count: self.feed_forward, elements: 1 },
         }
     }
+}
+
+/// How a decoder layer sees the target so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Autoregression {
+    /// It attends to all of it, as in Vaswani et al. (2017).
+    #[default]
+    SelfAttention,
+    /// It keeps one vector of cells, a simpler simple recurrent unit (Kim et al., "From Research to Production and Back",
+    /// 2019): what a step costs does not grow with the sentence. The decoders of Firefox have it.
+    Ssru,
 }
 
 /// Which of the three embedding matrices are one and the same.
@@ -177,6 +191,9 @@ pub struct Architecture {
     /// Feed-forward non-linearity.
     #[serde(default)]
     pub activation: Activation,
+    /// How the decoder sees the target so far.
+    #[serde(default)]
+    pub autoregression: Autoregression,
     /// Tied embedding matrices.
     #[serde(default)]
     pub embeddings: Embeddings,
@@ -238,6 +255,7 @@ impl Architecture {
             final_norm,
             norm_epsilon,
             activation,
+            autoregression,
             embeddings,
             embedding_scale,
             positions,
@@ -251,6 +269,7 @@ impl Architecture {
             ("final_norm", written(final_norm)),
             ("norm_epsilon", format!("{norm_epsilon:e}")),
             ("activation", written(activation)),
+            ("autoregression", written(autoregression)),
             ("embeddings", written(embeddings)),
             ("embedding_scale", written(embedding_scale)),
             ("positions", written(positions)),

@@ -47,9 +47,9 @@ pub use alignment::{AlignmentHead, AlignmentQuery};
 pub use axis::Axis;
 pub use block::Block;
 pub use config::{
-    Architecture, Config, ConfigError, Conventions, DecoderStart, DropoutRates, EmbeddingScale,
-    Embeddings, FinalNorm, NormPlacement, OutputBias, PRESETS, Pieces, Shape, SourceEnding,
-    Vocabularies,
+    Architecture, Autoregression, Config, ConfigError, Conventions, DecoderStart, DropoutRates,
+    EmbeddingScale, Embeddings, FinalNorm, NormPlacement, OutputBias, PRESETS, Pieces, Shape,
+    SourceEnding, Vocabularies,
 };
 pub use dense::{Dense, Matrix};
 pub use engine::{EmbeddingRule, Engine};
@@ -60,7 +60,7 @@ pub use layout::{Layout, NamedRange, Part};
 pub use positions::PositionTable;
 pub use slot::{
     AttentionKind, AttentionRole, FeedForwardRole, LayerPlace, LinearPart, LinearPlace, NormPart,
-    NormPlace, Slot, Stack, SubLayer, Table,
+    NormPlace, RecurrenceRole, Slot, Stack, SubLayer, Table,
 };
 pub use tokens::{NO_WORD, Spans, Tokens};
 pub use tree::{Spec, Transformer};

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use wdistill_model::{
     Architecture, AttentionKind, AttentionRole, FeedForwardRole, LayerPlace, LinearPlace, NormPart,
-    NormPlace, Slot, SubLayer, Table,
+    NormPlace, RecurrenceRole, Slot, SubLayer, Table,
 };
 
 use super::findings::Foreign;
@@ -54,6 +54,10 @@ fn place(slot: Slot) -> ArrayPlace {
                 NormPlace::SubLayer(layer, SubLayer::Attention(kind)) => {
                     format!("{}/{}", layer_name(layer), attention(kind))
                 }
+                // An obstacle before anything is written.
+                NormPlace::SubLayer(layer, SubLayer::Recurrence) => {
+                    format!("{}/recurrence", layer_name(layer))
+                }
                 NormPlace::SubLayer(layer, SubLayer::FeedForward) => {
                     format!("{}/ffn", layer_name(layer))
                 }
@@ -81,6 +85,12 @@ fn place(slot: Slot) -> ArrayPlace {
                         (CrossAttention, Output) => (2, 0, 1),
                     };
                     (layer, attention(kind), linear, index, of)
+                }
+                LinearPlace::Recurrence(layer, RecurrenceRole::Candidate) => {
+                    (layer, "recurrence", 0, 0, 1)
+                }
+                LinearPlace::Recurrence(layer, RecurrenceRole::Forget) => {
+                    (layer, "recurrence", 1, 0, 1)
                 }
                 LinearPlace::FeedForward(layer, FeedForwardRole::Up) => (layer, "ffn", 0, 0, 1),
                 LinearPlace::FeedForward(layer, FeedForwardRole::Down) => (layer, "ffn", 1, 0, 1),

@@ -34,6 +34,7 @@ pub(crate) fn obstacles(given: &ModelFolder) -> Obstacles {
     let ModelFolder { model, vocabularies: VocabularyPair { source, target } } = given;
     let vocabularies = &model.config.vocabularies;
     let mut obstacles = Obstacles::default();
+    obstacles.need_self_attention(&given.model.config);
     let end = [token(source, vocabularies.source_end), token(target, vocabularies.target_end)];
     obstacles.need(end[0] == end[1], || {
         format!(

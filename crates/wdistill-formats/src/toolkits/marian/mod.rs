@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use wdistill_model::{
     Architecture, AttentionKind, AttentionRole, Embeddings, FeedForwardRole, LayerPlace,
-    LinearPart, LinearPlace, NormPart, NormPlace, NormPlacement, Slot, SubLayer, Table,
+    LinearPart, LinearPlace, NormPart, NormPlace, NormPlacement, RecurrenceRole, Slot, SubLayer,
+    Table,
 };
 use wdistill_text::SentencePieceModel;
 
@@ -63,6 +64,8 @@ fn place(slot: Slot, architecture: &Architecture) -> ArrayPlace {
         }
         Slot::Linear(linear, part) => {
             let (layer, block, index) = match linear {
+                LinearPlace::Recurrence(layer, RecurrenceRole::Candidate) => (layer, "rnn", ""),
+                LinearPlace::Recurrence(layer, RecurrenceRole::Forget) => (layer, "rnn", "f"),
                 LinearPlace::Attention(layer, kind, role) => {
                     let block = match kind {
                         AttentionKind::SelfAttention => "self",
@@ -99,6 +102,7 @@ fn norm_name(norm: NormPlace, part: &str, placement: NormPlacement) -> String {
             let block = match sub_layer {
                 SubLayer::Attention(AttentionKind::SelfAttention) => "self_Wo",
                 SubLayer::Attention(AttentionKind::CrossAttention) => "context_Wo",
+                SubLayer::Recurrence => "rnn_ffn",
                 SubLayer::FeedForward => "ffn_ffn",
             };
             let suffix = match placement {

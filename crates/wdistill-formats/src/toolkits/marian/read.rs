@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use wdistill_model::{
-    Activation, Architecture, Config, DecoderStart, DropoutRates, EmbeddingScale, Embeddings,
+    Activation, Architecture, Autoregression, Config, DecoderStart, DropoutRates, EmbeddingScale, Embeddings,
     FinalNorm, NormPlacement, OutputBias, PositionTable, Shape, Slot, SourceEnding, Vocabularies,
 };
 
@@ -23,7 +23,7 @@ use crate::toolkits::words::Words;
 /// Settings that a Transformer as it is here has in one way only; Marian's defaults are the same.
 const REQUIRED: &[(&str, &[&str])] = &[
     ("type", &["transformer"]),
-    ("transformer-decoder-autoreg", &["self-attention"]),
+    ("transformer-decoder-autoreg", &["self-attention", "rnn"]),
     ("transformer-preprocess", &["", "n"]),
     ("transformer-postprocess-emb", &["", "d"]),
     ("transformer-postprocess", &["dan", "an", "da", "a"]),
@@ -257,15 +257,9 @@ impl Settings<'_> {
             if allowed.contains(&found.as_str()) {
                 continue;
             }
-            let note = match (*name, found.as_str()) {
-                ("transformer-decoder-autoreg", "rnn") => {
-                    " (an SSRU decoder has no attention to itself)"
-                }
-                _ => "",
-            };
             let allowed: Vec<String> = allowed.iter().map(|text| format!("{text:?}")).collect();
             let allowed = allowed.join(" or ");
-            self.findings.problem(format!("{name} is {found:?}, expected {allowed}{note}"));
+            self.findings.problem(format!("{name} is {found:?}, expected {allowed}"));
         }
     }
 
@@ -285,6 +279,7 @@ impl Settings<'_> {
         }
         self.check_positions(arrays);
         let activation = self.activation();
+        let autoregression = self.autoregression();
         let width = self.number("dim-emb");
         let heads = self.number("transformer-heads");
         let feed_forward = self.number("transformer-dim-ffn");
@@ -309,6 +304,7 @@ impl Settings<'_> {
             },
             norm_epsilon: EPSILON,
             activation: activation?,
+            autoregression: autoregression?,
             embeddings: self.tie(arrays),
             embedding_scale: EmbeddingScale::SquareRootOfWidth,
             positions: PositionTable::Tensor2tensor,
@@ -321,6 +317,22 @@ impl Settings<'_> {
             decoder: decoder?,
             dropout: DropoutRates::default(),
         })
+    }
+
+    fn autoregression(&mut self) -> Option<Autoregression> {
+        if self.text("transformer-decoder-autoreg").as_deref() != Some("rnn") {
+            return Some(Autoregression::SelfAttention);
+        }
+        let cell = self.text("dec-cell").unwrap_or("missing".to_string());
+        let has_norm = self.flag("layer-normalization");
+        if cell == "ssru" && !has_norm {
+            return Some(Autoregression::Ssru);
+        }
+        let found = if has_norm { "with layer-normalization" } else { cell.as_str() };
+        self.findings.problem(format!(
+            "transformer-decoder-autoreg is rnn, and its dec-cell is {found:.60}, expected ssru without norms of its own"
+        ));
+        None
     }
 
     fn version(&self) -> Option<Version> {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use wdistill_base::Problem;
 use wdistill_model::{
-    Activation, Architecture, Config, DecoderStart, Dense, EmbeddingScale, Embeddings, FinalNorm,
+    Activation, Architecture, Autoregression, Config, DecoderStart, Dense, EmbeddingScale, Embeddings, FinalNorm,
     Model, NormPlacement, PositionTable, Slot,
 };
 use wdistill_text::{Vocabulary, VocabularyKind};
@@ -281,11 +281,20 @@ fn activation(activation: Activation) -> Result<&'static str, &'static str> {
     }
 }
 
+/// As Marian spells it, and the kind of cell, which has no effect where there are none.
+fn autoregression(architecture: &Architecture) -> (&'static str, &'static str) {
+    match architecture.autoregression {
+        Autoregression::SelfAttention => ("self-attention", "gru"),
+        Autoregression::Ssru => ("rnn", "ssru"),
+    }
+}
+
 /// What Marian reads about the model.
 fn settings(config: &Config) -> String {
     let (architecture, vocabularies) = (&config.architecture, &config.vocabularies);
     let is_pre = architecture.norm == NormPlacement::Pre;
     let activation = activation(architecture.activation).expect("any other is an obstacle");
+    let (autoregression, cell) = autoregression(architecture);
     let lines = [
         ("type", "transformer".to_string()),
         ("dim-vocabs", format!("\n  - {}\n  - {}", vocabularies.source, vocabularies.target)),
@@ -305,7 +314,8 @@ fn settings(config: &Config) -> String {
             "transformer-postprocess-top",
             if architecture.final_norm == FinalNorm::Present { "n" } else { "\"\"" }.to_string(),
         ),
-        ("transformer-decoder-autoreg", "self-attention".to_string()),
+        ("transformer-decoder-autoreg", autoregression.to_string()),
+        ("dec-cell", cell.to_string()),
         ("transformer-no-projection", "false".to_string()),
         ("transformer-tied-layers", "\n  []".to_string()),
         ("transformer-train-position-embeddings", "false".to_string()),
