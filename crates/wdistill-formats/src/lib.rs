@@ -1,7 +1,7 @@
 //! Model files: what wdistill writes to disk and reads back.
 //!
 //! * [`native`]: wdistill's own model folder, `config.toml` and `model.safetensors`.
-//! * [`import`] and [`export`]: models of Hugging Face MarianMT, CTranslate2, Marian and fairseq, with their
+//! * [`import`] and [`export`]: models of Hugging Face MarianMT, CTranslate2, Marian, Bergamot and fairseq, with their
 //!   vocabularies.
 //! * [`write_tensors`] and [`read_tensors`]: named float32 tensors in one safetensors file, for whatever
 //!   else has tensors to keep (checkpoints, optimiser state).
@@ -27,6 +27,7 @@ mod error;
 mod export;
 mod files;
 mod import;
+mod language_names;
 mod model_folder;
 pub mod native;
 mod tensors;
@@ -35,6 +36,10 @@ pub mod toolkits;
 pub use error::{FormatError, TensorProblem};
 pub use export::{check_export, export};
 pub use import::{Imported, import};
+pub use language_names::{language_name, three_letters};
 pub use model_folder::{ModelFolder, load_vocabularies, save_model, write_model_folder};
 pub use tensors::{Metadata, Tensor, read_tensors, write_tensors};
-pub use toolkits::{Format, ImportOptions, Numbers, Subwords, TOOLKITS, Toolkit, toolkit};
+pub use toolkits::{
+    ActivationFactors, ExportOptions, Extra, Format, ImportOptions, Numbers, Subwords, TOOLKITS,
+    Toolkit, toolkit,
+};

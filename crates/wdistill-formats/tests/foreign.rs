@@ -258,7 +258,8 @@ fn around_with(
     options: &ImportOptions,
 ) -> ModelFolder {
     let folder = tempfile::tempdir().unwrap();
-    export(given, toolkit, numbers, folder.path()).unwrap_or_else(|error| panic!("{error}"));
+    export(given, toolkit, &numbers.into(), folder.path())
+        .unwrap_or_else(|error| panic!("{error}"));
     import(folder.path(), options).unwrap_or_else(|error| panic!("{error}")).folder
 }
 
@@ -325,7 +326,7 @@ fn stacks_of_two_widths_go_to_ctranslate2_only() {
 
     let folder = tempfile::tempdir().unwrap();
     for format in [HUGGING_FACE, MARIAN] {
-        let error = export(&imported, format, Numbers::Float32, &folder.path().join("out"))
+        let error = export(&imported, format, &Numbers::Float32.into(), &folder.path().join("out"))
             .unwrap_err()
             .to_string();
         assert_mentions(&error, &["24 wide and the decoder 16", "hint: CTranslate2 takes both"]);
@@ -1094,7 +1095,7 @@ fn a_model_is_written_for_marian_in_int8() {
     for embeddings in [Embeddings::AllTied, Embeddings::DecoderTied, Embeddings::Separate] {
         let own = of_widths_for_int8(embeddings, 288, |_| {});
         let folder = tempfile::tempdir().unwrap();
-        export(&own, MARIAN, Numbers::Int8, folder.path()).unwrap();
+        export(&own, MARIAN, &Numbers::Int8.into(), folder.path()).unwrap();
         assert!(
             folder.path().join("model.bin").exists() && !folder.path().join("model.npz").exists()
         );
@@ -1117,7 +1118,7 @@ fn sizes_that_marians_int8_products_do_not_take_are_refused() {
         architecture.decoder.feed_forward = 96;
     });
     let folder = tempfile::tempdir().unwrap();
-    let error = export(&own, MARIAN, Numbers::Int8, folder.path()).unwrap_err();
+    let error = export(&own, MARIAN, &Numbers::Int8.into(), folder.path()).unwrap_err();
     let text = Problem::of(&error).in_lines();
     assert_mentions(
         &text,
@@ -1127,7 +1128,7 @@ fn sizes_that_marians_int8_products_do_not_take_are_refused() {
             "without --quantize it is written in float32",
         ],
     );
-    let notes = export(&own, MARIAN, Numbers::Float32, folder.path()).unwrap();
+    let notes = export(&own, MARIAN, &Numbers::Float32.into(), folder.path()).unwrap();
     let notes: Vec<String> = notes.iter().map(Problem::in_lines).collect();
     assert!(notes.iter().any(|note| note.contains("but not in int8")), "{notes:?}");
 }

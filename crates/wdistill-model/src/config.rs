@@ -297,6 +297,8 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("transformer-big", include_str!("../presets/transformer-big.toml")),
     ("small", include_str!("../presets/small.toml")),
     ("tiny", include_str!("../presets/tiny.toml")),
+    ("firefox-tiny", include_str!("../presets/firefox-tiny.toml")),
+    ("firefox-base", include_str!("../presets/firefox-base.toml")),
     ("mini", include_str!("../presets/mini.toml")),
     ("mini-tiny", include_str!("../presets/mini-tiny.toml")),
     ("micro", include_str!("../presets/micro.toml")),

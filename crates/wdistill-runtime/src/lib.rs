@@ -36,6 +36,7 @@
 
 mod activations;
 mod alignment;
+mod calibration;
 mod cpu;
 mod decoder;
 mod error;
@@ -53,6 +54,7 @@ mod translator;
 
 pub use activations::Activations;
 pub use alignment::{Alignment, Pair, best_alignment_head};
+pub use calibration::{activation_factors, export_options};
 pub use cpu::Cpu;
 pub use decoder::{BatchDecoder, DecodingEngine, OutputPart};
 pub use error::{TooLong, TranslateError, TranslatorError};

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use wdistill_base::Problem;
+use wdistill_base::{FileError, Problem};
 use wdistill_model::Vocabularies;
-use wdistill_text::{LexicalTable, TextError, VocabularyPair};
+use wdistill_text::{BinaryShortlist, LexicalTable, TextError, VocabularyPair};
 
 /// The target words that each source word may be translated with, and those that any sentence may have.
 ///
@@ -22,15 +22,33 @@ impl Shortlist {
         Shortlist { always, of_source }
     }
 
-    /// Reads a file of word translations, as [`LexicalTable`] writes it, for a model with these vocabularies.
+    /// Reads a file of word translations, as [`LexicalTable`] writes it, or a binary shortlist of Marian or Bergamot, for a
+    /// model with these vocabularies.
     ///
     /// # Errors
-    /// As [`LexicalTable::read`].
+    /// As [`LexicalTable::read`], [`TextError::BinaryShortlist`].
     pub fn read(path: &Path, vocabularies: &VocabularyPair) -> Result<Shortlist, TextError> {
+        let bytes = std::fs::read(path).map_err(FileError::when("read", path))?;
+        if BinaryShortlist::is_one(&bytes) {
+            let read = BinaryShortlist::from_bytes(&bytes);
+            let problem =
+                |problem| TextError::BinaryShortlist { path: path.to_path_buf(), problem };
+            return Ok(Shortlist::of_binary(read.map_err(problem)?, vocabularies));
+        }
         let VocabularyPair { source, target } = vocabularies;
         let table = LexicalTable::read(path, source, target)?;
         let always = table.of_null().iter().map(|(word, _)| *word).collect();
         Ok(Shortlist::new(always, table.translations(source, target)))
+    }
+
+    /// As Marian takes it: with one vocabulary for both sides a word may be copied too.
+    fn of_binary(shortlist: BinaryShortlist, vocabularies: &VocabularyPair) -> Shortlist {
+        let BinaryShortlist { first, mut of_source, .. } = shortlist;
+        let VocabularyPair { source, target } = vocabularies;
+        if source.tokens() == target.tokens() {
+            (0..).zip(&mut of_source).for_each(|(word, words)| words.push(word));
+        }
+        Shortlist::new((0..first.min(target.size() as u32)).collect(), of_source)
     }
 
     /// What does not fit a model.
@@ -75,7 +93,28 @@ impl Shortlist {
 
 #[cfg(test)]
 mod tests {
-    use super::Shortlist;
+    use super::*;
+    use wdistill_text::Vocabulary;
+
+    /// Marian adds a sentence's own words where both sides have one vocabulary.
+    #[test]
+    fn a_binary_shortlist_is_read_as_marian_takes_it() {
+        let vocabulary = include_bytes!("../../wdistill-text/fixtures/native_export/bpe.json");
+        let vocabulary = Vocabulary::from_json(vocabulary).unwrap();
+        let mut of_source = vec![Vec::new(); vocabulary.size()];
+        (of_source[5], of_source[6]) = (vec![7, 9], vec![3]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lex.bin");
+        let binary = BinaryShortlist { first: 2, best: 2, of_source };
+        std::fs::write(&path, binary.to_bytes()).unwrap();
+        let (source, target) = (vocabulary.clone(), vocabulary);
+        let vocabularies = VocabularyPair { source, target };
+        let shortlist = Shortlist::read(&path, &vocabularies).unwrap();
+        assert_eq!(shortlist.words(&[5, 6], 0, 0), [0, 1, 3, 5, 6, 7, 9]);
+        std::fs::write(&path, &binary.to_bytes()[..99]).unwrap();
+        let error = Shortlist::read(&path, &vocabularies).unwrap_err().to_string();
+        assert!(error.contains("lex.bin: it announces"), "{error}");
+    }
 
     #[test]
     fn words_are_those_of_the_source_and_those_of_all() {

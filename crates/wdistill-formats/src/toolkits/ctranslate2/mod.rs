@@ -15,9 +15,9 @@ use wdistill_model::{
 
 use super::findings::Foreign;
 use super::obstacles::Obstacles;
-use super::options::ImportOptions;
+use super::options::{ExportOptions, ImportOptions, Numbers};
 use super::place::{ArrayPlace, Layout};
-use super::toolkit::{Detection, Numbers, Toolkit};
+use super::toolkit::{Detection, Toolkit};
 use crate::error::FormatError;
 use crate::files::items;
 use crate::model_folder::ModelFolder;
@@ -156,16 +156,16 @@ impl Toolkit for CTranslate2 {
         "any model"
     }
 
-    fn obstacles(&self, given: &ModelFolder, _: Numbers) -> Obstacles {
+    fn obstacles(&self, given: &ModelFolder, _: &ExportOptions) -> Obstacles {
         write::obstacles(given)
     }
 
     fn write(
         &self,
         given: &ModelFolder,
-        numbers: Numbers,
+        options: &ExportOptions,
         folder: &Path,
     ) -> Result<(), FormatError> {
-        write::write(given, numbers, folder)
+        write::write(given, options.numbers, folder)
     }
 }

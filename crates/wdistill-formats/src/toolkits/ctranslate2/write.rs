@@ -21,7 +21,7 @@ use crate::model_folder::ModelFolder;
 use crate::toolkits::obstacles::Obstacles;
 use crate::toolkits::padding::NEVER;
 use crate::toolkits::place::{self as places, Written};
-use crate::toolkits::toolkit::Numbers;
+use crate::toolkits::options::Numbers;
 
 /// What the newest version of the library reads.
 const SPECIFICATION: (&str, u32) = ("TransformerSpec", 7);

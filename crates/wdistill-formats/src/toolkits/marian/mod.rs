@@ -14,9 +14,9 @@ use wdistill_text::SentencePieceModel;
 
 use super::findings::Foreign;
 use super::obstacles::Obstacles;
-use super::options::ImportOptions;
+use super::options::{ExportOptions, ImportOptions, Numbers};
 use super::place::{ArrayPlace, Layout};
-use super::toolkit::{Detection, Numbers, Toolkit};
+use super::toolkit::{Detection, Toolkit};
 use crate::error::FormatError;
 use crate::files::{files_in, items};
 use crate::model_folder::ModelFolder;
@@ -25,10 +25,12 @@ mod read;
 mod words;
 mod write;
 
+pub(super) use write::{INTGEMM_OUTPUTS, INTGEMM_WIDTH, arrays, check, item, settings};
+
 const FORMAT: &str = "a Marian model";
 
 /// The settings inside the file.
-const SETTINGS: &str = "special:model.yml";
+pub(super) const SETTINGS: &str = "special:model.yml";
 
 /// What Marian adds to a variance (`layerNorm` in `transformer.h`).
 const EPSILON: f64 = 1e-6;
@@ -36,16 +38,16 @@ const EPSILON: f64 = 1e-6;
 const SHARED: &str = "Wemb";
 const SOURCE: &str = "encoder_Wemb";
 const TARGET: &str = "decoder_Wemb";
-const OUTPUT: &str = "decoder_ff_logit_out_Wt";
-const OLD_OUTPUT: &str = "decoder_ff_logit_out_W";
+pub(super) const OUTPUT: &str = "decoder_ff_logit_out_Wt";
+pub(super) const OLD_OUTPUT: &str = "decoder_ff_logit_out_W";
 const OUTPUT_BIAS: &str = "decoder_ff_logit_out_b";
 /// What a factor for an activation's numbers ends in, which int8 products of browsermt's Marian take.
-const ACTIVATION_FACTOR: &str = "_QuantMultA";
+pub(super) const ACTIVATION_FACTOR: &str = "_QuantMultA";
 /// Trained positions.
 const POSITIONS: &str = "Wpos";
 
 /// The table between slots and arrays of a model with these embeddings and norms.
-fn place(slot: Slot, architecture: &Architecture) -> ArrayPlace {
+pub(super) fn place(slot: Slot, architecture: &Architecture) -> ArrayPlace {
     let table = |name: &str| ArrayPlace::new(name, Layout::Same);
     match slot {
         Slot::Table(Table::Source) => table(match architecture.embeddings {
@@ -187,16 +189,16 @@ impl Toolkit for Marian {
         "models of one width, whose decoder starts from zeros"
     }
 
-    fn obstacles(&self, given: &ModelFolder, numbers: Numbers) -> Obstacles {
-        write::obstacles(given, numbers)
+    fn obstacles(&self, given: &ModelFolder, options: &ExportOptions) -> Obstacles {
+        write::obstacles(given, options.numbers)
     }
 
     fn write(
         &self,
         given: &ModelFolder,
-        numbers: Numbers,
+        options: &ExportOptions,
         folder: &Path,
     ) -> Result<(), FormatError> {
-        write::write(given, numbers, folder)
+        write::write(given, options.numbers, folder)
     }
 }
