@@ -90,6 +90,34 @@ fn losses(log: &Path) -> Vec<Value> {
     text.lines().map(line).collect()
 }
 
+/// A model's folder says what the report says, and what is made of it says so too.
+fn check_card(report: &Value, out: &Path) {
+    let row = &report["systems"][2];
+    assert_eq!(row["name"], "kd");
+    let model = out.join("kd/student/model");
+    let card = fs::read_to_string(model.join("README.md")).unwrap();
+    let bleu = format!("value: {:.2}\n", row["test"]["bleu"]["value"].as_f64().unwrap());
+    let parts = ["library_name: wdistill\n", "pipeline_tag: translation\n", &bleu, "| training |"];
+    for part in parts.into_iter().chain(row["signatures"]["bleu"].as_str()) {
+        assert!(card.contains(part), "no {part:?} in:\n{card}");
+    }
+    for (command, folder, library) in
+        [("export", "kd-ct2", "ctranslate2"), ("quantize", "kd-int8", "wdistill")]
+    {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_wdistill"));
+        let target = out.with_file_name(folder);
+        program.arg(command).arg(&model).arg("--out").arg(&target);
+        if command == "export" {
+            program.args(["--format", "ctranslate2"]);
+        }
+        let output = program.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let carried = fs::read_to_string(target.join("README.md")).unwrap();
+        assert!(carried.contains(&format!("library_name: {library}\n")), "{carried}");
+        assert!(carried.contains(&bleu), "{carried}");
+    }
+}
+
 #[test]
 fn a_recipe_ends_with_a_table_and_skips_what_is_done() {
     let folder = tempfile::tempdir().unwrap();
@@ -141,6 +169,8 @@ fn a_recipe_ends_with_a_table_and_skips_what_is_done() {
         ("word-kd", "student"),
     ];
     assert_eq!(curves, expected);
+
+    check_card(&report, &out);
 
     let again = run(folder.path(), &out);
     let said = String::from_utf8(again.stderr).unwrap();

@@ -37,7 +37,9 @@ pub use error::{FormatError, TensorProblem};
 pub use export::{check_export, export};
 pub use import::{Imported, import};
 pub use language_names::{language_name, three_letters};
-pub use model_folder::{ModelFolder, load_vocabularies, save_model, write_model_folder};
+pub use model_folder::{
+    ModelFolder, carry_card, load_vocabularies, save_model, write_model_folder,
+};
 pub use tensors::{Metadata, Tensor, read_tensors, write_tensors};
 pub use toolkits::{
     ActivationFactors, ExportOptions, Extra, Format, ImportOptions, Numbers, Subwords, TOOLKITS,

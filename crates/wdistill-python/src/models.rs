@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use pyo3::prelude::*;
 use wdistill::model::Languages;
 use wdistill::{
-    ImportOptions, Imported, ModelFolder, Numbers, Problem, Subwords, export_options, toolkit,
+    ImportOptions, Imported, ModelFolder, Numbers, Problem, Subwords, carry_card, export_options,
+    toolkit,
 };
 
 use crate::errors::{raise, unknown};
@@ -83,7 +84,10 @@ pub fn export_model(
         config.languages = languages.or(config.languages.take());
         let source = source.as_deref().map(|path| (path, SENTENCES));
         let options = export_options(&folder, numbers, shortlist.as_deref(), source)?;
-        wdistill::export(&folder, toolkit, &options, &out).map_err(|error| Problem::of(&error))
+        let notes = wdistill::export(&folder, toolkit, &options, &out);
+        let notes = notes.map_err(|error| Problem::of(&error))?;
+        carry_card(&path, &out, toolkit.library_name()).map_err(|error| Problem::of(&error))?;
+        Ok(notes)
     };
     said(without_lock(py, work, || {})?)
 }

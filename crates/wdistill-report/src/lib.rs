@@ -5,6 +5,7 @@
 //! programs. A value that was not measured is `None` in the data and a dash in every rendering;
 //! a value that is not finite is shown as such and survives JSON.
 
+mod card;
 mod chart;
 mod data;
 mod figures;
@@ -15,6 +16,7 @@ mod number;
 mod spelling;
 mod text;
 
+pub use card::{CARD_FILE, ModelCard, card_for};
 pub use data::{
     Comparison, Curve, CurvePoint, DataSet, Decoding, Difference, Inheritance, Machine, Measured,
     RateRow, Report, Sample, Signatures, SystemRow, TestRow, TestScores,

@@ -53,7 +53,7 @@ mod token_translator;
 mod translator;
 
 pub use activations::Activations;
-pub use alignment::{Alignment, Pair, best_alignment_head};
+pub use alignment::{Alignment, MOST_ALIGNED_TOKENS, Pair, best_alignment_head};
 pub use calibration::{activation_factors, export_options};
 pub use cpu::Cpu;
 pub use decoder::{BatchDecoder, DecodingEngine, OutputPart};

@@ -84,7 +84,7 @@
 pub use wdistill_base::{Hinted, Problem};
 pub use wdistill_formats::{
     ExportOptions, Format, FormatError, ImportOptions, Imported, ModelFolder, Numbers, Subwords,
-    Toolkit, check_export, export, import, toolkit, toolkits,
+    Toolkit, carry_card, check_export, export, import, toolkit, toolkits,
 };
 pub use wdistill_runtime::{
     AlignedSentence, Alignment, DecodingOptions, LineContent, LongText, Notice, NoticeCounts,

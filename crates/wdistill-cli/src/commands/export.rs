@@ -6,7 +6,9 @@ use anyhow::{Context, bail};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, ValueEnum};
 use wdistill_base::Problem;
-use wdistill_formats::{Extra, ModelFolder, Numbers, TOOLKITS, Toolkit, export, toolkit};
+use wdistill_formats::{
+    Extra, ModelFolder, Numbers, TOOLKITS, Toolkit, carry_card, export, toolkit,
+};
 use wdistill_pipeline::message;
 use wdistill_runtime::export_options;
 
@@ -77,6 +79,7 @@ impl Export {
         for note in export(&folder, toolkit, &options, &self.out)? {
             message(&note.at(toolkit.model_name()).in_lines());
         }
+        carry_card(&self.model, &self.out, toolkit.library_name())?;
         print(&self.out.display().to_string())
     }
 

@@ -80,6 +80,11 @@ pub trait Toolkit: Sync {
         &[]
     }
 
+    /// How Hugging Face's hub calls the program that a folder is for.
+    fn library_name(&self) -> &'static str {
+        self.key()
+    }
+
     /// What can be written beside the weights.
     fn extras(&self) -> &'static [Extra] {
         &[]

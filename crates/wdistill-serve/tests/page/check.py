@@ -7,6 +7,8 @@ Serves the models, uses the page as a reader does, with a mouse, with a keyboard
 picture of each into SCREENSHOTS. Ends with an error at the first thing that is not as it should be.
 """
 
+import resource
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -108,13 +110,26 @@ def check_client(address):
     assert client.detect(german)[0]["language"] == "de"
 
 
+def check_idle(address):
+    """A thousand connections that say nothing, beside one that wants a translation."""
+    host, port = address.removeprefix("http://").split(":")
+    idle = [socket.create_connection((host, int(port))) for _ in range(1000)]
+    [expected], _ = translated("--model", f"{MODELS}/en-de")
+    assert LibreTranslateAPI(f"{address}/").translate(TEXT, "en", "de") == expected
+    [connection.close() for connection in idle]
+
+
 def main():
+    # Both ends need a handle for each connection; the server has the same limit as this program.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     Path(PICTURES).mkdir(parents=True, exist_ok=True)
     command = [PROGRAM, "serve", "--models", MODELS, "--port", "0"]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         address = server.stderr.readline().split(" at ")[1].split(";")[0]
         check_client(address)
+        check_idle(address)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             check(browser, address)

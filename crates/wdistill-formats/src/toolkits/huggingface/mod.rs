@@ -129,6 +129,10 @@ impl Toolkit for HuggingFace {
         format!("{side}.spm")
     }
 
+    fn library_name(&self) -> &'static str {
+        "transformers"
+    }
+
     fn numbers(&self) -> &'static [Numbers] {
         &[Numbers::Float32]
     }
