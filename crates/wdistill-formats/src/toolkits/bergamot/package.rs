@@ -35,8 +35,8 @@ impl Package<'_> {
     /// As Firefox calls its sizes, after the width.
     fn architecture(&self) -> &'static str {
         match self.model.config.architecture.decoder.width {
-            ..=256 => "tiny",
-            ..=384 => "base-memory",
+            0..=256 => "tiny",
+            257..=384 => "base-memory",
             _ => "base",
         }
     }
