@@ -2,6 +2,7 @@
 
 pub mod align;
 pub mod bench;
+pub mod clean;
 pub mod demo;
 pub mod distill;
 pub mod export;

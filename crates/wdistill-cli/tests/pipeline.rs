@@ -118,6 +118,46 @@ fn check_card(report: &Value, out: &Path) {
     }
 }
 
+/// What `wdistill clean` says of a run.
+fn clean(out: &Path, arguments: &[&str]) -> String {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_wdistill"));
+    let output = program.arg("clean").arg(out).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A run that was cleaned goes on as if nothing had happened; a copy of which models alone are kept has these.
+fn check_clean(folder: &Path, out: &Path) {
+    let model = "wd/student/model/model.safetensors";
+    let weights = fs::read(out.join(model)).unwrap();
+    let told = clean(out, &["--dry-run"]);
+    assert!(told.contains("wd/generator/checkpoint.safetensors\n"), "{told}");
+    assert!(
+        told.contains("teacher/snapshots\n") && told.contains("MB, would be removed"),
+        "{told}"
+    );
+    assert!(out.join("wd/generator/checkpoint.safetensors").exists());
+    assert_eq!(clean(out, &[]), told.replace("would be removed", "removed"));
+    assert!(!out.join("wd/generator/checkpoint.safetensors").exists());
+    assert!(!out.join("teacher/snapshots").exists() && !out.join("teacher/best").exists());
+    let said = String::from_utf8(run(folder, out).stderr).unwrap();
+    for stage in ["teacher", "pseudo", "wd/generator", "wd/student"] {
+        let expected = format!("{stage}: nothing changed, skipped");
+        assert!(said.contains(&expected), "{expected:?} in:\n{said}");
+    }
+    assert!(fs::read(out.join(model)).unwrap() == weights);
+
+    let copy = out.with_file_name("copy");
+    let copied = Command::new("cp").arg("-r").arg(out).arg(&copy).status().unwrap();
+    assert!(copied.success());
+    clean(&copy, &["--keep", "models"]);
+    assert!(fs::read(copy.join(model)).unwrap() == weights);
+    assert!(copy.join("report.html").exists() && copy.join("recipe.toml").exists());
+    for gone in ["pseudo", "data", "evaluation", "wd/student/metrics.jsonl"] {
+        assert!(!copy.join(gone).exists(), "{gone}");
+    }
+}
+
 #[test]
 fn a_recipe_ends_with_a_table_and_skips_what_is_done() {
     let folder = tempfile::tempdir().unwrap();
@@ -200,6 +240,8 @@ fn a_recipe_ends_with_a_table_and_skips_what_is_done() {
         assert!(said.contains("is gone, and is made again"), "{gone}: {said}");
         assert!(fs::read(out.join(gone)).unwrap() == before, "{gone}");
     }
+
+    check_clean(folder.path(), &out);
 
     let target = out.join("pseudo/target.txt");
     let changed = format!("changed {}", fs::read_to_string(&target).unwrap());
