@@ -291,34 +291,7 @@ fn default_epsilon() -> f64 {
     1e-5
 }
 
-/// The preset architectures, each a file under `presets/`: name and content.
-pub const PRESETS: &[(&str, &str)] = &[
-    ("transformer-base", include_str!("../presets/transformer-base.toml")),
-    ("transformer-big", include_str!("../presets/transformer-big.toml")),
-    ("small", include_str!("../presets/small.toml")),
-    ("tiny", include_str!("../presets/tiny.toml")),
-    ("firefox-tiny", include_str!("../presets/firefox-tiny.toml")),
-    ("firefox-base", include_str!("../presets/firefox-base.toml")),
-    ("mini", include_str!("../presets/mini.toml")),
-    ("mini-tiny", include_str!("../presets/mini-tiny.toml")),
-    ("micro", include_str!("../presets/micro.toml")),
-    ("micro-tiny", include_str!("../presets/micro-tiny.toml")),
-    ("transformer-nano", include_str!("../presets/transformer-nano.toml")),
-];
-
 impl Architecture {
-    /// Reads one of the [`PRESETS`].
-    ///
-    /// # Errors
-    /// [`ConfigError::UnknownPreset`] lists the names there are.
-    pub fn preset(name: &str) -> Result<Architecture, ConfigError> {
-        let (_, text) = PRESETS.iter().find(|(preset, _)| *preset == name).ok_or_else(|| {
-            let known = PRESETS.iter().map(|(preset, _)| *preset).collect::<Vec<_>>().join(", ");
-            ConfigError::UnknownPreset { name: name.to_string(), known }
-        })?;
-        toml::from_str(text).map_err(|error| ConfigError::Malformed(error.to_string()))
-    }
-
     /// The same with a decoder of one layer: where most of the time of translating goes, and little of the quality.
     pub fn with_one_decoder_layer(&self) -> Architecture {
         Architecture { decoder: Shape { layers: 1, ..self.decoder }, ..self.clone() }
@@ -681,6 +654,7 @@ impl Config {
 mod tests {
     use super::*;
     use crate::alignment::AlignmentQuery;
+    use crate::presets::PRESETS;
 
     #[test]
     fn languages_and_alignment_are_kept_and_checked() {

@@ -36,6 +36,7 @@ mod int8;
 mod languages;
 mod layout;
 mod positions;
+mod presets;
 pub mod reference;
 mod slot;
 mod tokens;
@@ -48,8 +49,8 @@ pub use axis::Axis;
 pub use block::Block;
 pub use config::{
     Architecture, Autoregression, Config, ConfigError, Conventions, DecoderStart, DropoutRates,
-    EmbeddingScale, Embeddings, FinalNorm, NormPlacement, OutputBias, PRESETS, Pieces, Shape,
-    SourceEnding, Vocabularies,
+    EmbeddingScale, Embeddings, FinalNorm, NormPlacement, OutputBias, Pieces, Shape, SourceEnding,
+    Vocabularies,
 };
 pub use dense::{Dense, Matrix};
 pub use engine::{EmbeddingRule, Engine};
@@ -58,6 +59,7 @@ pub use int8::{Int8, Int8Rows};
 pub use languages::Languages;
 pub use layout::{Layout, NamedRange, Part};
 pub use positions::PositionTable;
+pub use presets::PRESETS;
 pub use slot::{
     AttentionKind, AttentionRole, FeedForwardRole, LayerPlace, LinearPart, LinearPlace, NormPart,
     NormPlace, RecurrenceRole, Slot, Stack, SubLayer, Table,
