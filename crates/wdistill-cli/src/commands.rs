@@ -3,6 +3,7 @@
 pub mod align;
 pub mod bench;
 pub mod clean;
+pub mod compare;
 pub mod demo;
 pub mod distill;
 pub mod export;

@@ -118,6 +118,18 @@ fn check_card(report: &Value, out: &Path) {
     }
 }
 
+/// The table of a run beside itself, and of something that is none.
+fn check_compare(out: &Path) {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_wdistill"));
+    let output = program.arg("compare").args([out, &out.join("report.json")]).output().unwrap();
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(table.lines().filter(|line| line.starts_with("out/kd ")).count(), 2, "{table}");
+    let mut program = Command::new(env!("CARGO_BIN_EXE_wdistill"));
+    let output = program.arg("compare").arg(out.join("data")).output().unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8(output.stderr).unwrap().contains("there is no"));
+}
+
 /// What `wdistill clean` says of a run.
 fn clean(out: &Path, arguments: &[&str]) -> String {
     let mut program = Command::new(env!("CARGO_BIN_EXE_wdistill"));
@@ -211,6 +223,7 @@ fn a_recipe_ends_with_a_table_and_skips_what_is_done() {
     assert_eq!(curves, expected);
 
     check_card(&report, &out);
+    check_compare(&out);
 
     let again = run(folder.path(), &out);
     let said = String::from_utf8(again.stderr).unwrap();

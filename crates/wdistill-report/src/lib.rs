@@ -5,6 +5,7 @@
 //! programs. A value that was not measured is `None` in the data and a dash in every rendering;
 //! a value that is not finite is shown as such and survives JSON.
 
+mod across;
 mod card;
 mod chart;
 mod data;
@@ -16,6 +17,7 @@ mod number;
 mod spelling;
 mod text;
 
+pub use across::across_runs;
 pub use card::{CARD_FILE, ModelCard, card_for};
 pub use data::{
     Comparison, Curve, CurvePoint, DataSet, Decoding, Difference, Inheritance, Machine, Measured,
