@@ -244,4 +244,9 @@ fn whole_recipes_resolve() {
         }
     }
     assert!(count > 0, "there is no whole recipe");
+    let recipes = fs::read_dir(root().join("recipes")).unwrap();
+    for path in recipes.map(|entry| entry.unwrap().path()) {
+        let recipe = Recipe::read(&path, None).unwrap_or_else(|error| panic!("{error}"));
+        recipe.plan().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
 }

@@ -102,6 +102,12 @@ pub enum FormatError {
         /// Words of the model.
         expected: usize,
     },
+    /// A path that holds more than one model.
+    #[error("{} holds several models", path.display())]
+    SeveralModels {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Neither a model of wdistill nor of another toolkit.
     #[error("{} is no model: {reason}", path.display())]
     NoModel {
@@ -175,6 +181,7 @@ impl Hinted for FormatError {
             FormatError::NoVocabulary { other, .. } => {
                 return Some(format!("the folder should hold it, or {other}"));
             }
+            FormatError::SeveralModels { .. } => "give the path of one file",
             FormatError::NoSuchFile { .. } => {
                 "a model folder holds config.toml and model.safetensors, and `wdistill import` makes one of another \
                  toolkit's model"

@@ -46,6 +46,7 @@ pub fn check_export(
             let what = match extra {
                 Extra::Shortlist => "a shortlist",
                 Extra::Activations => "factors of activations",
+                Extra::Languages => "languages",
             };
             problems.push(format!("it is not written with {what}").into());
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use wdistill_base::{FileError, atomic_write, write_folder};
 use wdistill_model::{Config, Dense, Int8, Model};
-use wdistill_report::{CARD_FILE, card_for};
+use wdistill_report::{CARD_FILE, card_for, is_unchanged_card};
 use wdistill_text::{SOURCE_FILE, TARGET_FILE, VocabularyPair};
 
 use crate::error::FormatError;
@@ -67,12 +67,17 @@ impl ModelFolder<Stored> {
 }
 
 /// Takes a model's card along into another folder of the same model, which is for the program of this name. A model without a
-/// card has none there either.
+/// card has none there either, and a file of that name that somebody else wrote stays.
 ///
 /// # Errors
 /// [`FormatError::Io`].
 pub fn carry_card(from: &Path, to: &Path, library: &str) -> Result<(), FormatError> {
     let Some(bytes) = read_optional(&from.join(CARD_FILE))? else { return Ok(()) };
+    let there = read_optional(&to.join(CARD_FILE))?;
+    let is_others = |there: Vec<u8>| !is_unchanged_card(&String::from_utf8_lossy(&there));
+    if there.is_some_and(is_others) {
+        return Ok(());
+    }
     let card = card_for(&String::from_utf8_lossy(&bytes), library);
     Ok(atomic_write(&to.join(CARD_FILE), card.as_bytes())?)
 }

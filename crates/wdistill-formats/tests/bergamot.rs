@@ -14,7 +14,7 @@ use wdistill_formats::{
 };
 use wdistill_model::{
     Activation, Architecture, Autoregression, Config, DecoderStart, Embeddings, FinalNorm,
-    Languages, Model, NormPlacement, OutputBias, Slot, Table, Vocabularies,
+    Languages, LinearPart, Model, NormPlacement, OutputBias, Slot, Table, Vocabularies,
 };
 use wdistill_text::{
     BinaryShortlist, LexicalTable, SubwordModel, Vocabulary, VocabularyPair, VocabularySettings,
@@ -117,7 +117,11 @@ fn a_folder_is_whole_and_its_archive_holds_the_same_files() {
     let own = model(288, |architecture| architecture.embeddings = Embeddings::AllTied);
     let mut table = LexicalTable::learn(&[(vec![7, 9], vec![8])], 288, 1, &mut |_| {});
     table = table.best(10, 0.0, 10);
-    let factors: ActivationFactors = [(Slot::Table(Table::Source), 12.5)].into();
+    let slots = own.model.weights.slices().into_iter().map(|(slot, _)| slot);
+    let products = slots.filter(|slot| {
+        matches!(slot, Slot::Table(Table::Source) | Slot::Linear(_, LinearPart::Weight))
+    });
+    let factors: ActivationFactors = products.map(|slot| (slot, 12.5)).collect();
     let options = ExportOptions {
         shortlist: Some(table.clone()),
         activations: Some(factors),
@@ -176,6 +180,49 @@ fn a_folder_is_whole_and_its_archive_holds_the_same_files() {
 }
 
 #[test]
+fn languages_are_those_of_either_metadata_and_bad_ones_are_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    export(&model(288, |_| {}), BERGAMOT, &int8(), folder.path()).unwrap();
+    let languages = || {
+        import(folder.path(), &ImportOptions::default()).map(|imported| {
+            imported.folder.model.config.languages.map(|languages| languages.to_string())
+        })
+    };
+    assert_eq!(languages().unwrap().as_deref(), Some("en-de"));
+    let metadata = folder.path().join("metadata.json");
+    for (content, problem) in
+        [("{", "EOF"), ("{\"sourceLanguage\": \"english\", \"targetLanguage\": \"de\"}", "english")]
+    {
+        fs::write(&metadata, content).unwrap();
+        let error = languages().unwrap_err().to_string();
+        assert!(error.contains("metadata.json") && error.contains(problem), "{error}");
+    }
+    fs::remove_file(&metadata).unwrap();
+    assert_eq!(languages().unwrap().as_deref(), Some("en-de"), "of model_info.json");
+    fs::remove_file(folder.path().join("model_info.json")).unwrap();
+    assert_eq!(languages().unwrap(), None);
+}
+
+/// With the settings gone, vocabularies are found by their names; half of them are not enough.
+#[test]
+fn a_vocabulary_of_one_side_is_not_taken_for_both() {
+    let mut own = model(288, |_| {});
+    own.vocabularies.target = model(285, |_| {}).vocabularies.target;
+    own.model.config.vocabularies.target = 285;
+    own.model = Model::initialise(own.model.config, 3);
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("trgvocab-of-somebody");
+    fs::create_dir(&folder).unwrap();
+    export(&own, BERGAMOT, &int8(), &folder).unwrap();
+    fs::remove_file(folder.join("config.intgemm8bitalpha.yml")).unwrap();
+    let again = import(&folder, &ImportOptions::default()).unwrap().folder.vocabularies;
+    assert_eq!((again.source.size(), again.target.size()), (288, 285));
+    fs::remove_file(folder.join("trgvocab.ende.spm")).unwrap();
+    let error = import(&folder, &ImportOptions::default()).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("trgvocab.ende.spm"), "{error}");
+}
+
+#[test]
 fn without_factors_the_file_is_called_otherwise() {
     let own = model(288, |_| {});
     let folder = tempfile::tempdir().unwrap();
@@ -216,6 +263,8 @@ fn what_the_engine_cannot_run_is_refused_with_the_reason() {
     let error = export(&model(288, |_| {}), BERGAMOT, &float32, folder.path()).unwrap_err();
     assert!(error.to_string().contains("it is not written with float32"), "{error}");
     let options = ExportOptions { activations: Some(BTreeMap::new()), ..int8() };
+    let error = export(&model(288, |_| {}), BERGAMOT, &options, folder.path()).unwrap_err();
+    assert!(error.to_string().contains("no factor of activations for"), "{error}");
     let error = export(&model(288, |_| {}), MARIAN, &options, folder.path()).unwrap_err();
     assert!(error.to_string().contains("not written with factors of activations"), "{error}");
 }
@@ -244,6 +293,49 @@ fn pieces_are_numbered_as_the_model_has_them() {
     }
     let ids: Vec<u32> = (2..40).collect();
     assert_eq!(found.target.decode(&ids).unwrap(), expected.target.decode(&ids).unwrap());
+}
+
+/// A piece that is no word of the model is read as its unknown word, and divides a text all the same.
+#[test]
+fn pieces_that_the_model_does_not_have_are_unknown_and_change_no_division() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/marian/joint-yaml");
+    let copy = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(&fixture).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let words = copy.path().join("vocab.yml");
+    let text = fs::read_to_string(&words).unwrap();
+    let renamed = text.replace("\"▁néra\"", "\"other\"").replace("\"no\"", "\"another\"");
+    assert_ne!(renamed, text);
+    fs::write(&words, renamed).unwrap();
+    let mut given = import(copy.path(), &ImportOptions::default()).unwrap().folder;
+    let architecture = &mut given.model.config.architecture;
+    (architecture.encoder.width, architecture.decoder.width) = (64, 64);
+    given.model.config.languages = Some(Languages::new("und", "deu").unwrap());
+    given.model = Model::initialise(given.model.config.clone(), 3);
+    let folder = tempfile::tempdir().unwrap();
+    export(&given, BERGAMOT, &int8(), folder.path()).unwrap();
+    let again = import(folder.path(), &ImportOptions::default()).unwrap().folder;
+    let (unknown, words) =
+        (given.vocabularies.source.unknown_id(), given.vocabularies.source.size());
+    let mut more = 0;
+    for line in ["bako tano néra.", "néra keba selo bavi tano mafe", "gunomera keba néra"] {
+        let expected = given.vocabularies.source.encode(line);
+        let found = again.vocabularies.source.encode(line);
+        assert_eq!(found.len(), expected.len(), "{line}");
+        for (found, expected) in found.into_iter().zip(expected) {
+            if found as usize >= words {
+                assert_eq!(expected, unknown, "{line}");
+                let table = &again.model.weights.embeddings.source;
+                assert_eq!(table.row(found as usize), table.row(unknown as usize));
+                more += 1;
+            } else {
+                assert_eq!(found, expected, "{line}");
+            }
+        }
+    }
+    assert!(more > 2, "{more} pieces are no words");
 }
 
 /// pymarian wrote `ssru-int8` of the archive: apart from the settings, whose text is another, we write the same.

@@ -4,16 +4,14 @@ use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use wdistill::model::Languages;
+use wdistill::toolkits;
 use wdistill::{
-    ImportOptions, Imported, ModelFolder, Numbers, Problem, Subwords, carry_card, export_options,
-    toolkit,
+    CALIBRATION_SENTENCES, ImportOptions, Imported, ModelFolder, Numbers, Problem, Subwords,
+    carry_card, export_options, toolkit,
 };
 
 use crate::errors::{raise, unknown};
 use crate::waiting::without_lock;
-
-/// Lines of a source text that are translated to learn how large activations become.
-const SENTENCES: usize = 500;
 
 /// Reads a model of another toolkit, writes it as a model folder, and returns what its user should know.
 #[pyfunction]
@@ -70,8 +68,10 @@ pub fn export_model(
     source: Option<PathBuf>,
     languages: Option<(String, String)>,
 ) -> PyResult<Vec<String>> {
-    let expected = "\"bergamot\", \"ctranslate2\", \"huggingface\" or \"marian\"";
-    let toolkit = toolkit(format).ok_or_else(|| unknown("format", format, expected))?;
+    let written = || toolkits::TOOLKITS.iter().filter(|toolkit| !toolkit.numbers().is_empty());
+    let keys: Vec<String> = written().map(|toolkit| format!("{:?}", toolkit.key())).collect();
+    let toolkit = toolkit(format).filter(|toolkit| !toolkit.numbers().is_empty());
+    let toolkit = toolkit.ok_or_else(|| unknown("format", format, &keys.join(", ")))?;
     let numbers = match quantize {
         None => toolkit.numbers().first().copied().unwrap_or(Numbers::Float32),
         Some("int8") => Numbers::Int8,
@@ -82,7 +82,7 @@ pub fn export_model(
         let mut folder = ModelFolder::load(&path).map_err(|error| Problem::of(&error))?;
         let config = &mut folder.model.config;
         config.languages = languages.or(config.languages.take());
-        let source = source.as_deref().map(|path| (path, SENTENCES));
+        let source = source.as_deref().map(|path| (path, CALIBRATION_SENTENCES));
         let options = export_options(&folder, numbers, shortlist.as_deref(), source)?;
         let notes = wdistill::export(&folder, toolkit, &options, &out);
         let notes = notes.map_err(|error| Problem::of(&error))?;

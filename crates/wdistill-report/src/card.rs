@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use twox_hash::XxHash3_64;
+
 use crate::number::{grouped, score, short};
 use crate::{DataSet, Decoding, Machine, Signatures, TestScores};
 
@@ -14,6 +16,35 @@ const LIBRARY: &str = "library_name";
 
 /// Our own folders' entry.
 const OURS: &str = "wdistill";
+
+/// The use of a folder of ours.
+const USE: &str = "## Use\n\n```sh\nwdistill translate --model FOLDER < TEXT\n```";
+
+/// What the last line of a card begins with, which tells whether anybody changed it; a reader does not see it.
+const MARK: &str = "<!-- written by wdistill, ";
+
+/// A card with the line that tells whether it was changed.
+fn marked(card: &str) -> String {
+    format!("{card}\n{MARK}{:016x} -->\n", XxHash3_64::oneshot(card.as_bytes()))
+}
+
+/// A card without that line, if nobody changed it since it was written.
+fn unchanged(card: &str) -> Option<&str> {
+    let (text, _) = card.rsplit_once(&format!("\n{MARK}"))?;
+    (marked(text) == card).then_some(text)
+}
+
+/// Whether a card may be written again: its own words are nobody's but ours.
+pub fn is_unchanged_card(card: &str) -> bool {
+    unchanged(card).is_some()
+}
+
+fn threads(count: usize) -> String {
+    match count {
+        1 => "one thread".to_string(),
+        _ => format!("{count} threads"),
+    }
+}
 
 /// What is known of a model.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,9 +90,9 @@ impl ModelCard {
     /// The file.
     pub fn to_markdown(&self) -> String {
         let front = self.front_matter();
-        let sections = [self.introduction(), self.scores(), self.training(), self.use_of_it()];
+        let sections = [self.introduction(), self.scores(), self.training(), USE.to_string()];
         let sections = sections.into_iter().filter(|section| !section.is_empty());
-        format!("---\n{front}---\n\n{}\n", sections.collect::<Vec<_>>().join("\n\n"))
+        marked(&format!("---\n{front}---\n\n{}\n", sections.collect::<Vec<_>>().join("\n\n")))
     }
 
     /// What it translates, such as `en to de`.
@@ -160,9 +191,9 @@ impl ModelCard {
         if let Some((tokens, times)) = self.speed {
             write!(
                 text,
-                " It translates {} target tokens a second on {} threads ({}), {times:.2} times its teacher.",
+                " It translates {} target tokens a second on {} ({}), {times:.2} times its teacher.",
                 grouped(tokens.round() as u64),
-                self.machine.threads,
+                threads(self.machine.threads),
                 self.machine.cpu
             )
             .expect("strings grow");
@@ -185,10 +216,6 @@ impl ModelCard {
         write!(text, "\nTrained by wdistill {}{seed}.", self.version).expect("strings grow");
         text
     }
-
-    fn use_of_it(&self) -> String {
-        "## Use\n\n```sh\nwdistill translate --model FOLDER < TEXT\n```".to_string()
-    }
 }
 
 /// The card of the same model in a folder for some program: the front matter names that program, and what is said of the use
@@ -198,10 +225,14 @@ pub fn card_for(card: &str, library: &str) -> String {
         return card.to_string();
     }
     let line = format!("{LIBRARY}: {OURS}\n");
-    let renamed = card.replacen(&line, &format!("{LIBRARY}: {library}\n"), 1);
-    match renamed.split_once("\n## Use\n") {
-        Some((before, _)) => before.to_string(),
-        None => renamed,
+    let changed = |card: &str| {
+        let renamed = card.replacen(&line, &format!("{LIBRARY}: {library}\n"), 1);
+        renamed.replacen(&format!("\n{USE}\n"), "", 1)
+    };
+    match unchanged(card) {
+        Some(text) => marked(&changed(text)),
+        // What somebody wrote into it stays, and is known as somebody's.
+        None => changed(card),
     }
 }
 
@@ -285,5 +316,20 @@ mod tests {
         let text = card_for(&own, "transformers");
         assert_eq!(front_matter(&text)["library_name"].as_str(), Some("transformers"));
         assert!(text.contains("## Scores") && !text.contains("wdistill translate"), "{text}");
+        assert!(is_unchanged_card(&own) && is_unchanged_card(&text));
+    }
+
+    #[test]
+    fn what_somebody_wrote_into_a_card_stays() {
+        let own = card().to_markdown();
+        let licensed = own.replacen("pipeline_tag", "license: mit\npipeline_tag", 1);
+        let longer = licensed.clone() + "\n## License\n\nMIT\n";
+        for changed in [licensed, longer] {
+            assert!(!is_unchanged_card(&changed));
+            let text = card_for(&changed, "ctranslate2");
+            assert_eq!(front_matter(&text)["license"].as_str(), Some("mit"));
+            assert_eq!(text.contains("## License"), changed.contains("## License"));
+            assert!(!text.contains("wdistill translate") && !is_unchanged_card(&text), "{text}");
+        }
     }
 }

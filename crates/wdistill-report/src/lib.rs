@@ -18,7 +18,7 @@ mod spelling;
 mod text;
 
 pub use across::across_runs;
-pub use card::{CARD_FILE, ModelCard, card_for};
+pub use card::{CARD_FILE, ModelCard, card_for, is_unchanged_card};
 pub use data::{
     Comparison, Curve, CurvePoint, DataSet, Decoding, Difference, Inheritance, Machine, Measured,
     RateRow, Report, Sample, Signatures, SystemRow, TestRow, TestScores,

@@ -17,6 +17,9 @@ use crate::cpu::Cpu;
 use crate::decoder::BatchDecoder;
 use crate::packed::Packed;
 
+/// Lines of a text from which factors are learnt, if nobody says otherwise.
+pub const CALIBRATION_SENTENCES: usize = 500;
+
 /// The largest number of int8.
 const LARGEST: f64 = 127.0;
 
@@ -40,12 +43,16 @@ impl Moments {
         self.squares += largest * largest;
     }
 
-    /// `127 / (mean + 1.1 deviations)` of the largest inputs; none without a product, or with inputs that are all zero.
+    /// `127 / (mean + 1.1 deviations)` of the largest inputs; none without a product. Inputs that are all zero stay so by any
+    /// factor.
     fn factor(self) -> Option<f32> {
+        if self.products == 0.0 {
+            return None;
+        }
         let mean = self.sum / self.products;
         let variance = (self.squares / self.products - mean * mean).max(0.0);
-        let factor = LARGEST / (mean + DEVIATIONS * variance.sqrt());
-        factor.is_finite().then_some(factor as f32)
+        let largest = mean + DEVIATIONS * variance.sqrt();
+        Some(if largest > 0.0 { (LARGEST / largest) as f32 } else { LARGEST as f32 })
     }
 }
 
@@ -175,8 +182,10 @@ pub fn activation_factors(
         LeafRef::Vector(_) => None,
     });
     let factors: ActivationFactors = factors.collect();
-    match factors.is_empty() {
-        true => Err("there is no text to learn factors of activations from".into()),
-        false => Ok(factors),
+    let wrong = factors.iter().find(|(_, factor)| !(factor.is_finite() && **factor > 0.0));
+    match (wrong, factors.is_empty()) {
+        (Some((slot, factor)), _) => Err(format!("the factor of {slot} is {factor}").into()),
+        (None, true) => Err("there is no text to learn factors of activations from".into()),
+        (None, false) => Ok(factors),
     }
 }

@@ -54,7 +54,7 @@ mod translator;
 
 pub use activations::Activations;
 pub use alignment::{Alignment, MOST_ALIGNED_TOKENS, Pair, best_alignment_head};
-pub use calibration::{activation_factors, export_options};
+pub use calibration::{CALIBRATION_SENTENCES, activation_factors, export_options};
 pub use cpu::Cpu;
 pub use decoder::{BatchDecoder, DecodingEngine, OutputPart};
 pub use error::{TooLong, TranslateError, TranslatorError};

@@ -1,5 +1,6 @@
 //! A lexical shortlist: which words a translation may use, from the words of its source.
 
+use std::ops::Range;
 use std::path::Path;
 
 use wdistill_base::{FileError, Problem};
@@ -14,12 +15,27 @@ use wdistill_text::{BinaryShortlist, LexicalTable, TextError, VocabularyPair};
 pub struct Shortlist {
     always: Vec<u32>,
     of_source: Vec<Vec<u32>>,
+    filling: Filling,
+}
+
+/// Words that join those of a sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Filling {
+    /// None.
+    Nothing,
+    /// As many as make a multiple of 8, of these: what the products of Marian and Bergamot take.
+    Eights {
+        /// The first.
+        first: u32,
+        /// One after the last.
+        end: u32,
+    },
 }
 
 impl Shortlist {
     /// Target words that any sentence may have, and those of each source word, by its number.
     pub fn new(always: Vec<u32>, of_source: Vec<Vec<u32>>) -> Shortlist {
-        Shortlist { always, of_source }
+        Shortlist { always, of_source, filling: Filling::Nothing }
     }
 
     /// Reads a file of word translations, as [`LexicalTable`] writes it, or a binary shortlist of Marian or Bergamot, for a
@@ -41,14 +57,17 @@ impl Shortlist {
         Ok(Shortlist::new(always, table.translations(source, target)))
     }
 
-    /// As Marian takes it: with one vocabulary for both sides a word may be copied too.
+    /// As Marian takes it: with one vocabulary for both sides a word may be copied too, and there are as many words as its
+    /// products want.
     fn of_binary(shortlist: BinaryShortlist, vocabularies: &VocabularyPair) -> Shortlist {
         let BinaryShortlist { first, mut of_source, .. } = shortlist;
         let VocabularyPair { source, target } = vocabularies;
         if source.tokens() == target.tokens() {
             (0..).zip(&mut of_source).for_each(|(word, words)| words.push(word));
         }
-        Shortlist::new((0..first.min(target.size() as u32)).collect(), of_source)
+        let first = first.min(target.size() as u32);
+        let filling = Filling::Eights { first, end: target.size() as u32 };
+        Shortlist { filling, ..Shortlist::new((0..first).collect(), of_source) }
     }
 
     /// What does not fit a model.
@@ -80,15 +99,25 @@ impl Shortlist {
         let mut words: Vec<u32> = own.chain(&self.always).copied().chain([end]).collect();
         words.sort_unstable();
         words.dedup();
-        if words.len() < least {
-            let missing = least - words.len();
-            let more: Vec<u32> =
-                (0..).filter(|word| words.binary_search(word).is_err()).take(missing).collect();
-            words.extend(more);
-            words.sort_unstable();
+        match self.filling {
+            Filling::Nothing => add_words(&mut words, 0..u32::MAX, least),
+            Filling::Eights { first, end } => {
+                let wanted = words.len().max(least).next_multiple_of(8);
+                add_words(&mut words, first..end, wanted);
+                add_words(&mut words, 0..first, least);
+            }
         }
         words
     }
+}
+
+/// Adds the first words of a range that are not there yet, until there are so many.
+fn add_words(words: &mut Vec<u32>, range: Range<u32>, wanted: usize) {
+    let missing = wanted.saturating_sub(words.len());
+    let more: Vec<u32> =
+        range.filter(|word| words.binary_search(word).is_err()).take(missing).collect();
+    words.extend(more);
+    words.sort_unstable();
 }
 
 #[cfg(test)]
@@ -110,7 +139,7 @@ mod tests {
         let (source, target) = (vocabulary.clone(), vocabulary);
         let vocabularies = VocabularyPair { source, target };
         let shortlist = Shortlist::read(&path, &vocabularies).unwrap();
-        assert_eq!(shortlist.words(&[5, 6], 0, 0), [0, 1, 3, 5, 6, 7, 9]);
+        assert_eq!(shortlist.words(&[5, 6], 0, 0), [0, 1, 2, 3, 5, 6, 7, 9], "eight, with 2");
         std::fs::write(&path, &binary.to_bytes()[..99]).unwrap();
         let error = Shortlist::read(&path, &vocabularies).unwrap_err().to_string();
         assert!(error.contains("lex.bin: it announces"), "{error}");

@@ -2,6 +2,7 @@
 //! from (`wdistill-formats/fixtures/*/make.py`).
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use wdistill_formats::toolkits::MARIAN;
@@ -10,7 +11,7 @@ use wdistill_formats::{
 };
 use wdistill_kernels::Float32Matrix;
 use wdistill_model::{DecoderState, NO_WORD, SourceEnding, Tokens};
-use wdistill_runtime::{Cpu, DecodingOptions, TokenTranslator, pack_float32};
+use wdistill_runtime::{Cpu, DecodingOptions, Shortlist, TokenTranslator, pack_float32};
 use wdistill_search::{SearchOptions, Stopping};
 
 #[derive(Deserialize)]
@@ -262,6 +263,7 @@ struct OfMarian {
     source: Vec<String>,
     npz: Translations,
     intgemm8: Translations,
+    shortlist: Translations,
 }
 
 #[derive(Deserialize)]
@@ -270,21 +272,27 @@ struct Translations {
     log_probability: Vec<f64>,
 }
 
-/// Of one model in float32, and in int8 whose numbers are made float32 again.
+/// Of one model in float32, in int8 whose numbers are made float32 again, and with a binary shortlist.
 #[test]
 fn a_model_of_marian_whose_decoder_is_an_ssru() {
     let json = std::fs::read(fixtures().join("marian/ssru/expected.json")).unwrap();
-    let OfMarian { source, npz, intgemm8 } = serde_json::from_slice(&json).unwrap();
+    let OfMarian { source, npz, intgemm8, shortlist } = serde_json::from_slice(&json).unwrap();
     assert_eq!(source.len(), 40);
     let vocabulary = fixtures().join("marian/ssru/vocab.spm");
     let given = ImportOptions { vocabulary: Some(vocabulary), ..ImportOptions::default() };
-    for (file, expected) in [("ssru/model.npz", npz), ("ssru-int8/model.bin", intgemm8)] {
+    let lexical = fixtures().join("marian/ssru/lex.bin");
+    for (file, lexical, expected) in [
+        ("ssru/model.npz", None, npz),
+        ("ssru-int8/model.bin", None, intgemm8),
+        ("ssru/model.npz", Some(&lexical), shortlist),
+    ] {
         let imported = import(&fixtures().join("marian").join(file), &given).unwrap();
         let ModelFolder { model, vocabularies } = &imported.folder;
         let search =
             SearchOptions { beam_size: 1, length_penalty: 0.0, ..SearchOptions::default() };
         let options = DecodingOptions { search, ..DecodingOptions::default() };
-        let translator = TokenTranslator::new(model, 1, options, None).unwrap();
+        let lexical = lexical.map(|path| Arc::new(Shortlist::read(path, vocabularies).unwrap()));
+        let translator = TokenTranslator::new(model, 1, options, lexical).unwrap();
         let end = vocabularies.source.end_id();
         let sources: Vec<Vec<u32>> = source
             .iter()

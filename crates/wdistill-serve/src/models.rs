@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wdistill_base::{FileError, Hinted, Problem, listed};
 use wdistill_formats::{FormatError, native};
+use wdistill_model::tree::SlotInfo;
 use wdistill_model::{Languages, Transformer};
 use wdistill_runtime::{Precision, Translator, TranslatorError, TranslatorOptions};
 use wdistill_text::SentenceLanguage;
@@ -226,10 +227,17 @@ impl Models {
     /// is.
     fn expected_bytes(&self, folder: &Path) -> Result<u64, TranslatorError> {
         let stored = file_size(&folder.join(native::WEIGHTS_FILE))?;
-        let numbers = Transformer::parameters(&native::load_config(folder)?) as u64;
+        let in_int8 = |info: &SlotInfo| match info.shape[..] {
+            // A byte for each number, and a scale for each row.
+            [rows, columns] => rows * (columns + size_of::<f32>()),
+            _ => info.count() * size_of::<f32>(),
+        };
         Ok(match self.options.decoding.precision {
             Precision::Float32 => stored,
-            Precision::Int8 => stored.min(numbers),
+            Precision::Int8 => {
+                let slots = Transformer::list(&native::load_config(folder)?);
+                slots.iter().map(in_int8).sum::<usize>() as u64
+            }
         })
     }
 

@@ -87,9 +87,9 @@ pub use wdistill_formats::{
     Toolkit, carry_card, check_export, export, import, toolkit, toolkits,
 };
 pub use wdistill_runtime::{
-    AlignedSentence, Alignment, DecodingOptions, LineContent, LongText, Notice, NoticeCounts,
-    NoticeKind, Precision, Scored, TooLong, TranslateError, Translation, Translator,
-    TranslatorError, TranslatorOptions, export_options, gather, quantise,
+    AlignedSentence, Alignment, CALIBRATION_SENTENCES, DecodingOptions, LineContent, LongText,
+    Notice, NoticeCounts, NoticeKind, Precision, Scored, TooLong, TranslateError, Translation,
+    Translator, TranslatorError, TranslatorOptions, export_options, gather, quantise,
 };
 pub use wdistill_search::SearchOptions;
 

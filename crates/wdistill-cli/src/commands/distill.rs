@@ -183,7 +183,7 @@ impl Distill {
                 &pseudo,
                 &pipeline.systems()[0],
             )?;
-            pipeline.card(&prepared, &student)?;
+            pipeline.card(&prepared, &student, pipeline.systems().first())?;
             let standings = pipeline.standings(&prepared, &[&teacher, &student])?;
             Ok((student, standings))
         })?;

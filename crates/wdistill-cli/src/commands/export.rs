@@ -10,7 +10,7 @@ use wdistill_formats::{
     Extra, ModelFolder, Numbers, TOOLKITS, Toolkit, carry_card, export, toolkit,
 };
 use wdistill_pipeline::message;
-use wdistill_runtime::export_options;
+use wdistill_runtime::{CALIBRATION_SENTENCES, export_options};
 
 use crate::commands::import::refuse_models;
 use crate::commands::print;
@@ -54,8 +54,9 @@ pub struct Export {
     #[arg(long, value_name = "FILE")]
     source: Option<PathBuf>,
     /// Lines of it that are translated for that, from the start
-    #[arg(long, value_name = "N", default_value_t = 500, requires = "source")]
-    sentences: usize,
+    #[arg(long, value_name = "N", default_value_t = CALIBRATION_SENTENCES as u32, requires = "source",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    sentences: u32,
     /// From which language to which, as en de [default: what the model says]
     #[arg(long, num_args = 2, value_names = ["SOURCE", "TARGET"])]
     languages: Vec<String>,
@@ -74,7 +75,7 @@ impl Export {
         let mut folder = ModelFolder::load(&self.model)?;
         let config = &mut folder.model.config;
         config.languages = languages(&self.languages)?.or(config.languages.take());
-        let source = self.source.as_deref().map(|path| (path, self.sentences));
+        let source = self.source.as_deref().map(|path| (path, self.sentences as usize));
         let options = export_options(&folder, numbers, self.shortlist.as_deref(), source)?;
         for note in export(&folder, toolkit, &options, &self.out)? {
             message(&note.at(toolkit.model_name()).in_lines());
@@ -101,8 +102,10 @@ impl Export {
             ("--shortlist", &self.shortlist, Extra::Shortlist),
             ("--source", &self.source, Extra::Activations),
         ];
-        for (name, path, extra) in given {
-            if path.is_some() && !toolkit.extras().contains(&extra) {
+        let given = given.map(|(name, path, extra)| (name, path.is_some(), extra));
+        let languages = ("--languages", !self.languages.is_empty(), Extra::Languages);
+        for (name, is_given, extra) in given.into_iter().chain([languages]) {
+            if is_given && !toolkit.extras().contains(&extra) {
                 let fact = format!("{name} is not for --format {}", toolkit.key());
                 let have = names_of(|toolkit| toolkit.extras().contains(&extra));
                 bail!(Problem::with_hint(fact, format!("--format {have} has it")));

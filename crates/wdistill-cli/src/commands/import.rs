@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use wdistill_base::Problem;
-use wdistill_formats::{Format, ImportOptions, Imported, Subwords, TOOLKITS, Toolkit, import};
+use wdistill_formats::{
+    Format, FormatError, ImportOptions, Imported, Subwords, TOOLKITS, Toolkit, import,
+};
 use wdistill_model::{Languages, SourceEnding};
 use wdistill_pipeline::{IMPORTED_TEACHER, RunFolder, message};
 
@@ -39,6 +41,9 @@ pub fn refuse_models(out: &Path) -> anyhow::Result<()> {
         Ok(format) if out.exists() => {
             let fact = format!("--out {} holds a model of {}", out.display(), format.name());
             bail!(Problem::with_hint(fact, ANOTHER_FOLDER))
+        }
+        Err(error @ FormatError::SeveralModels { .. }) => {
+            bail!(Problem::with_hint(format!("--out: {error}"), ANOTHER_FOLDER))
         }
         _ => Ok(()),
     }

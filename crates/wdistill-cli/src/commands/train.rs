@@ -50,7 +50,7 @@ impl Train {
         let trained = self.common.install(|| {
             let prepared = pipeline.prepare()?;
             let trained = pipeline.teacher(&prepared)?;
-            pipeline.card(&prepared, &trained)?;
+            pipeline.card(&prepared, &trained, None)?;
             Ok(trained)
         })?;
         print(&trained.model.display().to_string())

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Bergamot's own engine, in node, takes what `wdistill export --format bergamot` writes: students that this script trains in
-# some seconds on the demo's text, one of whose sizes must be filled up, and one with an SSRU. What is missing is installed
+# some seconds on the demo's text, one with two vocabularies and sizes that must be filled up, and one with an SSRU. What is missing is installed
 # where Debian's packages and npm can be.
 set -euo pipefail
 cd "$(dirname "$0")/../../../.."
@@ -55,7 +55,8 @@ check() {
     grep --quiet '<p>.*<b>.*</b>.*</p>' "$work/html"
 }
 
-train attention --vocabulary-size 1003 --set architecture.encoder.feed_forward=160 --set architecture.decoder.feed_forward=96
+train attention --vocabulary-size 1003 --set vocabulary.sharing=separate --set architecture.embeddings=separate \
+    --set architecture.encoder.feed_forward=160 --set architecture.decoder.feed_forward=96
 "$program" export "$work/attention/teacher/model" --format bergamot --source "$work/validation.en" \
     --shortlist "$work/attention.lex" --out "$work/attention.bergamot-folder"
 check attention "$work/attention.bergamot-folder"

@@ -109,10 +109,7 @@ impl Format {
                     .collect();
                 Err(none(format!("expected config.toml (wdistill), {}", known.join(", ")).into()))
             }
-            _ => Err(none(Problem::with_hint(
-                "it holds several models",
-                "give the path of one file",
-            ))),
+            _ => Err(FormatError::SeveralModels { path: path.to_path_buf() }),
         }
     }
 }

@@ -58,6 +58,8 @@ pub enum Extra {
     Shortlist,
     /// How large activations become.
     Activations,
+    /// From which language to which the model translates.
+    Languages,
 }
 
 /// For each matrix of a product the factor that makes its inputs whole numbers, `127 / a`, where `a` is about the largest that

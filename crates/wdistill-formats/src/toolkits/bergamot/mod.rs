@@ -4,10 +4,12 @@
 //! in int8 too, and with a factor for the inputs of each product, which Marian computes anew each time. A folder is what
 //! Firefox has, and holds the archive that translateLocally takes.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use wdistill_base::folder_of;
+use serde::de::DeserializeOwned;
+use wdistill_base::{Problem, folder_of};
 use wdistill_model::{Architecture, Languages, Slot};
 use wdistill_text::SentencePieceModel;
 
@@ -30,6 +32,9 @@ const FORMAT: &str = "a Bergamot model";
 /// What Firefox says about a model.
 const METADATA_FILE: &str = "metadata.json";
 
+/// What translateLocally says about a model.
+const INFO_FILE: &str = "model_info.json";
+
 /// Bergamot.
 pub struct Bergamot;
 
@@ -39,17 +44,50 @@ fn has_name_of_model(path: &Path) -> bool {
     name.starts_with("model.") && name.contains(".intgemm") && name.ends_with(".bin")
 }
 
-/// The languages that the metadata beside a model name, if there is such a file.
-fn languages(path: &Path) -> Option<Languages> {
+/// The languages that the metadata beside a model names: Firefox's, or else translateLocally's.
+///
+/// # Errors
+/// [`FormatError::Malformed`] with what is wrong in the file.
+fn languages(path: &Path) -> Result<Option<Languages>, FormatError> {
     #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
     struct Metadata {
-        source_language: String,
-        target_language: String,
+        #[serde(rename = "sourceLanguage")]
+        source: String,
+        #[serde(rename = "targetLanguage")]
+        target: String,
     }
-    let bytes = read_optional(&folder_of(path).join(METADATA_FILE)).ok()??;
-    let Metadata { source_language, target_language } = serde_json::from_slice(&bytes).ok()?;
-    Languages::new(&source_language, &target_language).ok()
+    #[derive(Deserialize)]
+    struct Info {
+        #[serde(rename = "srcTags")]
+        sources: BTreeMap<String, String>,
+        #[serde(rename = "trgTag")]
+        target: String,
+    }
+    let folder = folder_of(path);
+    if let Some(Metadata { source, target }) = read_json(&folder.join(METADATA_FILE))? {
+        return named(&folder.join(METADATA_FILE), &source, &target).map(Some);
+    }
+    match read_json::<Info>(&folder.join(INFO_FILE))? {
+        Some(Info { sources, target }) if sources.len() == 1 => {
+            let source = sources.keys().next().expect("it has one");
+            named(&folder.join(INFO_FILE), source, &target).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+fn named(path: &Path, source: &str, target: &str) -> Result<Languages, FormatError> {
+    Languages::new(source, target).map_err(|problem| malformed(path, problem))
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, FormatError> {
+    let Some(bytes) = read_optional(path)? else { return Ok(None) };
+    let read = serde_json::from_slice(&bytes);
+    read.map(Some).map_err(|error| malformed(path, error.to_string().into()))
+}
+
+fn malformed(path: &Path, reason: Problem) -> FormatError {
+    FormatError::Malformed { path: path.to_path_buf(), format: "metadata of a model", reason }
 }
 
 impl Toolkit for Bergamot {
@@ -90,7 +128,10 @@ impl Toolkit for Bergamot {
 
     fn read(&self, path: &Path, options: &ImportOptions) -> Result<Foreign, FormatError> {
         let mut foreign = marian::Marian.read(path, options)?;
-        foreign.model.config.languages = languages(path);
+        foreign.model.config.languages = match &options.languages {
+            Some(languages) => Some(languages.clone()),
+            None => languages(path)?,
+        };
         Ok(foreign)
     }
 
@@ -107,7 +148,7 @@ impl Toolkit for Bergamot {
     }
 
     fn extras(&self) -> &'static [Extra] {
-        &[Extra::Shortlist, Extra::Activations]
+        &[Extra::Shortlist, Extra::Activations, Extra::Languages]
     }
 
     fn takes(&self) -> &'static str {

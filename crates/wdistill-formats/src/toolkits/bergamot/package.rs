@@ -1,13 +1,15 @@
 //! What stands beside the weights: settings, metadata, vocabularies, and translateLocally's archive.
 
+use std::collections::HashSet;
+
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 use wdistill_model::{Dense, Languages, Model, Stack};
-use wdistill_text::{PieceKind, SentencePiece, SentencePieceModel, TextError, Vocabulary};
+use wdistill_text::{PieceKind, SentencePiece, SentencePieceModel, Vocabulary};
 
-use super::FORMAT;
+use super::{FORMAT, INFO_FILE};
 use super::names::{Activations, Names};
 use crate::error::FormatError;
 use crate::files::yaml::{self, Value};
@@ -16,9 +18,6 @@ use crate::toolkits::marian;
 
 /// The settings that translateLocally looks for, under the one name that it knows.
 const SETTINGS_FILE: &str = "config.intgemm8bitalpha.yml";
-
-/// What translateLocally says about a model.
-const INFO_FILE: &str = "model_info.json";
 
 /// A file's name and bytes.
 pub(super) type File = (String, Vec<u8>);
@@ -153,8 +152,9 @@ fn as_json(value: Value) -> Json {
     }
 }
 
-/// A vocabulary's SentencePiece model with the numbers of the model's `words`: a word that is no piece of it stands for
-/// itself and is never given.
+/// A vocabulary's SentencePiece model with the numbers of the model's `words`. A word that is no piece of it stands for itself
+/// and is never given. A piece that is no word, which is unknown to the model, comes behind the words, so that a text is
+/// divided as before.
 ///
 /// # Errors
 /// [`FormatError::Text`] if the vocabulary has none.
@@ -173,7 +173,32 @@ pub(super) fn numbered(
         Some(piece) => piece.clone(),
         None => SentencePiece { text: token.clone(), score: 0.0, kind: PieceKind::Unused },
     };
+    let known: HashSet<&String> = tokens.iter().collect();
+    // What stands for no text is never given.
+    let is_given = |piece: &&SentencePiece| piece.kind != PieceKind::Control;
+    let unknown = own.parts().pieces.iter().filter(|piece| !known.contains(&piece.text));
     let mut parts = own.parts().clone();
-    parts.pieces = tokens.iter().map(piece).collect();
-    SentencePieceModel::new(parts).map_err(|error: TextError| error.into())
+    parts.pieces = tokens.iter().map(piece).chain(unknown.filter(is_given).cloned()).collect();
+    Ok(SentencePieceModel::new(parts)?)
+}
+
+/// A SentencePiece model with as many pieces: those that it has, and others that are never given.
+///
+/// # Errors
+/// [`FormatError::Text`].
+pub(super) fn filled_up(
+    model: SentencePieceModel,
+    pieces: usize,
+) -> Result<SentencePieceModel, FormatError> {
+    if model.size() >= pieces {
+        return Ok(model);
+    }
+    let mut parts = model.parts().clone();
+    let filling = (parts.pieces.len()..pieces).map(|number| SentencePiece {
+        text: format!("<unused {number}>"),
+        score: 0.0,
+        kind: PieceKind::Unused,
+    });
+    parts.pieces.extend(filling);
+    Ok(SentencePieceModel::new(parts)?)
 }

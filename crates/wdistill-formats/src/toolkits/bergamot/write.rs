@@ -1,13 +1,15 @@
 //! Writing a model of Bergamot.
 
+use std::ops::Range;
 use std::path::Path;
 
 use wdistill_base::Problem;
+use wdistill_model::tree::SlotInfo;
 use wdistill_model::{
-    Architecture, Config, Dense, Embeddings, FinalNorm, Model, NormPlacement, OutputBias, Shape,
-    Slot, Vocabularies,
+    AlignmentHead, Architecture, Config, Dense, Embeddings, FinalNorm, LinearPart, Model, NormPlacement, OutputBias,
+    Shape, Slot, Table, Transformer, Vocabularies,
 };
-use wdistill_text::{BinaryShortlist, LexicalTable, VocabularyPair};
+use wdistill_text::{BinaryShortlist, LexicalTable, SentencePieceModel, VocabularyPair};
 
 use super::names::{Activations, Names, Sides};
 use super::package::{self, Package};
@@ -23,8 +25,8 @@ use crate::toolkits::padding::{enlarged, without_zero_start};
 /// What the name of a factor of activations ends in.
 const FACTOR: &str = marian::ACTIVATION_FACTOR;
 
-/// Words from the start of the vocabulary that any sentence may have, as Firefox's shortlists have it: special tokens and
-/// the most frequent pieces.
+/// Words from the start of the vocabulary that any sentence may have, as Firefox's shortlists have it: special tokens, and
+/// what follows them.
 const FIRST_WORDS: u32 = 50;
 
 /// What stands in the way of writing a model, and what its user should know.
@@ -61,13 +63,34 @@ pub(super) fn obstacles(given: &ModelFolder, options: &ExportOptions) -> Obstacl
             obstacles.problems.push(Problem::of(&error).at(what));
         }
     }
+    check_factors(config, options, &mut obstacles);
     add_notes(config, options, &mut obstacles);
     obstacles
 }
 
+/// The engine ends without a word of ours where a product has no factor, if others have.
+fn check_factors(config: &Config, options: &ExportOptions, obstacles: &mut Obstacles) {
+    let Some(factors) = &options.activations else { return };
+    let output = match config.architecture.embeddings {
+        Embeddings::AllTied => Table::Source,
+        Embeddings::DecoderTied => Table::Target,
+        Embeddings::Separate => Table::Output,
+    };
+    let is_product = |slot: &Slot| match slot {
+        Slot::Linear(_, part) => *part == LinearPart::Weight,
+        Slot::Table(table) => *table == output,
+        Slot::OutputBias | Slot::Norm(..) => false,
+    };
+    for SlotInfo { slot, .. } in Transformer::list(config) {
+        obstacles.need(!is_product(&slot) || factors.contains_key(&slot), || {
+            format!("there is no factor of activations for {slot}")
+        });
+    }
+}
+
 /// What its user should know.
 fn add_notes(config: &Config, options: &ExportOptions, obstacles: &mut Obstacles) {
-    let larger = larger(config);
+    let larger = larger(config, [0, 0]);
     let (architecture, words) = (&config.architecture, &config.vocabularies);
     let sizes = [
         (
@@ -87,6 +110,17 @@ fn add_notes(config: &Config, options: &ExportOptions, obstacles: &mut Obstacles
             format!("its {name} of {size} is filled up to {larger}, which changes no translation").into(),
         );
     }
+    let last = architecture.decoder.layers - 1;
+    if let Some(AlignmentHead { layer, head, .. }) = config.alignment
+        && (layer, head) != (last, 0)
+    {
+        obstacles.notes.push(
+            format!(
+                "tags of HTML are placed by head 0 of decoder layer {last} there, and by head {head} of layer {layer} here"
+            )
+            .into(),
+        );
+    }
     if options.activations.is_none() {
         obstacles.notes.push(Problem::with_hint(
             "without factors of activations these are measured in every product, which takes longer",
@@ -101,15 +135,22 @@ fn add_notes(config: &Config, options: &ExportOptions, obstacles: &mut Obstacles
     }
 }
 
-/// The sizes that Bergamot's int8 products take: one number of hidden units for both stacks.
-fn larger(config: &Config) -> Config {
+/// The sizes that Bergamot's int8 products take: one number of hidden units for both stacks. There are rows of words for as
+/// many pieces of source and target.
+fn larger(config: &Config, [source, target]: [usize; 2]) -> Config {
     let Architecture { encoder, decoder, .. } = config.architecture;
     let hidden = encoder.feed_forward.max(decoder.feed_forward).next_multiple_of(INTGEMM_WIDTH);
     let with_hidden = |shape| Shape { feed_forward: hidden, ..shape };
-    let target = config.vocabularies.target.next_multiple_of(INTGEMM_OUTPUTS);
+    let (source, target) =
+        (source.max(config.vocabularies.source), target.max(config.vocabularies.target));
+    let (source, target) = match config.architecture.embeddings {
+        Embeddings::AllTied => (source.max(target), source.max(target)),
+        Embeddings::DecoderTied | Embeddings::Separate => (source, target),
+    };
+    let target = target.next_multiple_of(INTGEMM_OUTPUTS);
     let source = match config.architecture.embeddings {
         Embeddings::AllTied => target,
-        Embeddings::DecoderTied | Embeddings::Separate => config.vocabularies.source,
+        Embeddings::DecoderTied | Embeddings::Separate => source,
     };
     Config {
         architecture: Architecture {
@@ -135,21 +176,28 @@ pub(super) fn write(
     let shortened = without_zero_start(&given.model);
     let model = shortened.as_ref().unwrap_or(&given.model);
     let languages = model.config.languages.as_ref().expect("no languages are an obstacle");
-    let pieces = vocabularies(&given.vocabularies, &model.config)?;
+    let [source, target] = vocabularies(&given.vocabularies, &model.config)?;
+    let pieces = [source.size(), target.size()];
+    let (source, target) = (source.to_bytes(), target.to_bytes());
+    let spelled = if source == target { vec![source] } else { vec![source, target] };
     let activations = match options.activations {
         Some(_) => Activations::Learnt,
         None => Activations::Measured,
     };
-    let sides = if pieces.len() == 1 { Sides::Joint } else { Sides::Two };
+    let sides = if spelled.len() == 1 { Sides::Joint } else { Sides::Two };
     let names = Names::new(languages, activations, sides);
-    let model = enlarged(model, larger(&model.config));
+    let shortlist = options.shortlist.as_ref().map(|table| {
+        shortlist(table, &given.vocabularies, &model.config.vocabularies, pieces[0]).to_bytes()
+    });
+    let unknown = given.vocabularies.source.unknown_id();
+    let mut larger = enlarged(model, larger(&model.config, pieces));
+    read_as_unknown(&mut larger, unknown, model.config.vocabularies.source..pieces[0]);
+    let model = larger;
     let file = binary(&model, options.activations.as_ref());
-    let shortlist =
-        options.shortlist.as_ref().map(|table| shortlist(table, &given.vocabularies).to_bytes());
     let package = Package { model: &model, languages, names: &names, activations };
     let mut files = vec![(names.model.clone(), file)];
     files.extend(shortlist.map(|bytes| (names.shortlist.clone(), bytes)));
-    files.extend(names.vocabularies.iter().cloned().zip(pieces));
+    files.extend(names.vocabularies.iter().cloned().zip(spelled));
     let metadata = package.metadata(&files[0].1)?;
     files.extend(package.settings(&files));
     let archive = package.archive(&files)?;
@@ -158,28 +206,55 @@ pub(super) fn write(
     publish(folder, files.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect())
 }
 
-/// SentencePiece models whose numbers are the model's, one if both are the same.
-fn vocabularies(pair: &VocabularyPair, config: &Config) -> Result<Vec<Vec<u8>>, FormatError> {
-    let source = package::numbered(&pair.source, config.vocabularies.source)?.to_bytes();
-    let target = package::numbered(&pair.target, config.vocabularies.target)?.to_bytes();
-    Ok(if source == target { vec![source] } else { vec![source, target] })
+/// SentencePiece models of both sides whose numbers are the model's.
+fn vocabularies(
+    pair: &VocabularyPair,
+    config: &Config,
+) -> Result<[SentencePieceModel; 2], FormatError> {
+    let source = package::numbered(&pair.source, config.vocabularies.source)?;
+    let target = package::numbered(&pair.target, config.vocabularies.target)?;
+    if config.architecture.embeddings != Embeddings::AllTied {
+        return Ok([source, target]);
+    }
+    // One table has as many words for both sides.
+    let most = source.size().max(target.size());
+    Ok([package::filled_up(source, most)?, package::filled_up(target, most)?])
 }
 
-/// Every sentence has the end token, whose list thus holds the words for any sentence.
-fn shortlist(table: &LexicalTable, pair: &VocabularyPair) -> BinaryShortlist {
+/// Gives some words the embedding of the unknown word.
+fn read_as_unknown(model: &mut Model<Dense<f32>>, unknown: u32, words: Range<usize>) {
+    let table = &mut model.weights.embeddings.source;
+    let row = table.row(unknown as usize).to_vec();
+    let columns = table.columns();
+    for word in words {
+        table.data_mut()[word * columns..(word + 1) * columns].copy_from_slice(&row);
+    }
+}
+
+/// Every sentence has the end token, whose list thus holds the words for any sentence. There is a list for every piece of the
+/// source, and no word that the model does not have: a padding word may have been its last.
+fn shortlist(
+    table: &LexicalTable,
+    pair: &VocabularyPair,
+    words: &Vocabularies,
+    pieces: usize,
+) -> BinaryShortlist {
     let mut of_source = table.translations(&pair.source, &pair.target);
+    of_source.truncate(words.source);
+    of_source.resize(pieces, Vec::new());
     let always = table.of_null().iter().map(|(word, _)| *word);
     of_source[pair.source.end_id() as usize].extend(always);
     if let Some(last) = of_source.last_mut() {
         // Marian refuses a file whose last word has none.
         last.push(pair.target.end_id());
     }
-    for words in &mut of_source {
-        words.sort_unstable();
-        words.dedup();
+    for list in &mut of_source {
+        list.retain(|word| (*word as usize) < words.target);
+        list.sort_unstable();
+        list.dedup();
     }
     let best = of_source.iter().map(Vec::len).max().unwrap_or(0) as u32;
-    BinaryShortlist { first: FIRST_WORDS.min(pair.target.size() as u32), best, of_source }
+    BinaryShortlist { first: FIRST_WORDS.min(words.target as u32), best, of_source }
 }
 
 /// All matrices of products and all tables of words in int8.

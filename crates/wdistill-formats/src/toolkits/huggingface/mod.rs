@@ -11,7 +11,7 @@ use wdistill_model::{Architecture, Embeddings, NormPlace, Slot, Table};
 
 use super::findings::Foreign;
 use super::obstacles::Obstacles;
-use super::options::{ExportOptions, ImportOptions, Numbers};
+use super::options::{ExportOptions, Extra, ImportOptions, Numbers};
 use super::place::{ArrayPlace, Layout};
 use super::pytorch;
 use super::toolkit::{Detection, Toolkit};
@@ -131,6 +131,10 @@ impl Toolkit for HuggingFace {
 
     fn library_name(&self) -> &'static str {
         "transformers"
+    }
+
+    fn extras(&self) -> &'static [Extra] {
+        &[Extra::Languages]
     }
 
     fn numbers(&self) -> &'static [Numbers] {

@@ -44,7 +44,9 @@ fn find(file: &Path) -> Result<[PathBuf; 2], FormatError> {
     let folder = folder_of(file);
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let beside = folder.join(format!("{name}.decoder.yml"));
-    for settings in [folder.join("decoder.yml"), beside] {
+    // translateLocally has another name for the same settings.
+    let names = ["decoder.yml", "config.intgemm8bitalpha.yml"].map(|name| folder.join(name));
+    for settings in names.into_iter().chain([beside]) {
         let Some(bytes) = read_optional(&settings)? else { continue };
         let text = String::from_utf8_lossy(&bytes);
         let entries = yaml::parse(&text).map_err(|reason| not_words(&settings, reason))?;
@@ -70,14 +72,24 @@ fn find(file: &Path) -> Result<[PathBuf; 2], FormatError> {
     let lists: Vec<&PathBuf> =
         files.iter().filter(|path| ends(&[".yml", ".yaml", ".spm"])(path)).collect();
     // As models of Firefox have them, where there are two.
-    let side = |name: &str| lists.iter().find(|path| path.to_string_lossy().contains(name));
-    match (lists.as_slice(), side("srcvocab"), side("trgvocab")) {
-        ([only], ..) => Ok([(*only).clone(), (*only).clone()]),
-        ([_, _], Some(source), Some(target)) => Ok([(*source).clone(), (*target).clone()]),
-        _ => Err(FormatError::NoVocabulary {
-            path: folder.join("decoder.yml"),
-            other: "--vocabulary and --target-vocabulary name the vocabularies".to_string(),
-        }),
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let side = |start: &str| lists.iter().find(|path| name(path).starts_with(start));
+    let other = "--vocabulary and --target-vocabulary name the vocabularies".to_string();
+    let missing = |path: PathBuf| FormatError::NoVocabulary { path, other: other.clone() };
+    match (side("srcvocab"), side("trgvocab"), lists.as_slice()) {
+        (Some(source), Some(target), [_, _]) => Ok([(*source).clone(), (*target).clone()]),
+        (Some(source), None, _) => {
+            Err(missing(folder.join(name(source).replacen("srcvocab", "trgvocab", 1))))
+        }
+        (None, Some(target), _) => {
+            Err(missing(folder.join(name(target).replacen("trgvocab", "srcvocab", 1))))
+        }
+        (None, None, [only]) => Ok([(*only).clone(), (*only).clone()]),
+        // A file that is packed is none yet.
+        _ => {
+            let other = format!("a vocab.*.spm that is unpacked, or {other}");
+            Err(FormatError::NoVocabulary { path: folder.join("decoder.yml"), other })
+        }
     }
 }
 

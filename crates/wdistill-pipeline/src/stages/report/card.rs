@@ -1,16 +1,20 @@
 //! Model cards, in the folders of a run's models.
 
+use std::fs;
+
 use wdistill_base::atomic_write;
 use wdistill_formats::native;
 use wdistill_model::{Languages, Transformer};
-use wdistill_report::{CARD_FILE, ModelCard, Signatures, TestScores};
+use wdistill_report::{CARD_FILE, ModelCard, Signatures, TestScores, is_unchanged_card};
 
 use super::rows;
 use crate::error::PipelineError;
 use crate::machine;
+use crate::methods::Origin;
 use crate::names::IMPORTED_TEACHER;
 use crate::pipeline::Pipeline;
-use crate::plan::ResolvedTeacher;
+use crate::plan::{ResolvedSystem, ResolvedTeacher};
+use crate::settings::Pairs;
 use crate::stages::benchmark::Speed;
 use crate::stages::evaluate::FinishedSystem;
 use crate::stages::prepare::Prepared;
@@ -20,12 +24,18 @@ use crate::stages::train::Trained;
 const MODEL: &str = "model";
 
 impl Pipeline {
-    /// Writes what is known of a model that was trained here into its folder.
+    /// Writes what is known of a model that was trained here into its folder; a student's system says what it has of its
+    /// teacher. A card that somebody changed stays as it is.
     ///
     /// # Errors
     /// [`PipelineError`] if the model's configuration cannot be read, or the card not written.
-    pub fn card(&self, prepared: &Prepared, trained: &Trained) -> Result<(), PipelineError> {
-        self.card_with(prepared, trained, Vec::new(), None)
+    pub fn card(
+        &self,
+        prepared: &Prepared,
+        trained: &Trained,
+        system: Option<&ResolvedSystem>,
+    ) -> Result<(), PipelineError> {
+        self.card_with(prepared, (trained, system), Vec::new(), None)
     }
 
     /// Writes the cards of all models that were trained here, with their scores.
@@ -36,10 +46,12 @@ impl Pipeline {
         speeds: &[Speed],
     ) -> Result<(), PipelineError> {
         let speeds = speeds.iter().map(Some).chain(std::iter::repeat(None));
-        for (FinishedSystem { students, .. }, speed) in systems.iter().zip(speeds) {
-            for student in students {
+        for (FinishedSystem { students, system, .. }, speed) in systems.iter().zip(speeds) {
+            // The first one is timed.
+            let speeds = std::iter::once(speed).chain(std::iter::repeat(None));
+            for (student, speed) in students.iter().zip(speeds) {
                 let scores = rows::scores_of_each_test(student)?;
-                self.card_with(prepared, &student.trained, scores, speed)?;
+                self.card_with(prepared, (&student.trained, system.as_ref()), scores, speed)?;
             }
         }
         Ok(())
@@ -48,7 +60,7 @@ impl Pipeline {
     fn card_with(
         &self,
         prepared: &Prepared,
-        trained: &Trained,
+        (trained, system): (&Trained, Option<&ResolvedSystem>),
         tests: Vec<TestScores>,
         speed: Option<&Speed>,
     ) -> Result<(), PipelineError> {
@@ -56,15 +68,26 @@ impl Pipeline {
         if trained.seed.is_none() {
             return Ok(());
         }
+        let path = trained.model.join(CARD_FILE);
+        if let Ok(there) = fs::read_to_string(&path)
+            && !is_unchanged_card(&there)
+        {
+            return Ok(());
+        }
         let config = native::load_config(&trained.model)?;
         let texts = [&prepared.training].into_iter().chain(prepared.held_out());
+        let has_of_teacher = |system: &ResolvedSystem| {
+            system.method.origin != Origin::Random
+                || system.pairs != Pairs::Original
+                || system.learns_of_teacher()
+        };
         let base_model = match &self.plan.teacher {
-            ResolvedTeacher::Given(folder, _) => {
+            ResolvedTeacher::Given(folder, _) if system.is_some_and(has_of_teacher) => {
                 let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
                 // Names that a run gives say nothing.
                 name.filter(|name| ![IMPORTED_TEACHER, MODEL].contains(&name.as_str()))
             }
-            ResolvedTeacher::Trained(..) => None,
+            ResolvedTeacher::Given(..) | ResolvedTeacher::Trained(..) => None,
         };
         let card = ModelCard {
             name: trained.name.clone(),
@@ -89,7 +112,7 @@ impl Pipeline {
             machine: machine::describe(self.options.threads),
             version: env!("CARGO_PKG_VERSION").to_string(),
         };
-        atomic_write(&trained.model.join(CARD_FILE), card.to_markdown().as_bytes())?;
+        atomic_write(&path, card.to_markdown().as_bytes())?;
         Ok(())
     }
 }
