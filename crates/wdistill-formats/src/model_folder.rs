@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use wdistill_base::{FileError, write_folder};
+use wdistill_base::{FileError, Folder, write_folder};
 use wdistill_model::{Config, Dense, Int8, Model};
 use wdistill_text::{SOURCE_FILE, TARGET_FILE, VocabularyPair};
 
@@ -57,7 +57,8 @@ impl ModelFolder<Stored> {
     ///
     /// # Errors
     /// As [`native::load_any`]; [`FormatError::Text`] and [`FormatError::ForeignVocabulary`] for the vocabularies.
-    pub fn load_any(folder: &Path) -> Result<ModelFolder<Stored>, FormatError> {
+    pub fn load_any<'a>(folder: impl Into<Folder<'a>>) -> Result<ModelFolder<Stored>, FormatError> {
+        let folder = folder.into();
         let model = native::load_any(folder)?;
         let vocabularies = load_vocabularies(folder, model.config())?;
         Ok(ModelFolder { model, vocabularies })
@@ -83,7 +84,11 @@ pub fn save_model(
 ///
 /// # Errors
 /// [`FormatError::Text`], and [`FormatError::ForeignVocabulary`] for one of another size.
-pub fn load_vocabularies(folder: &Path, config: &Config) -> Result<VocabularyPair, FormatError> {
+pub fn load_vocabularies<'a>(
+    folder: impl Into<Folder<'a>>,
+    config: &Config,
+) -> Result<VocabularyPair, FormatError> {
+    let folder = folder.into();
     let vocabularies = VocabularyPair::load(folder)?;
     let sides = [
         (SOURCE_FILE, vocabularies.source.size(), config.vocabularies.source),
@@ -92,7 +97,7 @@ pub fn load_vocabularies(folder: &Path, config: &Config) -> Result<VocabularyPai
     match sides.into_iter().find(|(_, found, expected)| found != expected) {
         None => Ok(vocabularies),
         Some((file, found, expected)) => {
-            Err(FormatError::ForeignVocabulary { path: folder.join(file), found, expected })
+            Err(FormatError::ForeignVocabulary { path: folder.path(file), found, expected })
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use wdistill_base::Problem;
+use wdistill_base::{Folder, Problem};
 use wdistill_model::Vocabularies;
 use wdistill_text::{LexicalTable, TextError, VocabularyPair};
 
@@ -27,8 +27,21 @@ impl Shortlist {
     /// # Errors
     /// As [`LexicalTable::read`].
     pub fn read(path: &Path, vocabularies: &VocabularyPair) -> Result<Shortlist, TextError> {
+        Shortlist::read_beside(Folder::from(path), path, vocabularies)
+    }
+
+    /// The same for a file that stands where [`Folder::open_path`] looks for it.
+    ///
+    /// # Errors
+    /// As [`LexicalTable::read`].
+    pub fn read_beside(
+        folder: Folder<'_>,
+        path: &Path,
+        vocabularies: &VocabularyPair,
+    ) -> Result<Shortlist, TextError> {
         let VocabularyPair { source, target } = vocabularies;
-        let table = LexicalTable::read(path, source, target)?;
+        let file = folder.open_path(path)?;
+        let table = LexicalTable::read_open(path, file.bytes, source, target)?;
         let always = table.of_null().iter().map(|(word, _)| *word).collect();
         Ok(Shortlist::new(always, table.translations(source, target)))
     }

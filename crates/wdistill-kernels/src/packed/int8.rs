@@ -722,6 +722,27 @@ mod tests {
         }
     }
 
+    /// One number stands for the bits of products with every activation; every processor has to come to it.
+    #[test]
+    fn all_processors_give_the_same_bits() {
+        let (rows, outputs, inputs) = (7, 70, 50);
+        let number = |index: usize| (index * 7919 % 2003) as f32 / 331.0 - 3.0;
+        let weight: Vec<f32> = (0..outputs * inputs).map(number).collect();
+        let x: Vec<f32> = (0..rows * inputs).map(|index| number(index + 7)).collect();
+        let bias: Vec<f32> = (0..outputs).map(|index| number(index + 3)).collect();
+        let (quantised, scales) = quantise_weights(&weight, inputs);
+        let matrix = Int8Matrix::pack(&quantised, scales, inputs);
+        let mut scratch = QuantisedScratch::default();
+        let input = Int8Matrix::input(&x, inputs, &mut scratch);
+        let bits = crate::Activation::ALL.map(|activation| {
+            let epilogue = Epilogue { bias: Some(&bias), activation: Some(activation) };
+            let mut y = vec![f32::NAN; rows * outputs];
+            matrix.product(&mut y, &input, 0..outputs, &epilogue);
+            y.iter().flat_map(|y| y.to_le_bytes()).collect::<Vec<u8>>()
+        });
+        assert_eq!(wdistill_base::hash_bytes(&bits.concat()), "7c36349d7e09fd4d83592f6940eba6a1");
+    }
+
     #[test]
     fn quantising_rounds_to_the_nearest_and_halves_to_even() {
         let mut q = [0; 6];
