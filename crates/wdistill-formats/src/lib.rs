@@ -24,17 +24,24 @@
 //! ```
 
 mod error;
+#[cfg(feature = "toolkits")]
 mod export;
+#[cfg(feature = "toolkits")]
 mod files;
+#[cfg(feature = "toolkits")]
 mod import;
 mod model_folder;
 pub mod native;
 mod tensors;
+#[cfg(feature = "toolkits")]
 pub mod toolkits;
 
 pub use error::{FormatError, TensorProblem};
+#[cfg(feature = "toolkits")]
 pub use export::{check_export, export};
+#[cfg(feature = "toolkits")]
 pub use import::{Imported, import};
 pub use model_folder::{ModelFolder, load_vocabularies, save_model, write_model_folder};
 pub use tensors::{Metadata, Tensor, read_tensors, write_tensors};
+#[cfg(feature = "toolkits")]
 pub use toolkits::{Format, ImportOptions, Numbers, Subwords, TOOLKITS, Toolkit, toolkit};
