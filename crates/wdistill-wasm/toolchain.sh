@@ -11,7 +11,7 @@ need() { # PROGRAM PACKAGE...
     shift
     command -v apt-get > /dev/null || { echo "toolchain.sh: please install $*" >&2; exit 1; }
     apt-get update --quiet --quiet
-    apt-get install --yes --quiet --quiet --no-install-recommends "$@" > /dev/null
+    apt-get install --yes --quiet --quiet --no-install-recommends --no-remove "$@" > /dev/null
 }
 
 wasm_cargo() (

@@ -2,7 +2,7 @@
 //!
 //! * [`native`]: wdistill's own model folder, `config.toml` and `model.safetensors`.
 //! * [`import`] and [`export`]: models of Hugging Face MarianMT, CTranslate2, Marian and fairseq, with their
-//!   vocabularies.
+//!   vocabularies, behind the feature `toolkits`, which is on by default.
 //! * [`write_tensors`] and [`read_tensors`]: named float32 tensors in one safetensors file, for whatever
 //!   else has tensors to keep (checkpoints, optimiser state).
 //! * [`write_model_folder`]: a folder that is never seen half written.

@@ -10,14 +10,16 @@ packages=()
 command -v aarch64-linux-gnu-gcc > /dev/null || packages+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
 command -v qemu-aarch64-static > /dev/null || packages+=(qemu-user-static)
 if ! [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]; then
-    [ -d "/usr/lib/rustlib/$target/lib" ] || packages+=(rustc-web cargo-web libstd-rust-web-dev:arm64)
+    if ! [ -d "/usr/lib/rustlib/$target/lib" ]; then
+        packages+=(rustc-web cargo-web libstd-rust-web-dev:arm64)
+        ! command -v dpkg > /dev/null || dpkg --add-architecture arm64
+    fi
     export RUSTC=/usr/bin/rustc CARGO=/usr/bin/cargo
 fi
 if [ ${#packages[@]} -gt 0 ]; then
     command -v apt-get > /dev/null || { echo "aarch64.sh: the tests need ${packages[*]}" >&2; exit 1; }
-    dpkg --add-architecture arm64
     apt-get update --quiet --quiet
-    apt-get install --yes --quiet --quiet --no-install-recommends "${packages[@]}" > /dev/null
+    apt-get install --yes --quiet --quiet --no-install-recommends --no-remove "${packages[@]}" > /dev/null
 fi
 
 export CARGO_TARGET_DIR=$PWD/target/other-processors

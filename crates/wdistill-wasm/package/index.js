@@ -1,5 +1,6 @@
 // wdistill for JavaScript; described in index.d.ts.
 
+import { sourceOf } from "./files.js";
 import { openHere } from "./local.js";
 
 /** Calls of the functions of worker.js. */
@@ -48,16 +49,14 @@ export class Translator {
   }
 
   static async open(model, options = {}) {
+    const source = sourceOf(model);
     if (typeof Worker === "undefined") {
-      const { languages, module } = await openHere(model, options);
+      const { languages, module } = await openHere(source, options);
       return new Translator(languages, async (lines) => module.translate(lines), () => {});
     }
-    const given = typeof model === "string" || model instanceof URL ? new URL(model, location.href).href : model;
     const calls = new Calls();
     try {
-      // A list of files that a page may have is not a list everywhere.
-      const files = Symbol.iterator in Object(given) && typeof given !== "string" && !(given instanceof Map) ? [...given] : given;
-      const languages = await calls.call("open", files, options);
+      const languages = await calls.call("open", source, options);
       return new Translator(languages, (lines) => calls.call("translate", lines), () => calls.close());
     } catch (error) {
       calls.close();
@@ -73,6 +72,8 @@ export class Translator {
 
   close() {
     this.#close();
-    this.#translate = async () => { throw new Error("the translator has been closed"); };
+    this.#translate = async () => {
+      throw new Error("the translator has been closed");
+    };
   }
 }

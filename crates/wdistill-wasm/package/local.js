@@ -3,9 +3,9 @@
 import { readModel } from "./files.js";
 import { Module } from "./module.js";
 
-export async function openHere(model, options) {
+export async function openHere(source, options) {
   const module = await Module.load();
-  for (const [name, bytes] of await readModel(model, module.modelFiles(), options.shortlist)) {
+  for (const [name, bytes] of await readModel(source, module.modelFiles(), options.shortlist)) {
     module.addFile(name, bytes);
   }
   return { languages: module.open(options), module };

@@ -5,8 +5,8 @@ import { openHere } from "./local.js";
 let module;
 
 const methods = {
-  async open(model, options) {
-    const opened = await openHere(model, options);
+  async open(source, options) {
+    const opened = await openHere(source, options);
     module = opened.module;
     return opened.languages;
   },

@@ -121,7 +121,7 @@ impl Float32Matrix {
         #[cfg(target_arch = "wasm32")]
         // SAFETY: an engine without the instructions takes no module that has them; the slices hold all rows and tiles.
         #[allow(unsafe_code)]
-        return unsafe { multiply_simd128(sums, x, lines, block, self.inputs) };
+        return unsafe { super::simd128::multiply_float32(sums, x, lines, block, self.inputs) };
         #[cfg(not(target_arch = "wasm32"))]
         multiply_plainly(sums, x, lines, self.inputs);
     }
@@ -227,79 +227,6 @@ unsafe fn multiply_avx2<const M: usize, const N: usize>(
     }
 }
 
-/// Any numbers of rows and tiles, at most [`ROWS`] and [`PANEL`](super::PANEL), with the bits of plain loops.
-///
-/// # Safety
-/// `x` is `[block.rows, inputs]`, `lines` is `[block.tiles, inputs]`.
-#[cfg(target_arch = "wasm32")]
-#[allow(unsafe_code)]
-#[target_feature(enable = "simd128")]
-unsafe fn multiply_simd128(
-    sums: &mut Sums,
-    x: &[f32],
-    lines: &[Line<f32>],
-    block: Block,
-    inputs: usize,
-) {
-    /// Rows whose sums fit into registers.
-    const AT_ONCE: usize = 3;
-    for tile in 0..block.tiles {
-        let lines = &lines[tile * inputs..][..inputs];
-        for first in (0..block.rows).step_by(AT_ONCE) {
-            let (x, sums) = (&x[first * inputs..], &mut sums[first..]);
-            // SAFETY: the rows of the block are there.
-            unsafe {
-                match block.rows - first {
-                    1 => multiply_tile_simd128::<1>(sums, tile * TILE, x, lines),
-                    2 => multiply_tile_simd128::<2>(sums, tile * TILE, x, lines),
-                    _ => multiply_tile_simd128::<AT_ONCE>(sums, tile * TILE, x, lines),
-                }
-            }
-        }
-    }
-}
-
-/// `M` rows and one tile, whose sums go to columns from `column` on; those of half a tile are in registers.
-///
-/// # Safety
-/// `x` has `M` rows, each with a number for every line, and `sums` has them too.
-#[cfg(target_arch = "wasm32")]
-#[allow(unsafe_code)]
-#[target_feature(enable = "simd128")]
-unsafe fn multiply_tile_simd128<const M: usize>(
-    sums: &mut [[f32; COLUMNS]],
-    column: usize,
-    x: &[f32],
-    lines: &[Line<f32>],
-) {
-    use std::arch::wasm32::*;
-    const HALF: usize = TILE / 2;
-    let inputs = lines.len();
-    for first in (0..TILE).step_by(HALF) {
-        let mut registers = [[f32x4_splat(0.0); 2]; M];
-        for (input, line) in lines.iter().enumerate() {
-            let half = line.0[first..][..HALF].as_ptr().cast::<v128>();
-            // SAFETY: half a line is two registers.
-            let weights = unsafe { [v128_load(half), v128_load(half.add(1))] };
-            for (row, registers) in registers.iter_mut().enumerate() {
-                // SAFETY: the caller says so.
-                let x = unsafe { v128_load32_splat(x.as_ptr().add(row * inputs + input).cast()) };
-                for (register, weight) in registers.iter_mut().zip(weights) {
-                    *register = f32x4_add(*register, f32x4_mul(x, weight));
-                }
-            }
-        }
-        for (sums, registers) in sums.iter_mut().zip(registers) {
-            let half = sums[column + first..][..HALF].as_mut_ptr().cast::<v128>();
-            // SAFETY: half a line is two registers.
-            unsafe {
-                v128_store(half, registers[0]);
-                v128_store(half.add(1), registers[1]);
-            }
-        }
-    }
-}
-
 /// The same without special instructions, for any numbers of rows and tiles.
 #[cfg(any(test, not(target_arch = "wasm32")))]
 fn multiply_plainly(sums: &mut Sums, x: &[f32], lines: &[Line<f32>], inputs: usize) {
@@ -392,7 +319,15 @@ mod tests {
             let mut sums = empty;
             let block = Block { first_row: 0, rows, first_tile: 0, tiles };
             // SAFETY: the sizes are right.
-            unsafe { multiply_simd128(&mut sums, &x, &matrix.lines, block, inputs) };
+            unsafe {
+                crate::packed::simd128::multiply_float32(
+                    &mut sums,
+                    &x,
+                    &matrix.lines,
+                    block,
+                    inputs,
+                )
+            };
             assert!(sums == plain);
         }
     }

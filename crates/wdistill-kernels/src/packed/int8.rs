@@ -13,7 +13,7 @@ use crate::dispatch::{Instructions, multiversion};
 use crate::pages::filled;
 
 /// Inputs whose weights lie side by side.
-const GROUP: usize = 4;
+pub(super) const GROUP: usize = 4;
 
 /// Most inputs of a matrix in int8: sums of more products of two numbers up to 127 may not fit into an int32,
 /// nor may the offset of quantised activations times the sum of so many weights.
@@ -295,7 +295,8 @@ impl Int8Matrix {
             // SAFETY: as above; an engine without these instructions takes no module that has them.
             Path::Simd128 => {
                 let wide = &x.wide[block.first_row * groups..][..block.rows * groups];
-                results.finish(&unsafe { multiply_simd128(wide, lines, block, groups) });
+                results
+                    .finish(&unsafe { super::simd128::multiply_int8(wide, lines, block, groups) });
             }
             Path::Plain => results.finish(&multiply_plainly(data, lines, groups)),
         }
@@ -593,82 +594,6 @@ unsafe fn multiply_neon<const M: usize, const N: usize>(
         }
     }
     sums
-}
-
-/// Any numbers of rows and tiles, at most [`ROWS`] and [`PANEL`](super::PANEL).
-///
-/// # Safety
-/// `x` is `[block.rows, groups]`, `lines` is `[block.tiles, groups]`.
-#[cfg(target_arch = "wasm32")]
-#[allow(unsafe_code)]
-#[target_feature(enable = "simd128")]
-unsafe fn multiply_simd128(
-    x: &[[i16; GROUP]],
-    lines: &[Line],
-    block: Block,
-    groups: usize,
-) -> Sums {
-    /// Rows whose sums fit into registers.
-    const AT_ONCE: usize = 3;
-    let mut sums = [[0; COLUMNS]; ROWS];
-    for tile in 0..block.tiles {
-        let lines = &lines[tile * groups..][..groups];
-        for first in (0..block.rows).step_by(AT_ONCE) {
-            let (x, sums) = (&x[first * groups..], &mut sums[first..]);
-            // SAFETY: the rows of the block are there.
-            unsafe {
-                match block.rows - first {
-                    1 => multiply_tile_simd128::<1>(sums, tile * TILE, x, lines),
-                    2 => multiply_tile_simd128::<2>(sums, tile * TILE, x, lines),
-                    _ => multiply_tile_simd128::<AT_ONCE>(sums, tile * TILE, x, lines),
-                }
-            }
-        }
-    }
-    sums
-}
-
-/// `M` rows and one tile, whose sums go to columns from `column` on. The sums of four outputs are in registers, two for each
-/// output: of the first and of the last two inputs of every group.
-///
-/// # Safety
-/// `x` has `M` rows, each with an entry for every line, and `sums` has them too.
-#[cfg(target_arch = "wasm32")]
-#[allow(unsafe_code)]
-#[target_feature(enable = "simd128")]
-unsafe fn multiply_tile_simd128<const M: usize>(
-    sums: &mut [[i32; COLUMNS]],
-    column: usize,
-    x: &[[i16; GROUP]],
-    lines: &[Line],
-) {
-    use std::arch::wasm32::*;
-    const QUARTER: usize = TILE / 4;
-    let groups = lines.len();
-    for first in (0..TILE).step_by(QUARTER) {
-        let mut registers = [[i32x4_splat(0); 2]; M];
-        for (group, line) in lines.iter().enumerate() {
-            let quarter = line.0[first..][..QUARTER].as_ptr().cast::<i8>();
-            // SAFETY: a quarter of a line is 16 bytes.
-            let weights = unsafe {
-                [i16x8_load_extend_i8x8(quarter), i16x8_load_extend_i8x8(quarter.add(8))]
-            };
-            for (row, registers) in registers.iter_mut().enumerate() {
-                // SAFETY: the caller says so.
-                let x = unsafe { v128_load64_splat(x.as_ptr().add(row * groups + group).cast()) };
-                for (register, weight) in registers.iter_mut().zip(weights) {
-                    *register = i32x4_add(*register, i32x4_dot_i16x8(x, weight));
-                }
-            }
-        }
-        for (sums, [low, high]) in sums.iter_mut().zip(registers) {
-            let even = i32x4_shuffle::<0, 2, 4, 6>(low, high);
-            let odd = i32x4_shuffle::<1, 3, 5, 7>(low, high);
-            let sums = &mut sums[column + first..][..QUARTER];
-            // SAFETY: a quarter holds what a register does.
-            unsafe { v128_store(sums.as_mut_ptr().cast(), i32x4_add(even, odd)) };
-        }
-    }
 }
 
 /// The same without special instructions, for any numbers of rows and tiles.
