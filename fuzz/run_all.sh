@@ -39,6 +39,7 @@ text=../crates/wdistill-text/fixtures
 # Good files to start from.
 seeds() {
     case $1 in
+        bergamot_shortlist) echo $text/binary_shortlist/shortlist.bin ;;
         ctranslate2_config) find $formats/ctranslate2 -name config.json ;;
         ctranslate2_model) find $formats/ctranslate2 -name model.bin ;;
         ctranslate2_words) find $formats/ctranslate2 -name '*vocabulary.*' ;;

@@ -10,8 +10,8 @@ use wdistill_model::Model;
 
 use crate::gradients::Gradients;
 use crate::tape::{
-    AttendOperation, KeyValues, LinearOperation, Node, Operation, ResidualNormOperation, Tape,
-    Tracked, Variable, attention_shape,
+    AttendOperation, KeyValues, LinearOperation, Node, Operation, RecurOperation,
+    ResidualNormOperation, Tape, Tracked, Variable, attention_shape,
 };
 use crate::workspace::Workspace;
 
@@ -220,6 +220,7 @@ impl<R: Real> Tape<'_, R> {
             }
             Operation::ResidualNorm(norm) => self.residual_norm_back(norm, &dy, flow, gradients),
             Operation::Attend(attend) => self.attend_back(node, attend, &dy, flow),
+            Operation::Recur(recur) => self.recur_back(node, recur, &dy, flow),
         }
         self.workspace.give(dy);
     }
@@ -306,6 +307,32 @@ impl<R: Real> Tape<'_, R> {
         flow.add(*queries, dq);
         flow.add(*keys, dk);
         flow.add(*values, dv);
+    }
+
+    fn recur_back(
+        &self,
+        node: &Node<R>,
+        operation: &RecurOperation<R>,
+        dy: &[R],
+        flow: &mut Flow<'_, R>,
+    ) {
+        let RecurOperation { candidates, forget, spans, cells } = operation;
+        let inputs = kernels::RecurrenceInputs {
+            candidates: &flow.nodes[candidates.0].value,
+            forget: &flow.nodes[forget.0].value,
+            offsets: spans.offsets(),
+            width: node.width,
+        };
+        let mut parts = [dy.len(); 2].map(|length| self.workspace.take(length));
+        let [candidate_gradient, forget_gradient] = &mut parts;
+        let target = kernels::RecurrenceGradients {
+            candidates: candidate_gradient,
+            forget: forget_gradient,
+        };
+        kernels::recur_backward(target, dy, cells, &inputs);
+        let [candidate_gradient, forget_gradient] = parts;
+        flow.add(*candidates, candidate_gradient);
+        flow.add(*forget, forget_gradient);
     }
 }
 

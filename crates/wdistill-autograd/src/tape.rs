@@ -115,6 +115,7 @@ pub(crate) enum Operation<R> {
     },
     ResidualNorm(ResidualNormOperation<R>),
     Attend(AttendOperation<R>),
+    Recur(RecurOperation<R>),
 }
 
 pub(crate) struct LinearOperation<R> {
@@ -144,6 +145,13 @@ pub(crate) struct AttendOperation<R> {
     pub(crate) mask: Mask,
     pub(crate) probabilities: Vec<R>,
     pub(crate) dropout: Dropout,
+}
+
+pub(crate) struct RecurOperation<R> {
+    pub(crate) candidates: Variable,
+    pub(crate) forget: Variable,
+    pub(crate) spans: Spans,
+    pub(crate) cells: Vec<R>,
 }
 
 /// The weights of a normalisation, and its epsilon.
@@ -232,7 +240,7 @@ impl<'a, R: Real> Tape<'a, R> {
         }
     }
 
-    fn product(
+    fn record_product(
         &self,
         x: Variable,
         weight: TrackedMatrix,
@@ -281,6 +289,8 @@ impl<R: Real> Engine for Tape<'_, R> {
     type Leaf = Tracked;
     type Activations = Variable;
     type KeyValues = KeyValues;
+    /// Nothing goes on after a whole sentence.
+    type Cells = ();
 
     fn embed(&self, tokens: &Tokens, table: &TrackedMatrix, rule: &EmbeddingRule) -> Variable {
         let width = table.columns;
@@ -305,7 +315,11 @@ impl<R: Real> Engine for Tape<'_, R> {
     }
 
     fn linear(&self, x: &Variable, linear: &Linear<Tracked>) -> Variable {
-        self.product(*x, linear.weight, Some(linear.bias), None, Dropout::NONE)
+        self.record_product(*x, linear.weight, Some(linear.bias), None, Dropout::NONE)
+    }
+
+    fn product(&self, x: &Variable, weight: &TrackedMatrix) -> Variable {
+        self.record_product(*x, *weight, None, None, Dropout::NONE)
     }
 
     fn activated_linear(
@@ -315,7 +329,7 @@ impl<R: Real> Engine for Tape<'_, R> {
         activation: Activation,
     ) -> Variable {
         let dropout = self.mask(self.dropout.rates.activation);
-        self.product(*x, linear.weight, Some(linear.bias), Some(activation), dropout)
+        self.record_product(*x, linear.weight, Some(linear.bias), Some(activation), dropout)
     }
 
     fn residual(&self, x: &Variable, branch: &Variable) -> Variable {
@@ -421,8 +435,35 @@ impl<R: Real> Engine for Tape<'_, R> {
         self.push(y, width, Operation::Attend(operation))
     }
 
+    /// # Panics
+    /// If there is a past: training reads whole sentences.
+    fn recur(
+        &self,
+        candidates: &Variable,
+        forget: &Variable,
+        spans: &Spans,
+        past: Option<()>,
+    ) -> (Variable, ()) {
+        assert!(past.is_none(), "a tape reads whole sentences, not one token after another");
+        let width = self.width(*candidates);
+        let values = [*candidates, *forget].map(|variable| self.value(variable));
+        let mut y = self.workspace.take(values[0].len());
+        let mut cells = self.workspace.take(y.len());
+        let mut state = vec![R::ZERO; spans.sentences() * width];
+        let inputs = kernels::RecurrenceInputs {
+            candidates: &values[0],
+            forget: &values[1],
+            offsets: spans.offsets(),
+            width,
+        };
+        kernels::recur_forward(&mut y, &mut state, Some(&mut cells), &inputs);
+        let (candidates, forget, spans) = (*candidates, *forget, spans.clone());
+        let operation = RecurOperation { candidates, forget, spans, cells };
+        (self.push(y, width, Operation::Recur(operation)), ())
+    }
+
     fn logits(&self, x: &Variable, layer: &OutputLayer<'_, Tracked>) -> Variable {
-        self.product(*x, *layer.table, layer.bias.copied(), None, Dropout::NONE)
+        self.record_product(*x, *layer.table, layer.bias.copied(), None, Dropout::NONE)
     }
 }
 
@@ -439,6 +480,7 @@ impl<R: Real> Drop for Tape<'_, R> {
                     vec![norm.sum, norm.mean, norm.reciprocal_deviation]
                 }
                 Operation::Attend(attend) => vec![attend.probabilities],
+                Operation::Recur(recur) => vec![recur.cells],
                 Operation::Embed { .. } | Operation::Residual { .. } => Vec::new(),
             };
             saved.into_iter().for_each(|buffer| self.workspace.give(buffer));

@@ -7,9 +7,9 @@ use wdistill_kernels::{
     LikenessGradient, LossTargets, Real, RelationShape, Rows, relation_divergence, state_distance,
 };
 use wdistill_model::{
-    Activation, Architecture, AttentionKind, AttentionRole, Config, DecoderState, Dense,
-    DropoutRates, Embeddings, FinalNorm, LayerPlace, LinearPlace, Model, NormPlace, NormPlacement,
-    OutputBias, Spans, Stack, SubLayer, Tokens, Vocabularies,
+    Activation, Architecture, AttentionKind, AttentionRole, Autoregression, Config, DecoderState,
+    Dense, DropoutRates, Embeddings, FinalNorm, LayerPlace, LinearPlace, Model, NormPlace,
+    NormPlacement, OutputBias, RecurrenceRole, Spans, Stack, SubLayer, Tokens, Vocabularies,
 };
 
 fn models() -> Vec<Model<Dense<f64>>> {
@@ -26,7 +26,8 @@ fn models() -> Vec<Model<Dense<f64>>> {
     pre.final_norm = FinalNorm::Present;
     pre.activation = Activation::Gelu;
     pre.embeddings = Embeddings::AllTied;
-    [post, narrow, pre]
+    let ssru = Architecture { autoregression: Autoregression::Ssru, ..post.clone() };
+    [post, narrow, pre, ssru]
         .map(|architecture| Config::new(architecture, Vocabularies::shared(11)).unwrap())
         .map(|config| Model::initialise(config, 5).convert::<f64>())
         .into()
@@ -78,13 +79,19 @@ fn inside<R: Real>(
     let layer = |stack| LayerPlace { stack, layer: 0 };
     let (encoder, decoder) = (layer(Stack::Encoder), layer(Stack::Decoder));
     let attention = |kind, role| LinearPlace::Attention(decoder, kind, role);
+    let history = match model.config.architecture.autoregression {
+        Autoregression::SelfAttention => {
+            attention(AttentionKind::SelfAttention, AttentionRole::Output)
+        }
+        Autoregression::Ssru => LinearPlace::Recurrence(decoder, RecurrenceRole::Forget),
+    };
     let norm = NormPlace::SubLayer(decoder, SubLayer::Attention(AttentionKind::CrossAttention));
     let places = [
         (Place::After(encoder), source),
         (Place::After(decoder), target),
         (Place::Stream(norm), target),
         (Place::Normal(norm), target),
-        (Place::Read(attention(AttentionKind::SelfAttention, AttentionRole::Output)), target),
+        (Place::Read(history), target),
         (Place::Written(attention(AttentionKind::CrossAttention, AttentionRole::Query)), target),
         (Place::Written(attention(AttentionKind::CrossAttention, AttentionRole::Value)), source),
     ];

@@ -185,8 +185,10 @@ fn ten_steps_of_adam_end_where_pytorch_ends() {
                     gradient,
                     copy: None,
                 };
-                let (learning_rate, gradient_factor) = (1e-3, 1.0);
-                let step = AdamStep { settings, learning_rate, number: step, gradient_factor };
+                let (learning_rate, gradient_factor, weight_decay) = (1e-3, 1.0, 0.0);
+                let number = step;
+                let step =
+                    AdamStep { settings, learning_rate, number, gradient_factor, weight_decay };
                 adam_step(buffers, &step);
             }
         }

@@ -2,6 +2,8 @@
 
 pub mod align;
 pub mod bench;
+pub mod clean;
+pub mod compare;
 pub mod demo;
 pub mod distill;
 pub mod export;

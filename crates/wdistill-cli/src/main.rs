@@ -44,6 +44,10 @@ enum Command {
     Bench(commands::bench::Bench),
     /// Measure how fast students of a teacher would be, before training one.
     Shapes(commands::shapes::Shapes),
+    /// Show the systems of several runs in one table.
+    Compare(commands::compare::Compare),
+    /// Remove what a finished run does not need any more.
+    Clean(commands::clean::Clean),
     /// Make a model with int8 weights: smaller and faster.
     Quantize(commands::quantize::Quantize),
     #[command(about = format!("Read a model of {}", toolkit_names(|_| true)))]
@@ -78,6 +82,8 @@ fn main() -> ExitCode {
         Command::Score(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Shapes(command) => command.run(),
+        Command::Compare(command) => command.run(),
+        Command::Clean(command) => command.run(),
         Command::Quantize(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),

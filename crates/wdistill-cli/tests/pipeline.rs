@@ -90,6 +90,86 @@ fn losses(log: &Path) -> Vec<Value> {
     text.lines().map(line).collect()
 }
 
+/// A model's folder says what the report says, and what is made of it says so too.
+fn check_card(report: &Value, out: &Path) {
+    let row = &report["systems"][2];
+    assert_eq!(row["name"], "kd");
+    let model = out.join("kd/student/model");
+    let card = fs::read_to_string(model.join("README.md")).unwrap();
+    let bleu = format!("value: {:.2}\n", row["test"]["bleu"]["value"].as_f64().unwrap());
+    let parts = ["library_name: wdistill\n", "pipeline_tag: translation\n", &bleu, "| training |"];
+    for part in parts.into_iter().chain(row["signatures"]["bleu"].as_str()) {
+        assert!(card.contains(part), "no {part:?} in:\n{card}");
+    }
+    for (command, folder, library) in
+        [("export", "kd-ct2", "ctranslate2"), ("quantize", "kd-int8", "wdistill")]
+    {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_wdistill"));
+        let target = out.with_file_name(folder);
+        program.arg(command).arg(&model).arg("--out").arg(&target);
+        if command == "export" {
+            program.args(["--format", "ctranslate2"]);
+        }
+        let output = program.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let carried = fs::read_to_string(target.join("README.md")).unwrap();
+        assert!(carried.contains(&format!("library_name: {library}\n")), "{carried}");
+        assert!(carried.contains(&bleu), "{carried}");
+    }
+}
+
+/// The table of a run beside itself, and of something that is none.
+fn check_compare(out: &Path) {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_wdistill"));
+    let output = program.arg("compare").args([out, &out.join("report.json")]).output().unwrap();
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(table.lines().filter(|line| line.starts_with("out/kd ")).count(), 2, "{table}");
+    let mut program = Command::new(env!("CARGO_BIN_EXE_wdistill"));
+    let output = program.arg("compare").arg(out.join("data")).output().unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8(output.stderr).unwrap().contains("there is no"));
+}
+
+/// What `wdistill clean` says of a run.
+fn clean(out: &Path, arguments: &[&str]) -> String {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_wdistill"));
+    let output = program.arg("clean").arg(out).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A run that was cleaned goes on as if nothing had happened; a copy of which models alone are kept has these.
+fn check_clean(folder: &Path, out: &Path) {
+    let model = "wd/student/model/model.safetensors";
+    let weights = fs::read(out.join(model)).unwrap();
+    let told = clean(out, &["--dry-run"]);
+    assert!(told.contains("wd/generator/checkpoint.safetensors\n"), "{told}");
+    assert!(
+        told.contains("teacher/snapshots\n") && told.contains("MB, would be removed"),
+        "{told}"
+    );
+    assert!(out.join("wd/generator/checkpoint.safetensors").exists());
+    assert_eq!(clean(out, &[]), told.replace("would be removed", "removed"));
+    assert!(!out.join("wd/generator/checkpoint.safetensors").exists());
+    assert!(!out.join("teacher/snapshots").exists() && !out.join("teacher/best").exists());
+    let said = String::from_utf8(run(folder, out).stderr).unwrap();
+    for stage in ["teacher", "pseudo", "wd/generator", "wd/student"] {
+        let expected = format!("{stage}: nothing changed, skipped");
+        assert!(said.contains(&expected), "{expected:?} in:\n{said}");
+    }
+    assert!(fs::read(out.join(model)).unwrap() == weights);
+
+    let copy = out.with_file_name("copy");
+    let copied = Command::new("cp").arg("-r").arg(out).arg(&copy).status().unwrap();
+    assert!(copied.success());
+    clean(&copy, &["--keep", "models"]);
+    assert!(fs::read(copy.join(model)).unwrap() == weights);
+    assert!(copy.join("report.html").exists() && copy.join("recipe.toml").exists());
+    for gone in ["pseudo", "data", "evaluation", "wd/student/metrics.jsonl"] {
+        assert!(!copy.join(gone).exists(), "{gone}");
+    }
+}
+
 #[test]
 fn a_recipe_ends_with_a_table_and_skips_what_is_done() {
     let folder = tempfile::tempdir().unwrap();
@@ -142,6 +222,9 @@ fn a_recipe_ends_with_a_table_and_skips_what_is_done() {
     ];
     assert_eq!(curves, expected);
 
+    check_card(&report, &out);
+    check_compare(&out);
+
     let again = run(folder.path(), &out);
     let said = String::from_utf8(again.stderr).unwrap();
     let stages =
@@ -170,6 +253,8 @@ fn a_recipe_ends_with_a_table_and_skips_what_is_done() {
         assert!(said.contains("is gone, and is made again"), "{gone}: {said}");
         assert!(fs::read(out.join(gone)).unwrap() == before, "{gone}");
     }
+
+    check_clean(folder.path(), &out);
 
     let target = out.join("pseudo/target.txt");
     let changed = format!("changed {}", fs::read_to_string(&target).unwrap());

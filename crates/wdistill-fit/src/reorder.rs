@@ -62,13 +62,18 @@ fn measured(teacher: &Model<Dense<f32>>, examples: &[Examples<'_>]) -> Sizes {
     for examples in examples {
         see(teacher, &workspace, examples, |seen| {
             for stack in [Stack::Encoder, Stack::Decoder] {
+                let sub_layers = teacher.config.architecture.sub_layers(stack);
                 let layers = 0..teacher.config.shape(stack).layers;
                 for (layer, sub_layer) in
-                    layers.flat_map(|layer| stack.sub_layers().iter().map(move |sub| (layer, *sub)))
+                    layers.flat_map(|layer| sub_layers.iter().map(move |sub| (layer, *sub)))
                 {
                     let block = Block { place: LayerPlace { stack, layer }, sub_layer };
                     let stream = sizes.streams.entry(stack).or_insert_with(|| DVector::zeros(0));
                     add_sizes(stream, &seen.at(Place::Stream(block.norm())));
+                    // Its cells are the stream's own elements.
+                    if sub_layer == SubLayer::Recurrence {
+                        continue;
+                    }
                     let key = (block.place, sub_layer);
                     let inner = sizes.inner.entry(key).or_insert_with(|| DVector::zeros(0));
                     add_sizes(inner, &seen.at(Place::Read(block.back())));

@@ -6,8 +6,8 @@ use nalgebra::{DMatrix, DVector};
 use wdistill_autograd::{Place, Workspace};
 use wdistill_generator::{Piece, best_pieces, layer_group};
 use wdistill_model::{
-    Block, Dense, Embeddings, LayerPlace, LinearPart, LinearPlace, Matrix, Model, NormPart,
-    NormPlace, NormPlacement, Slot, Stack,
+    Autoregression, Block, Dense, Embeddings, LayerPlace, LinearPart, LinearPlace, Matrix, Model,
+    NormPart, NormPlace, NormPlacement, Slot, Stack,
 };
 
 use crate::algebra::{Affine, Covariance, LowRank, Regression, best_rank, narrowed, widened};
@@ -24,8 +24,8 @@ pub struct Fitted {
 }
 
 /// Fits the stacks of a student in which it differs from its teacher, and a decoder that reads a fitted encoder. A stack can
-/// be fitted that has no more of anything than its teacher's: layers, width, a head's elements, and heads and hidden units of
-/// all layers of a group together. With a decoder, or one table of words for stacks, that cannot be fitted nothing is.
+/// be fitted that attends to itself, and has no more of anything than its teacher's: layers, width, a head's elements, and heads
+/// and hidden units of all layers of a group together. With a decoder, or one table of words for stacks, that cannot be fitted nothing is.
 ///
 /// # Panics
 /// If the depths do not divide, which who makes the student has checked, or if there are no examples.
@@ -38,7 +38,10 @@ pub fn fit(
     let can_be_fitted = |stack| {
         let [theirs, ours] = shapes(stack);
         let group = theirs.layers / ours.layers.max(1);
+        let is_recurrent = stack == Stack::Decoder
+            && student.config.architecture.autoregression != Autoregression::SelfAttention;
         group > 0
+            && !is_recurrent
             && ours.width <= theirs.width
             && ours.width / ours.heads <= theirs.width / theirs.heads
             && ours.heads <= theirs.heads * group
@@ -129,7 +132,7 @@ impl Fit<'_> {
         for layer in 0..ours.layers {
             let group = layer_group(stack, theirs.layers, ours.layers, layer)
                 .expect("the depths divide, or no student was made");
-            for sub_layer in stack.sub_layers() {
+            for sub_layer in self.student.config.architecture.sub_layers(stack) {
                 let place = LayerPlace { stack, layer };
                 self.block(Block { place, sub_layer: *sub_layer }, group.clone(), forth);
             }

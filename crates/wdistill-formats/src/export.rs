@@ -6,7 +6,7 @@ use wdistill_base::Problem;
 
 use crate::error::FormatError;
 use crate::model_folder::{ModelFolder, write_model_folder};
-use crate::toolkits::{Numbers, Obstacles, Toolkit};
+use crate::toolkits::{ExportOptions, Extra, Obstacles, Toolkit};
 
 /// Writes a model into a folder, with its tokenisers, so that the other toolkit can load it as it is. The folder appears
 /// when it is whole ([`write_model_folder`]).
@@ -19,12 +19,12 @@ use crate::toolkits::{Numbers, Obstacles, Toolkit};
 pub fn export(
     given: &ModelFolder,
     toolkit: &dyn Toolkit,
-    numbers: Numbers,
+    options: &ExportOptions,
     folder: &Path,
 ) -> Result<Vec<Problem>, FormatError> {
     // Before the folder is touched.
-    let notes = check_export(given, toolkit, numbers)?;
-    write_model_folder(folder, |folder| toolkit.write(given, numbers, folder))?;
+    let notes = check_export(given, toolkit, options)?;
+    write_model_folder(folder, |folder| toolkit.write(given, options, folder))?;
     Ok(notes)
 }
 
@@ -35,11 +35,20 @@ pub fn export(
 pub fn check_export(
     given: &ModelFolder,
     toolkit: &dyn Toolkit,
-    numbers: Numbers,
+    options: &ExportOptions,
 ) -> Result<Vec<Problem>, FormatError> {
-    let Obstacles { mut problems, notes } = toolkit.obstacles(given, numbers);
-    if !toolkit.numbers().contains(&numbers) {
-        problems.insert(0, format!("it is not written with {}", numbers.name()).into());
+    let Obstacles { mut problems, notes } = toolkit.obstacles(given, options);
+    if !toolkit.numbers().contains(&options.numbers) {
+        problems.insert(0, format!("it is not written with {}", options.numbers.name()).into());
+    }
+    for extra in options.extras() {
+        if !toolkit.extras().contains(&extra) {
+            let what = match extra {
+                Extra::Shortlist => "a shortlist",
+                Extra::Activations => "factors of activations",
+            };
+            problems.push(format!("it is not written with {what}").into());
+        }
     }
     if problems.is_empty() {
         Ok(notes)

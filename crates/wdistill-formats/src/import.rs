@@ -46,7 +46,9 @@ pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, FormatEr
             return Err(FormatError::Import { path: path.to_path_buf(), problems });
         }
     };
-    let Foreign { model, words, mut notes } = foreign;
+    let Foreign { mut model, words, mut notes } = foreign;
+    let languages = &mut model.config.languages;
+    *languages = options.languages.clone().or(languages.take());
     if matches!(source, Divider::SubwordNmt(_)) {
         notes.push(
             "its subwords are those of subword-nmt or fastBPE: a text has to be tokenised before, as it was for the training"

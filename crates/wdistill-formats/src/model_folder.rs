@@ -2,11 +2,17 @@
 
 use std::path::Path;
 
+#[cfg(feature = "toolkits")]
+use wdistill_base::atomic_write;
 use wdistill_base::{FileError, Folder, write_folder};
 use wdistill_model::{Config, Dense, Int8, Model};
+#[cfg(feature = "toolkits")]
+use wdistill_report::{CARD_FILE, card_for};
 use wdistill_text::{SOURCE_FILE, TARGET_FILE, VocabularyPair};
 
 use crate::error::FormatError;
+#[cfg(feature = "toolkits")]
+use crate::files::read_optional;
 use crate::native::{self, Stored};
 
 /// What a model folder holds: a model, and the vocabularies of both sides.
@@ -63,6 +69,18 @@ impl ModelFolder<Stored> {
         let vocabularies = load_vocabularies(folder, model.config())?;
         Ok(ModelFolder { model, vocabularies })
     }
+}
+
+/// Takes a model's card along into another folder of the same model, which is for the program of this name. A model without a
+/// card has none there either.
+///
+/// # Errors
+/// [`FormatError::Io`].
+#[cfg(feature = "toolkits")]
+pub fn carry_card(from: &Path, to: &Path, library: &str) -> Result<(), FormatError> {
+    let Some(bytes) = read_optional(&from.join(CARD_FILE))? else { return Ok(()) };
+    let card = card_for(&String::from_utf8_lossy(&bytes), library);
+    Ok(atomic_write(&to.join(CARD_FILE), card.as_bytes())?)
 }
 
 /// Writes a model and the vocabularies that it belongs to, as [`ModelFolder::save`] does.

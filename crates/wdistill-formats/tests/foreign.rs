@@ -12,9 +12,9 @@ use wdistill_formats::{
     native,
 };
 use wdistill_model::{
-    Activation, Architecture, Config, DecoderStart, Dense, EmbeddingScale, Embeddings, FinalNorm,
-    Languages, LinearPart, Model, NormPlacement, OutputBias, PositionTable, Slot, SourceEnding,
-    Table, Vocabularies,
+    Activation, Architecture, Autoregression, Config, DecoderStart, Dense, EmbeddingScale,
+    Embeddings, FinalNorm, Languages, LinearPart, Model, NormPlacement, OutputBias, PositionTable,
+    Slot, SourceEnding, Table, Vocabularies,
 };
 use wdistill_text::{SubwordModel, TokenList, Vocabulary, VocabularyPair, VocabularySettings};
 
@@ -124,8 +124,18 @@ fn conventions_that_nothing_tells_are_asked_for() {
 
 #[test]
 fn models_that_cannot_be_expressed_are_refused_with_the_reason() {
-    let text = refusal(&fixture("marian/ssru"), &words_as_they_stand());
-    assert_mentions(&text, &["transformer-decoder-autoreg is \"rnn\"", "SSRU"]);
+    for (from, to, problem) in [
+        ("dec-cell: ssru", "dec-cell: gru", "its dec-cell is gru"),
+        ("layer-normalization: false", "layer-normalization: true", "with layer-normalization"),
+        ("transformer-rnn-projection: false", "transformer-rnn-projection: true", "rnn-projection"),
+    ] {
+        let folder = with_settings("marian/ssru", |text| {
+            let text = text.lines().filter(|line| !line.starts_with(from)).collect::<Vec<_>>();
+            text.join("\n") + "\n" + to + "\n"
+        });
+        let text = refusal(folder.path(), &ImportOptions::default());
+        assert_mentions(&text, &[problem]);
+    }
     let text = refusal(&fixture("ctranslate2/without-positions"), &words_as_they_stand());
     assert_mentions(&text, &["start token before the source"]);
 }
@@ -248,7 +258,8 @@ fn around_with(
     options: &ImportOptions,
 ) -> ModelFolder {
     let folder = tempfile::tempdir().unwrap();
-    export(given, toolkit, numbers, folder.path()).unwrap_or_else(|error| panic!("{error}"));
+    export(given, toolkit, &numbers.into(), folder.path())
+        .unwrap_or_else(|error| panic!("{error}"));
     import(folder.path(), options).unwrap_or_else(|error| panic!("{error}")).folder
 }
 
@@ -315,7 +326,7 @@ fn stacks_of_two_widths_go_to_ctranslate2_only() {
 
     let folder = tempfile::tempdir().unwrap();
     for format in [HUGGING_FACE, MARIAN] {
-        let error = export(&imported, format, Numbers::Float32, &folder.path().join("out"))
+        let error = export(&imported, format, &Numbers::Float32.into(), &folder.path().join("out"))
             .unwrap_err()
             .to_string();
         assert_mentions(&error, &["24 wide and the decoder 16", "hint: CTranslate2 takes both"]);
@@ -383,6 +394,7 @@ prop_compose! {
         (encoder_layers, decoder_layers) in (1usize..4, 1usize..4),
         (encoder_heads, decoder_heads) in (1usize..4, 1usize..4),
         norm in prop_oneof![Just(NormPlacement::Post), Just(NormPlacement::Pre)],
+        autoregression in prop_oneof![Just(Autoregression::SelfAttention), Just(Autoregression::Ssru)],
         final_norm in prop_oneof![Just(FinalNorm::Absent), Just(FinalNorm::Present)],
         activation in prop::sample::select(Activation::ALL.to_vec()),
         embeddings in prop_oneof![
@@ -401,7 +413,7 @@ prop_compose! {
         (architecture.norm, architecture.final_norm) = (norm, final_norm);
         (architecture.activation, architecture.embeddings) = (activation, embeddings);
         (architecture.embedding_scale, architecture.positions) = (embedding_scale, positions);
-        architecture.output_bias = output_bias;
+        (architecture.output_bias, architecture.autoregression) = (output_bias, autoregression);
         (architecture.encoder.layers, architecture.decoder.layers) = (encoder_layers, decoder_layers);
         let heads = if tied { [encoder_heads; 2] } else { [encoder_heads, decoder_heads] };
         (architecture.encoder.heads, architecture.encoder.width) = (heads[0], 4 * heads[0]);
@@ -420,7 +432,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn any_model_survives_ctranslate2s_format((config, seed) in any_model()) {
+    fn any_model_survives_ctranslate2s_format((mut config, seed) in any_model()) {
+        config.architecture.autoregression = Autoregression::SelfAttention;
         let model = Model::initialise(config, seed);
         let vocabularies = model.config.vocabularies;
         let (source, target) = (words(vocabularies.source), words(vocabularies.target));
@@ -465,7 +478,8 @@ proptest! {
         let architecture = &mut own.model.config.architecture;
         architecture.positions = positions;
         let is_post = architecture.norm == NormPlacement::Post;
-        if is_post && architecture.final_norm == FinalNorm::Absent {
+        let is_attention = architecture.autoregression == Autoregression::SelfAttention;
+        if is_post && is_attention && architecture.final_norm == FinalNorm::Absent {
             let again = around(&own, HUGGING_FACE, &ImportOptions::default());
             prop_assert_eq!(again.model.config.architecture.positions, positions);
             // The same, with a row of zeros for padding.
@@ -1081,7 +1095,7 @@ fn a_model_is_written_for_marian_in_int8() {
     for embeddings in [Embeddings::AllTied, Embeddings::DecoderTied, Embeddings::Separate] {
         let own = of_widths_for_int8(embeddings, 288, |_| {});
         let folder = tempfile::tempdir().unwrap();
-        export(&own, MARIAN, Numbers::Int8, folder.path()).unwrap();
+        export(&own, MARIAN, &Numbers::Int8.into(), folder.path()).unwrap();
         assert!(
             folder.path().join("model.bin").exists() && !folder.path().join("model.npz").exists()
         );
@@ -1104,7 +1118,7 @@ fn sizes_that_marians_int8_products_do_not_take_are_refused() {
         architecture.decoder.feed_forward = 96;
     });
     let folder = tempfile::tempdir().unwrap();
-    let error = export(&own, MARIAN, Numbers::Int8, folder.path()).unwrap_err();
+    let error = export(&own, MARIAN, &Numbers::Int8.into(), folder.path()).unwrap_err();
     let text = Problem::of(&error).in_lines();
     assert_mentions(
         &text,
@@ -1114,7 +1128,7 @@ fn sizes_that_marians_int8_products_do_not_take_are_refused() {
             "without --quantize it is written in float32",
         ],
     );
-    let notes = export(&own, MARIAN, Numbers::Float32, folder.path()).unwrap();
+    let notes = export(&own, MARIAN, &Numbers::Float32.into(), folder.path()).unwrap();
     let notes: Vec<String> = notes.iter().map(Problem::in_lines).collect();
     assert!(notes.iter().any(|note| note.contains("but not in int8")), "{notes:?}");
 }

@@ -19,6 +19,8 @@ pub fn inner_side(slot: Slot) -> Option<(SubLayer, Side)> {
             (SubLayer::Attention(kind), Side::Input)
         }
         LinearPlace::Attention(_, kind, _) => (SubLayer::Attention(kind), Side::Output),
+        // Its cells are the stream's own.
+        LinearPlace::Recurrence(..) => return None,
         LinearPlace::FeedForward(_, FeedForwardRole::Down) => (SubLayer::FeedForward, Side::Input),
         LinearPlace::FeedForward(_, FeedForwardRole::Up) => (SubLayer::FeedForward, Side::Output),
     };

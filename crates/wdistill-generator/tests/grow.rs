@@ -3,8 +3,9 @@
 use wdistill_generator::{Choice, GrowError, ParameterGenerator, Saturation, Start, cut};
 use wdistill_model::tree::DecoderLayer;
 use wdistill_model::{
-    Activation, Architecture, Config, Dense, EmbeddingScale, Embeddings, FinalNorm, Matrix, Model,
-    NormPlacement, Stack, Transformer, Vocabularies,
+    Activation, Architecture, AttentionKind, AttentionRole, Autoregression, Config, Dense,
+    EmbeddingScale, Embeddings, FinalNorm, LayerPlace, LinearPlace, Matrix, Model, NormPlacement,
+    Stack, Transformer, Vocabularies,
 };
 
 fn config(change: impl Fn(&mut Architecture)) -> Config {
@@ -28,10 +29,15 @@ fn smaller(architecture: &mut Architecture) {
 
 #[test]
 fn the_student_has_the_shapes_of_its_own_catalogue() {
-    let student_config = config(smaller);
-    for start in [Start::Xavier, Start::Cut, Start::Strided, Start::Concatenated] {
-        let generator =
-            ParameterGenerator::grow(&teacher(|_| {}), &student_config, start, 1).unwrap();
+    let starts = [Start::Xavier, Start::Cut, Start::Strided, Start::Concatenated];
+    let kinds = [Autoregression::SelfAttention, Autoregression::Ssru];
+    for (start, kind) in starts.into_iter().flat_map(|start| kinds.map(|kind| (start, kind))) {
+        let teacher = teacher(|teacher| teacher.autoregression = kind);
+        let student_config = config(|student| {
+            smaller(student);
+            student.autoregression = kind;
+        });
+        let generator = ParameterGenerator::grow(&teacher, &student_config, start, 1).unwrap();
         let student = generator.materialise();
         let listed = Transformer::list(&student_config);
         let made = student.weights.slices();
@@ -216,14 +222,25 @@ fn layers_are_chosen_as_the_rivals_do() {
 
 #[test]
 fn a_cut_start_of_equal_shape_is_the_teacher_itself() {
-    let teacher = teacher(|_| {});
-    let student = cut(&teacher, &teacher.config, Choice::CUT).unwrap();
-    for ((slot, ours), (_, theirs)) in student.weights.slices().iter().zip(teacher.weights.slices())
-    {
-        for (a, b) in ours.iter().zip(theirs) {
-            assert!((a - b).abs() < 1e-6, "{}: {a} against {b}", slot);
+    for kind in [Autoregression::SelfAttention, Autoregression::Ssru] {
+        let teacher = teacher(|teacher| teacher.autoregression = kind);
+        let student = cut(&teacher, &teacher.config, Choice::CUT).unwrap();
+        let weights = student.weights.slices().into_iter().zip(teacher.weights.slices());
+        for ((slot, ours), (_, theirs)) in weights {
+            for (a, b) in ours.iter().zip(theirs) {
+                assert!((a - b).abs() < 1e-6, "{}: {a} against {b}", slot);
+            }
         }
     }
+}
+
+#[test]
+fn a_decoder_of_another_kind_is_refused() {
+    let teacher = teacher(|_| {});
+    let student = config(|student| student.autoregression = Autoregression::Ssru);
+    let error = cut(&teacher, &student, Choice::CUT).err().unwrap();
+    let GrowError::Property { property, .. } = error else { panic!("{error}") };
+    assert_eq!(property, "autoregression");
 }
 
 #[test]
@@ -431,8 +448,9 @@ fn a_students_tables_may_be_more_than_its_teachers() {
 fn subcloning_takes_the_first_elements_of_each_head() {
     let teacher = teacher(|_| {});
     let student = cut(&teacher, &config(smaller), Choice::SUBCLONING).unwrap();
-    let ours = &student.weights.decoder.layers[0].self_attention.value.weight;
-    let theirs = &teacher.weights.decoder.layers[0].self_attention.value.weight;
+    let decoder = LayerPlace { stack: Stack::Decoder, layer: 0 };
+    let value = LinearPlace::Attention(decoder, AttentionKind::SelfAttention, AttentionRole::Value);
+    let (ours, theirs) = (student.weights.weight(value), teacher.weights.weight(value));
     for row in 0..8 {
         let from = row / 4 * 8 + row % 4;
         for column in 0..8 {

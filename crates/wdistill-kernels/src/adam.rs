@@ -26,6 +26,9 @@ pub struct AdamStep {
     pub number: u64,
     /// Factor on the gradient.
     pub gradient_factor: f64,
+    /// What a parameter loses of itself beside its gradient, times the learning rate; 0 for Adam, more for AdamW
+    /// (Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019).
+    pub weight_decay: f64,
 }
 
 /// Numbers that a step works on, all of one length.
@@ -43,17 +46,18 @@ pub struct AdamBuffers<'a, R> {
     pub copy: Option<&'a mut [R]>,
 }
 
-/// One step of Adam without weight decay, as PyTorch computes it. With `g = gradient_factor *
+/// One step of Adam or AdamW, as PyTorch computes it. With `g = gradient_factor *
 /// gradient` and `t`, the number of the step:
 ///
 /// `m = beta1 m + (1 - beta1) g`, `v = beta2 v + (1 - beta2) g^2`,
+/// `p *= 1 - learning_rate * weight_decay`,
 /// `p -= learning_rate * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)`.
 ///
 /// fairseq's own Adam (`fairseq/optim/adam.py`) adds epsilon to `sqrt(v)` instead, before the
 /// correction: at its default of 1e-8 or below, no difference that training notices.
 pub fn adam_step<R: Real>(buffers: AdamBuffers<'_, R>, step: &AdamStep) {
     let AdamBuffers { parameters, first_moment, second_moment, gradient, copy } = buffers;
-    let &AdamStep { settings, learning_rate, number, gradient_factor } = step;
+    let &AdamStep { settings, learning_rate, number, gradient_factor, weight_decay } = step;
     let length = parameters.len();
     assert_eq!(first_moment.len(), length, "adam: length of the first moment");
     assert_eq!(second_moment.len(), length, "adam: length of the second moment");
@@ -74,6 +78,7 @@ pub fn adam_step<R: Real>(buffers: AdamBuffers<'_, R>, step: &AdamStep) {
         epsilon: R::from_f64(settings.epsilon),
         step_size: R::from_f64(learning_rate / first_correction),
         gradient_factor: R::from_f64(gradient_factor),
+        keep: R::from_f64(1.0 - learning_rate * weight_decay),
     };
     let moments = first_moment.chunks_mut(PIECE).zip(second_moment.chunks_mut(PIECE));
     let copies = optional_chunks(copy, PIECE);
@@ -98,6 +103,7 @@ struct Constants<R> {
     epsilon: R,
     step_size: R,
     gradient_factor: R,
+    keep: R,
 }
 
 multiversion! {
@@ -126,6 +132,6 @@ fn step_piece_body<I: Instructions, R: Real>(
         let square = gradient * gradient;
         *second = I::multiply_add(constants.keep_second, *second, constants.add_second * square);
         let deviation = I::multiply_add(second.sqrt(), constants.root_factor, constants.epsilon);
-        *parameter -= constants.step_size * *first / deviation;
+        *parameter = *parameter * constants.keep - constants.step_size * *first / deviation;
     }
 }

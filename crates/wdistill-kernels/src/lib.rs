@@ -37,6 +37,7 @@ mod parallel;
 mod product;
 mod real;
 mod recall;
+mod recur;
 mod workers;
 
 pub use wdistill_base::{Activation, Mask};
@@ -76,4 +77,5 @@ pub use packed::{
 pub use product::{Accumulate, Layout, MatrixRef, product};
 pub use real::{Fused, Instructions, Real, Separate};
 pub use recall::{Recall, RecallScratch, recall};
+pub use recur::{RecurrenceGradients, RecurrenceInputs, recur_backward, recur_forward};
 pub use workers::{Workers, deal, in_order};

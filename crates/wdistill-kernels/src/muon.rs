@@ -20,6 +20,8 @@ pub struct MuonStep {
     pub learning_rate: f64,
     /// Factor on the gradient.
     pub gradient_factor: f64,
+    /// What a parameter loses of itself beside its gradient, times the learning rate.
+    pub weight_decay: f64,
 }
 
 /// A matrix `[rows, columns]` and what a step works on, all row-major.
@@ -53,11 +55,12 @@ const SMALLEST_NORM: f64 = 1e-7;
 /// "Muon is scalable for LLM training", 2025, section 2.2).
 const ROOT_MEAN_SQUARE: f64 = 0.2;
 
-/// One step of Muon with Nesterov momentum and without weight decay, as `torch.optim.Muon` with
+/// One step of Muon with Nesterov momentum, as `torch.optim.Muon` with
 /// `adjust_lr_fn="match_rms_adamw"` computes it, in the scalar's precision where that one computes in bfloat16. With
 /// `G = gradient_factor * gradient`, all `[rows, columns]`:
 ///
 /// `M = momentum M + (1 - momentum) G`, `U = momentum M + (1 - momentum) G`,
+/// `P *= 1 - learning_rate * weight_decay`,
 /// `P -= learning_rate * 0.2 sqrt(max(rows, columns)) * orthogonal(U)`,
 ///
 /// where `orthogonal` takes every singular value of `U` close to 1, by five iterations `X = a X + (b A + c A²) X` with
@@ -78,7 +81,10 @@ pub fn muon_step<R: Real>(buffers: MuonBuffers<'_, R>, step: &MuonStep) {
     let update = orthogonal(update, rows, columns);
     let size = ROOT_MEAN_SQUARE * (rows.max(columns) as f64).sqrt();
     let rate = R::from_f64(step.learning_rate * size);
-    parameters.iter_mut().zip(update).for_each(|(parameter, update)| *parameter -= rate * update);
+    let rest = R::from_f64(1.0 - step.learning_rate * step.weight_decay);
+    for (parameter, update) in parameters.iter_mut().zip(update) {
+        *parameter = *parameter * rest - rate * update;
+    }
     if let Some(copy) = copy {
         copy.copy_from_slice(parameters);
     }

@@ -1,21 +1,24 @@
 //! A layer's sub-layers, and what each is made of.
 
+use crate::config::{Architecture, Autoregression};
 use crate::slot::{
-    AttentionKind, AttentionRole, FeedForwardRole, LayerPlace, LinearPlace, NormPlace, Stack,
-    SubLayer,
+    AttentionKind, AttentionRole, FeedForwardRole, LayerPlace, LinearPlace, NormPlace,
+    RecurrenceRole, Stack, SubLayer,
 };
 
-impl Stack {
-    /// The sub-layers of each of its layers, in order.
-    pub fn sub_layers(self) -> &'static [SubLayer] {
-        const ALL: [SubLayer; 3] = [
-            SubLayer::Attention(AttentionKind::SelfAttention),
-            SubLayer::Attention(AttentionKind::CrossAttention),
-            SubLayer::FeedForward,
-        ];
-        match self {
-            Stack::Encoder => &[ALL[0], ALL[2]],
-            Stack::Decoder => &ALL,
+impl Architecture {
+    /// The sub-layers of each layer of a stack, in order.
+    pub fn sub_layers(&self, stack: Stack) -> &'static [SubLayer] {
+        use AttentionKind::{CrossAttention, SelfAttention};
+        use SubLayer::{Attention, FeedForward, Recurrence};
+        match (stack, self.autoregression) {
+            (Stack::Encoder, _) => &[Attention(SelfAttention), FeedForward],
+            (Stack::Decoder, Autoregression::SelfAttention) => {
+                &[Attention(SelfAttention), Attention(CrossAttention), FeedForward]
+            }
+            (Stack::Decoder, Autoregression::Ssru) => {
+                &[Recurrence, Attention(CrossAttention), FeedForward]
+            }
         }
     }
 }
@@ -30,7 +33,7 @@ pub struct Block {
 }
 
 impl Block {
-    /// What makes its heads or units: queries, keys and values, or hidden units.
+    /// What makes its heads or units: queries, keys and values, cells, or hidden units.
     pub fn makers(self) -> Vec<LinearPlace> {
         match self.sub_layer {
             SubLayer::Attention(kind) => {
@@ -38,6 +41,9 @@ impl Block {
                     .map(|role| LinearPlace::Attention(self.place, kind, role))
                     .to_vec()
             }
+            SubLayer::Recurrence => [RecurrenceRole::Candidate, RecurrenceRole::Forget]
+                .map(|role| LinearPlace::Recurrence(self.place, role))
+                .to_vec(),
             SubLayer::FeedForward => {
                 vec![LinearPlace::FeedForward(self.place, FeedForwardRole::Up)]
             }
@@ -45,11 +51,15 @@ impl Block {
     }
 
     /// What brings them back to the stream.
+    ///
+    /// # Panics
+    /// For a recurrence, whose cells are added to the stream as they are.
     pub fn back(self) -> LinearPlace {
         match self.sub_layer {
             SubLayer::Attention(kind) => {
                 LinearPlace::Attention(self.place, kind, AttentionRole::Output)
             }
+            SubLayer::Recurrence => panic!("{} has no way back but itself", self.norm()),
             SubLayer::FeedForward => LinearPlace::FeedForward(self.place, FeedForwardRole::Down),
         }
     }

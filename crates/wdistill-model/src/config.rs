@@ -72,9 +72,23 @@ impl Shape {
             SubLayer::Attention(_) => {
                 Pieces { count: self.heads, elements: self.width / self.heads }
             }
+            SubLayer::Recurrence => Pieces { count: self.width, elements: 1 },
             SubLayer::FeedForward => Pieces { count: self.feed_forward, elements: 1 },
         }
     }
+}
+
+/// How a decoder layer sees the target so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Autoregression {
+    /// It attends to all of it, as in Vaswani et al. (2017).
+    #[default]
+    SelfAttention,
+    /// It keeps one vector of cells, a simpler simple recurrent unit (Kim et al., "From Research to Production and Back",
+    /// 2019): what a step costs does not grow with the sentence. The decoders of Firefox have it.
+    Ssru,
 }
 
 /// Which of the three embedding matrices are one and the same.
@@ -177,6 +191,9 @@ pub struct Architecture {
     /// Feed-forward non-linearity.
     #[serde(default)]
     pub activation: Activation,
+    /// How the decoder sees the target so far.
+    #[serde(default)]
+    pub autoregression: Autoregression,
     /// Tied embedding matrices.
     #[serde(default)]
     pub embeddings: Embeddings,
@@ -238,6 +255,7 @@ impl Architecture {
             final_norm,
             norm_epsilon,
             activation,
+            autoregression,
             embeddings,
             embedding_scale,
             positions,
@@ -251,6 +269,7 @@ impl Architecture {
             ("final_norm", written(final_norm)),
             ("norm_epsilon", format!("{norm_epsilon:e}")),
             ("activation", written(activation)),
+            ("autoregression", written(autoregression)),
             ("embeddings", written(embeddings)),
             ("embedding_scale", written(embedding_scale)),
             ("positions", written(positions)),
@@ -272,32 +291,7 @@ fn default_epsilon() -> f64 {
     1e-5
 }
 
-/// The preset architectures, each a file under `presets/`: name and content.
-pub const PRESETS: &[(&str, &str)] = &[
-    ("transformer-base", include_str!("../presets/transformer-base.toml")),
-    ("transformer-big", include_str!("../presets/transformer-big.toml")),
-    ("small", include_str!("../presets/small.toml")),
-    ("tiny", include_str!("../presets/tiny.toml")),
-    ("mini", include_str!("../presets/mini.toml")),
-    ("mini-tiny", include_str!("../presets/mini-tiny.toml")),
-    ("micro", include_str!("../presets/micro.toml")),
-    ("micro-tiny", include_str!("../presets/micro-tiny.toml")),
-    ("transformer-nano", include_str!("../presets/transformer-nano.toml")),
-];
-
 impl Architecture {
-    /// Reads one of the [`PRESETS`].
-    ///
-    /// # Errors
-    /// [`ConfigError::UnknownPreset`] lists the names there are.
-    pub fn preset(name: &str) -> Result<Architecture, ConfigError> {
-        let (_, text) = PRESETS.iter().find(|(preset, _)| *preset == name).ok_or_else(|| {
-            let known = PRESETS.iter().map(|(preset, _)| *preset).collect::<Vec<_>>().join(", ");
-            ConfigError::UnknownPreset { name: name.to_string(), known }
-        })?;
-        toml::from_str(text).map_err(|error| ConfigError::Malformed(error.to_string()))
-    }
-
     /// The same with a decoder of one layer: where most of the time of translating goes, and little of the quality.
     pub fn with_one_decoder_layer(&self) -> Architecture {
         Architecture { decoder: Shape { layers: 1, ..self.decoder }, ..self.clone() }
@@ -660,6 +654,7 @@ impl Config {
 mod tests {
     use super::*;
     use crate::alignment::AlignmentQuery;
+    use crate::presets::PRESETS;
 
     #[test]
     fn languages_and_alignment_are_kept_and_checked() {

@@ -30,6 +30,8 @@ pub trait Engine {
     type Activations: Clone;
     /// Keys and values of one attention, for all sentences of a batch.
     type KeyValues;
+    /// Cells of one recurrence, for all target sentences of a batch.
+    type Cells;
 
     /// Looks up words and adds positions; then residual dropout.
     fn embed(
@@ -41,6 +43,13 @@ pub trait Engine {
 
     /// `x Wᵀ + b`, `[tokens, input] -> [tokens, output]`.
     fn linear(&self, x: &Self::Activations, linear: &Linear<Self::Leaf>) -> Self::Activations;
+
+    /// `x Wᵀ`, `[tokens, input] -> [tokens, output]`.
+    fn product(
+        &self,
+        x: &Self::Activations,
+        weight: &<Self::Leaf as Leaf>::Matrix,
+    ) -> Self::Activations;
 
     /// `f(x Wᵀ + b)`, then activation dropout.
     fn activated_linear(
@@ -101,6 +110,18 @@ pub trait Engine {
         heads: usize,
         mask: Mask,
     ) -> Self::Activations;
+
+    /// The recurrence of a simpler simple recurrent unit, along each sentence of `spans` and element by element:
+    /// `c = f c' + (1 - f) a` with `a` of `candidates`, `f = sigmoid(forget)`, both `[tokens, width]`, and `c'` the cells
+    /// one token before, from `past` at a sentence's first token here, or zero. Gives `relu(c)`, `[tokens, width]`, and
+    /// the cells after the last token of each sentence.
+    fn recur(
+        &self,
+        candidates: &Self::Activations,
+        forget: &Self::Activations,
+        spans: &Spans,
+        past: Option<Self::Cells>,
+    ) -> (Self::Activations, Self::Cells);
 
     /// `x Eᵀ + b`, `[tokens, width] -> [tokens, vocabulary]`.
     fn logits(

@@ -6,7 +6,8 @@ use crate::config::{Architecture, Config, NormPlacement};
 use crate::engine::{EmbeddingRule, Engine};
 use crate::tokens::{Spans, Tokens};
 use crate::tree::{
-    Attention, DecoderLayer, EncoderLayer, FeedForward, LayerNorm, Leaf, Transformer,
+    Attention, DecoderLayer, EncoderLayer, FeedForward, History, LayerNorm, Leaf, Recurrence,
+    SelfAttention, Transformer,
 };
 
 /// A configuration and weights that fit it.
@@ -36,8 +37,10 @@ pub struct Encoded<E: Engine> {
 
 /// What a decoder layer remembers between steps.
 pub struct LayerState<E: Engine> {
-    /// Keys and values of the target so far, one entry for each target sentence or hypothesis.
+    /// Keys and values of the target so far, one entry for each target sentence or hypothesis, if it attends to it.
     pub target: Option<E::KeyValues>,
+    /// The cells after the target so far, for each of them, if it keeps cells.
+    pub cells: Option<E::Cells>,
     /// Keys and values of the source, computed at the first step.
     pub source: Option<E::KeyValues>,
 }
@@ -55,7 +58,9 @@ impl<E: Engine> DecoderState<E> {
     pub fn new(config: &Config) -> DecoderState<E> {
         let layers = 0..config.architecture.decoder.layers;
         DecoderState {
-            layers: layers.map(|_| LayerState { target: None, source: None }).collect(),
+            layers: layers
+                .map(|_| LayerState { target: None, cells: None, source: None })
+                .collect(),
             position: 0,
         }
     }
@@ -136,6 +141,21 @@ impl<L: Leaf> Attention<L> {
     }
 }
 
+impl<L: Leaf> Recurrence<L> {
+    /// What is added to the stream; `past` becomes the cells after `x`.
+    fn forward<E: Engine<Leaf = L>>(
+        &self,
+        engine: &E,
+        x: &E::Activations,
+        spans: &Spans,
+        past: Option<E::Cells>,
+    ) -> (E::Activations, E::Cells) {
+        let candidates = engine.product(x, &self.candidate);
+        let forget = engine.linear(x, &self.forget);
+        engine.recur(&candidates, &forget, spans, past)
+    }
+}
+
 impl<L: Leaf> EncoderLayer<L> {
     fn forward<E: Engine<Leaf = L>>(
         &self,
@@ -173,13 +193,25 @@ impl<L: Leaf> DecoderLayer<L> {
         state: &mut LayerState<E>,
     ) -> E::Activations {
         let heads = architecture.decoder.heads;
-        let x = sub_layer(engine, architecture, &self.self_attention_norm, x, |x| {
-            let past = state.target.take();
-            let (y, memory) =
-                self.self_attention.to_self(engine, x, spans.own, heads, Mask::Causal, past);
-            state.target = Some(memory);
-            y
-        });
+        let x = match &self.history {
+            History::SelfAttention(SelfAttention { attention, norm }) => {
+                sub_layer(engine, architecture, norm, x, |x| {
+                    let past = state.target.take();
+                    let (y, memory) =
+                        attention.to_self(engine, x, spans.own, heads, Mask::Causal, past);
+                    state.target = Some(memory);
+                    y
+                })
+            }
+            History::Recurrence(recurrence) => {
+                sub_layer(engine, architecture, &recurrence.norm, x, |x| {
+                    let past = state.cells.take();
+                    let (y, cells) = recurrence.forward(engine, x, spans.own, past);
+                    state.cells = Some(cells);
+                    y
+                })
+            }
+        };
         let x = sub_layer(engine, architecture, &self.cross_attention_norm, &x, |x| {
             let attention = &self.cross_attention;
             let memory =

@@ -28,7 +28,7 @@ impl Map<Spec, Dense<f32>> for Initialise<'_> {
         Ok(Matrix::from_fn(rows, columns, |_, _| match spec.role {
             MatrixRole::Embedding | MatrixRole::Output => (random.normal() * deviation) as f32,
             MatrixRole::AttentionInput => random.symmetric(xavier * 0.5f64.sqrt()) as f32,
-            MatrixRole::AttentionOutput | MatrixRole::FeedForward => {
+            MatrixRole::AttentionOutput | MatrixRole::Recurrence | MatrixRole::FeedForward => {
                 random.symmetric(xavier) as f32
             }
         }))

@@ -36,6 +36,7 @@ mod int8;
 mod languages;
 mod layout;
 mod positions;
+mod presets;
 pub mod reference;
 mod slot;
 mod tokens;
@@ -47,8 +48,8 @@ pub use alignment::{AlignmentHead, AlignmentQuery};
 pub use axis::Axis;
 pub use block::Block;
 pub use config::{
-    Architecture, Config, ConfigError, Conventions, DecoderStart, DropoutRates, EmbeddingScale,
-    Embeddings, FinalNorm, NormPlacement, OutputBias, PRESETS, Pieces, Shape, SourceEnding,
+    Architecture, Autoregression, Config, ConfigError, Conventions, DecoderStart, DropoutRates,
+    EmbeddingScale, Embeddings, FinalNorm, NormPlacement, OutputBias, Pieces, Shape, SourceEnding,
     Vocabularies,
 };
 pub use dense::{Dense, Matrix};
@@ -58,9 +59,10 @@ pub use int8::{Int8, Int8Rows};
 pub use languages::Languages;
 pub use layout::{Layout, NamedRange, Part};
 pub use positions::PositionTable;
+pub use presets::PRESETS;
 pub use slot::{
     AttentionKind, AttentionRole, FeedForwardRole, LayerPlace, LinearPart, LinearPlace, NormPart,
-    NormPlace, Slot, Stack, SubLayer, Table,
+    NormPlace, RecurrenceRole, Slot, Stack, SubLayer, Table,
 };
 pub use tokens::{NO_WORD, Spans, Tokens};
 pub use tree::{Spec, Transformer};

@@ -99,6 +99,8 @@ impl Engine for Reference {
     type Leaf = Dense<f64>;
     type Activations = Matrix<f64>;
     type KeyValues = KeyValues;
+    /// `[sentences, width]`.
+    type Cells = Matrix<f64>;
 
     fn embed(&self, tokens: &Tokens, table: &Matrix<f64>, rule: &EmbeddingRule) -> Matrix<f64> {
         let width = table.columns();
@@ -118,6 +120,10 @@ impl Engine for Reference {
 
     fn linear(&self, x: &Matrix<f64>, linear: &Linear<Dense<f64>>) -> Matrix<f64> {
         affine(x, &linear.weight, Some(&linear.bias))
+    }
+
+    fn product(&self, x: &Matrix<f64>, weight: &Matrix<f64>) -> Matrix<f64> {
+        product(x, weight)
     }
 
     fn activated_linear(
@@ -206,6 +212,30 @@ impl Engine for Reference {
             }
         }
         output
+    }
+
+    fn recur(
+        &self,
+        candidates: &Matrix<f64>,
+        forget: &Matrix<f64>,
+        spans: &Spans,
+        past: Option<Matrix<f64>>,
+    ) -> (Matrix<f64>, Matrix<f64>) {
+        let width = candidates.columns();
+        let mut cells =
+            past.unwrap_or_else(|| Matrix::from_fn(spans.sentences(), width, |_, _| 0.0));
+        let mut output = Matrix::from_fn(candidates.rows(), width, |_, _| 0.0);
+        for sentence in 0..spans.sentences() {
+            for row in spans.range(sentence) {
+                for column in 0..width {
+                    let keep = 1.0 / (1.0 + (-forget.at(row, column)).exp());
+                    let cell = &mut cells.data_mut()[sentence * width + column];
+                    *cell = keep * *cell + (1.0 - keep) * candidates.at(row, column);
+                    output.data_mut()[row * width + column] = cell.max(0.0);
+                }
+            }
+        }
+        (output, cells)
     }
 
     fn logits(&self, x: &Matrix<f64>, layer: &OutputLayer<'_, Dense<f64>>) -> Matrix<f64> {

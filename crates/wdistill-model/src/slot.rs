@@ -63,11 +63,22 @@ pub enum FeedForwardRole {
     Down,
 }
 
+/// A linear layer of a recurrence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RecurrenceRole {
+    /// Makes what a cell would be without a past; has no bias.
+    Candidate,
+    /// Makes what a cell keeps of its past.
+    Forget,
+}
+
 /// A sub-layer, by which its norm is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SubLayer {
     /// Attention.
     Attention(AttentionKind),
+    /// Recurrence over the target so far.
+    Recurrence,
     /// Feed-forward block.
     FeedForward,
 }
@@ -77,6 +88,8 @@ pub enum SubLayer {
 pub enum LinearPlace {
     /// In an attention.
     Attention(LayerPlace, AttentionKind, AttentionRole),
+    /// In a recurrence.
+    Recurrence(LayerPlace, RecurrenceRole),
     /// In a feed-forward block.
     FeedForward(LayerPlace, FeedForwardRole),
 }
@@ -126,7 +139,9 @@ impl Slot {
     pub fn layer(self) -> Option<LayerPlace> {
         match self {
             Slot::Linear(
-                LinearPlace::Attention(layer, ..) | LinearPlace::FeedForward(layer, _),
+                LinearPlace::Attention(layer, ..)
+                | LinearPlace::Recurrence(layer, _)
+                | LinearPlace::FeedForward(layer, _),
                 _,
             )
             | Slot::Norm(NormPlace::SubLayer(layer, _), _) => Some(layer),
@@ -140,6 +155,9 @@ impl Slot {
         match self {
             Slot::Linear(LinearPlace::Attention(place, kind, role), part) => {
                 Slot::Linear(LinearPlace::Attention(at(place), kind, role), part)
+            }
+            Slot::Linear(LinearPlace::Recurrence(place, role), part) => {
+                Slot::Linear(LinearPlace::Recurrence(at(place), role), part)
             }
             Slot::Linear(LinearPlace::FeedForward(place, role), part) => {
                 Slot::Linear(LinearPlace::FeedForward(at(place), role), part)
@@ -168,6 +186,7 @@ named! {
     Table { Source: "source", Target: "target", Output: "output" }
     AttentionKind { SelfAttention: "self_attention", CrossAttention: "cross_attention" }
     AttentionRole { Query: "query", Key: "key", Value: "value", Output: "output" }
+    RecurrenceRole { Candidate: "candidate", Forget: "forget" }
     FeedForwardRole { Up: "up", Down: "down" }
     LinearPart { Weight: "weight", Bias: "bias" }
     NormPart { Gain: "gain", Shift: "shift" }
@@ -183,6 +202,7 @@ impl fmt::Display for SubLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SubLayer::Attention(kind) => kind.fmt(f),
+            SubLayer::Recurrence => f.write_str("recurrence"),
             SubLayer::FeedForward => f.write_str("feed_forward"),
         }
     }
@@ -192,6 +212,7 @@ impl fmt::Display for LinearPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LinearPlace::Attention(layer, kind, role) => write!(f, "{layer}.{kind}.{role}"),
+            LinearPlace::Recurrence(layer, role) => write!(f, "{layer}.recurrence.{role}"),
             LinearPlace::FeedForward(layer, role) => write!(f, "{layer}.feed_forward.{role}"),
         }
     }

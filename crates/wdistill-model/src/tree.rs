@@ -9,10 +9,10 @@ use std::convert::Infallible;
 use std::fmt;
 
 use crate::axis::Axis;
-use crate::config::{Config, Embeddings as Tying, FinalNorm, OutputBias};
+use crate::config::{Autoregression, Config, Embeddings as Tying, FinalNorm, OutputBias};
 use crate::slot::{
     AttentionKind, AttentionRole, FeedForwardRole, LayerPlace, LinearPart, LinearPlace, NormPart,
-    NormPlace, Slot, Stack, SubLayer, Table,
+    NormPlace, RecurrenceRole, Slot, Stack, SubLayer, Table,
 };
 
 /// What sits at the weights of a tree.
@@ -147,6 +147,65 @@ macro_rules! tree {
     };
 }
 
+/// Declares a place of the tree at which stands one of several nodes.
+macro_rules! either {
+    ($(#[$about:meta])* $choice:ident($at:ident: $place:ty) {
+        $($(#[$node_about:meta])* $node:ident = $below:expr),* $(,)?
+    }) => {
+        $(#[$about])*
+        pub enum $choice<L: Leaf> { $($(#[$node_about])* $node($node<L>)),* }
+
+        impl<L: Leaf> $choice<L> {
+            fn map_below<B: Leaf, M: Map<L, B>>(
+                &self, $at: $place, map: &mut M,
+            ) -> Result<$choice<B>, M::Error> {
+                match self { $($choice::$node(node) => node.map_below($below, map).map($choice::$node)),* }
+            }
+
+            fn leaves_below<'a>(&'a self, $at: $place, leaves: &mut Vec<(Slot, LeafRef<'a, L>)>) {
+                match self { $($choice::$node(node) => node.leaves_below($below, leaves)),* }
+            }
+
+            fn leaves_mut_below<'a>(
+                &'a mut self, $at: $place, leaves: &mut Vec<(Slot, LeafMut<'a, L>)>,
+            ) {
+                match self { $($choice::$node(node) => node.leaves_mut_below($below, leaves)),* }
+            }
+        }
+
+        impl<L: Leaf> Clone for $choice<L> where L::Matrix: Clone, L::Vector: Clone {
+            fn clone(&self) -> Self {
+                match self { $($choice::$node(node) => $choice::$node(node.clone())),* }
+            }
+        }
+
+        impl<L: Leaf> fmt::Debug for $choice<L> where L::Matrix: fmt::Debug, L::Vector: fmt::Debug {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self { $($choice::$node(node) => node.fmt(f)),* }
+            }
+        }
+
+        impl<L: Leaf> PartialEq for $choice<L> where L::Matrix: PartialEq, L::Vector: PartialEq {
+            fn eq(&self, other: &Self) -> bool {
+                match (self, other) {
+                    $(($choice::$node(one), $choice::$node(other)) => one == other,)*
+                    _ => false,
+                }
+            }
+        }
+    };
+}
+
+either! {
+    /// How a decoder layer sees the target so far, see [`Autoregression`].
+    History(at: LayerPlace) {
+        /// By attention to all of it.
+        SelfAttention = at,
+        /// By cells that a recurrence keeps.
+        Recurrence = at,
+    }
+}
+
 tree! {
     /// `y = x Wᵀ + b`.
     Linear(at: LinearPlace) {
@@ -173,6 +232,24 @@ tree! {
         /// Joins the heads.
         output: Linear = LinearPlace::Attention(at.0, at.1, AttentionRole::Output),
     }
+    /// Attention of the decoder to the target so far.
+    SelfAttention(at: LayerPlace) {
+        /// The attention.
+        attention: Attention = (at, AttentionKind::SelfAttention),
+        /// Norm of its sub-layer.
+        norm: LayerNorm = NormPlace::SubLayer(at, SELF_ATTENTION),
+    }
+    /// Simpler simple recurrent unit: `c(t) = f(t) c(t-1) + (1 - f(t)) a(t)` with `a = x Wᵀ`, `f = sigmoid(x Fᵀ + b)` and
+    /// `c(0) = 0`, element by element; what it adds to the stream is `relu(c)`.
+    Recurrence(at: LayerPlace) {
+        /// `W [width, width]`.
+        candidate: matrix =
+            Slot::Linear(LinearPlace::Recurrence(at, RecurrenceRole::Candidate), LinearPart::Weight),
+        /// `F [width, width]` and `b [width]`.
+        forget: Linear = LinearPlace::Recurrence(at, RecurrenceRole::Forget),
+        /// Norm of its sub-layer.
+        norm: LayerNorm = NormPlace::SubLayer(at, SubLayer::Recurrence),
+    }
     /// Two matrices with a non-linearity between them.
     FeedForward(at: LayerPlace) {
         /// `[feed_forward, width]`.
@@ -191,12 +268,10 @@ tree! {
         /// Norm of the feed-forward sub-layer.
         feed_forward_norm: LayerNorm = NormPlace::SubLayer(at, SubLayer::FeedForward),
     }
-    /// Self-attention, attention to the source, feed-forward block.
+    /// What sees the target so far, attention to the source, feed-forward block.
     DecoderLayer(at: LayerPlace) {
-        /// Attention over the target so far.
-        self_attention: Attention = (at, AttentionKind::SelfAttention),
-        /// Norm of the self-attention's sub-layer.
-        self_attention_norm: LayerNorm = NormPlace::SubLayer(at, SELF_ATTENTION),
+        /// Self-attention or recurrence, with its norm.
+        history: History = at,
         /// Attention to the encoder's output.
         cross_attention: Attention = (at, AttentionKind::CrossAttention),
         /// Norm of the cross-attention's sub-layer.
@@ -344,6 +419,8 @@ pub enum MatrixRole {
     AttentionInput,
     /// Output of an attention.
     AttentionOutput,
+    /// Either matrix of a recurrence.
+    Recurrence,
     /// Either matrix of a feed-forward block.
     FeedForward,
 }
@@ -428,11 +505,23 @@ fn encoder_layer() -> EncoderLayer<Spec> {
     }
 }
 
-fn decoder_layer() -> DecoderLayer<Spec> {
+fn recurrence(width: Axis) -> Recurrence<Spec> {
+    Recurrence {
+        candidate: MatrixSpec { role: MatrixRole::Recurrence, rows: width, columns: width },
+        forget: linear(MatrixRole::Recurrence, width, width),
+        norm: layer_norm(width),
+    }
+}
+
+fn decoder_layer(autoregression: Autoregression) -> DecoderLayer<Spec> {
     let width = Axis::DecoderWidth;
+    let self_attention =
+        || SelfAttention { attention: attention(width, width), norm: layer_norm(width) };
     DecoderLayer {
-        self_attention: attention(width, width),
-        self_attention_norm: layer_norm(width),
+        history: match autoregression {
+            Autoregression::SelfAttention => History::SelfAttention(self_attention()),
+            Autoregression::Ssru => History::Recurrence(recurrence(width)),
+        },
         cross_attention: attention(width, Axis::EncoderWidth),
         cross_attention_norm: layer_norm(width),
         feed_forward: feed_forward(width, Axis::DecoderFeedForward),
@@ -473,7 +562,9 @@ impl Transformer<Spec> {
                 final_norm: final_norm(Axis::EncoderWidth),
             },
             decoder: Decoder {
-                layers: (0..architecture.decoder.layers).map(|_| decoder_layer()).collect(),
+                layers: (0..architecture.decoder.layers)
+                    .map(|_| decoder_layer(architecture.autoregression))
+                    .collect(),
                 final_norm: final_norm(Axis::DecoderWidth),
             },
         }

@@ -2,8 +2,8 @@
 
 use wdistill_model::reference::Reference;
 use wdistill_model::{
-    Architecture, Config, DecoderState, Dense, Embeddings, FinalNorm, Matrix, Model, NormPlacement,
-    OutputBias, Tokens, Vocabularies,
+    Architecture, Autoregression, Config, DecoderState, Dense, Embeddings, FinalNorm, Matrix,
+    Model, NormPlacement, OutputBias, Tokens, Vocabularies,
 };
 
 type Sentence = Vec<u32>;
@@ -18,7 +18,8 @@ fn models() -> Vec<Model<Dense<f64>>> {
     pre.norm = NormPlacement::Pre;
     pre.final_norm = FinalNorm::Present;
     pre.embeddings = Embeddings::AllTied;
-    [post, narrow, pre]
+    let ssru = Architecture { autoregression: Autoregression::Ssru, ..post.clone() };
+    [post, narrow, pre, ssru]
         .into_iter()
         .map(|architecture| Config::new(architecture, Vocabularies::shared(17)).unwrap())
         .map(|config| Model::initialise(config, 5).convert::<f64>())

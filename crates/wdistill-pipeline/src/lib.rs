@@ -4,6 +4,7 @@
 //! skipped while its inputs stay the same and resumed if it was cut off. A [`Method`] is a value: what a student learns
 //! from, and where its weights come from.
 
+mod clean;
 mod data;
 mod error;
 mod job;
@@ -22,6 +23,7 @@ mod shapes;
 mod stage;
 mod stages;
 
+pub use clean::{Cleaned, Removal, Stay, clean};
 pub use data::TextSet;
 pub use error::PipelineError;
 pub use job::{DistillJob, TrainJob};

@@ -71,6 +71,11 @@ pub fn is_stage(folder: &Path) -> bool {
     folder.join(INPUTS).exists()
 }
 
+/// Whether a folder is that of a stage that is finished.
+pub fn is_finished(folder: &Path) -> bool {
+    is_stage(folder) && folder.join(RESULT).exists()
+}
+
 impl Stages {
     /// Of the run in a folder; `display` is where progress is shown.
     pub fn new(folder: PathBuf, display: Display) -> Stages {

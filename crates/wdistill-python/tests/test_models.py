@@ -21,6 +21,14 @@ def test_what_is_exported_can_be_imported(model, lines, tmp_path, toolkit):
     assert found == expected or (toolkit == "marian" and "positions" in "".join(notes)), notes
 
 
+def test_a_model_for_firefox_says_what_is_in_the_way(model, tmp_path):
+    # The fixture is 16 wide.
+    with pytest.raises(WdistillError, match="64 does not divide"):
+        export_model(model, tmp_path / "out", format="bergamot", languages=("en", "de"))
+    with pytest.raises(WdistillError, match="shortlist"):
+        export_model(model, tmp_path / "out", format="bergamot", shortlist=tmp_path / "shortlist")
+
+
 def test_what_makes_no_sense_is_refused(model, tmp_path):
     with pytest.raises(ValueError, match='format is "onnx", expected'):
         export_model(model, tmp_path, format="onnx")

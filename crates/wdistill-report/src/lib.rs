@@ -5,6 +5,8 @@
 //! programs. A value that was not measured is `None` in the data and a dash in every rendering;
 //! a value that is not finite is shown as such and survives JSON.
 
+mod across;
+mod card;
 mod chart;
 mod data;
 mod figures;
@@ -15,6 +17,8 @@ mod number;
 mod spelling;
 mod text;
 
+pub use across::across_runs;
+pub use card::{CARD_FILE, ModelCard, card_for};
 pub use data::{
     Comparison, Curve, CurvePoint, DataSet, Decoding, Difference, Inheritance, Machine, Measured,
     RateRow, Report, Sample, Signatures, SystemRow, TestRow, TestScores,

@@ -62,7 +62,8 @@ pub fn text_table(report: &Report) -> String {
     lines.join("\n")
 }
 
-fn table(systems: &[SystemRow]) -> Vec<String> {
+/// One line for each system, below headings.
+pub(crate) fn table(systems: &[SystemRow]) -> Vec<String> {
     let names = systems.iter().map(|system| printable(&system.name));
     let mut columns = vec![[String::from("System")].into_iter().chain(names).collect::<Vec<_>>()];
     for (heading, cell) in COLUMNS {
@@ -230,7 +231,7 @@ pub(crate) fn version(report: &Report) -> String {
     }
 }
 
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let escape = |letter: char| -> String {
         if letter.is_control() { letter.escape_default().collect() } else { letter.to_string() }
     };

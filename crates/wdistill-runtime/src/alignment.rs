@@ -141,6 +141,10 @@ pub(crate) fn align<W: PackedWeight>(
 /// Iterations of expectation-maximisation; more change little.
 const ITERATIONS: usize = 5;
 
+/// Pairs with a side of more tokens say no more than others about where words come from, and their attention takes much
+/// memory.
+pub const MOST_ALIGNED_TOKENS: usize = 200;
+
 /// Pairs that are read together.
 const BATCH: usize = 16;
 
@@ -155,13 +159,19 @@ const FLOOR: f64 = 1e-4;
 /// ```
 ///
 /// where `a` is the attention and `t` are the word translations that IBM model 1 learns from the same pairs. It is the
-/// likelihood of a lexical mixture with the attention as its alignment, so that it needs no aligned text.
+/// likelihood of a lexical mixture with the attention as its alignment, so that it needs no aligned text. Pairs of more than
+/// [`MOST_ALIGNED_TOKENS`] are passed over.
 pub fn best_alignment_head(
     model: &Model<Dense<f32>>,
     pairs: &[(Vec<u32>, Vec<u32>)],
 ) -> Option<(AlignmentHead, f64)> {
     let vocabularies = &model.config.vocabularies;
-    let table = LexicalTable::learn(pairs, vocabularies.source, ITERATIONS, &mut |_| {});
+    let lengths = 1..=MOST_ALIGNED_TOKENS;
+    let is_good = |(source, target): &&(Vec<u32>, Vec<u32>)| {
+        lengths.contains(&source.len()) && lengths.contains(&target.len())
+    };
+    let pairs: Vec<(Vec<u32>, Vec<u32>)> = pairs.iter().filter(is_good).cloned().collect();
+    let table = LexicalTable::learn(&pairs, vocabularies.source, ITERATIONS, &mut |_| {});
     let table: Vec<HashMap<u32, f64>> =
         table.of_source().iter().map(|row| row.iter().copied().collect()).collect();
     let packed = pack_float32(model);
@@ -181,8 +191,7 @@ pub fn best_alignment_head(
         .collect();
     let all: Vec<Pair<'_>> = sources
         .iter()
-        .zip(pairs)
-        .filter(|(source, (_, target))| source.len() > 1 && !target.is_empty())
+        .zip(&pairs)
         .map(|(source, (_, target))| (source.as_slice(), target.as_slice()))
         .collect();
     for batch in all.chunks(BATCH) {

@@ -4,7 +4,9 @@ use std::cell::{Ref, RefCell};
 use std::rc::Rc;
 
 use wdistill_kernels as kernels;
-use wdistill_kernels::{Dropout, Epilogue, PackedWeight, TopWords, layer_norm_forward};
+use wdistill_kernels::{
+    Dropout, Epilogue, PackedWeight, RecurrenceInputs, TopWords, layer_norm_forward, recur_forward,
+};
 use wdistill_model::tree::{LayerNorm, Linear, OutputLayer};
 use wdistill_model::{
     Activation, EmbeddingRule, Engine, Mask, NO_WORD, PositionTable, Spans, Tokens,
@@ -103,7 +105,7 @@ impl<W: PackedWeight> Cpu<W> {
     }
 
     /// `f(x Wᵀ + b)`, `[rows, columns of W] -> [rows, rows of W]`, of activations made ready.
-    fn product(
+    fn packed_product(
         &self,
         (x, rows): (&W::Input<'_>, usize),
         weight: &W,
@@ -121,6 +123,8 @@ impl<W: PackedWeight> Engine for Cpu<W> {
     type Leaf = Packed<W>;
     type Activations = Activations;
     type KeyValues = KeyValues;
+    /// `[sentences, width]`.
+    type Cells = Activations;
 
     fn embed(&self, tokens: &Tokens, table: &W, rule: &EmbeddingRule) -> Activations {
         let width = table.inputs();
@@ -147,6 +151,12 @@ impl<W: PackedWeight> Engine for Cpu<W> {
         y
     }
 
+    fn product(&self, x: &Activations, weight: &W) -> Activations {
+        let mut scratch = self.inputs.borrow_mut();
+        let input = W::input(x.data(), x.columns(), &mut scratch);
+        self.packed_product((&input, x.rows()), weight, None, None)
+    }
+
     fn activated_linear(
         &self,
         x: &Activations,
@@ -155,7 +165,12 @@ impl<W: PackedWeight> Engine for Cpu<W> {
     ) -> Activations {
         let mut scratch = self.inputs.borrow_mut();
         let input = W::input(x.data(), x.columns(), &mut scratch);
-        self.product((&input, x.rows()), &linear.weight, Some(&linear.bias), Some(activation))
+        self.packed_product(
+            (&input, x.rows()),
+            &linear.weight,
+            Some(&linear.bias),
+            Some(activation),
+        )
     }
 
     /// The activations are made ready once for all products.
@@ -167,7 +182,7 @@ impl<W: PackedWeight> Engine for Cpu<W> {
         let mut scratch = self.inputs.borrow_mut();
         let input = W::input(x.data(), x.columns(), &mut scratch);
         linears.map(|linear| {
-            self.product((&input, x.rows()), &linear.weight, Some(&linear.bias), None)
+            self.packed_product((&input, x.rows()), &linear.weight, Some(&linear.bias), None)
         })
     }
 
@@ -241,16 +256,47 @@ impl<W: PackedWeight> Engine for Cpu<W> {
         y
     }
 
+    fn recur(
+        &self,
+        candidates: &Activations,
+        forget: &Activations,
+        spans: &Spans,
+        past: Option<Activations>,
+    ) -> (Activations, Activations) {
+        let width = candidates.columns();
+        let mut cells = past.unwrap_or_else(|| {
+            let mut zeros = self.take(spans.sentences(), width);
+            zeros.data_mut().fill(0.0);
+            zeros
+        });
+        let mut y = self.take(candidates.rows(), width);
+        let inputs = RecurrenceInputs {
+            candidates: candidates.data(),
+            forget: forget.data(),
+            offsets: spans.offsets(),
+            width,
+        };
+        recur_forward(y.data_mut(), cells.data_mut(), None, &inputs);
+        (y, cells)
+    }
+
     fn logits(&self, x: &Activations, layer: &OutputLayer<'_, Packed<W>>) -> Activations {
         let mut scratch = self.inputs.borrow_mut();
         let input = W::input(x.data(), x.columns(), &mut scratch);
-        self.product((&input, x.rows()), layer.table, layer.bias, None)
+        self.packed_product((&input, x.rows()), layer.table, layer.bias, None)
     }
 }
 
 impl<W: PackedWeight> DecodingEngine for Cpu<W> {
     fn select(&self, memory: &mut KeyValues, parents: &[usize]) {
         memory.select(parents);
+    }
+
+    fn select_cells(&self, cells: &mut Activations, parents: &[usize]) {
+        let mut chosen = self.take(parents.len(), cells.columns());
+        let rows = chosen.data_mut().chunks_exact_mut(cells.columns());
+        rows.zip(parents).for_each(|(row, parent)| row.copy_from_slice(cells.row(*parent)));
+        *cells = chosen;
     }
 
     fn next_words(

@@ -11,6 +11,9 @@ pub trait DecodingEngine: Engine {
     /// Hypothesis `i` goes on with what hypothesis `parents[i]` remembers.
     fn select(&self, memory: &mut Self::KeyValues, parents: &[usize]);
 
+    /// The same for cells.
+    fn select_cells(&self, cells: &mut Self::Cells, parents: &[usize]);
+
     /// Output product, log-softmax and top-k in one: the `candidates` best next words after each row of
     /// `states [rows, width]`, of equal ones the lower token first, and the end token's log-probability.
     /// An engine may fuse all of it.
@@ -101,8 +104,13 @@ impl<E: DecodingEngine> StepModel for BatchDecoder<'_, E> {
     }
 
     fn step(&mut self, step: &Step<'_>) -> Scores {
-        for memory in self.state.layers.iter_mut().filter_map(|layer| layer.target.as_mut()) {
-            self.engine.select(memory, step.parents);
+        for layer in &mut self.state.layers {
+            if let Some(memory) = &mut layer.target {
+                self.engine.select(memory, step.parents);
+            }
+            if let Some(cells) = &mut layer.cells {
+                self.engine.select_cells(cells, step.parents);
+            }
         }
         let tokens = Tokens::step(step.tokens.to_vec());
         let by_source = Spans::from_lengths(step.rows_of_sentence.iter().copied());

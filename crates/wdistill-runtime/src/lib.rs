@@ -36,6 +36,8 @@
 
 mod activations;
 mod alignment;
+#[cfg(feature = "toolkits")]
+mod calibration;
 mod cpu;
 mod decoder;
 mod error;
@@ -52,7 +54,9 @@ mod token_translator;
 mod translator;
 
 pub use activations::Activations;
-pub use alignment::{Alignment, Pair, best_alignment_head};
+pub use alignment::{Alignment, MOST_ALIGNED_TOKENS, Pair, best_alignment_head};
+#[cfg(feature = "toolkits")]
+pub use calibration::{activation_factors, export_options};
 pub use cpu::Cpu;
 pub use decoder::{BatchDecoder, DecodingEngine, OutputPart};
 pub use error::{TooLong, TranslateError, TranslatorError};

@@ -1,10 +1,11 @@
 //! A lexical shortlist: which words a translation may use, from the words of its source.
 
+use std::io::Read;
 use std::path::Path;
 
-use wdistill_base::{Folder, Problem};
+use wdistill_base::{FileError, Folder, Problem};
 use wdistill_model::Vocabularies;
-use wdistill_text::{LexicalTable, TextError, VocabularyPair};
+use wdistill_text::{BinaryShortlist, LexicalTable, TextError, VocabularyPair};
 
 /// The target words that each source word may be translated with, and those that any sentence may have.
 ///
@@ -22,10 +23,11 @@ impl Shortlist {
         Shortlist { always, of_source }
     }
 
-    /// Reads a file of word translations, as [`LexicalTable`] writes it, for a model with these vocabularies.
+    /// Reads a file of word translations, as [`LexicalTable`] writes it, or a binary shortlist of Marian or Bergamot, for a
+    /// model with these vocabularies.
     ///
     /// # Errors
-    /// As [`LexicalTable::read`].
+    /// As [`LexicalTable::read`], [`TextError::BinaryShortlist`].
     pub fn read(path: &Path, vocabularies: &VocabularyPair) -> Result<Shortlist, TextError> {
         Shortlist::read_beside(Folder::from(path), path, vocabularies)
     }
@@ -39,11 +41,29 @@ impl Shortlist {
         path: &Path,
         vocabularies: &VocabularyPair,
     ) -> Result<Shortlist, TextError> {
+        let mut bytes = Vec::new();
+        let mut file = folder.open_path(path)?;
+        file.bytes.read_to_end(&mut bytes).map_err(FileError::when("read", path))?;
+        if BinaryShortlist::is_one(&bytes) {
+            let read = BinaryShortlist::from_bytes(&bytes);
+            let problem =
+                |problem| TextError::BinaryShortlist { path: path.to_path_buf(), problem };
+            return Ok(Shortlist::of_binary(read.map_err(problem)?, vocabularies));
+        }
         let VocabularyPair { source, target } = vocabularies;
-        let file = folder.open_path(path)?;
-        let table = LexicalTable::read_open(path, file.bytes, source, target)?;
+        let table = LexicalTable::read_open(path, bytes.as_slice(), source, target)?;
         let always = table.of_null().iter().map(|(word, _)| *word).collect();
         Ok(Shortlist::new(always, table.translations(source, target)))
+    }
+
+    /// As Marian takes it: with one vocabulary for both sides a word may be copied too.
+    fn of_binary(shortlist: BinaryShortlist, vocabularies: &VocabularyPair) -> Shortlist {
+        let BinaryShortlist { first, mut of_source, .. } = shortlist;
+        let VocabularyPair { source, target } = vocabularies;
+        if source.tokens() == target.tokens() {
+            (0..).zip(&mut of_source).for_each(|(word, words)| words.push(word));
+        }
+        Shortlist::new((0..first.min(target.size() as u32)).collect(), of_source)
     }
 
     /// What does not fit a model.
@@ -88,7 +108,28 @@ impl Shortlist {
 
 #[cfg(test)]
 mod tests {
-    use super::Shortlist;
+    use super::*;
+    use wdistill_text::Vocabulary;
+
+    /// Marian adds a sentence's own words where both sides have one vocabulary.
+    #[test]
+    fn a_binary_shortlist_is_read_as_marian_takes_it() {
+        let vocabulary = include_bytes!("../../wdistill-text/fixtures/native_export/bpe.json");
+        let vocabulary = Vocabulary::from_json(vocabulary).unwrap();
+        let mut of_source = vec![Vec::new(); vocabulary.size()];
+        (of_source[5], of_source[6]) = (vec![7, 9], vec![3]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lex.bin");
+        let binary = BinaryShortlist { first: 2, best: 2, of_source };
+        std::fs::write(&path, binary.to_bytes()).unwrap();
+        let (source, target) = (vocabulary.clone(), vocabulary);
+        let vocabularies = VocabularyPair { source, target };
+        let shortlist = Shortlist::read(&path, &vocabularies).unwrap();
+        assert_eq!(shortlist.words(&[5, 6], 0, 0), [0, 1, 3, 5, 6, 7, 9]);
+        std::fs::write(&path, &binary.to_bytes()[..99]).unwrap();
+        let error = Shortlist::read(&path, &vocabularies).unwrap_err().to_string();
+        assert!(error.contains("lex.bin: it announces"), "{error}");
+    }
 
     #[test]
     fn words_are_those_of_the_source_and_those_of_all() {

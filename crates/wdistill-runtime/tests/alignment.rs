@@ -91,6 +91,10 @@ fn the_best_head_is_found_by_the_text_that_it_explains() {
     assert!(model.config.clone().with_alignment(best).is_ok());
     assert_eq!(best_alignment_head(&model, &pairs), Some((best, score)));
     assert_eq!(best_alignment_head(&model, &[]), None);
+    // What is empty or very long changes nothing.
+    let odd = [(vec![11; 201], vec![12]), (vec![11], vec![12; 201]), (vec![], vec![12])];
+    let more: Vec<_> = pairs.iter().cloned().chain(odd).collect();
+    assert_eq!(best_alignment_head(&model, &more), Some((best, score)));
     let outside = AlignmentHead { layer: 99, ..best };
     let error = model.config.clone().with_alignment(outside).unwrap_err().to_string();
     assert!(error.contains("decoder layer 99"), "{error}");

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use wdistill_formats::toolkits::MARIAN;
-use wdistill_formats::{Format, ImportOptions, Imported, Subwords, import, read_tensors};
+use wdistill_formats::{
+    Format, ImportOptions, Imported, ModelFolder, Subwords, import, read_tensors,
+};
 use wdistill_kernels::Float32Matrix;
 use wdistill_model::{DecoderState, NO_WORD, SourceEnding, Tokens};
 use wdistill_runtime::{Cpu, DecodingOptions, TokenTranslator, pack_float32};
@@ -251,5 +253,56 @@ fn models_of_marian() {
     for case in ["joint-yaml", "separate-spm"] {
         let path = format!("marian/{case}");
         check(&path, &path, &ImportOptions::default(), Text::Compared);
+    }
+}
+
+/// What pymarian wrote.
+#[derive(Deserialize)]
+struct OfMarian {
+    source: Vec<String>,
+    npz: Translations,
+    intgemm8: Translations,
+}
+
+#[derive(Deserialize)]
+struct Translations {
+    text: Vec<String>,
+    log_probability: Vec<f64>,
+}
+
+/// Of one model in float32, and in int8 whose numbers are made float32 again.
+#[test]
+fn a_model_of_marian_whose_decoder_is_an_ssru() {
+    let json = std::fs::read(fixtures().join("marian/ssru/expected.json")).unwrap();
+    let OfMarian { source, npz, intgemm8 } = serde_json::from_slice(&json).unwrap();
+    assert_eq!(source.len(), 40);
+    let vocabulary = fixtures().join("marian/ssru/vocab.spm");
+    let given = ImportOptions { vocabulary: Some(vocabulary), ..ImportOptions::default() };
+    for (file, expected) in [("ssru/model.npz", npz), ("ssru-int8/model.bin", intgemm8)] {
+        let imported = import(&fixtures().join("marian").join(file), &given).unwrap();
+        let ModelFolder { model, vocabularies } = &imported.folder;
+        let search =
+            SearchOptions { beam_size: 1, length_penalty: 0.0, ..SearchOptions::default() };
+        let options = DecodingOptions { search, ..DecodingOptions::default() };
+        let translator = TokenTranslator::new(model, 1, options, None).unwrap();
+        let end = vocabularies.source.end_id();
+        let sources: Vec<Vec<u32>> = source
+            .iter()
+            .map(|line| [vocabularies.source.encode(line), vec![end]].concat())
+            .collect();
+        let found = translator.translate(&sources).unwrap();
+        let expected = expected.text.iter().zip(&expected.log_probability);
+        for ((line, found), (text, log_probability)) in
+            source.iter().zip(found.hypotheses).zip(expected)
+        {
+            let best = &found[0];
+            assert_eq!(
+                &vocabularies.target.decode(&best.tokens).unwrap(),
+                text,
+                "{file}, {line:?}"
+            );
+            let difference = (best.score - log_probability).abs();
+            assert!(difference < 1e-4, "{file}, {line:?}: {} {log_probability}", best.score);
+        }
     }
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use wdistill_base::Problem;
+use wdistill_formats::language_name;
 use wdistill_model::Languages;
 
 use crate::decoders::{Decoders, Failure, Full, Loaded};
-use crate::languages::{Detected, detect, name};
+use crate::languages::{Detected, detect};
 use crate::metrics::Metrics;
 use crate::models::Models;
 use crate::options::{Access, Limits};
@@ -107,8 +108,8 @@ impl App {
         found.cloned().ok_or_else(|| {
             let text = format!(
                 "{} ({target}) is not available as a target language from {} ({source})",
-                name(target),
-                name(source)
+                language_name(target),
+                language_name(source)
             );
             Refusal::new(StatusCode::BAD_REQUEST, "language", text)
         })

@@ -1,25 +1,7 @@
-//! Languages: their codes, their names, and which one a text is in.
+//! Which language a text is in.
 
 use serde::Serialize;
-
-/// ISO 639 knows it by its first part.
-fn known(code: &str) -> Option<isolang::Language> {
-    let language = code.split(['-', '_']).next()?.to_ascii_lowercase();
-    match language.len() {
-        2 => isolang::Language::from_639_1(&language),
-        _ => isolang::Language::from_639_3(&language),
-    }
-}
-
-/// The English name of a language; the code itself for one that ISO 639 does not know.
-pub fn name(code: &str) -> String {
-    let Some(language) = known(code) else { return code.to_string() };
-    let name = language.to_name();
-    match code.split_once(['-', '_']) {
-        Some((_, rest)) => format!("{name} ({rest})"),
-        None => name.to_string(),
-    }
-}
+use wdistill_formats::three_letters;
 
 /// The language of a text, and how sure that is, from 0 to 100.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -50,7 +32,7 @@ pub fn detect(text: &str, offered: &[&str]) -> Option<Detected> {
 }
 
 fn detectable(code: &str) -> Option<whatlang::Lang> {
-    match known(code)?.to_639_3() {
+    match three_letters(code)? {
         // What ISO calls a macrolanguage the detector calls by its largest member.
         "zho" => Some(whatlang::Lang::Cmn),
         "fas" => Some(whatlang::Lang::Pes),
@@ -62,15 +44,6 @@ fn detectable(code: &str) -> Option<whatlang::Lang> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn languages_have_english_names() {
-        assert_eq!(
-            [name("de"), name("deu"), name("zh-Hans")],
-            ["German", "German", "Chinese (Hans)"]
-        );
-        assert_eq!(name("qqq"), "qqq");
-    }
 
     #[test]
     fn a_language_is_told_from_those_that_are_offered() {

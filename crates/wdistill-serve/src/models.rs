@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wdistill_base::{FileError, Hinted, Problem, listed};
 use wdistill_formats::{FormatError, native};
-use wdistill_model::Languages;
-use wdistill_runtime::{Translator, TranslatorError, TranslatorOptions};
+use wdistill_model::{Languages, Transformer};
+use wdistill_runtime::{Precision, Translator, TranslatorError, TranslatorOptions};
 use wdistill_text::SentenceLanguage;
 
 use crate::decoders::Loaded;
@@ -139,7 +139,8 @@ pub struct Models {
     /// Bytes of weights that may be in memory.
     memory: Option<u64>,
     shelf: Mutex<Shelf>,
-    places: BTreeMap<Languages, Mutex<()>>,
+    /// Held while a model is loaded: two at once might take more memory than there is.
+    loading: Mutex<()>,
     metrics: Arc<Metrics>,
 }
 
@@ -165,8 +166,8 @@ impl Models {
         memory: Option<u64>,
         metrics: Arc<Metrics>,
     ) -> Models {
-        let places = catalogue.pairs().map(|pair| (pair.clone(), Mutex::default())).collect();
-        Models { catalogue, options, memory, shelf: Mutex::default(), places, metrics }
+        let (shelf, loading) = (Mutex::default(), Mutex::default());
+        Models { catalogue, options, memory, shelf, loading, metrics }
     }
 
     /// Which there are.
@@ -184,8 +185,7 @@ impl Models {
         Some(found.model.clone())
     }
 
-    /// The model of a pair of the catalogue, which is loaded now if it has to be. Who asks for a model that another one
-    /// loads waits for that. A model that is dropped stays until the requests are done that it has.
+    /// The model of a pair of the catalogue, which is loaded now if it has to be, one after the other. A model that is dropped stays until the requests are done that it has.
     ///
     /// # Errors
     /// [`ModelError`].
@@ -196,14 +196,12 @@ impl Models {
         if let Some(model) = self.loaded(pair) {
             return Ok(model);
         }
-        let place = self.places[pair].lock().unwrap_or_else(PoisonError::into_inner);
+        let loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(model) = self.loaded(pair) {
             return Ok(model);
         }
         let folder = &self.catalogue.folders[pair];
-        // As large as the file of its weights, or less in int8; what is loaded is counted as it is.
-        let expected = file_size(&folder.join(native::WEIGHTS_FILE))?;
-        self.make_room(expected)?;
+        self.make_room(self.expected_bytes(folder)?)?;
         let shortlist = folder.join(SHORTLIST_FILE);
         let options = TranslatorOptions {
             shortlist: self.options.shortlist.clone().or(shortlist.is_file().then_some(shortlist)),
@@ -220,8 +218,19 @@ impl Models {
         let on_shelf = OnShelf { model: model.clone(), bytes, last_use: shelf.uses };
         shelf.models.insert(pair.clone(), on_shelf);
         self.count(&shelf);
-        drop((shelf, place));
+        drop((shelf, loading));
         Ok(model)
+    }
+
+    /// About what a model's weights will take: their file, or less if they are to be in int8. What is loaded is counted as it
+    /// is.
+    fn expected_bytes(&self, folder: &Path) -> Result<u64, TranslatorError> {
+        let stored = file_size(&folder.join(native::WEIGHTS_FILE))?;
+        let numbers = Transformer::parameters(&native::load_config(folder)?) as u64;
+        Ok(match self.options.decoding.precision {
+            Precision::Float32 => stored,
+            Precision::Int8 => stored.min(numbers),
+        })
     }
 
     /// Drops the least used models until there is room for another.

@@ -12,10 +12,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Value, json};
+use wdistill_formats::language_name;
 
 use crate::app::App;
 use crate::json::answer;
-use crate::languages::name;
 use crate::metrics::{self, Reason};
 use crate::refusal::Refusal;
 use crate::request::Fields;
@@ -187,7 +187,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 async fn get_languages(State(app): State<Arc<App>>) -> Response {
     let language = |code: &str| {
         let targets: Vec<&str> = app.targets(code).collect();
-        json!({ "code": code, "name": name(code), "targets": targets })
+        json!({ "code": code, "name": language_name(code), "targets": targets })
     };
     let languages: Vec<Value> = app.sources().into_iter().map(language).collect();
     answer(StatusCode::OK, &languages)
@@ -201,7 +201,7 @@ async fn get_health() -> Response {
 async fn get_settings(State(app): State<Arc<App>>) -> Response {
     let first = app.models.catalogue().pairs().next();
     let language = |code: Option<&String>| {
-        code.map(|code| json!({ "code": code, "name": name(code) })).unwrap_or_default()
+        code.map(|code| json!({ "code": code, "name": language_name(code) })).unwrap_or_default()
     };
     let needs_key = !app.access.keys.is_empty();
     let settings = json!({

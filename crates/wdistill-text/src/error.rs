@@ -43,6 +43,14 @@ pub enum TextError {
         /// What is wrong.
         problem: Problem,
     },
+    /// A binary shortlist cannot be used.
+    #[error("{}: {problem}", path.display())]
+    BinaryShortlist {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// The two sides of a parallel corpus have different numbers of lines.
     #[error(
         "{} has {source_lines} lines but {} has {target_lines}",

@@ -22,6 +22,7 @@
 //! ```
 
 mod batches;
+mod binary_shortlist;
 mod compressed;
 mod corpus;
 mod encoded;
@@ -38,6 +39,7 @@ mod vocabulary;
 mod vocabulary_pair;
 
 pub use batches::{BatchOrder, BatchSettings, PairLength, Position, sorted_batches};
+pub use binary_shortlist::BinaryShortlist;
 pub use compressed::{packed_by_name, text_reader};
 pub use corpus::{
     Action, CheckedCorpus, CorpusLimits, CorpusReport, CorpusRole, Example, Finding, FindingKind,

@@ -35,7 +35,7 @@ pub use interrupt::{Interrupt, Reaction, Willing};
 pub use learner::{Clipping, Learner, Parameters, StepReport, Weights};
 pub use log::{Event, TrainingEvent, ValidationEvent};
 pub use observer::{Happening, Observer, Unobserved};
-pub use run::{BEST_FOLDER, Ended, Outcome, Run, SaveModel, has_checkpoint};
+pub use run::{BEST_FOLDER, Ended, KEPT_WHILE_TRAINING, Outcome, Run, SaveModel, has_checkpoint};
 pub use schedule::Schedule;
 pub use selection::{Candidate, Judgement, Selected};
 pub use settings::{Criterion, Optimiser, Selection, TrainingSettings};

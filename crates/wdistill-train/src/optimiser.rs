@@ -35,11 +35,13 @@ pub(crate) fn step(
         learning_rate,
         number,
         gradient_factor,
+        weight_decay: 0.0,
     };
     let muon = MuonStep {
         settings: MuonSettings { momentum: settings.muon_momentum },
         learning_rate,
         gradient_factor,
+        weight_decay: settings.weight_decay,
     };
     let Parameters { layout, values, first_moments, second_moments, .. } = parameters;
     let values = layout.slices_mut(values).into_iter();
@@ -56,10 +58,23 @@ pub(crate) fn step(
                 let (moment, copy) = (first_moment, Some(copy));
                 matrices.push(MuonBuffers { rows, columns, parameters, moment, gradient, copy });
             }
-            _ => adam_step(
-                AdamBuffers { parameters, first_moment, second_moment, gradient, copy: Some(copy) },
-                &adam,
-            ),
+            (_, part, _) => {
+                // Biases and norms are no larger for being many, and words that are rare would be forgotten.
+                let weight_decay = match part {
+                    Part::LinearMap => settings.weight_decay,
+                    Part::Numbers => 0.0,
+                };
+                adam_step(
+                    AdamBuffers {
+                        parameters,
+                        first_moment,
+                        second_moment,
+                        gradient,
+                        copy: Some(copy),
+                    },
+                    &AdamStep { weight_decay, ..adam },
+                );
+            }
         }
     }
     parallel::for_each(matrices, |buffers| muon_step(buffers, &muon));

@@ -30,6 +30,12 @@ pub fn has_checkpoint(folder: &Path) -> bool {
     folder.join(CHECKPOINT_FILE).exists()
 }
 
+/// The weights that are averaged in the end, below the folder of a training.
+const SNAPSHOTS_FOLDER: &str = "snapshots";
+
+/// What a training keeps for going on, and nobody needs when it is finished: below its folder.
+pub const KEPT_WHILE_TRAINING: [&str; 3] = [BEST_FOLDER, CHECKPOINT_FILE, SNAPSHOTS_FOLDER];
+
 const LOG_FILE: &str = "metrics.jsonl";
 
 /// Writes a model that can be used as it is, with its vocabularies, into a folder.
@@ -141,7 +147,7 @@ impl Run<'_> {
 
 impl<'a> Loop<'a> {
     fn start(run: &'a Run<'a>, learner: &mut dyn Learner) -> Result<Loop<'a>, TrainError> {
-        let folder = run.path("snapshots");
+        let folder = run.path(SNAPSHOTS_FOLDER);
         std::fs::create_dir_all(&folder).map_err(FileError::when("create", &folder))?;
         let batches = BatchSettings { max_tokens: run.settings.max_tokens };
         let lengths = run.corpus.lengths()[run.pairs.clone()].to_vec();

@@ -16,6 +16,8 @@ pub enum Schedule {
     Linear,
     /// Along half a cosine, to 0 after the last update.
     Cosine,
+    /// Not at all.
+    Constant,
 }
 
 impl Schedule {
@@ -26,9 +28,10 @@ impl Schedule {
     /// inverse square root   sqrt(w / u)                        fairseq, inverse_square_root_schedule.py
     /// linear                r = (U - u + 1) / (U - w)          transformers, get_linear_schedule_with_warmup
     /// cosine                (1 - cos(pi r)) / 2                transformers, get_cosine_schedule_with_warmup
+    /// constant              1                                  transformers, get_constant_schedule_with_warmup
     /// ```
     ///
-    /// The last two are at least 0 and, in a warm-up that is longer than `U`, 1.
+    /// The second and third are at least 0 and, in a warm-up that is longer than `U`, 1.
     pub fn fall(self, update: u64, warm_up: u64, length: u64) -> f64 {
         let left = (length + 1).saturating_sub(update) as f64;
         let rest = match length.saturating_sub(warm_up) {
@@ -39,6 +42,7 @@ impl Schedule {
             Schedule::InverseSquareRoot => (warm_up as f64 / update as f64).sqrt(),
             Schedule::Linear => rest,
             Schedule::Cosine => (1.0 - (PI * rest).cos()) / 2.0,
+            Schedule::Constant => 1.0,
         }
     }
 }
@@ -70,6 +74,8 @@ mod tests {
         let cosine =
             [(2000, 3.5e-4), (4001, 7e-4), (8001, 5.974_873_734_152_917e-4), (12_001, 3.5e-4)];
         close(Schedule::Cosine, 20_000, &cosine);
+        // get_constant_schedule_with_warmup, the same.
+        close(Schedule::Constant, 20_000, &[(2000, 3.5e-4), (4001, 7e-4), (20_000, 7e-4)]);
     }
 
     #[test]

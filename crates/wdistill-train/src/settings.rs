@@ -92,6 +92,9 @@ pub struct TrainingSettings {
     pub adam_epsilon: f64,
     /// Decay of Muon's running mean of gradients.
     pub muon_momentum: f64,
+    /// What a matrix of a linear layer loses of itself at each update, times the learning rate: AdamW's decay, and
+    /// Muon's; 0 for none.
+    pub weight_decay: f64,
     /// Probability mass spread over wrong words.
     pub label_smoothing: f64,
     /// Weight of the teacher's distribution over words in a student's loss, from 0 (off) to 1; the right
@@ -159,6 +162,7 @@ impl Default for TrainingSettings {
             adam_betas: [0.9, 0.98],
             adam_epsilon: 1e-9,
             muon_momentum: 0.95,
+            weight_decay: 0.0,
             label_smoothing: 0.1,
             word_distillation: 0.0,
             state_distillation: 0.0,
@@ -223,6 +227,7 @@ impl TrainingSettings {
         }
         let at_least_zero = [
             ("clip_norm", self.clip_norm),
+            ("weight_decay", self.weight_decay),
             ("state_distillation", self.state_distillation),
             ("relation_distillation", self.relation_distillation),
         ];

@@ -199,11 +199,12 @@ fn state_pairings(weight: f64, theirs: &Config, ours: &Config) -> Result<Vec<Pai
     layers.into_iter().map(pairing).collect()
 }
 
-/// Queries, keys and values of the last layers (MiniLMv2 takes a layer of the teacher's for the student's last one).
+/// Queries, keys and values of the attentions that both have in their last layers (MiniLMv2 takes a layer of the teacher's for the student's last one).
 fn relation_pairings(weight: f64, theirs: &Config, ours: &Config) -> Vec<Pairing> {
     let attentions = [Stack::Encoder, Stack::Decoder].map(|stack| {
-        let sub_layers = stack.sub_layers().iter().copied();
-        sub_layers.filter(|one| *one != SubLayer::FeedForward).map(move |one| (stack, one))
+        let [theirs, ours] = [theirs, ours].map(|config| config.architecture.sub_layers(stack));
+        let both = ours.iter().copied().filter(|one| theirs.contains(one));
+        both.filter(|one| matches!(one, SubLayer::Attention(_))).map(move |one| (stack, one))
     });
     let makers = attentions.into_iter().flatten().flat_map(|(stack, sub_layer)| {
         let of = |config: &Config| {
@@ -228,6 +229,7 @@ fn relation_pairings(weight: f64, theirs: &Config, ours: &Config) -> Vec<Pairing
 fn side(place: LinearPlace) -> Side {
     match place {
         LinearPlace::Attention(layer, AttentionKind::SelfAttention, _)
+        | LinearPlace::Recurrence(layer, _)
         | LinearPlace::FeedForward(layer, _) => match layer.stack {
             Stack::Encoder => Side::Source,
             Stack::Decoder => Side::Target,

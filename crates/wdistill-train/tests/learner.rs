@@ -133,6 +133,29 @@ fn muon_moves_matrices_and_adam_everything_else() {
     assert_eq!(matrices, names.filter(|name| linear(name)).count());
 }
 
+/// What a decay takes besides the same step: `rate * decay` of each matrix of a linear layer, of nothing else.
+#[test]
+fn weight_decay_takes_its_part_of_matrices_and_of_nothing_else() {
+    let task = Task::new();
+    for optimiser in [Optimiser::Adam, Optimiser::Muon] {
+        let plain = TrainingSettings { optimiser, ..settings() };
+        let decayed = TrainingSettings { weight_decay: 0.5, ..plain.clone() };
+        let before = task.learner(task.model(), None, &plain).state().unwrap().into_owned();
+        let (_, without) = step(&task, &[(0, 30)], &plain);
+        let (_, with) = step(&task, &[(0, 30)], &decayed);
+        let taken = 0.5 * plain.learning_rate_at(1);
+        for NamedRange { name, part, range, .. } in with.layout.ranges() {
+            let share = if *part == Part::LinearMap { taken } else { 0.0 };
+            for index in range.clone() {
+                let expected =
+                    f64::from(without.values[index]) - share * f64::from(before.values[index]);
+                let found = f64::from(with.values[index]);
+                assert!((found - expected).abs() < 1e-7, "{name}: {found}, expected {expected}");
+            }
+        }
+    }
+}
+
 #[test]
 fn other_shares_give_the_same_gradient_up_to_rounding() {
     let task = Task::new();

@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             imported.folder
         }
     };
-    let notes = export(&model, toolkits::CTRANSLATE2, Numbers::Int8, folder)?;
+    let notes = export(&model, toolkits::CTRANSLATE2, &Numbers::Int8.into(), folder)?;
     notes.iter().for_each(|note| println!("CTranslate2: {note}"));
     Ok(())
 }

@@ -49,7 +49,7 @@
 //! use wdistill::{ImportOptions, ModelFolder, Numbers, export, import, toolkits};
 //!
 //! let model = ModelFolder::load(&folder)?;
-//! export(&model, toolkits::MARIAN, Numbers::Float32, &exported)?;
+//! export(&model, toolkits::MARIAN, &Numbers::Float32.into(), &exported)?;
 //! let imported = import(&exported, &ImportOptions::default())?;
 //! assert_eq!(imported.format.name(), "Marian");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -83,13 +83,13 @@
 
 pub use wdistill_base::{Folder, Hinted, MemoryFiles, Problem};
 pub use wdistill_formats::{
-    Format, FormatError, ImportOptions, Imported, ModelFolder, Numbers, Subwords, Toolkit,
-    check_export, export, import, toolkit, toolkits,
+    ExportOptions, Format, FormatError, ImportOptions, Imported, ModelFolder, Numbers, Subwords,
+    Toolkit, carry_card, check_export, export, import, toolkit, toolkits,
 };
 pub use wdistill_runtime::{
     AlignedSentence, Alignment, DecodingOptions, LineContent, LongText, Notice, NoticeCounts,
     NoticeKind, Precision, Scored, TooLong, TranslateError, Translation, Translator,
-    TranslatorError, TranslatorOptions, gather, quantise,
+    TranslatorError, TranslatorOptions, export_options, gather, quantise,
 };
 pub use wdistill_search::SearchOptions;
 

@@ -7,14 +7,11 @@ use clap::Args;
 use wdistill_base::{Problem, atomic_write};
 use wdistill_formats::{ModelFolder, native};
 use wdistill_model::AlignmentHead;
-use wdistill_runtime::best_alignment_head;
+use wdistill_runtime::{MOST_ALIGNED_TOKENS, best_alignment_head};
 use wdistill_text::ParallelText;
 
 use crate::commands::print;
 use crate::settings::{Common, find_model};
-
-/// Longer sentences take much memory and say no more.
-const MOST_TOKENS: usize = 200;
 
 /// Arguments of `wdistill align`.
 #[derive(Args)]
@@ -50,15 +47,14 @@ impl Align {
                 (vocabularies.source.encode(source), vocabularies.target.encode(target))
             })
             .collect();
-        let all = pairs.len();
-        let short = |(source, target): &(Vec<u32>, Vec<u32>)| {
-            source.len() <= MOST_TOKENS && target.len() <= MOST_TOKENS
+        let is_long = |(source, target): &&(Vec<u32>, Vec<u32>)| {
+            source.len().max(target.len()) > MOST_ALIGNED_TOKENS
         };
-        let pairs: Vec<_> = pairs.into_iter().filter(short).collect();
-        if pairs.len() < all {
-            let left_out = all - pairs.len();
-            self.common
-                .say(&format!("{left_out} pairs of more than {MOST_TOKENS} tokens are left out"));
+        let long = pairs.iter().filter(is_long).count();
+        if long > 0 {
+            let said =
+                format!("{long} pairs of more than {MOST_ALIGNED_TOKENS} tokens are left out");
+            self.common.say(&said);
         }
         let found = self.common.install(|| Ok(best_alignment_head(&model, &pairs)))?;
         let fact = format!("{} and {} have no words", self.source.display(), self.target.display());

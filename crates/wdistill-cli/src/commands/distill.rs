@@ -183,6 +183,7 @@ impl Distill {
                 &pseudo,
                 &pipeline.systems()[0],
             )?;
+            pipeline.card(&prepared, &student)?;
             let standings = pipeline.standings(&prepared, &[&teacher, &student])?;
             Ok((student, standings))
         })?;

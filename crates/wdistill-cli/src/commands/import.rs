@@ -66,8 +66,8 @@ pub struct Open {
 }
 
 impl Open {
-    /// Reads a model of another toolkit.
-    pub fn import(&self, path: &Path) -> anyhow::Result<Imported> {
+    /// Reads a model of another toolkit, of these languages if they are given.
+    pub fn import(&self, path: &Path, languages: Option<Languages>) -> anyhow::Result<Imported> {
         let subwords = |given: &Option<String>| match given.as_deref() {
             None => None,
             Some("whitespace") => Some(Subwords::Whitespace),
@@ -82,6 +82,7 @@ impl Open {
                 Ending::EndToken => SourceEnding::EndToken,
                 Ending::Nothing => SourceEnding::Nothing,
             }),
+            languages,
         };
         Ok(import(path, &options)?)
     }
@@ -95,9 +96,7 @@ impl Open {
         languages: Option<Languages>,
         said: impl Fn(&str),
     ) -> anyhow::Result<()> {
-        let Imported { format, folder: mut model, notes } = self.import(path)?;
-        let config = &mut model.model.config;
-        config.languages = languages.or(config.languages.take());
+        let Imported { format, folder: model, notes } = self.import(path, languages)?;
         for note in notes {
             said(&format!("{}: {note}", format.name()));
         }

@@ -100,7 +100,7 @@ impl Info {
 
     /// A model of another toolkit.
     fn add_foreign(&self, lines: &mut Vec<String>) -> anyhow::Result<Config> {
-        let Imported { folder, notes, .. } = self.open.import(&self.model)?;
+        let Imported { folder, notes, .. } = self.open.import(&self.model, None)?;
         lines.extend(notes.into_iter().map(|note| line("note", &note)));
         lines.extend(saturation(&folder.model));
         lines.extend(of_folder(&folder));
@@ -155,7 +155,7 @@ fn of_folder(folder: &ModelFolder) -> Vec<String> {
     for toolkit in TOOLKITS.iter().copied() {
         // What is written in another way can be written as it is.
         let Some(numbers) = toolkit.numbers().first() else { continue };
-        let (name, answers) = match check_export(folder, toolkit, *numbers) {
+        let (name, answers) = match check_export(folder, toolkit, &(*numbers).into()) {
             Ok(notes) => ("can become", notes),
             Err(FormatError::Export { problems, .. }) => ("cannot become", problems),
             Err(error) => ("cannot become", vec![Problem::of(&error)]),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::ensure;
 use clap::Args;
 use wdistill_base::Problem;
-use wdistill_formats::{ModelFolder, native};
+use wdistill_formats::{ModelFolder, carry_card, native};
 use wdistill_runtime::quantise;
 
 use crate::commands::import::refuse_models;
@@ -35,6 +35,7 @@ impl Quantize {
         refuse_models(&self.out)?;
         let ModelFolder { model, vocabularies } = ModelFolder::load(&self.model)?;
         ModelFolder { model: quantise(&model)?, vocabularies }.save(&self.out)?;
+        carry_card(&self.model, &self.out, "wdistill")?;
         let size = |folder: &PathBuf| -> std::io::Result<f64> {
             Ok(folder.join(native::WEIGHTS_FILE).metadata()?.len() as f64 / 1e6)
         };

@@ -47,7 +47,12 @@ impl Train {
         let plan = changed(&job, &self.changes)?.plan()?;
         let folder = RunFolder::claim(&self.out)?;
         let pipeline = Pipeline::new(plan, folder, self.common.run_options(self.force.caution()))?;
-        let trained = self.common.install(|| Ok(pipeline.teacher(&pipeline.prepare()?)?))?;
+        let trained = self.common.install(|| {
+            let prepared = pipeline.prepare()?;
+            let trained = pipeline.teacher(&prepared)?;
+            pipeline.card(&prepared, &trained)?;
+            Ok(trained)
+        })?;
         print(&trained.model.display().to_string())
     }
 }

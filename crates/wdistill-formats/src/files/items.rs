@@ -174,6 +174,15 @@ fn item<'f>(
     Ok(array)
 }
 
+/// Whose file it is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// marian-nmt's.
+    Marian,
+    /// browsermt's: Bergamot, Firefox, translateLocally.
+    Browsermt,
+}
+
 /// Items and gaps end at multiples of this many bytes.
 const LINE: usize = 256;
 
@@ -188,53 +197,60 @@ pub(crate) struct Item {
 /// What an item holds.
 pub(crate) enum Content {
     Float32(Vec<f32>),
-    /// To be written in int8: a matrix `[inputs, outputs]`, given as it lies, `[outputs, inputs]`.
+    /// To be written in int8: a matrix `[inputs, outputs]`, given as it lies, `[outputs, inputs]`; or, for browsermt, a
+    /// table of words `[words, width]`, which lies as it is.
     Quantised(Vec<f32>),
     Text(String),
 }
 
 impl Content {
-    /// Its code in the dialect of marian-nmt.
-    fn code(&self) -> u64 {
-        match self {
-            Content::Float32(_) => 0x404,
-            Content::Quantised(_) => 0x10001,
-            Content::Text(_) => 0x101,
+    fn code(&self, dialect: Dialect) -> u64 {
+        match (self, dialect) {
+            (Content::Float32(_), _) => 0x404,
+            (Content::Quantised(_), Dialect::Marian) => 0x10001,
+            (Content::Quantised(_), Dialect::Browsermt) => 0x4101,
+            (Content::Text(_), _) => 0x101,
         }
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    fn bytes(&self, dialect: Dialect) -> Vec<u8> {
         let mut bytes = match self {
             Content::Float32(numbers) => float32_bytes(numbers),
             Content::Quantised(numbers) => {
                 let (bytes, factor) = quantised(numbers, numbers.len());
                 [bytes, float32_bytes(&factor)].concat()
             }
-            Content::Text(text) => [text.as_bytes(), &[0]].concat(),
+            Content::Text(text) => {
+                let bytes = [text.as_bytes(), &[0]].concat();
+                if dialect == Dialect::Browsermt {
+                    return bytes;
+                }
+                bytes
+            }
         };
         bytes.resize(bytes.len().next_multiple_of(LINE), 0);
         bytes
     }
 }
 
-/// A file as marian-nmt's converter writes it: equal items give equal bytes.
-pub(crate) fn write(mut items: Vec<Item>) -> Vec<u8> {
+/// A file as the dialect's converter writes it: equal items give equal bytes.
+pub(crate) fn write(mut items: Vec<Item>, dialect: Dialect) -> Vec<u8> {
     items.sort_by(|one, other| one.name.cmp(&other.name));
-    let bodies: Vec<Vec<u8>> = items.iter().map(|item| item.content.bytes()).collect();
+    let bodies: Vec<Vec<u8>> = items.iter().map(|item| item.content.bytes(dialect)).collect();
     let mut file = Vec::new();
     let put = |file: &mut Vec<u8>, number: usize| {
         file.extend((number as u64).to_le_bytes());
     };
     file.extend(VERSION.to_le_bytes());
     put(&mut file, items.len());
-    // A text is as long as its line, zeros and all.
+    // A text is as long as its bytes, zeros and all.
     let shape = |item: &Item, body: &[u8]| match item.content {
         Content::Text(_) => vec![body.len()],
         Content::Float32(_) | Content::Quantised(_) => item.shape.clone(),
     };
     for (item, body) in items.iter().zip(&bodies) {
         put(&mut file, item.name.len() + 1);
-        file.extend(item.content.code().to_le_bytes());
+        file.extend(item.content.code(dialect).to_le_bytes());
         put(&mut file, shape(item, body).len());
         put(&mut file, body.len());
     }
@@ -301,8 +317,41 @@ mod tests {
                 };
                 items.push(Item { name, shape: array.shape.clone(), content });
             }
-            assert!(write(items) == expected, "{kind}");
+            assert!(write(items, Dialect::Marian) == expected, "{kind}");
         }
+    }
+
+    /// What `fixtures/marian/binary/make.py` wrote of the same archive, with a factor of activations for each matrix.
+    #[test]
+    fn what_is_written_for_browsermt_is_what_its_layout_says() {
+        let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/marian");
+        let archive = std::fs::read(format!("{fixtures}/joint-yaml/model.npz")).unwrap();
+        let expected = std::fs::read(format!("{fixtures}/binary/model.browsermt.bin")).unwrap();
+        let mut items = Vec::new();
+        for (name, array) in super::super::npz::read(&archive).unwrap() {
+            let is_table = name.contains("Wemb");
+            if name.starts_with("special:") {
+                let text = String::from_utf8(array.bytes.to_vec()).unwrap();
+                let content = Content::Text(text.trim_end_matches('\0').to_string());
+                items.push(Item { name, shape: Vec::new(), content });
+                continue;
+            }
+            let (shape, numbers) = (array.shape.clone(), array.numbers());
+            let content = match shape[..] {
+                [rows, columns] if name[..name.len() - 1].ends_with("_W") => {
+                    let lying = (0..columns).flat_map(|c| (0..rows).map(move |r| (r, c)));
+                    Content::Quantised(lying.map(|(r, c)| numbers[r * columns + c]).collect())
+                }
+                _ if is_table => Content::Quantised(numbers),
+                _ => Content::Float32(numbers),
+            };
+            if matches!(content, Content::Quantised(_)) {
+                let (name, shape) = (format!("{name}_QuantMultA"), vec![1]);
+                items.push(Item { name, shape, content: Content::Float32(vec![127.0 / 4.0]) });
+            }
+            items.push(Item { name, shape, content });
+        }
+        assert!(write(items, Dialect::Browsermt) == expected);
     }
 
     #[test]

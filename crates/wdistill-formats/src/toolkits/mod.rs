@@ -21,9 +21,9 @@ mod words;
 
 pub use findings::Foreign;
 pub use obstacles::Obstacles;
-pub use options::{ImportOptions, Subwords};
+pub use options::{ActivationFactors, ExportOptions, Extra, ImportOptions, Numbers, Subwords};
 pub use place::{ArrayPlace, Layout};
-pub use toolkit::{Detection, Numbers, Toolkit};
+pub use toolkit::{Detection, Toolkit};
 pub use words::{Side, Words};
 
 /// Declares the rooms, a constant for each, and the list of all.
@@ -41,6 +41,8 @@ toolkits! {
     CTRANSLATE2 = ctranslate2::CTranslate2,
     /// MarianMT of Hugging Face's `transformers`, as OPUS-MT models are published.
     HUGGING_FACE = huggingface::HuggingFace,
+    /// Bergamot, with the folders of Firefox and the archives of translateLocally.
+    BERGAMOT = bergamot::Bergamot,
     /// Marian.
     MARIAN = marian::Marian,
     /// fairseq.

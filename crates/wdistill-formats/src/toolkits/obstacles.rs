@@ -1,7 +1,7 @@
 //! What stands in the way of writing a model for another toolkit.
 
 use wdistill_base::Problem;
-use wdistill_model::{Config, SourceEnding};
+use wdistill_model::{Autoregression, Config, SourceEnding};
 
 /// Problems of a model that is to be written, and notes.
 #[derive(Debug, Default)]
@@ -18,6 +18,16 @@ impl Obstacles {
         if !holds {
             self.problems.push(problem().into());
         }
+    }
+
+    /// What a format needs in which decoders attend to themselves.
+    pub(crate) fn need_self_attention(&mut self, config: &Config) {
+        let autoregression = config.architecture.autoregression;
+        self.need(autoregression == Autoregression::SelfAttention, || {
+            let fact =
+                "its decoder is an SSRU, and the format has decoders with self-attention only";
+            Problem::with_hint(fact, "Marian and Bergamot take it")
+        });
     }
 
     /// What a format needs in which both stacks have one width and sinusoids are Marian's.

@@ -1,6 +1,12 @@
-//! Padding words, which some toolkits need and others cannot have.
+//! Padding words, which some toolkits need and others cannot have, and sizes that are filled up.
 
-use wdistill_model::{DecoderStart, Dense, Embeddings, Matrix, Model, OutputBias};
+use std::collections::HashMap;
+use std::convert::Infallible;
+
+use wdistill_model::tree::Map;
+use wdistill_model::{
+    Config, DecoderStart, Dense, Embeddings, Matrix, Model, OutputBias, Slot, Transformer,
+};
 
 /// Logit of a word that is never written: its probability is 0 in float32, and the number fits in float16.
 pub(crate) const NEVER: f32 = -1e4;
@@ -62,4 +68,39 @@ pub(crate) fn without_zero_start(model: &Model<Dense<f32>>) -> Option<Model<Dens
     vocabularies.padding = None;
     vocabularies.decoder_start = DecoderStart::ZeroVector;
     Some(model)
+}
+
+/// Fills weights up with zeros, and the bias of words so that these are never written.
+struct Enlarge {
+    shapes: HashMap<Slot, Vec<usize>>,
+}
+
+impl Map<Dense<f32>, Dense<f32>> for Enlarge {
+    type Error = Infallible;
+
+    fn matrix(&mut self, slot: Slot, from: &Matrix<f32>) -> Result<Matrix<f32>, Infallible> {
+        let shape = &self.shapes[&slot];
+        Ok(Matrix::from_fn(shape[0], shape[1], |row, column| {
+            if row < from.rows() && column < from.columns() { from.at(row, column) } else { 0.0 }
+        }))
+    }
+
+    fn vector(&mut self, slot: Slot, from: &Vec<f32>) -> Result<Vec<f32>, Infallible> {
+        let mut vector = from.clone();
+        let filling = if slot == Slot::OutputBias { NEVER } else { 0.0 };
+        vector.resize(self.shapes[&slot][0], filling);
+        Ok(vector)
+    }
+}
+
+/// The model with more hidden units and words, as `config` has them, and with a bias of words: it translates as before. A
+/// hidden unit whose weights are zeros gives zero by every activation.
+pub(crate) fn enlarged(model: &Model<Dense<f32>>, config: Config) -> Model<Dense<f32>> {
+    let mut weights = model.weights.clone();
+    let words = model.config.vocabularies.target;
+    weights.embeddings.output_bias.get_or_insert_with(|| vec![0.0; words]);
+    let shapes =
+        Transformer::list(&config).into_iter().map(|info| (info.slot, info.shape)).collect();
+    let Ok(weights) = weights.map(&mut Enlarge { shapes });
+    Model { config, weights }
 }

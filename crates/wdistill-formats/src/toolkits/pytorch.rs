@@ -17,6 +17,8 @@ pub(crate) fn norm(sub_layer: SubLayer) -> &'static str {
     match sub_layer {
         SubLayer::Attention(AttentionKind::SelfAttention) => "self_attn_layer_norm",
         SubLayer::Attention(AttentionKind::CrossAttention) => "encoder_attn_layer_norm",
+        // What these toolkits do not have: an obstacle before anything is written.
+        SubLayer::Recurrence => "recurrence_layer_norm",
         SubLayer::FeedForward => "final_layer_norm",
     }
 }
@@ -41,6 +43,7 @@ pub(crate) fn linear(place: LinearPlace) -> String {
             };
             format!("{layer}.{}.{projection}_proj", attention(kind))
         }
+        LinearPlace::Recurrence(..) => place.to_string(),
         LinearPlace::FeedForward(layer, role) => {
             let linear = match role {
                 FeedForwardRole::Up => "fc1",

@@ -8,29 +8,10 @@ use wdistill_text::SentencePieceModel;
 
 use super::findings::Foreign;
 use super::obstacles::Obstacles;
-use super::options::ImportOptions;
+use super::options::{ExportOptions, Extra, ImportOptions, Numbers};
 use super::place::ArrayPlace;
 use crate::error::FormatError;
 use crate::model_folder::ModelFolder;
-
-/// What the numbers of a written model are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Numbers {
-    /// As they are.
-    Float32,
-    /// Matrices in 8 bits, with a factor for each row.
-    Int8,
-}
-
-impl Numbers {
-    /// The name as it is written.
-    pub fn name(self) -> &'static str {
-        match self {
-            Numbers::Float32 => "float32",
-            Numbers::Int8 => "int8",
-        }
-    }
-}
 
 /// What a path holds of a toolkit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,13 +80,23 @@ pub trait Toolkit: Sync {
         &[]
     }
 
+    /// How Hugging Face's hub calls the program that a folder is for.
+    fn library_name(&self) -> &'static str {
+        self.key()
+    }
+
+    /// What can be written beside the weights.
+    fn extras(&self) -> &'static [Extra] {
+        &[]
+    }
+
     /// Which models can be written, in a few words.
     fn takes(&self) -> &'static str {
         ""
     }
 
-    /// What stands in the way of writing a model with these numbers, and what its user should know.
-    fn obstacles(&self, _given: &ModelFolder, _numbers: Numbers) -> Obstacles {
+    /// What stands in the way of writing a model like this, and what its user should know.
+    fn obstacles(&self, _given: &ModelFolder, _options: &ExportOptions) -> Obstacles {
         let problems = vec![format!("models of {} are read, and not written", self.name()).into()];
         Obstacles { problems, notes: Vec::new() }
     }
@@ -117,10 +108,10 @@ pub trait Toolkit: Sync {
     fn write(
         &self,
         given: &ModelFolder,
-        numbers: Numbers,
+        options: &ExportOptions,
         _folder: &Path,
     ) -> Result<(), FormatError> {
-        let Obstacles { problems, .. } = self.obstacles(given, numbers);
+        let Obstacles { problems, .. } = self.obstacles(given, options);
         Err(FormatError::Export { format: self.model_name(), problems })
     }
 }

@@ -72,7 +72,13 @@ fn check_adam<R: Real>(length: usize, tolerance: f64) {
             copy: Some(&mut copy),
         };
         let number = step;
-        let step = AdamStep { settings, learning_rate: rate, number, gradient_factor: 0.5 };
+        let step = AdamStep {
+            settings,
+            learning_rate: rate,
+            number,
+            gradient_factor: 0.5,
+            weight_decay: 0.0,
+        };
         adam_step(buffers, &step);
         assert!(copy == fast_p);
         for i in 0..length {
@@ -87,6 +93,50 @@ fn check_adam<R: Real>(length: usize, tolerance: f64) {
     assert_close(&fast_p, &p, tolerance, "parameters");
     assert_close(&fast_m, &m, tolerance, "first moment");
     assert_close(&fast_v, &v, tolerance, "second moment");
+}
+
+/// Against PyTorch (`fixtures/adamw/make.py`).
+fn check_adamw<R: Real>(tolerance: f64) {
+    let settings = AdamSettings { beta1: 0.9, beta2: 0.98, epsilon: 1e-9 };
+    let (mut parameters, mut first, mut second): (Vec<R>, Vec<R>, Vec<R>) = Default::default();
+    let mut number = 0;
+    for line in include_str!("../../fixtures/adamw/steps.txt").lines() {
+        let (name, numbers) = line.split_once(' ').unwrap();
+        let numbers: Vec<f64> = numbers.split(' ').map(|number| number.parse().unwrap()).collect();
+        match name {
+            "start" => {
+                parameters = to(&numbers);
+                (first, second) = (vec![R::ZERO; numbers.len()], vec![R::ZERO; numbers.len()]);
+            }
+            "gradient" => {
+                number += 1;
+                let buffers = AdamBuffers {
+                    parameters: &mut parameters,
+                    first_moment: &mut first,
+                    second_moment: &mut second,
+                    gradient: &to::<R>(&numbers),
+                    copy: None,
+                };
+                let step = AdamStep {
+                    settings,
+                    learning_rate: 1e-2,
+                    number,
+                    gradient_factor: 1.0,
+                    weight_decay: 0.1,
+                };
+                adam_step(buffers, &step);
+            }
+            "after" => assert_close(&parameters, &numbers, tolerance, "parameters"),
+            other => panic!("{other}"),
+        }
+    }
+    assert_eq!(number, 6);
+}
+
+#[test]
+fn adamw_is_that_of_pytorch() {
+    check_adamw::<f64>(1e-13);
+    check_adamw::<f32>(1e-6);
 }
 
 #[test]

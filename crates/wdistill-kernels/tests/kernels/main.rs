@@ -16,6 +16,7 @@ mod likeness;
 mod muon;
 mod norm;
 mod product;
+mod recur;
 mod support;
 mod threads;
 

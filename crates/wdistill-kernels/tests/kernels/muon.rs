@@ -9,7 +9,8 @@ const STEPS: &str = include_str!("../../fixtures/muon/steps.txt");
 fn check<R: Real>(tolerance: f64) {
     let settings = MuonSettings { momentum: 0.95 };
     // The gradient comes doubled, as one that is to be clipped to half.
-    let step = MuonStep { settings, learning_rate: 1e-2, gradient_factor: 0.5 };
+    let (learning_rate, gradient_factor, weight_decay) = (1e-2, 0.5, 0.0);
+    let step = MuonStep { settings, learning_rate, gradient_factor, weight_decay };
     let (mut shape, mut steps) = ([0, 0], 0);
     let (mut parameters, mut moment): (Vec<R>, Vec<R>) = Default::default();
     for line in STEPS.lines() {
@@ -55,7 +56,7 @@ fn muon_is_that_of_pytorch() {
 }
 
 #[test]
-fn without_a_gradient_nothing_changes() {
+fn without_a_gradient_only_decay_changes_anything() {
     let (mut parameters, mut moment) = (vec![1.0f32; 6], vec![0.0; 6]);
     let buffers = MuonBuffers {
         rows: 2,
@@ -66,6 +67,8 @@ fn without_a_gradient_nothing_changes() {
         copy: None,
     };
     let settings = MuonSettings { momentum: 0.95 };
-    muon_step(buffers, &MuonStep { settings, learning_rate: 1.0, gradient_factor: 1.0 });
-    assert_eq!(parameters, [1.0; 6]);
+    let (learning_rate, gradient_factor) = (1.0, 1.0);
+    let step = MuonStep { settings, learning_rate, gradient_factor, weight_decay: 0.25 };
+    muon_step(buffers, &step);
+    assert_eq!(parameters, [0.75; 6]);
 }

@@ -1,5 +1,6 @@
 //! The report of a finished run.
 
+mod card;
 mod rows;
 mod samples;
 
@@ -25,8 +26,8 @@ impl Pipeline {
         speeds: &[Speed],
     ) -> Result<Report, PipelineError> {
         let plan = &self.plan;
-        let decoding = &plan.decoding;
         let has_speeds = !speeds.is_empty();
+        self.cards(prepared, systems, speeds)?;
         let speeds = speeds.iter().map(Some).chain(std::iter::repeat(None));
         let rows = systems.iter().zip(speeds);
         let texts = [&prepared.training].into_iter().chain(prepared.held_out());
@@ -41,18 +42,7 @@ impl Pipeline {
             seed: plan.seed,
             recipe_toml: recipe_text(&self.plan.without_folders().to_recipe()),
             data: texts.map(|set| set.summary()).collect(),
-            decoding: Decoding {
-                beam: decoding.search.beam_size,
-                length_penalty: decoding.search.length_penalty,
-                max_ratio: decoding.search.max_length_ratio,
-                max_surplus: decoding.search.max_length_constant,
-                max_length: decoding.search.max_length,
-                batch: decoding.batch_tokens,
-                precision: match decoding.precision {
-                    Precision::Float32 => "float32".to_string(),
-                    Precision::Int8 => "int8".to_string(),
-                },
-            },
+            decoding: self.decoding(),
             systems: rows
                 .map(|(system, speed)| self.row(system, speed, systems))
                 .collect::<Result<_, _>>()?,
@@ -67,6 +57,23 @@ impl Pipeline {
         atomic_write(&self.path("report.json"), json.as_bytes())?;
         atomic_write(&self.path("report.html"), html(&report).as_bytes())?;
         Ok(report)
+    }
+
+    /// How tests are translated.
+    fn decoding(&self) -> Decoding {
+        let decoding = &self.plan.decoding;
+        Decoding {
+            beam: decoding.search.beam_size,
+            length_penalty: decoding.search.length_penalty,
+            max_ratio: decoding.search.max_length_ratio,
+            max_surplus: decoding.search.max_length_constant,
+            max_length: decoding.search.max_length,
+            batch: decoding.batch_tokens,
+            precision: match decoding.precision {
+                Precision::Float32 => "float32".to_string(),
+                Precision::Int8 => "int8".to_string(),
+            },
+        }
     }
 
     /// What is missing from a report that is written on the way.

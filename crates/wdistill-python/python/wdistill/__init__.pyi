@@ -120,10 +120,17 @@ def export_model(
     path: _Path,
     out: _Path,
     *,
-    format: Literal["ctranslate2", "huggingface", "marian"],
+    format: Literal["bergamot", "ctranslate2", "huggingface", "marian"],
     quantize: Literal["int8"] | None = None,
+    shortlist: _Path | None = None,
+    source: _Path | None = None,
+    languages: tuple[str, str] | None = None,
 ) -> list[str]:
-    """Writes a model folder for another toolkit, and returns what its user should know."""
+    """Writes a model folder for another toolkit, and returns what its user should know.
+
+    For Bergamot, `shortlist` is a file of `wdistill shortlist`, and `source` a text whose first 500 lines show how large
+    activations become.
+    """
 
 @final
 class ScoreResult:

@@ -2,8 +2,8 @@
 
 use wdistill_base::Random;
 use wdistill_model::{
-    Activation, Architecture, Config, DecoderStart, Dense, Embeddings, FinalNorm, Model,
-    NormPlacement, OutputBias, PositionTable, Vocabularies,
+    Activation, Architecture, Autoregression, Config, DecoderStart, Dense, Embeddings, FinalNorm,
+    Model, NormPlacement, OutputBias, PositionTable, Vocabularies,
 };
 
 pub const WORDS: usize = 23;
@@ -11,7 +11,7 @@ pub const WORDS: usize = 23;
 pub const END: u32 = 0;
 pub const START: u32 = 22;
 
-/// Every norm placement, activation, tying and position table at least once; the third decoder is
+/// Every norm placement, activation, kind of decoder, tying and position table at least once; the third decoder is
 /// narrower than its encoder, with heads of 5 columns.
 pub fn models() -> Vec<Model<Dense<f32>>> {
     let post = Architecture::preset("transformer-nano").unwrap();
@@ -27,7 +27,8 @@ pub fn models() -> Vec<Model<Dense<f32>>> {
     pre.embeddings = Embeddings::AllTied;
     pre.activation = Activation::Gelu;
     pre.positions = PositionTable::Interleaved;
-    [post, narrow, pre].into_iter().map(|architecture| model(architecture, 5)).collect()
+    let ssru = Architecture { autoregression: Autoregression::Ssru, ..post.clone() };
+    [post, narrow, pre, ssru].into_iter().map(|architecture| model(architecture, 5)).collect()
 }
 
 pub fn model(architecture: Architecture, seed: u64) -> Model<Dense<f32>> {

@@ -7,8 +7,14 @@ Serves the models, uses the page as a reader does, with a mouse, with a keyboard
 picture of each into SCREENSHOTS. Ends with an error at the first thing that is not as it should be.
 """
 
+import json
+import os
+import re
+import resource
+import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from libretranslatepy import LibreTranslateAPI
@@ -108,13 +114,48 @@ def check_client(address):
     assert client.detect(german)[0]["language"] == "de"
 
 
+def check_idle(address):
+    """A thousand connections that say nothing, beside one that wants a translation."""
+    host, port = address.removeprefix("http://").split(":")
+    idle = [socket.create_connection((host, int(port))) for _ in range(1000)]
+    [expected], _ = translated("--model", f"{MODELS}/en-de")
+    assert LibreTranslateAPI(f"{address}/").translate(TEXT, "en", "de") == expected
+    [connection.close() for connection in idle]
+
+
+def check_documentation():
+    """The first two commands of docs/src/serving.md, as they stand."""
+    page = Path(__file__).resolve().parents[4] / "docs/src/serving.md"
+    serve, ask = re.findall(r"^```sh\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)[:2]
+    with tempfile.TemporaryDirectory() as place:
+        model = Path(place, "runs/demo/cut/student/model")
+        model.parent.mkdir(parents=True)
+        model.symlink_to(Path(MODELS, "en-de").resolve())
+        path = f"{Path(PROGRAM).resolve().parent}:{os.environ['PATH']}"
+        options = {"shell": True, "cwd": place, "env": os.environ | {"PATH": path}, "text": True}
+        server = subprocess.Popen(f"exec {serve}", stderr=subprocess.PIPE, **options)
+        try:
+            assert " at http://127.0.0.1:5000" in server.stderr.readline()
+            answer = subprocess.run(ask, stdout=subprocess.PIPE, check=True, **options).stdout
+        finally:
+            server.terminate()
+            server.wait()
+    [expected], _ = translated("--model", f"{MODELS}/en-de")
+    assert json.loads(answer)["translatedText"] == expected, answer
+
+
 def main():
+    # Both ends need a handle for each connection; the server has the same limit as this program.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     Path(PICTURES).mkdir(parents=True, exist_ok=True)
     command = [PROGRAM, "serve", "--models", MODELS, "--port", "0"]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         address = server.stderr.readline().split(" at ")[1].split(";")[0]
         check_client(address)
+        check_idle(address)
+        check_documentation()
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             check(browser, address)

@@ -4,10 +4,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/../../../.."
 
-if ! command -v chromium > /dev/null || ! python3 -c 'import venv, ensurepip' 2> /dev/null; then
-    command -v apt-get > /dev/null || { echo "page/run.sh: the test needs chromium and python3-venv" >&2; exit 1; }
+if ! command -v chromium > /dev/null || ! command -v curl > /dev/null || ! python3 -c 'import venv, ensurepip' 2> /dev/null; then
+    command -v apt-get > /dev/null || { echo "page/run.sh: the test needs chromium, curl and python3-venv" >&2; exit 1; }
     apt-get update --quiet --quiet
-    apt-get install --yes --quiet --quiet --no-install-recommends chromium python3-venv > /dev/null
+    apt-get install --yes --quiet --quiet --no-install-recommends chromium curl python3-venv > /dev/null
 fi
 cargo build --release --package wdistill-cli
 work=$(mktemp -d)

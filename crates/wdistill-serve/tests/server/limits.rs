@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use wdistill_runtime::Precision;
 use wdistill_serve::{Catalogue, Drained, Limits};
 
 use crate::client::{Answer, LINES, Running, Setting, models, request, save_model, translator};
@@ -216,6 +217,10 @@ fn models_make_room_for_each_other() {
     assert_ne!(first, other);
     assert_eq!(server.metric("wdistill_models"), 1.0);
     assert_eq!((ask("en", "de"), ask("de", "en")), (first, other));
+    // In int8 a model takes about a quarter of its file.
+    let mut setting = Setting { memory: Some(size / 2), ..Setting::default() };
+    setting.translator.decoding.precision = Precision::Int8;
+    assert_eq!(Running::start(setting).translate(&json!("A dog")).status, 200);
     let small = Running::start(Setting { memory: Some(1000), ..Setting::default() });
     assert_eq!(small.translate(&json!("A dog")).error(503), "the model of en-de cannot be loaded");
     assert!(small.told.lock().unwrap()[0].contains("hint: raise --memory"));

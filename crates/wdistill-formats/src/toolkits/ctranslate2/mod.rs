@@ -10,14 +10,14 @@ use std::path::Path;
 
 use wdistill_model::{
     Architecture, AttentionKind, AttentionRole, FeedForwardRole, LayerPlace, LinearPlace, NormPart,
-    NormPlace, Slot, SubLayer, Table,
+    NormPlace, RecurrenceRole, Slot, SubLayer, Table,
 };
 
 use super::findings::Foreign;
 use super::obstacles::Obstacles;
-use super::options::ImportOptions;
+use super::options::{ExportOptions, ImportOptions, Numbers};
 use super::place::{ArrayPlace, Layout};
-use super::toolkit::{Detection, Numbers, Toolkit};
+use super::toolkit::{Detection, Toolkit};
 use crate::error::FormatError;
 use crate::files::items;
 use crate::model_folder::ModelFolder;
@@ -54,6 +54,10 @@ fn place(slot: Slot) -> ArrayPlace {
                 NormPlace::SubLayer(layer, SubLayer::Attention(kind)) => {
                     format!("{}/{}", layer_name(layer), attention(kind))
                 }
+                // An obstacle before anything is written.
+                NormPlace::SubLayer(layer, SubLayer::Recurrence) => {
+                    format!("{}/recurrence", layer_name(layer))
+                }
                 NormPlace::SubLayer(layer, SubLayer::FeedForward) => {
                     format!("{}/ffn", layer_name(layer))
                 }
@@ -81,6 +85,12 @@ fn place(slot: Slot) -> ArrayPlace {
                         (CrossAttention, Output) => (2, 0, 1),
                     };
                     (layer, attention(kind), linear, index, of)
+                }
+                LinearPlace::Recurrence(layer, RecurrenceRole::Candidate) => {
+                    (layer, "recurrence", 0, 0, 1)
+                }
+                LinearPlace::Recurrence(layer, RecurrenceRole::Forget) => {
+                    (layer, "recurrence", 1, 0, 1)
                 }
                 LinearPlace::FeedForward(layer, FeedForwardRole::Up) => (layer, "ffn", 0, 0, 1),
                 LinearPlace::FeedForward(layer, FeedForwardRole::Down) => (layer, "ffn", 1, 0, 1),
@@ -146,16 +156,16 @@ impl Toolkit for CTranslate2 {
         "any model"
     }
 
-    fn obstacles(&self, given: &ModelFolder, _: Numbers) -> Obstacles {
+    fn obstacles(&self, given: &ModelFolder, _: &ExportOptions) -> Obstacles {
         write::obstacles(given)
     }
 
     fn write(
         &self,
         given: &ModelFolder,
-        numbers: Numbers,
+        options: &ExportOptions,
         folder: &Path,
     ) -> Result<(), FormatError> {
-        write::write(given, numbers, folder)
+        write::write(given, options.numbers, folder)
     }
 }

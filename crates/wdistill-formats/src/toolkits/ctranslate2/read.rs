@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 use wdistill_base::Problem;
 use wdistill_model::{
-    Activation, Architecture, Config, DecoderStart, DropoutRates, EmbeddingScale, Embeddings,
+    Activation, Architecture, Autoregression, Config, DecoderStart, DropoutRates, EmbeddingScale, Embeddings,
     FinalNorm, NormPlacement, OutputBias, PositionTable, Shape, SourceEnding, Vocabularies,
 };
 
@@ -344,6 +344,7 @@ fn architecture(
         norm,
         final_norm,
         norm_epsilon: conventions.layer_norm_epsilon.unwrap_or(1e-5),
+        autoregression: Autoregression::SelfAttention,
         activation,
         embeddings: tying,
         embedding_scale,

@@ -21,7 +21,7 @@ use crate::model_folder::ModelFolder;
 use crate::toolkits::obstacles::Obstacles;
 use crate::toolkits::padding::NEVER;
 use crate::toolkits::place::{self as places, Written};
-use crate::toolkits::toolkit::Numbers;
+use crate::toolkits::options::Numbers;
 
 /// What the newest version of the library reads.
 const SPECIFICATION: (&str, u32) = ("TransformerSpec", 7);
@@ -34,6 +34,7 @@ pub(crate) fn obstacles(given: &ModelFolder) -> Obstacles {
     let ModelFolder { model, vocabularies: VocabularyPair { source, target } } = given;
     let vocabularies = &model.config.vocabularies;
     let mut obstacles = Obstacles::default();
+    obstacles.need_self_attention(&given.model.config);
     let end = [token(source, vocabularies.source_end), token(target, vocabularies.target_end)];
     obstacles.need(end[0] == end[1], || {
         format!(

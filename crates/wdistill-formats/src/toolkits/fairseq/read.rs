@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use wdistill_base::{Problem, folder_of};
 
 use wdistill_model::{
-    Activation, Architecture, Config, DecoderStart, DropoutRates, EmbeddingScale, Embeddings,
+    Activation, Architecture, Autoregression, Config, DecoderStart, DropoutRates, EmbeddingScale, Embeddings,
     FinalNorm, NormPlacement, OutputBias, PositionTable, Shape, SourceEnding, Vocabularies,
 };
 
@@ -366,6 +366,7 @@ impl Settings<'_> {
             norm: if norms[0] { NormPlacement::Pre } else { NormPlacement::Post },
             final_norm,
             norm_epsilon: 1e-5,
+            autoregression: Autoregression::SelfAttention,
             activation: activation?,
             embeddings: self.tie(arrays),
             embedding_scale: if self.flag("no_scale_embedding") {

@@ -11,10 +11,10 @@ use wdistill_model::{Architecture, Embeddings, NormPlace, Slot, Table};
 
 use super::findings::Foreign;
 use super::obstacles::Obstacles;
-use super::options::ImportOptions;
+use super::options::{ExportOptions, ImportOptions, Numbers};
 use super::place::{ArrayPlace, Layout};
 use super::pytorch;
-use super::toolkit::{Detection, Numbers, Toolkit};
+use super::toolkit::{Detection, Toolkit};
 use crate::error::FormatError;
 use crate::model_folder::ModelFolder;
 
@@ -129,6 +129,10 @@ impl Toolkit for HuggingFace {
         format!("{side}.spm")
     }
 
+    fn library_name(&self) -> &'static str {
+        "transformers"
+    }
+
     fn numbers(&self) -> &'static [Numbers] {
         &[Numbers::Float32]
     }
@@ -137,11 +141,11 @@ impl Toolkit for HuggingFace {
         "models of one width, with norms after the sub-layers"
     }
 
-    fn obstacles(&self, given: &ModelFolder, _: Numbers) -> Obstacles {
+    fn obstacles(&self, given: &ModelFolder, _: &ExportOptions) -> Obstacles {
         write::obstacles(given)
     }
 
-    fn write(&self, given: &ModelFolder, _: Numbers, folder: &Path) -> Result<(), FormatError> {
+    fn write(&self, given: &ModelFolder, _: &ExportOptions, folder: &Path) -> Result<(), FormatError> {
         write::write(given, folder)
     }
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use wdistill_base::Problem;
 use wdistill_model::{
-    Activation, Architecture, Config, DecoderStart, DropoutRates, EmbeddingScale, Embeddings,
+    Activation, Architecture, Autoregression, Config, DecoderStart, DropoutRates, EmbeddingScale, Embeddings,
     FinalNorm, Languages, NormPlacement, OutputBias, PositionTable, Shape, SourceEnding, Vocabularies,
 };
 
@@ -400,6 +400,7 @@ impl Settings<'_> {
             norm: NormPlacement::Post,
             final_norm: FinalNorm::Absent,
             norm_epsilon: 1e-5,
+            autoregression: Autoregression::SelfAttention,
             activation: activation?,
             embeddings: Embeddings::AllTied,
             embedding_scale,

@@ -27,6 +27,7 @@ const PADDING: &str = "<pad>";
 /// What stands in the way of writing a model, and what its user should know.
 pub(crate) fn obstacles(given: &ModelFolder) -> Obstacles {
     let mut obstacles = Obstacles::default();
+    obstacles.need_self_attention(&given.model.config);
     check(&given.model.config, &mut obstacles);
     check_words(given, &mut obstacles);
     for (name, vocabulary) in

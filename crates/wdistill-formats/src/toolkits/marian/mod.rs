@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 
 use wdistill_model::{
     Architecture, AttentionKind, AttentionRole, Embeddings, FeedForwardRole, LayerPlace,
-    LinearPart, LinearPlace, NormPart, NormPlace, NormPlacement, Slot, SubLayer, Table,
+    LinearPart, LinearPlace, NormPart, NormPlace, NormPlacement, RecurrenceRole, Slot, SubLayer,
+    Table,
 };
 use wdistill_text::SentencePieceModel;
 
 use super::findings::Foreign;
 use super::obstacles::Obstacles;
-use super::options::ImportOptions;
+use super::options::{ExportOptions, ImportOptions, Numbers};
 use super::place::{ArrayPlace, Layout};
-use super::toolkit::{Detection, Numbers, Toolkit};
+use super::toolkit::{Detection, Toolkit};
 use crate::error::FormatError;
 use crate::files::{files_in, items};
 use crate::model_folder::ModelFolder;
@@ -24,10 +25,12 @@ mod read;
 mod words;
 mod write;
 
+pub(super) use write::{INTGEMM_OUTPUTS, INTGEMM_WIDTH, arrays, check, item, settings};
+
 const FORMAT: &str = "a Marian model";
 
 /// The settings inside the file.
-const SETTINGS: &str = "special:model.yml";
+pub(super) const SETTINGS: &str = "special:model.yml";
 
 /// What Marian adds to a variance (`layerNorm` in `transformer.h`).
 const EPSILON: f64 = 1e-6;
@@ -35,16 +38,16 @@ const EPSILON: f64 = 1e-6;
 const SHARED: &str = "Wemb";
 const SOURCE: &str = "encoder_Wemb";
 const TARGET: &str = "decoder_Wemb";
-const OUTPUT: &str = "decoder_ff_logit_out_Wt";
-const OLD_OUTPUT: &str = "decoder_ff_logit_out_W";
+pub(super) const OUTPUT: &str = "decoder_ff_logit_out_Wt";
+pub(super) const OLD_OUTPUT: &str = "decoder_ff_logit_out_W";
 const OUTPUT_BIAS: &str = "decoder_ff_logit_out_b";
 /// What a factor for an activation's numbers ends in, which int8 products of browsermt's Marian take.
-const ACTIVATION_FACTOR: &str = "_QuantMultA";
+pub(super) const ACTIVATION_FACTOR: &str = "_QuantMultA";
 /// Trained positions.
 const POSITIONS: &str = "Wpos";
 
 /// The table between slots and arrays of a model with these embeddings and norms.
-fn place(slot: Slot, architecture: &Architecture) -> ArrayPlace {
+pub(super) fn place(slot: Slot, architecture: &Architecture) -> ArrayPlace {
     let table = |name: &str| ArrayPlace::new(name, Layout::Same);
     match slot {
         Slot::Table(Table::Source) => table(match architecture.embeddings {
@@ -63,6 +66,8 @@ fn place(slot: Slot, architecture: &Architecture) -> ArrayPlace {
         }
         Slot::Linear(linear, part) => {
             let (layer, block, index) = match linear {
+                LinearPlace::Recurrence(layer, RecurrenceRole::Candidate) => (layer, "rnn", ""),
+                LinearPlace::Recurrence(layer, RecurrenceRole::Forget) => (layer, "rnn", "f"),
                 LinearPlace::Attention(layer, kind, role) => {
                     let block = match kind {
                         AttentionKind::SelfAttention => "self",
@@ -99,6 +104,7 @@ fn norm_name(norm: NormPlace, part: &str, placement: NormPlacement) -> String {
             let block = match sub_layer {
                 SubLayer::Attention(AttentionKind::SelfAttention) => "self_Wo",
                 SubLayer::Attention(AttentionKind::CrossAttention) => "context_Wo",
+                SubLayer::Recurrence => "rnn_ffn",
                 SubLayer::FeedForward => "ffn_ffn",
             };
             let suffix = match placement {
@@ -183,16 +189,16 @@ impl Toolkit for Marian {
         "models of one width, whose decoder starts from zeros"
     }
 
-    fn obstacles(&self, given: &ModelFolder, numbers: Numbers) -> Obstacles {
-        write::obstacles(given, numbers)
+    fn obstacles(&self, given: &ModelFolder, options: &ExportOptions) -> Obstacles {
+        write::obstacles(given, options.numbers)
     }
 
     fn write(
         &self,
         given: &ModelFolder,
-        numbers: Numbers,
+        options: &ExportOptions,
         folder: &Path,
     ) -> Result<(), FormatError> {
-        write::write(given, numbers, folder)
+        write::write(given, options.numbers, folder)
     }
 }

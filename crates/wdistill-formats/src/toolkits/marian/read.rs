@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use wdistill_model::{
-    Activation, Architecture, Config, DecoderStart, DropoutRates, EmbeddingScale, Embeddings,
+    Activation, Architecture, Autoregression, Config, DecoderStart, DropoutRates, EmbeddingScale, Embeddings,
     FinalNorm, NormPlacement, OutputBias, PositionTable, Shape, Slot, SourceEnding, Vocabularies,
 };
 
 use super::{
-    ACTIVATION_FACTOR, EPSILON, FORMAT, OLD_OUTPUT, OUTPUT, POSITIONS, SETTINGS, SHARED, SOURCE,
+    ACTIVATION_FACTOR, EPSILON, FORMAT, OLD_OUTPUT, OUTPUT, OUTPUT_BIAS, POSITIONS, SETTINGS, SHARED, SOURCE,
     TARGET, place, words,
 };
 use crate::error::FormatError;
@@ -23,7 +23,7 @@ use crate::toolkits::words::Words;
 /// Settings that a Transformer as it is here has in one way only; Marian's defaults are the same.
 const REQUIRED: &[(&str, &[&str])] = &[
     ("type", &["transformer"]),
-    ("transformer-decoder-autoreg", &["self-attention"]),
+    ("transformer-decoder-autoreg", &["self-attention", "rnn"]),
     ("transformer-preprocess", &["", "n"]),
     ("transformer-postprocess-emb", &["", "d"]),
     ("transformer-postprocess", &["dan", "an", "da", "a"]),
@@ -165,7 +165,7 @@ pub(crate) fn read(path: &Path, options: &ImportOptions) -> Result<Foreign, Form
     without_factors(&mut arrays, &mut findings);
     let mut settings = Settings { entries: entries.map_err(malformed)?, findings: &mut findings };
     let architecture = settings.architecture(&mut arrays);
-    let vocabularies = settings.vocabularies(&mut words, lengths);
+    let vocabularies = settings.vocabularies(&mut words, lengths, &mut arrays);
     let config = architecture
         .clone()
         .zip(vocabularies)
@@ -257,15 +257,9 @@ impl Settings<'_> {
             if allowed.contains(&found.as_str()) {
                 continue;
             }
-            let note = match (*name, found.as_str()) {
-                ("transformer-decoder-autoreg", "rnn") => {
-                    " (an SSRU decoder has no attention to itself)"
-                }
-                _ => "",
-            };
             let allowed: Vec<String> = allowed.iter().map(|text| format!("{text:?}")).collect();
             let allowed = allowed.join(" or ");
-            self.findings.problem(format!("{name} is {found:?}, expected {allowed}{note}"));
+            self.findings.problem(format!("{name} is {found:?}, expected {allowed}"));
         }
     }
 
@@ -285,6 +279,7 @@ impl Settings<'_> {
         }
         self.check_positions(arrays);
         let activation = self.activation();
+        let autoregression = self.autoregression();
         let width = self.number("dim-emb");
         let heads = self.number("transformer-heads");
         let feed_forward = self.number("transformer-dim-ffn");
@@ -309,6 +304,7 @@ impl Settings<'_> {
             },
             norm_epsilon: EPSILON,
             activation: activation?,
+            autoregression: autoregression?,
             embeddings: self.tie(arrays),
             embedding_scale: EmbeddingScale::SquareRootOfWidth,
             positions: PositionTable::Tensor2tensor,
@@ -321,6 +317,22 @@ impl Settings<'_> {
             decoder: decoder?,
             dropout: DropoutRates::default(),
         })
+    }
+
+    fn autoregression(&mut self) -> Option<Autoregression> {
+        if self.text("transformer-decoder-autoreg").as_deref() != Some("rnn") {
+            return Some(Autoregression::SelfAttention);
+        }
+        let cell = self.text("dec-cell").unwrap_or("missing".to_string());
+        let has_norm = self.flag("layer-normalization");
+        if cell == "ssru" && !has_norm {
+            return Some(Autoregression::Ssru);
+        }
+        let found = if has_norm { "with layer-normalization" } else { cell.as_str() };
+        self.findings.problem(format!(
+            "transformer-decoder-autoreg is rnn, and its dec-cell is {found:.60}, expected ssru without norms of its own"
+        ));
+        None
     }
 
     fn version(&self) -> Option<Version> {
@@ -415,28 +427,44 @@ impl Settings<'_> {
         }
     }
 
-    fn vocabularies(&mut self, words: &mut Words, lengths: [Length; 2]) -> Option<Vocabularies> {
+    fn vocabularies(
+        &mut self,
+        words: &mut Words,
+        lengths: [Length; 2],
+        arrays: &mut Arrays<'_>,
+    ) -> Option<Vocabularies> {
         let sizes = match self.value("dim-vocabs") {
             Some(Value::List(sizes)) => sizes.iter().filter_map(|size| size.parse().ok()).collect(),
             _ => Vec::new(),
         };
-        let [source, target] = sizes[..] else {
+        let [mut source, mut target] = sizes[..] else {
             let found = self.text("dim-vocabs").unwrap_or("missing".to_string());
             let problem = format!("dim-vocabs is {found}, expected the sizes of two vocabularies");
             self.findings.problem(problem);
             return None;
         };
-        let sides = [("source", &mut words.source, source), ("target", &mut words.target, target)];
-        for ((side, words, rows), length) in sides.into_iter().zip(lengths) {
+        let sides = [
+            ("source", &mut words.source, &mut source, OF_SOURCE),
+            ("target", &mut words.target, &mut target, OF_TARGET),
+        ];
+        for ((side, words, rows, tables), length) in sides.into_iter().zip(lengths) {
             let found = words.tokens.len();
-            let has_specials = rows > words.end.max(words.unknown) as usize;
-            if found > rows && length == Length::OfTheModel && has_specials {
-                words.truncate(rows);
+            let has_specials = *rows > words.end.max(words.unknown) as usize;
+            if found > *rows && length == Length::OfTheModel && has_specials {
+                words.truncate(*rows);
                 self.findings.note(format!(
                     "the vocabulary of the {side} has {found} words; as in Marian, the first {rows} are taken, which \
                      is what dim-vocabs says"
                 ));
-            } else if found != rows {
+            } else if found < *rows && length == Length::OfTheVocabulary {
+                self.findings.note(format!(
+                    "the model has {rows} words of the {side}, {} more than its vocabulary, which nobody can read or \
+                     should write; they are left out",
+                    *rows - found
+                ));
+                cut_words(arrays, tables, *rows, found);
+                *rows = found;
+            } else if found != *rows {
                 self.findings.problem(format!(
                     "dim-vocabs gives {rows} words of the {side}, but the vocabulary has {found}"
                 ));
@@ -451,6 +479,23 @@ impl Settings<'_> {
             decoder_start: DecoderStart::ZeroVector,
             padding: None,
         })
+    }
+}
+
+/// Arrays with an axis of source words, and which axis that is.
+const OF_SOURCE: &[(&str, usize)] = &[(SHARED, 0), (SOURCE, 0)];
+
+/// Arrays with an axis of target words.
+const OF_TARGET: &[(&str, usize)] = &[(SHARED, 0), (TARGET, 0), (OUTPUT, 0), (OUTPUT_BIAS, 1)];
+
+/// Leaves out the last words of a side's arrays; one for both sides is cut once.
+fn cut_words(arrays: &mut Arrays<'_>, tables: &[(&str, usize)], from: usize, to: usize) {
+    for (name, axis) in tables {
+        if let Some(array) = arrays.get_mut(*name)
+            && array.shape.get(*axis) == Some(&from)
+        {
+            array.cut(*axis, to);
+        }
     }
 }
 

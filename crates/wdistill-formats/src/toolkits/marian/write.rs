@@ -5,7 +5,7 @@ use std::path::Path;
 
 use wdistill_base::Problem;
 use wdistill_model::{
-    Activation, Architecture, Config, DecoderStart, Dense, EmbeddingScale, Embeddings, FinalNorm,
+    Activation, Architecture, Autoregression, Config, DecoderStart, Dense, EmbeddingScale, Embeddings, FinalNorm,
     Model, NormPlacement, PositionTable, Slot,
 };
 use wdistill_text::{Vocabulary, VocabularyKind};
@@ -13,19 +13,19 @@ use wdistill_text::{Vocabulary, VocabularyKind};
 use super::{FORMAT, OLD_OUTPUT, OUTPUT, OUTPUT_BIAS, SETTINGS, place};
 use crate::error::FormatError;
 use crate::files::arrays::NumberType;
-use crate::files::items::{self, Content, Item};
+use crate::files::items::{self, Content, Dialect, Item};
 use crate::files::{float32_bytes, npz, publish};
 use crate::model_folder::ModelFolder;
 use crate::toolkits::obstacles::Obstacles;
 use crate::toolkits::padding::without_zero_start;
 use crate::toolkits::place::{self as places, Written};
-use crate::toolkits::toolkit::Numbers;
+use crate::toolkits::options::Numbers;
 
 /// Divides the number of inputs of every product that Marian's int8 library does.
-const INTGEMM_WIDTH: usize = 64;
+pub(crate) const INTGEMM_WIDTH: usize = 64;
 
 /// Divides the number of outputs.
-const INTGEMM_OUTPUTS: usize = 8;
+pub(crate) const INTGEMM_OUTPUTS: usize = 8;
 
 /// The model's file: an archive, or what Marian's own converter makes of one.
 fn model_file(numbers: Numbers) -> &'static str {
@@ -90,7 +90,8 @@ fn have_own_numbers(given: &ModelFolder) -> bool {
     })
 }
 
-fn check(config: &Config, obstacles: &mut Obstacles) {
+/// What the settings of any program of Marian's kind cannot say.
+pub(crate) fn check(config: &Config, obstacles: &mut Obstacles) {
     let architecture = &config.architecture;
     obstacles.need_marian_like(config);
     let heads = [architecture.encoder.heads, architecture.decoder.heads];
@@ -226,7 +227,7 @@ fn decoder(model: &str, vocabularies: [&str; 2]) -> String {
 }
 
 /// All arrays of a model: those of its slots, and a bias of the output that Marian always has.
-fn arrays(model: &Model<Dense<f32>>) -> impl Iterator<Item = Written> {
+pub(crate) fn arrays(model: &Model<Dense<f32>>) -> impl Iterator<Item = Written> {
     let architecture = &model.config.architecture;
     let table = |slot: Slot| place(slot, architecture);
     let words = model.config.vocabularies.target;
@@ -248,28 +249,34 @@ fn archive(model: &Model<Dense<f32>>) -> Result<Vec<u8>, String> {
     npz::write(weights.chain([settings]))
 }
 
-/// As `marian-conv --gemm-type intgemm8` writes it: matrices of products in int8, everything else as it is.
-fn binary(model: &Model<Dense<f32>>) -> Vec<u8> {
-    // By its name, as Marian's converter has it: `..._Wq`, `..._W1`.
-    let is_product = |name: &str| name[..name.len() - 1].ends_with("_W");
-    let item = |Written { name, shape, data }| {
-        match &shape[..] {
-            // Under its newer name Marian would take it for one that lies the other way.
-            [words, width] if name == OUTPUT => Item {
-                name: OLD_OUTPUT.to_string(),
-                shape: vec![*width, *words],
-                content: Content::Quantised(data),
-            },
-            [inputs, outputs] if is_product(&name) => {
-                let data = places::transposed(&data, *inputs, *outputs);
-                Item { name, shape, content: Content::Quantised(data) }
-            }
-            _ => Item { name, shape, content: Content::Float32(data) },
+/// By the name of an array, as Marian's converter has it: `..._W`, `..._Wq`, `..._W1`. A gain of a norm, whose name has `_Wo`
+/// in it, is none.
+fn is_product(name: &str) -> bool {
+    name.ends_with("_W") || name[..name.len() - 1].ends_with("_W")
+}
+
+/// An array as `marian-conv --gemm-type intgemm8` writes it: in int8 if it is a matrix of a product, and otherwise as it is.
+pub(crate) fn item(Written { name, shape, data }: Written) -> Item {
+    match &shape[..] {
+        // Under its newer name Marian would take it for one that lies the other way.
+        [words, width] if name == OUTPUT => Item {
+            name: OLD_OUTPUT.to_string(),
+            shape: vec![*width, *words],
+            content: Content::Quantised(data),
+        },
+        [inputs, outputs] if is_product(&name) => {
+            let data = places::transposed(&data, *inputs, *outputs);
+            Item { name, shape, content: Content::Quantised(data) }
         }
-    };
+        _ => Item { name, shape, content: Content::Float32(data) },
+    }
+}
+
+/// As `marian-conv --gemm-type intgemm8` writes it.
+fn binary(model: &Model<Dense<f32>>) -> Vec<u8> {
     let text = Content::Text(settings(&model.config));
     let settings = Item { name: SETTINGS.to_string(), shape: Vec::new(), content: text };
-    items::write(arrays(model).map(item).chain([settings]).collect())
+    items::write(arrays(model).map(item).chain([settings]).collect(), Dialect::Marian)
 }
 
 /// As Marian spells it, or why it cannot be written.
@@ -281,11 +288,20 @@ fn activation(activation: Activation) -> Result<&'static str, &'static str> {
     }
 }
 
+/// As Marian spells it, and the kind of cell, which has no effect where there are none.
+fn autoregression(architecture: &Architecture) -> (&'static str, &'static str) {
+    match architecture.autoregression {
+        Autoregression::SelfAttention => ("self-attention", "gru"),
+        Autoregression::Ssru => ("rnn", "ssru"),
+    }
+}
+
 /// What Marian reads about the model.
-fn settings(config: &Config) -> String {
+pub(crate) fn settings(config: &Config) -> String {
     let (architecture, vocabularies) = (&config.architecture, &config.vocabularies);
     let is_pre = architecture.norm == NormPlacement::Pre;
     let activation = activation(architecture.activation).expect("any other is an obstacle");
+    let (autoregression, cell) = autoregression(architecture);
     let lines = [
         ("type", "transformer".to_string()),
         ("dim-vocabs", format!("\n  - {}\n  - {}", vocabularies.source, vocabularies.target)),
@@ -305,7 +321,8 @@ fn settings(config: &Config) -> String {
             "transformer-postprocess-top",
             if architecture.final_norm == FinalNorm::Present { "n" } else { "\"\"" }.to_string(),
         ),
-        ("transformer-decoder-autoreg", "self-attention".to_string()),
+        ("transformer-decoder-autoreg", autoregression.to_string()),
+        ("dec-cell", cell.to_string()),
         ("transformer-no-projection", "false".to_string()),
         ("transformer-tied-layers", "\n  []".to_string()),
         ("transformer-train-position-embeddings", "false".to_string()),

@@ -60,13 +60,25 @@ impl Pipeline {
             sentences_per_second: speed.map(|speed| speed.sentences_per_second),
             speed_up: speed.map(|speed| speed.speed_up),
             training_seconds: is_trained.then(|| stages().map(|(_, result)| result.seconds).sum()),
-            signatures: Signatures {
-                bleu: Some(Bleu::default().signature(1).to_string()),
-                chrf: Some(Chrf::default().signature(1).to_string()),
-                ter: Some(Ter::default().signature(1).to_string()),
-            },
+            signatures: signatures(),
         })
     }
+}
+
+/// How every score of a report is computed.
+pub(super) fn signatures() -> Signatures {
+    Signatures {
+        bleu: Some(Bleu::default().signature(1).to_string()),
+        chrf: Some(Chrf::default().signature(1).to_string()),
+        ter: Some(Ter::default().signature(1).to_string()),
+    }
+}
+
+/// One student's scores in each test.
+pub(super) fn scores_of_each_test(student: &Finished) -> Result<Vec<TestScores>, PipelineError> {
+    let students = std::slice::from_ref(student);
+    let texts = tests_of(students).into_iter();
+    texts.map(|text| test_scores(&student.scores[text].text, students, &[text])).collect()
 }
 
 /// Places of the tests.

@@ -1,0 +1,95 @@
+//! Model cards, in the folders of a run's models.
+
+use wdistill_base::atomic_write;
+use wdistill_formats::native;
+use wdistill_model::{Languages, Transformer};
+use wdistill_report::{CARD_FILE, ModelCard, Signatures, TestScores};
+
+use super::rows;
+use crate::error::PipelineError;
+use crate::machine;
+use crate::names::IMPORTED_TEACHER;
+use crate::pipeline::Pipeline;
+use crate::plan::ResolvedTeacher;
+use crate::stages::benchmark::Speed;
+use crate::stages::evaluate::FinishedSystem;
+use crate::stages::prepare::Prepared;
+use crate::stages::train::Trained;
+
+/// The folder of a stage's model.
+const MODEL: &str = "model";
+
+impl Pipeline {
+    /// Writes what is known of a model that was trained here into its folder.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if the model's configuration cannot be read, or the card not written.
+    pub fn card(&self, prepared: &Prepared, trained: &Trained) -> Result<(), PipelineError> {
+        self.card_with(prepared, trained, Vec::new(), None)
+    }
+
+    /// Writes the cards of all models that were trained here, with their scores.
+    pub(super) fn cards(
+        &self,
+        prepared: &Prepared,
+        systems: &[FinishedSystem],
+        speeds: &[Speed],
+    ) -> Result<(), PipelineError> {
+        let speeds = speeds.iter().map(Some).chain(std::iter::repeat(None));
+        for (FinishedSystem { students, .. }, speed) in systems.iter().zip(speeds) {
+            for student in students {
+                let scores = rows::scores_of_each_test(student)?;
+                self.card_with(prepared, &student.trained, scores, speed)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn card_with(
+        &self,
+        prepared: &Prepared,
+        trained: &Trained,
+        tests: Vec<TestScores>,
+        speed: Option<&Speed>,
+    ) -> Result<(), PipelineError> {
+        // A teacher that is given is somebody else's.
+        if trained.seed.is_none() {
+            return Ok(());
+        }
+        let config = native::load_config(&trained.model)?;
+        let texts = [&prepared.training].into_iter().chain(prepared.held_out());
+        let base_model = match &self.plan.teacher {
+            ResolvedTeacher::Given(folder, _) => {
+                let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
+                // Names that a run gives say nothing.
+                name.filter(|name| ![IMPORTED_TEACHER, MODEL].contains(&name.as_str()))
+            }
+            ResolvedTeacher::Trained(..) => None,
+        };
+        let card = ModelCard {
+            name: trained.name.clone(),
+            languages: config.languages.as_ref().map(|languages| {
+                let Languages { source, target } = languages.clone();
+                [source, target]
+            }),
+            base_model,
+            description: trained.description.clone(),
+            shape: config.architecture.summary(),
+            parameters: Transformer::parameters(&config) as u64,
+            task_description: self.plan.data.description.clone(),
+            data: texts.map(|set| set.summary()).collect(),
+            seed: trained.seed,
+            signatures: match tests.is_empty() {
+                true => Signatures::default(),
+                false => rows::signatures(),
+            },
+            tests,
+            decoding: self.decoding(),
+            speed: speed.map(|speed| (speed.tokens_per_second, speed.speed_up)),
+            machine: machine::describe(self.options.threads),
+            version: env!("CARGO_PKG_VERSION").to_string(),
+        };
+        atomic_write(&trained.model.join(CARD_FILE), card.to_markdown().as_bytes())?;
+        Ok(())
+    }
+}
