@@ -26,6 +26,7 @@ const LEVELS: &[(&str, u32)] = &[
     ("wdistill-pipeline", 5),
     ("wdistill", 6),
     ("wdistill-serve", 6),
+    ("wdistill-wasm", 6),
     ("wdistill-cli", 7),
     ("wdistill-python", 7),
 ];

@@ -1,8 +1,8 @@
 //! Model files: what wdistill writes to disk and reads back.
 //!
 //! * [`native`]: wdistill's own model folder, `config.toml` and `model.safetensors`.
-//! * [`import`] and [`export`]: models of Hugging Face MarianMT, CTranslate2, Marian, Bergamot and fairseq, with their
-//!   vocabularies.
+//! * [`import`] and [`export`]: models of Hugging Face MarianMT, CTranslate2, Marian, Bergamot and fairseq, with
+//!   their vocabularies, behind the feature `toolkits`, which is on by default.
 //! * [`write_tensors`] and [`read_tensors`]: named float32 tensors in one safetensors file, for whatever
 //!   else has tensors to keep (checkpoints, optimiser state).
 //! * [`write_model_folder`]: a folder that is never seen half written.
@@ -24,23 +24,30 @@
 //! ```
 
 mod error;
+#[cfg(feature = "toolkits")]
 mod export;
+#[cfg(feature = "toolkits")]
 mod files;
+#[cfg(feature = "toolkits")]
 mod import;
 mod language_names;
 mod model_folder;
 pub mod native;
 mod tensors;
+#[cfg(feature = "toolkits")]
 pub mod toolkits;
 
 pub use error::{FormatError, TensorProblem};
+#[cfg(feature = "toolkits")]
 pub use export::{check_export, export};
+#[cfg(feature = "toolkits")]
 pub use import::{Imported, import};
 pub use language_names::{language_name, three_letters};
-pub use model_folder::{
-    ModelFolder, carry_card, load_vocabularies, save_model, write_model_folder,
-};
+#[cfg(feature = "toolkits")]
+pub use model_folder::carry_card;
+pub use model_folder::{ModelFolder, load_vocabularies, save_model, write_model_folder};
 pub use tensors::{Metadata, Tensor, read_tensors, write_tensors};
+#[cfg(feature = "toolkits")]
 pub use toolkits::{
     ActivationFactors, ExportOptions, Extra, Format, ImportOptions, Numbers, Subwords, TOOLKITS,
     Toolkit, toolkit,

@@ -2,12 +2,16 @@
 
 use std::path::Path;
 
-use wdistill_base::{FileError, atomic_write, write_folder};
+#[cfg(feature = "toolkits")]
+use wdistill_base::atomic_write;
+use wdistill_base::{FileError, Folder, write_folder};
 use wdistill_model::{Config, Dense, Int8, Model};
+#[cfg(feature = "toolkits")]
 use wdistill_report::{CARD_FILE, card_for, is_unchanged_card};
 use wdistill_text::{SOURCE_FILE, TARGET_FILE, VocabularyPair};
 
 use crate::error::FormatError;
+#[cfg(feature = "toolkits")]
 use crate::files::read_optional;
 use crate::native::{self, Stored};
 
@@ -59,7 +63,8 @@ impl ModelFolder<Stored> {
     ///
     /// # Errors
     /// As [`native::load_any`]; [`FormatError::Text`] and [`FormatError::ForeignVocabulary`] for the vocabularies.
-    pub fn load_any(folder: &Path) -> Result<ModelFolder<Stored>, FormatError> {
+    pub fn load_any<'a>(folder: impl Into<Folder<'a>>) -> Result<ModelFolder<Stored>, FormatError> {
+        let folder = folder.into();
         let model = native::load_any(folder)?;
         let vocabularies = load_vocabularies(folder, model.config())?;
         Ok(ModelFolder { model, vocabularies })
@@ -71,6 +76,7 @@ impl ModelFolder<Stored> {
 ///
 /// # Errors
 /// [`FormatError::Io`].
+#[cfg(feature = "toolkits")]
 pub fn carry_card(from: &Path, to: &Path, library: &str) -> Result<(), FormatError> {
     let Some(bytes) = read_optional(&from.join(CARD_FILE))? else { return Ok(()) };
     let there = read_optional(&to.join(CARD_FILE))?;
@@ -101,7 +107,11 @@ pub fn save_model(
 ///
 /// # Errors
 /// [`FormatError::Text`], and [`FormatError::ForeignVocabulary`] for one of another size.
-pub fn load_vocabularies(folder: &Path, config: &Config) -> Result<VocabularyPair, FormatError> {
+pub fn load_vocabularies<'a>(
+    folder: impl Into<Folder<'a>>,
+    config: &Config,
+) -> Result<VocabularyPair, FormatError> {
+    let folder = folder.into();
     let vocabularies = VocabularyPair::load(folder)?;
     let sides = [
         (SOURCE_FILE, vocabularies.source.size(), config.vocabularies.source),
@@ -110,7 +120,7 @@ pub fn load_vocabularies(folder: &Path, config: &Config) -> Result<VocabularyPai
     match sides.into_iter().find(|(_, found, expected)| found != expected) {
         None => Ok(vocabularies),
         Some((file, found, expected)) => {
-            Err(FormatError::ForeignVocabulary { path: folder.join(file), found, expected })
+            Err(FormatError::ForeignVocabulary { path: folder.path(file), found, expected })
         }
     }
 }

@@ -61,7 +61,7 @@ use wdistill_model::{Config, Dense, Matrix, Model, Slot, Spec, Transformer};
 
 use crate::error::{FormatError, TensorProblem};
 use crate::tensors::{self, Metadata, Named, Tensor, TensorFile};
-use wdistill_base::{FileError, Pending};
+use wdistill_base::{FileError, Folder, Pending};
 
 mod int8;
 
@@ -165,13 +165,14 @@ impl Map<Dense<f32>, Nothing> for WriteNumbers<'_> {
 /// [`FormatError::Tensors`] with every tensor that is missing, superfluous, of another shape or type, or,
 /// once all of these are right, not finite; [`FormatError::Checksum`] if numbers have changed since they were
 /// written.
-pub fn load(folder: &Path) -> Result<Model<Dense<f32>>, FormatError> {
+pub fn load<'a>(folder: impl Into<Folder<'a>>) -> Result<Model<Dense<f32>>, FormatError> {
+    let folder = folder.into();
     let config = load_config(folder)?;
-    let path = folder.join(WEIGHTS_FILE);
-    let file = TensorFile::open(&path).map_err(|error| absent(&path, error))?;
+    let path = folder.path(WEIGHTS_FILE);
+    let file = TensorFile::open(folder, &path).map_err(|error| absent(&path, error))?;
     check_version(&path, &file.metadata)?;
     if int8::is_quantised(&file.metadata) {
-        return Err(FormatError::Quantised { path });
+        return Err(FormatError::Quantised { path: path.clone() });
     }
     read_float32(config, &path, file)
 }
@@ -212,10 +213,12 @@ pub fn is_folder_of(folder: &Path) -> bool {
 ///
 /// # Errors
 /// [`FormatError::NoSuchFile`], [`FormatError::Io`] or [`FormatError::Config`].
-pub fn load_config(folder: &Path) -> Result<Config, FormatError> {
-    let path = folder.join(CONFIG_FILE);
-    let text = std::fs::read_to_string(&path).map_err(|error| {
-        absent(&path, FormatError::Io(FileError { action: "read", path: path.clone(), error }))
+pub fn load_config<'a>(folder: impl Into<Folder<'a>>) -> Result<Config, FormatError> {
+    let folder = folder.into();
+    let path = folder.path(CONFIG_FILE);
+    let bytes = folder.read(CONFIG_FILE).map_err(|error| absent(&path, FormatError::Io(error)))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        FileError::when("read", &path)(io::Error::new(io::ErrorKind::InvalidData, error))
     })?;
     Config::from_toml(&text).map_err(|error| FormatError::Config { path, error })
 }
@@ -224,9 +227,10 @@ pub fn load_config(folder: &Path) -> Result<Config, FormatError> {
 ///
 /// # Errors
 /// As [`load`] for the header of the weights' file.
-pub fn checksum(folder: &Path) -> Result<Option<String>, FormatError> {
-    let path = folder.join(WEIGHTS_FILE);
-    let file = TensorFile::open(&path).map_err(|error| absent(&path, error))?;
+pub fn checksum<'a>(folder: impl Into<Folder<'a>>) -> Result<Option<String>, FormatError> {
+    let folder = folder.into();
+    let path = folder.path(WEIGHTS_FILE);
+    let file = TensorFile::open(folder, &path).map_err(|error| absent(&path, error))?;
     check_version(&path, &file.metadata)?;
     Ok(file.checksum)
 }

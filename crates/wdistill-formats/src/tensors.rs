@@ -9,9 +9,8 @@
 //! read: XXH3 takes a hundredth of the time that reading does. A file without one is read as it is.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::hash::Hasher;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use safetensors::Dtype;
@@ -20,7 +19,7 @@ use serde::Serialize;
 use twox_hash::XxHash3_64;
 
 use crate::error::{FormatError, TensorProblem};
-use wdistill_base::{FileError, Pending};
+use wdistill_base::{FileError, Folder, OpenFile, Pending};
 
 /// Free text in the header of a safetensors file.
 pub type Metadata = BTreeMap<String, String>;
@@ -214,7 +213,7 @@ pub(crate) fn write_numbers(file: &mut dyn Write, data: &[f32]) -> io::Result<()
 /// An open safetensors file whose header has been checked.
 pub(crate) struct TensorFile<'a> {
     path: &'a Path,
-    file: BufReader<File>,
+    file: Box<dyn Read + Send + 'a>,
     /// Free text of the header, without the checksum.
     pub(crate) metadata: Metadata,
     /// What the numbers should sum up to; older files do not say.
@@ -225,12 +224,10 @@ pub(crate) struct TensorFile<'a> {
 
 impl<'a> TensorFile<'a> {
     /// Reads the header, and holds the length of the file against it.
-    pub(crate) fn open(path: &'a Path) -> Result<TensorFile<'a>, FormatError> {
+    pub(crate) fn open(folder: Folder<'a>, path: &'a Path) -> Result<TensorFile<'a>, FormatError> {
         let io_error =
             |error| FormatError::Io(FileError { action: "read", path: path.to_path_buf(), error });
-        let file = File::open(path).map_err(io_error)?;
-        let length = file.metadata().map_err(io_error)?.len();
-        let mut file = BufReader::with_capacity(1 << 16, file);
+        let OpenFile { length, bytes: mut file } = folder.open_path(path)?;
         let not_safetensors =
             |reason| FormatError::NotSafetensors { path: path.to_path_buf(), reason };
 
@@ -355,7 +352,7 @@ fn read_bytes(file: &mut impl Read, count: usize) -> io::Result<Vec<i8>> {
 /// not whole; [`FormatError::Tensors`] with every tensor that is not float32; [`FormatError::Checksum`] if numbers
 /// have changed since they were written.
 pub fn read_tensors(path: &Path) -> Result<(BTreeMap<String, Tensor>, Metadata), FormatError> {
-    let file = TensorFile::open(path)?;
+    let file = TensorFile::open(Folder::from(path), path)?;
     let problems = file.foreign_types();
     if !problems.is_empty() {
         return Err(FormatError::Tensors { path: path.to_path_buf(), problems });

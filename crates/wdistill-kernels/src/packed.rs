@@ -10,6 +10,8 @@
 
 mod float32;
 mod int8;
+#[cfg(target_arch = "wasm32")]
+mod simd128;
 
 pub use float32::Float32Matrix;
 pub use int8::{Int8Matrix, MOST_INT8_INPUTS, QuantisedRows, QuantisedScratch, quantise_weights};

@@ -36,6 +36,7 @@
 
 mod activations;
 mod alignment;
+#[cfg(feature = "toolkits")]
 mod calibration;
 mod cpu;
 mod decoder;
@@ -54,6 +55,7 @@ mod translator;
 
 pub use activations::Activations;
 pub use alignment::{Alignment, MOST_ALIGNED_TOKENS, Pair, best_alignment_head};
+#[cfg(feature = "toolkits")]
 pub use calibration::{CALIBRATION_SENTENCES, activation_factors, export_options};
 pub use cpu::Cpu;
 pub use decoder::{BatchDecoder, DecodingEngine, OutputPart};

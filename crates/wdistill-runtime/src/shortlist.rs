@@ -1,9 +1,10 @@
 //! A lexical shortlist: which words a translation may use, from the words of its source.
 
+use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
-use wdistill_base::{FileError, Problem};
+use wdistill_base::{FileError, Folder, Problem};
 use wdistill_model::Vocabularies;
 use wdistill_text::{BinaryShortlist, LexicalTable, TextError, VocabularyPair};
 
@@ -44,7 +45,21 @@ impl Shortlist {
     /// # Errors
     /// As [`LexicalTable::read`], [`TextError::BinaryShortlist`].
     pub fn read(path: &Path, vocabularies: &VocabularyPair) -> Result<Shortlist, TextError> {
-        let bytes = std::fs::read(path).map_err(FileError::when("read", path))?;
+        Shortlist::read_beside(Folder::from(path), path, vocabularies)
+    }
+
+    /// The same for a file that stands where [`Folder::open_path`] looks for it.
+    ///
+    /// # Errors
+    /// As [`LexicalTable::read`].
+    pub fn read_beside(
+        folder: Folder<'_>,
+        path: &Path,
+        vocabularies: &VocabularyPair,
+    ) -> Result<Shortlist, TextError> {
+        let mut bytes = Vec::new();
+        let mut file = folder.open_path(path)?;
+        file.bytes.read_to_end(&mut bytes).map_err(FileError::when("read", path))?;
         if BinaryShortlist::is_one(&bytes) {
             let read = BinaryShortlist::from_bytes(&bytes);
             let problem =
@@ -52,7 +67,7 @@ impl Shortlist {
             return Ok(Shortlist::of_binary(read.map_err(problem)?, vocabularies));
         }
         let VocabularyPair { source, target } = vocabularies;
-        let table = LexicalTable::read(path, source, target)?;
+        let table = LexicalTable::read_open(path, bytes.as_slice(), source, target)?;
         let always = table.of_null().iter().map(|(word, _)| *word).collect();
         Ok(Shortlist::new(always, table.translations(source, target)))
     }

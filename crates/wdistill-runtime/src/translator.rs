@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use wdistill_base::Folder;
 use wdistill_formats::ModelFolder;
 use wdistill_formats::native::Stored;
 use wdistill_model::{Dense, Model};
@@ -87,8 +88,19 @@ impl Translator {
         folder: impl AsRef<Path>,
         options: TranslatorOptions,
     ) -> Result<Translator, TranslatorError> {
-        let ModelFolder { model, vocabularies } = ModelFolder::load_any(folder.as_ref())?;
-        Translator::start(Arc::new(vocabularies), options, |options, shortlist| {
+        Translator::read(Folder::from(&folder), options)
+    }
+
+    /// The same of a folder that may be in memory; the shortlist is then one of its files.
+    ///
+    /// # Errors
+    /// As [`Translator::open`].
+    pub fn read(
+        folder: Folder<'_>,
+        options: TranslatorOptions,
+    ) -> Result<Translator, TranslatorError> {
+        let ModelFolder { model, vocabularies } = ModelFolder::load_any(folder)?;
+        Translator::start(folder, Arc::new(vocabularies), options, |options, shortlist| {
             let (threads, decoding) = (options.threads, options.decoding.clone());
             match &model {
                 Stored::Float32(model) => TokenTranslator::new(model, threads, decoding, shortlist),
@@ -109,12 +121,15 @@ impl Translator {
         vocabularies: Arc<VocabularyPair>,
         options: TranslatorOptions,
     ) -> Result<Translator, TranslatorError> {
-        Translator::start(vocabularies, options, |options, shortlist| {
+        // The shortlist, if any, is a file of the disk.
+        let folder = Folder::from(".");
+        Translator::start(folder, vocabularies, options, |options, shortlist| {
             TokenTranslator::new(model, options.threads, options.decoding.clone(), shortlist)
         })
     }
 
     fn start(
+        folder: Folder<'_>,
         vocabularies: Arc<VocabularyPair>,
         options: TranslatorOptions,
         tokens: impl FnOnce(
@@ -122,7 +137,9 @@ impl Translator {
             Option<Arc<Shortlist>>,
         ) -> Result<TokenTranslator, TranslatorError>,
     ) -> Result<Translator, TranslatorError> {
-        let read = |path| Ok::<_, TextError>(Arc::new(Shortlist::read(path, &vocabularies)?));
+        let read = |path| {
+            Ok::<_, TextError>(Arc::new(Shortlist::read_beside(folder, path, &vocabularies)?))
+        };
         let shortlist = options.shortlist.as_deref().map(read).transpose()?;
         let own = options.problems();
         let tokens = match tokens(&options, shortlist) {

@@ -4,9 +4,10 @@ use crate::compressed::packed_by_name;
 use wdistill_base::{FileError, Problem, atomic_write};
 
 use crate::error::TextError;
-use crate::lines::read_lines;
+use crate::lines::{TextLines, lines_of, read_lines};
 use crate::vocabulary::Vocabulary;
 use std::fmt::Write;
+use std::io::Read;
 use std::path::Path;
 
 /// How the null word, which stands for words that translate nothing in particular, is spelled in files.
@@ -143,18 +144,38 @@ impl LexicalTable {
     /// [`TextError::File`], [`TextError::InvalidUtf8`], [`TextError::LexicalTable`] with the first line that is
     /// no translation or has a word that is not in its vocabulary, or [`TextError::NoNullWord`].
     pub fn read(path: &Path, source: &Vocabulary, target: &Vocabulary) -> Result<Self, TextError> {
+        Self::of_lines(read_lines(path)?, source, target)
+    }
+
+    /// Reads what [`Self::write`] wrote and has been opened; errors name `path`.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_open(
+        path: &Path,
+        file: impl Read + Send,
+        source: &Vocabulary,
+        target: &Vocabulary,
+    ) -> Result<Self, TextError> {
+        Self::of_lines(lines_of(path, file)?, source, target)
+    }
+
+    fn of_lines(
+        TextLines { path, lines, .. }: TextLines,
+        source: &Vocabulary,
+        target: &Vocabulary,
+    ) -> Result<Self, TextError> {
         let mut table = Self { null: Vec::new(), of_source: vec![Vec::new(); source.size()] };
-        for (line, text) in (1..).zip(&read_lines(path)?.lines) {
-            let (row, entry) = read_line(text, source, target).map_err(|problem| {
-                TextError::LexicalTable { path: path.to_path_buf(), line, problem }
-            })?;
+        for (line, text) in (1..).zip(&lines) {
+            let (row, entry) = read_line(text, source, target)
+                .map_err(|problem| TextError::LexicalTable { path: path.clone(), line, problem })?;
             match row {
                 None => table.null.push(entry),
                 Some(word) => table.of_source[word as usize].push(entry),
             }
         }
         match table.null.is_empty() {
-            true => Err(TextError::NoNullWord { path: path.to_path_buf() }),
+            true => Err(TextError::NoNullWord { path }),
             false => Ok(table),
         }
     }

@@ -74,7 +74,8 @@ pub fn read_lines_or_standard_input(path: &Path) -> Result<TextLines, TextError>
     }
 }
 
-fn lines_of(path: &Path, input: impl Read + Send) -> Result<TextLines, TextError> {
+/// Reads lines as [`read_lines`] does, of a file that is open; errors name `path`.
+pub(crate) fn lines_of(path: &Path, input: impl Read + Send) -> Result<TextLines, TextError> {
     let mut hasher = XxHash3_128::new();
     let input = Hashed { input, hasher: &mut hasher };
     let mut reader = text_reader(input).map_err(FileError::when("read", path))?;

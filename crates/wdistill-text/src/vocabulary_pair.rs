@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use wdistill_base::Folder;
 
 use crate::corpus::ParallelText;
 use crate::error::TextError;
@@ -87,9 +88,10 @@ impl VocabularyPair {
     ///
     /// # Errors
     /// As [`Vocabulary::load`].
-    pub fn load(folder: &Path) -> Result<VocabularyPair, TextError> {
-        let source = Vocabulary::load(&folder.join(SOURCE_FILE))?;
-        Ok(VocabularyPair { source, target: Vocabulary::load(&folder.join(TARGET_FILE))? })
+    pub fn load<'a>(folder: impl Into<Folder<'a>>) -> Result<VocabularyPair, TextError> {
+        let folder = folder.into();
+        let load = |name| Vocabulary::parse(&folder.read(name)?, &folder.path(name));
+        Ok(VocabularyPair { source: load(SOURCE_FILE)?, target: load(TARGET_FILE)? })
     }
 
     /// Special tokens of source and target.

@@ -81,7 +81,7 @@
 //! assert!(error.hint().is_some_and(|hint| hint.starts_with("a model folder holds config.toml")));
 //! ```
 
-pub use wdistill_base::{Hinted, Problem};
+pub use wdistill_base::{Folder, Hinted, MemoryFiles, Problem};
 pub use wdistill_formats::{
     ExportOptions, Format, FormatError, ImportOptions, Imported, ModelFolder, Numbers, Subwords,
     Toolkit, carry_card, check_export, export, import, toolkit, toolkits,

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::path::Path;
 
 use safetensors::Dtype;
+use wdistill_base::Folder;
 use wdistill_model::tree::{LeafRef, Map, MatrixSpec, VectorSpec};
 use wdistill_model::{Config, Dense, Int8, Int8Rows, Model, Slot, Spec, Transformer};
 
@@ -106,10 +107,11 @@ pub fn save_int8(model: &Model<Int8>, folder: &Path) -> Result<(), FormatError> 
 ///
 /// # Errors
 /// As [`load`](super::load), which reads float32 only.
-pub fn load_any(folder: &Path) -> Result<Stored, FormatError> {
+pub fn load_any<'a>(folder: impl Into<Folder<'a>>) -> Result<Stored, FormatError> {
+    let folder = folder.into();
     let config = load_config(folder)?;
-    let path = folder.join(WEIGHTS_FILE);
-    let file = TensorFile::open(&path).map_err(|error| absent(&path, error))?;
+    let path = folder.path(WEIGHTS_FILE);
+    let file = TensorFile::open(folder, &path).map_err(|error| absent(&path, error))?;
     check_version(&path, &file.metadata)?;
     if is_quantised(&file.metadata) {
         Ok(Stored::Int8(read_int8(config, &path, file)?))

@@ -118,6 +118,11 @@ impl Float32Matrix {
             #[allow(unsafe_code)]
             return unsafe { sized!(block, multiply_avx2, (sums, x, lines, self.inputs)) };
         }
+        #[cfg(target_arch = "wasm32")]
+        // SAFETY: an engine without the instructions takes no module that has them; the slices hold all rows and tiles.
+        #[allow(unsafe_code)]
+        return unsafe { super::simd128::multiply_float32(sums, x, lines, block, self.inputs) };
+        #[cfg(not(target_arch = "wasm32"))]
         multiply_plainly(sums, x, lines, self.inputs);
     }
 }
@@ -223,6 +228,7 @@ unsafe fn multiply_avx2<const M: usize, const N: usize>(
 }
 
 /// The same without special instructions, for any numbers of rows and tiles.
+#[cfg(any(test, not(target_arch = "wasm32")))]
 fn multiply_plainly(sums: &mut Sums, x: &[f32], lines: &[Line<f32>], inputs: usize) {
     for (sums, x) in sums.iter_mut().zip(x.chunks_exact(inputs.max(1))) {
         let tiles = sums.as_chunks_mut::<TILE>().0.iter_mut();
@@ -306,6 +312,23 @@ mod tests {
                 multiply_avx2::<5, 3>(&mut sums, &x, &matrix.lines, inputs);
                 assert!(sums == plain);
             }
+        }
+        #[cfg(target_arch = "wasm32")]
+        #[allow(unsafe_code)]
+        {
+            let mut sums = empty;
+            let block = Block { first_row: 0, rows, first_tile: 0, tiles };
+            // SAFETY: the sizes are right.
+            unsafe {
+                crate::packed::simd128::multiply_float32(
+                    &mut sums,
+                    &x,
+                    &matrix.lines,
+                    block,
+                    inputs,
+                )
+            };
+            assert!(sums == plain);
         }
     }
 

@@ -13,7 +13,7 @@ use crate::dispatch::{Instructions, multiversion};
 use crate::pages::filled;
 
 /// Inputs whose weights lie side by side.
-const GROUP: usize = 4;
+pub(super) const GROUP: usize = 4;
 
 /// Most inputs of a matrix in int8: sums of more products of two numbers up to 127 may not fit into an int32,
 /// nor may the offset of quantised activations times the sum of so many weights.
@@ -87,6 +87,9 @@ enum Path {
     /// NEON: products in int16, summed in int32.
     #[cfg(target_arch = "aarch64")]
     Neon,
+    /// WebAssembly's vectors of 16 bytes, which a module has or does not: products in int32, two and two summed.
+    #[cfg(target_arch = "wasm32")]
+    Simd128,
     /// None in particular.
     Plain,
 }
@@ -106,7 +109,9 @@ impl Path {
         ];
         #[cfg(target_arch = "aarch64")]
         let special = [(true, Path::Neon)];
-        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        #[cfg(target_arch = "wasm32")]
+        let special = [(true, Path::Simd128)];
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "wasm32")))]
         let special = [];
         let there = special.into_iter().filter(|(is_there, _)| *is_there).map(|(_, path)| path);
         there.chain([Path::Plain])
@@ -126,6 +131,8 @@ impl Path {
 #[derive(Clone, Debug, Default)]
 pub struct QuantisedScratch {
     data: Vec<[u8; GROUP]>,
+    #[cfg(target_arch = "wasm32")]
+    wide: Vec<[i16; GROUP]>,
     scales: Vec<f32>,
 }
 
@@ -133,6 +140,9 @@ pub struct QuantisedScratch {
 #[derive(Clone, Copy, Debug)]
 pub struct QuantisedRows<'x> {
     data: &'x [[u8; GROUP]],
+    /// The same in int16, which WebAssembly multiplies.
+    #[cfg(target_arch = "wasm32")]
+    wide: &'x [[i16; GROUP]],
     scales: &'x [f32],
     inputs: usize,
     path: Path,
@@ -147,7 +157,7 @@ impl<'x> QuantisedRows<'x> {
     ) -> QuantisedRows<'x> {
         let rows = crate::parallel::count_rows("quantising", x.len(), inputs);
         let groups = inputs.div_ceil(GROUP);
-        let QuantisedScratch { data, scales } = scratch;
+        let QuantisedScratch { data, scales, .. } = scratch;
         // What is left over from other rows stays where a row ends within a group: its weights are zero.
         data.resize(data.len().max(rows * groups), [0; GROUP]);
         scales.resize(rows, 0.0);
@@ -156,7 +166,19 @@ impl<'x> QuantisedRows<'x> {
         for ((x, data), scale) in rows.zip(&mut *scales) {
             *scale = quantise_row(&mut data.as_flattened_mut()[..inputs], x, path.offset());
         }
-        QuantisedRows { data, scales, inputs, path }
+        #[cfg(target_arch = "wasm32")]
+        {
+            scratch.wide.clear();
+            scratch.wide.extend(data.iter().map(|group| group.map(|x| i16::from(x as i8))));
+        }
+        QuantisedRows {
+            data,
+            #[cfg(target_arch = "wasm32")]
+            wide: &scratch.wide,
+            scales,
+            inputs,
+            path,
+        }
     }
 }
 
@@ -267,6 +289,14 @@ impl Int8Matrix {
             // SAFETY: as above; NEON is part of the architecture.
             Path::Neon => {
                 results.finish(&unsafe { sized!(block, multiply_neon, (data, lines, groups)) });
+            }
+            #[cfg(target_arch = "wasm32")]
+            #[allow(unsafe_code)]
+            // SAFETY: as above; an engine without these instructions takes no module that has them.
+            Path::Simd128 => {
+                let wide = &x.wide[block.first_row * groups..][..block.rows * groups];
+                results
+                    .finish(&unsafe { super::simd128::multiply_int8(wide, lines, block, groups) });
             }
             Path::Plain => results.finish(&multiply_plainly(data, lines, groups)),
         }
@@ -658,7 +688,7 @@ mod tests {
 
     /// The largest sums of all.
     #[test]
-    fn the_widest_matrix_is_exact_and_a_wider_one_is_refused() {
+    fn the_widest_matrix_is_exact() {
         let inputs = MOST_INT8_INPUTS;
         for sign in [1, -1] {
             let matrix = Int8Matrix::pack(&vec![127 * sign; inputs], vec![1.0], inputs);
@@ -671,15 +701,20 @@ mod tests {
                 assert_eq!(y[0], (-127 * 127 * i32::from(sign) * inputs as i32) as f32, "{path:?}");
             }
         }
-        let inputs = inputs + 1;
-        fn refused(work: impl FnOnce() + std::panic::UnwindSafe) -> bool {
-            let message = std::panic::catch_unwind(work).unwrap_err();
-            message
-                .downcast_ref::<String>()
-                .is_some_and(|message| message.contains("131073 inputs"))
-        }
-        assert!(refused(|| drop(quantise_weights(&vec![1.0; inputs], inputs))));
-        assert!(refused(|| drop(Int8Matrix::pack(&vec![1; inputs], vec![1.0], inputs))));
+    }
+
+    #[test]
+    #[should_panic(expected = "131073 inputs")]
+    fn weights_that_are_too_wide_are_not_quantised() {
+        let inputs = MOST_INT8_INPUTS + 1;
+        quantise_weights(&vec![1.0; inputs], inputs);
+    }
+
+    #[test]
+    #[should_panic(expected = "131073 inputs")]
+    fn a_matrix_that_is_too_wide_is_refused() {
+        let inputs = MOST_INT8_INPUTS + 1;
+        Int8Matrix::pack(&vec![1; inputs], vec![1.0], inputs);
     }
 
     /// Real activations, scales, bias and every activation: the bits are the same on every path.
@@ -720,6 +755,27 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// One number stands for the bits of products with every activation; every processor has to come to it.
+    #[test]
+    fn all_processors_give_the_same_bits() {
+        let (rows, outputs, inputs) = (7, 70, 50);
+        let number = |index: usize| (index * 7919 % 2003) as f32 / 331.0 - 3.0;
+        let weight: Vec<f32> = (0..outputs * inputs).map(number).collect();
+        let x: Vec<f32> = (0..rows * inputs).map(|index| number(index + 7)).collect();
+        let bias: Vec<f32> = (0..outputs).map(|index| number(index + 3)).collect();
+        let (quantised, scales) = quantise_weights(&weight, inputs);
+        let matrix = Int8Matrix::pack(&quantised, scales, inputs);
+        let mut scratch = QuantisedScratch::default();
+        let input = Int8Matrix::input(&x, inputs, &mut scratch);
+        let bits = crate::Activation::ALL.map(|activation| {
+            let epilogue = Epilogue { bias: Some(&bias), activation: Some(activation) };
+            let mut y = vec![f32::NAN; rows * outputs];
+            matrix.product(&mut y, &input, 0..outputs, &epilogue);
+            y.iter().flat_map(|y| y.to_le_bytes()).collect::<Vec<u8>>()
+        });
+        assert_eq!(wdistill_base::hash_bytes(&bits.concat()), "7c36349d7e09fd4d83592f6940eba6a1");
     }
 
     #[test]

@@ -15,26 +15,6 @@ trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/python"
 "$work/python/bin/pip" install --quiet playwright==1.65.2 libretranslatepy==2.1.4
 
-xz=crates/wdistill-demo/data
 program=$PWD/target/release/wdistill
-"$work/python/bin/python" - "$xz" "$work" <<'PYTHON'
-import lzma, pathlib, sys
-
-for name in ["train", "validation"]:
-    with lzma.open(f"{sys.argv[1]}/{name}.tsv.xz", "rt", encoding="utf-8") as file:
-        pairs = [line.rstrip("\n").split("\t")[:2] for line in file][:4000]
-    for side, ending in enumerate(["en", "de"]):
-        text = "".join(pair[side] + "\n" for pair in pairs)
-        pathlib.Path(f"{sys.argv[2]}/{name}.{ending}").write_text(text, encoding="utf-8")
-PYTHON
-for pair in "en de" "de en"; do
-    read -r source target <<< "$pair"
-    "$program" train --train "$work/train.$source" "$work/train.$target" --quiet --languages "$source" "$target" \
-        --validation "$work/validation.$source" "$work/validation.$target" --preset transformer-nano \
-        --vocabulary-size 1000 --set training.updates=200 --set training.optimiser=muon --set training.learning_rate=5e-3 \
-        --set training.warm_up=20 --set training.max_tokens=2000 --set training.validate_every=100 \
-        --out "$work/$source"
-    mkdir -p "$work/models"
-    cp -r "$work/$source/teacher/model" "$work/models/$source-$target"
-done
+.ci/small-models "$program" "$work/models" en-de de-en
 "$work/python/bin/python" "$(dirname "$0")/check.py" "$program" "$work/models" "$(command -v chromium)" target/page 

@@ -14,7 +14,7 @@ use crate::sentence_piece::{
 };
 use crate::subword_nmt::{CodesVersion, SubwordNmtCodes};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use wdistill_base::hash_bytes;
 
 const FORMAT: &str = "wdistill-vocabulary";
@@ -152,9 +152,7 @@ impl Vocabulary {
     /// [`TextError::File`] when it cannot be read, [`TextError::VocabularyFile`] when it is not
     /// such a file or contradicts itself.
     pub fn load(path: &Path) -> Result<Self, TextError> {
-        let bytes = std::fs::read(path).map_err(FileError::when("read", path))?;
-        let invalid = |problem| TextError::VocabularyFile { path: path.to_path_buf(), problem };
-        read(&bytes).map_err(invalid)
+        Self::parse(&std::fs::read(path).map_err(FileError::when("read", path))?, path)
     }
 
     /// Reads a vocabulary that [`Self::save`] wrote, or a SentencePiece model (`.spm`, `.model`): the
@@ -178,7 +176,12 @@ impl Vocabulary {
     /// # Errors
     /// [`TextError::VocabularyFile`] as for [`Self::load`], without a real path.
     pub fn from_json(json: &[u8]) -> Result<Self, TextError> {
-        let path = PathBuf::from("the given JSON");
+        Self::parse(json, Path::new("the given JSON"))
+    }
+
+    /// Reads what [`Self::to_json`] wrote; errors say that it is of `path`.
+    pub(crate) fn parse(json: &[u8], path: &Path) -> Result<Self, TextError> {
+        let path = path.to_path_buf();
         read(json).map_err(|problem| TextError::VocabularyFile { path, problem })
     }
 }
