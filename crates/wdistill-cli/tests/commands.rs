@@ -511,7 +511,7 @@ fn a_teacher_of_hugging_face_is_distilled_and_its_student_exported() {
     );
     assert!(
         said.contains(
-            "--quantize is not for --format huggingface\nhint: --format ctranslate2 or marian has"
+            "--quantize is not for --format huggingface\nhint: --format ctranslate2 or bergamot or marian has"
         ),
         "{said}"
     );

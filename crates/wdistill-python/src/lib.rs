@@ -3,6 +3,7 @@
 mod errors;
 mod models;
 mod scores;
+#[cfg(feature = "train")]
 mod training;
 mod translator;
 mod waiting;
@@ -23,5 +24,7 @@ fn _wdistill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(models::export_model, module)?)?;
     module.add_function(wrap_pyfunction!(scores::score, module)?)?;
     module.add_function(wrap_pyfunction!(scores::sentence_scores, module)?)?;
-    module.add_function(wrap_pyfunction!(training::distill, module)?)
+    #[cfg(feature = "train")]
+    module.add_function(wrap_pyfunction!(training::distill, module)?)?;
+    Ok(())
 }

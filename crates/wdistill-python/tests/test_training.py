@@ -1,6 +1,7 @@
 """`distill`, where it is built in."""
 
 import signal
+import sys
 import time
 
 import pytest
@@ -50,21 +51,19 @@ def recipe(folder, updates):
 
 @pytest.fixture
 def trains():
-    try:
-        wdistill.distill({}, "nowhere")
-    except NotImplementedError:
-        pytest.skip("built without training")
-    except wdistill.WdistillError:
-        pass
+    pytest.importorskip("wdistill_train")
 
 
-def test_without_training_the_error_says_how_to_have_it():
-    try:
+def test_without_the_extra_the_error_says_how_to_have_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "wdistill_train", None)
+    with pytest.raises(NotImplementedError, match=r"pip install wdistill\[train\]"):
         wdistill.distill({}, "nowhere")
-    except NotImplementedError as error:
-        assert "--features train" in str(error)
-    except wdistill.WdistillError as error:
-        assert "recipe" in str(error)
+
+
+def test_another_version_of_the_extra_is_refused(trains, monkeypatch):
+    monkeypatch.setattr("wdistill_train.__version__", "0.0.1")
+    with pytest.raises(NotImplementedError, match="wdistill-train is 0.0.1"):
+        wdistill.distill({}, "nowhere")
 
 
 def test_a_recipe_is_carried_out_once(trains, tmp_path):

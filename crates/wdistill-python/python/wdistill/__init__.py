@@ -6,6 +6,7 @@
     print(translator.translate("Where is my house?").text)
 """
 
+from wdistill._training import distill
 from wdistill._wdistill import (
     AlignedSentence,
     Alternative,
@@ -14,7 +15,6 @@ from wdistill._wdistill import (
     Translator,
     WdistillError,
     __version__,
-    distill,
     export_model,
     import_model,
     score,

@@ -1,6 +1,8 @@
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
-from typing import Any, Literal, Self, final, overload
+from typing import Literal, Self, final, overload
+
+from wdistill._training import distill as distill
 
 __version__: str
 
@@ -156,17 +158,3 @@ def sentence_scores(
     hypotheses: Sequence[str], references: Sequence[Sequence[str]], *, metric: _Metric = "chrf"
 ) -> list[float]:
     """The score of each line by itself; BLEU with the effective order, as sacreBLEU's sentence scores have it."""
-
-def distill(
-    recipe: Mapping[str, Any],
-    out: _Path,
-    *,
-    progress: Callable[[str], None] | None = None,
-    threads: int | None = None,
-    force: bool = False,
-) -> dict[str, Any]:
-    """Carries out a recipe, given with the keys of its TOML file, in the folder ``out``, and returns the report.
-
-    Relative paths are taken from the current folder. ``progress`` gets each message. What was interrupted goes on when it is
-    called again. Needs a build with the feature ``train``.
-    """
