@@ -166,7 +166,11 @@ fn sweep(folder: &Path, which: Leftovers<'_>, is_at_work: fn(u32) -> bool) {
     }
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+/// Removes a file or a link, or a folder with all that is in it.
+///
+/// # Errors
+/// What the system says.
+pub fn remove(path: &Path) -> io::Result<()> {
     match path.symlink_metadata()?.is_dir() {
         true => fs::remove_dir_all(path),
         false => fs::remove_file(path),

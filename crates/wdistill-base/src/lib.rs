@@ -21,7 +21,7 @@ mod random;
 
 pub use duration::in_words;
 pub use files::{
-    ContentError, Depth, FileError, Pending, atomic_write, folder_of, remove_leftovers,
+    ContentError, Depth, FileError, Pending, atomic_write, folder_of, remove, remove_leftovers,
     write_folder,
 };
 pub use folder::{Folder, MemoryFiles, OpenFile};

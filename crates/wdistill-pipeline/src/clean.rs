@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use wdistill_base::{FileError, Problem};
+use wdistill_base::{FileError, Problem, remove};
 use wdistill_train::KEPT_WHILE_TRAINING;
 
 use crate::error::PipelineError;
@@ -76,7 +76,7 @@ pub fn clean(folder: &RunFolder, keep: Stay, removal: Removal) -> Result<Cleaned
     for path in removed {
         cleaned.bytes += size(&path)?;
         if removal == Removal::CarriedOut {
-            remove(&path)?;
+            remove(&path).map_err(FileError::when("remove", &path))?;
         }
         cleaned.paths.push(path.strip_prefix(root).unwrap_or(&path).to_path_buf());
     }
@@ -160,10 +160,4 @@ fn size(path: &Path) -> Result<u64, FileError> {
         return Ok(metadata.len());
     }
     entries(path)?.iter().map(|below| size(below)).sum()
-}
-
-fn remove(path: &Path) -> Result<(), FileError> {
-    let is_folder = path.is_dir() && !path.is_symlink();
-    let removed = if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    removed.map_err(FileError::when("remove", path))
 }

@@ -126,6 +126,11 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Arrays<'_>, String> {
     Ok(arrays)
 }
 
+/// Whether an item is a table of words, by its name, as browsermt's converter has it.
+pub(crate) fn is_table(name: &str) -> bool {
+    name.contains("Wemb")
+}
+
 /// A length as the machine counts; one that no file has otherwise.
 fn size(length: u64) -> Result<usize, String> {
     usize::try_from(length).map_err(|_| format!("a length is {length}"))
@@ -158,7 +163,7 @@ fn item<'f>(
     let is_transposed = match lying {
         Lying::Plain(_) => return Array::new(shape, kind, Cow::Borrowed(numbers)),
         Lying::Quantised(_) => true,
-        Lying::QuantisedTables(_) => !name.contains("Wemb"),
+        Lying::QuantisedTables(_) => !is_table(name),
     };
     let multiplier = Reader::new(&bytes[numbers.len()..]).f32("a multiplier")?;
     if !(multiplier.is_finite() && multiplier > 0.0) {

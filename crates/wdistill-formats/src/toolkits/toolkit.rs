@@ -11,6 +11,7 @@ use super::obstacles::Obstacles;
 use super::options::{ExportOptions, Extra, ImportOptions, Numbers};
 use super::place::ArrayPlace;
 use crate::error::FormatError;
+use crate::files::files_in;
 use crate::model_folder::ModelFolder;
 
 /// What a path holds of a toolkit.
@@ -24,6 +25,31 @@ pub enum Detection {
     ByExtension(PathBuf),
     /// Several models' files.
     Several,
+}
+
+impl Detection {
+    /// Of a path that is a model's file, or a folder with such files; `found` says by what one is known.
+    ///
+    /// # Errors
+    /// Those of `is_model`, or [`FormatError::Io`].
+    pub(crate) fn of_files(
+        path: &Path,
+        is_model: impl Fn(&Path) -> Result<bool, FormatError>,
+        found: fn(PathBuf) -> Detection,
+    ) -> Result<Detection, FormatError> {
+        let files = if path.is_dir() { files_in(path)? } else { vec![path.to_path_buf()] };
+        let mut models = Vec::new();
+        for file in files {
+            if file.is_file() && is_model(&file)? {
+                models.push(file);
+            }
+        }
+        Ok(match models.len() {
+            0 => Detection::Nothing,
+            1 => found(models.remove(0)),
+            _ => Detection::Several,
+        })
+    }
 }
 
 /// Another toolkit: how its models are found and read, where each weight lies in them, and how they are written.

@@ -5,7 +5,7 @@
 //! Firefox has, and holds the archive that translateLocally takes.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -20,7 +20,7 @@ use super::options::{ExportOptions, Extra, ImportOptions, Numbers};
 use super::place::ArrayPlace;
 use super::toolkit::{Detection, Toolkit};
 use crate::error::FormatError;
-use crate::files::{files_in, items, read_optional};
+use crate::files::{items, read_optional};
 use crate::model_folder::ModelFolder;
 
 mod names;
@@ -108,18 +108,8 @@ impl Toolkit for Bergamot {
     }
 
     fn detect(&self, path: &Path) -> Result<Detection, FormatError> {
-        let files = if path.is_dir() { files_in(path)? } else { vec![path.to_path_buf()] };
-        let mut models: Vec<PathBuf> = Vec::new();
-        for file in files.into_iter().filter(|file| has_name_of_model(file)) {
-            if file.is_file() && items::is_one(&file)? {
-                models.push(file);
-            }
-        }
-        Ok(match models.as_slice() {
-            [] => Detection::Nothing,
-            [model] => Detection::ByName(model.clone()),
-            _ => Detection::Several,
-        })
+        let is_model = |file: &Path| Ok(has_name_of_model(file) && items::is_one(file)?);
+        Detection::of_files(path, is_model, Detection::ByName)
     }
 
     fn place(&self, slot: Slot, architecture: &Architecture) -> ArrayPlace {
@@ -128,10 +118,10 @@ impl Toolkit for Bergamot {
 
     fn read(&self, path: &Path, options: &ImportOptions) -> Result<Foreign, FormatError> {
         let mut foreign = marian::Marian.read(path, options)?;
-        foreign.model.config.languages = match &options.languages {
-            Some(languages) => Some(languages.clone()),
-            None => languages(path)?,
-        };
+        // Who names them need not read them.
+        if options.languages.is_none() {
+            foreign.model.config.languages = languages(path)?;
+        }
         Ok(foreign)
     }
 

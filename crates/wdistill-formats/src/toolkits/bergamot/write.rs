@@ -260,7 +260,7 @@ fn shortlist(
 /// All matrices of products and all tables of words in int8.
 fn binary(model: &Model<Dense<f32>>, activations: Option<&ActivationFactors>) -> Vec<u8> {
     let mut items: Vec<Item> = marian::arrays(model)
-        .map(|written| match written.name.contains("Wemb") {
+        .map(|written| match items::is_table(&written.name) {
             true => Item {
                 content: Content::Quantised(written.data),
                 name: written.name,

@@ -3,7 +3,7 @@
 //! A file holds its own settings as YAML in an array of bytes. Matrices lie `[input, output]`, vectors are
 //! `[1, n]`, layers count from 1. The decoder starts from a vector of zeros, and the encoder reads the end token.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use wdistill_model::{
     Architecture, AttentionKind, AttentionRole, Embeddings, FeedForwardRole, LayerPlace,
@@ -18,7 +18,7 @@ use super::options::{ExportOptions, ImportOptions, Numbers};
 use super::place::{ArrayPlace, Layout};
 use super::toolkit::{Detection, Toolkit};
 use crate::error::FormatError;
-use crate::files::{files_in, items};
+use crate::files::items;
 use crate::model_folder::ModelFolder;
 
 mod read;
@@ -151,18 +151,7 @@ impl Toolkit for Marian {
     }
 
     fn detect(&self, path: &Path) -> Result<Detection, FormatError> {
-        let files = if path.is_dir() { files_in(path)? } else { vec![path.to_path_buf()] };
-        let mut models: Vec<PathBuf> = Vec::new();
-        for file in files {
-            if file.is_file() && is_model(&file)? {
-                models.push(file);
-            }
-        }
-        Ok(match models.as_slice() {
-            [] => Detection::Nothing,
-            [model] => Detection::ByExtension(model.clone()),
-            _ => Detection::Several,
-        })
+        Detection::of_files(path, is_model, Detection::ByExtension)
     }
 
     fn place(&self, slot: Slot, architecture: &Architecture) -> ArrayPlace {
