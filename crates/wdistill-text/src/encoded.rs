@@ -130,6 +130,17 @@ impl EncodedCorpus {
         (self.source.sentence(index), self.target.sentence(index))
     }
 
+    /// Some of the pairs, in the order of their numbers given, as a corpus of one part.
+    pub fn select(&self, pairs: &[usize]) -> Self {
+        let special = |side: &Side| side.special.clone();
+        let without_ends = |index: &usize| {
+            let (source, target) = self.pair(*index);
+            (&source[..source.len() - 1], &target[..target.len() - 1])
+        };
+        let (source, target) = (special(&self.source), special(&self.target));
+        Self::from_pairs(source, target, pairs.iter().map(without_ends))
+    }
+
     /// The source ids of all pairs, each with its end-of-sentence id.
     pub fn sources(&self) -> Vec<Vec<u32>> {
         (0..self.len()).map(|index| self.source.sentence(index).to_vec()).collect()

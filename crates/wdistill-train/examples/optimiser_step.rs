@@ -33,10 +33,10 @@ fn main() {
     let special = SpecialTokens::native();
     let rows = pairs.iter().map(|(source, target)| (&source[..], &target[..]));
     let corpus = EncodedCorpus::from_pairs(special.clone(), special, rows);
-    let batches = [(0..sentences).collect::<Vec<usize>>()];
+    let batches = [corpus];
     let settings = TrainingSettings::default();
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("threads");
-    let lesson = Lesson { corpus: &corpus, teacher: None, settings: &settings, seed: 1 };
+    let lesson = Lesson { teacher: None, settings: &settings, seed: 1 };
     let model = Trainee::weights(Model::initialise(config, 1));
     let mut learner = HostLearner::start(model, lesson, threads).expect("threads");
     let mut step = |update: usize| {

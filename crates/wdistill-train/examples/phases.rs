@@ -40,7 +40,7 @@ fn main() {
     let special = SpecialTokens::native();
     let rows = pairs.iter().map(|(source, target)| (&source[..], &target[..]));
     let corpus = EncodedCorpus::from_pairs(special.clone(), special, rows);
-    let batches = [(0..SENTENCES).collect::<Vec<usize>>()];
+    let batches = [corpus];
     let tiny = config("tiny");
 
     let teacher = Model::initialise(config("transformer-base"), 1);
@@ -49,7 +49,7 @@ fn main() {
     let phases =
         [Trainee::generator(generator), Trainee::weights(Model::initialise(tiny.clone(), 1))];
     let settings = TrainingSettings::default();
-    let lesson = Lesson { corpus: &corpus, teacher: None, settings: &settings, seed: 1 };
+    let lesson = Lesson { teacher: None, settings: &settings, seed: 1 };
     let mut states = phases
         .map(|phase| (HostLearner::start(phase, lesson, threads).expect("threads"), Vec::new()));
     for number in 1..=rounds as u64 + 1 {

@@ -59,12 +59,12 @@ impl Team {
 }
 
 /// Divides a batch into `count` shares of nearly equal numbers of tokens, or as many as it has pairs.
-pub fn shares(corpus: &EncodedCorpus, pairs: &[usize], count: usize) -> Vec<Vec<usize>> {
+pub fn shares(batch: &EncodedCorpus, count: usize) -> Vec<Vec<usize>> {
     let tokens = |pair: &usize| {
-        let (source, target) = corpus.pair(*pair);
+        let (source, target) = batch.pair(*pair);
         source.len() + target.len()
     };
-    let mut pairs = pairs.to_vec();
+    let mut pairs: Vec<usize> = (0..batch.len()).collect();
     // The longest first, each to the share that has least; equal ones as they come.
     pairs.sort_by_key(|pair| std::cmp::Reverse(tokens(pair)));
     let mut shares = vec![(0, Vec::new()); count];
@@ -96,8 +96,6 @@ pub fn loss_in_text(
 /// What a learner learns from, and how.
 #[derive(Clone, Copy)]
 pub struct Lesson<'a> {
-    /// Holds the pairs to learn from.
-    pub corpus: &'a EncodedCorpus,
     /// Of whom the student learns besides the right words, if the settings give anything of it a weight.
     pub teacher: Option<&'a Model<Dense<f32>>>,
     /// Settings.
@@ -227,14 +225,14 @@ fn tree_sum<T>(mut parts: Vec<T>, mut add: impl FnMut(&mut T, T)) -> T {
 
 impl Learner for HostLearner<'_> {
     /// The gradient of the mean loss a token, times `min(1, clip_norm / |g|)`, then the optimiser.
-    fn update(&mut self, batches: &[Vec<usize>], number: u64) -> Result<StepReport, TrainError> {
-        let Lesson { corpus, settings, .. } = self.lesson;
+    fn update(&mut self, batches: &[EncodedCorpus], number: u64) -> Result<StepReport, TrainError> {
+        let settings = self.lesson.settings;
         let vocabularies = self.trainable.model().config.vocabularies;
-        let batch = |pairs: Vec<usize>| Batch::new(corpus, &pairs, &vocabularies);
-        let divided: Vec<Vec<Batch>> = batches
-            .iter()
-            .map(|pairs| shares(corpus, pairs, settings.shares).into_iter().map(batch).collect())
-            .collect();
+        let divide = |batch: &EncodedCorpus| {
+            let shares = shares(batch, settings.shares).into_iter();
+            shares.map(|pairs| Batch::new(batch, &pairs, &vocabularies)).collect()
+        };
+        let divided: Vec<Vec<Batch>> = batches.iter().map(divide).collect();
         let (sum, loss) = self.gradients(&divided, number);
         let workspace = &self.team.workspaces[0];
         let gradients = self.trainable.parameter_gradients(sum, &self.parameters.layout, workspace);

@@ -84,12 +84,12 @@ pub enum Weights<'a> {
 /// Holds what is trained, on whatever machine, and trains it. The loop, its schedule, the selection and the checkpoints
 /// know nothing else of the machine.
 pub trait Learner {
-    /// One update from some batches, each the numbers of its pairs; `number` counts updates from 1. If the gradient is not
+    /// One update from some batches of pairs; `number` counts updates from 1. If the gradient is not
     /// finite, nothing changes.
     ///
     /// # Errors
     /// What the machine brings.
-    fn update(&mut self, batches: &[Vec<usize>], number: u64) -> Result<StepReport, TrainError>;
+    fn update(&mut self, batches: &[EncodedCorpus], number: u64) -> Result<StepReport, TrainError>;
 
     /// The loss in a text, of which nothing is learned.
     ///

@@ -250,15 +250,16 @@ impl<'a> Loop<'a> {
         seconds
     }
 
-    /// Numbers of pairs of the corpus.
-    fn next_batch(&mut self) -> Vec<usize> {
+    fn next_batch(&mut self) -> EncodedCorpus {
         let first = self.run.pairs.start;
-        self.order.next_batch().into_iter().map(|pair| first + pair).collect()
+        let pairs: Vec<usize> =
+            self.order.next_batch().into_iter().map(|pair| first + pair).collect();
+        self.run.corpus.select(&pairs)
     }
 
     fn update(&mut self, learner: &mut dyn Learner) -> Result<(), TrainError> {
         let settings = self.settings();
-        let batches: Vec<Vec<usize>> =
+        let batches: Vec<EncodedCorpus> =
             (0..settings.accumulation).map(|_| self.next_batch()).collect();
         let update = self.state.updates + 1;
         let report = learner.update(&batches, update)?;

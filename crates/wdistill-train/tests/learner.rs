@@ -4,10 +4,16 @@ mod task;
 
 use task::{THREADS, Task, settings, slices};
 use wdistill_model::{Config, Embeddings, Model, NamedRange, Part};
+use wdistill_text::EncodedCorpus;
 use wdistill_train::{
     Clipping, Event, HostLearner, Learner, Lesson, Optimiser, Parameters, Selection, StepReport,
     TrainError, Trainee, TrainingSettings, check_inside,
 };
+
+/// Some of the task's pairs as a batch.
+fn batch(task: &Task, pairs: std::ops::Range<usize>) -> EncodedCorpus {
+    task.corpus.select(&pairs.collect::<Vec<_>>())
+}
 
 /// One update from these batches, and what it left.
 fn step(
@@ -15,8 +21,7 @@ fn step(
     batches: &[(usize, usize)],
     settings: &TrainingSettings,
 ) -> (StepReport, Parameters) {
-    let batches: Vec<Vec<usize>> =
-        batches.iter().map(|(first, end)| (*first..*end).collect()).collect();
+    let batches: Vec<_> = batches.iter().map(|(first, end)| batch(task, *first..*end)).collect();
     let mut learner = task.learner(task.model(), None, settings);
     let report = learner.update(&batches, 1).unwrap();
     (report, learner.state().unwrap().into_owned())
@@ -77,11 +82,11 @@ fn two_small_batches_make_the_step_of_one_large_batch() {
 fn after(task: &Task, settings: &TrainingSettings, threads: usize) -> Vec<f32> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| {
-        let lesson = Lesson { corpus: &task.corpus, teacher: None, settings, seed: 1 };
+        let lesson = Lesson { teacher: None, settings, seed: 1 };
         let mut learner = HostLearner::start(Trainee::weights(task.model()), lesson, threads)
             .unwrap_or_else(|e| panic!("{e}"));
         for number in 1..4 {
-            learner.update(&[(0..30).collect()], number).unwrap();
+            learner.update(&[batch(task, 0..30)], number).unwrap();
         }
         learner.state().unwrap().values.clone()
     })
@@ -107,7 +112,7 @@ fn muon_moves_matrices_and_adam_everything_else() {
     let settings = TrainingSettings { optimiser: Optimiser::Muon, ..settings() };
     let mut learner = task.learner(task.model(), None, &settings);
     let before = learner.state().unwrap().into_owned();
-    learner.update(&[(0..30).collect()], 1).unwrap();
+    learner.update(&[batch(&task, 0..30)], 1).unwrap();
     let after = learner.state().unwrap().into_owned();
     let rate = settings.learning_rate_at(1);
     let mut matrices = 0;
@@ -181,7 +186,7 @@ fn a_learner_goes_on_from_anothers_state() {
     let task = Task::new();
     let settings = settings();
     let mut one = task.learner(task.model(), None, &settings);
-    let batch = [(0..30).collect::<Vec<usize>>()];
+    let batch = [batch(&task, 0..30)];
     one.update(&batch, 1).unwrap();
     let state = one.state().unwrap().into_owned();
     one.update(&batch, 2).unwrap();
@@ -205,7 +210,7 @@ fn a_moving_average_is_the_formulas() {
     let widened = |values: &[f32]| values.iter().copied().map(f64::from).collect::<Vec<_>>();
     let mut expected = widened(&learner.state().unwrap().values);
     for (number, decay) in [(1, 2.0 / 11.0), (2, 0.25), (3, 0.25)] {
-        learner.update(&[(0..30).collect()], number).unwrap();
+        learner.update(&[batch(&task, 0..30)], number).unwrap();
         let values = widened(&learner.state().unwrap().values);
         let pairs = expected.iter_mut().zip(values);
         pairs.for_each(|(average, value)| *average = decay * *average + (1.0 - decay) * value);
@@ -234,7 +239,7 @@ fn a_student_that_is_its_teacher_learns_nothing_from_it() {
         let settings = TrainingSettings { word_distillation, ..settings() };
         let teacher = (word_distillation > 0.0).then_some(&teacher);
         let mut learner = task.learner(task.model(), teacher, &settings);
-        learner.update(&[(0..30).collect()], 1).unwrap().gradient_norm
+        learner.update(&[batch(&task, 0..30)], 1).unwrap().gradient_norm
     };
     let whole = norm(0.0);
     assert!(norm(1.0) < 1e-5 * whole, "{} of {whole}", norm(1.0));
@@ -255,7 +260,8 @@ fn inside_a_student_that_is_its_teacher_nothing_is_missed() {
     let task = Task::new();
     let teacher = task.model();
     let update = |teacher, settings: &TrainingSettings| {
-        let report = task.learner(task.model(), teacher, settings).update(&[(0..30).collect()], 1);
+        let report =
+            task.learner(task.model(), teacher, settings).update(&[batch(&task, 0..30)], 1);
         report.unwrap()
     };
     let without = update(None, &settings());
@@ -275,7 +281,7 @@ fn a_student_comes_to_be_like_its_teacher_inside() {
     for settings in inside() {
         let mut learner = task.learner(task.model(), Some(&teacher), &settings);
         let mut missed = |number| {
-            let loss = learner.update(&[(0..30).collect()], number).unwrap().loss;
+            let loss = learner.update(&[batch(&task, 0..30)], number).unwrap().loss;
             loss.inside / loss.tokens as f64
         };
         let first = missed(1);
@@ -305,7 +311,7 @@ fn states_of_another_width_are_not_compared() {
 fn a_teacher_and_its_weight_come_together() {
     let task = Task::new();
     let settings = TrainingSettings { word_distillation: 0.5, ..settings() };
-    let lesson = Lesson { corpus: &task.corpus, teacher: None, settings: &settings, seed: 1 };
+    let lesson = Lesson { teacher: None, settings: &settings, seed: 1 };
     let learner = HostLearner::start(Trainee::weights(task.model()), lesson, THREADS);
     assert!(matches!(learner.err(), Some(TrainError::Settings { .. })));
 }

@@ -286,7 +286,7 @@ impl Pipeline {
         // Where no student is made, the model is nobody's teacher.
         let is_alone = name == TEACHER && self.plan.systems.is_empty();
         let name = if is_alone { "model" } else { name };
-        let lesson = Lesson { corpus, teacher: teacher.as_ref(), settings, seed };
+        let lesson = Lesson { teacher: teacher.as_ref(), settings, seed };
         let mut learner = Device::Host { threads }.learner(trainee, lesson)?;
         let run = Run {
             name,
