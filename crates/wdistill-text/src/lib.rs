@@ -42,8 +42,9 @@ pub use batches::{BatchOrder, BatchSettings, PairLength, Position, sorted_batche
 pub use binary_shortlist::BinaryShortlist;
 pub use compressed::{packed_by_name, text_reader};
 pub use corpus::{
-    Action, CheckedCorpus, CorpusLimits, CorpusReport, CorpusRole, Example, Finding, FindingKind,
-    PairPolicy, ParallelText, encode_corpus,
+    Action, Candidate, CheckedCorpus, CorpusLimits, CorpusReport, CorpusRole, Example, Filter,
+    Finding, FindingKind, Objection, PairChecker, PairPolicy, ParallelText, Place, Verdict,
+    encode_corpus,
 };
 pub use encoded::{CorpusStatistics, EncodedCorpus, SideStatistics};
 pub use error::TextError;
@@ -51,7 +52,8 @@ pub use left_out::LeftOut;
 pub use length::CHARACTERS_OF_A_TOKEN;
 pub use lexical::LexicalTable;
 pub use lines::{
-    Occurrences, TextLines, lines_as_they_come, read_lines, read_lines_or_standard_input,
+    LineReader, Occurrences, TextLines, lines_as_they_come, read_lines,
+    read_lines_or_standard_input,
 };
 pub use sentence_piece::{
     ByteFallback, DummySpace, EncodedPiece, ExtraSpaces, NormalizerParts, PieceKind, SentencePiece,

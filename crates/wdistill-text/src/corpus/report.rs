@@ -1,6 +1,6 @@
 //! What the checks found, for people and for files.
 
-use super::ParallelText;
+use crate::error::TextError;
 use crate::lines::{EXAMPLES, Occurrences};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,6 +25,10 @@ pub enum FindingKind {
     TooLong,
     /// One side is many times as long as the other.
     LengthRatio,
+    /// Too few of a side's characters are letters.
+    FewLetters,
+    /// A side is in another language than it should be.
+    OtherLanguage,
     /// Source and target are the same text.
     IdenticalSides,
     /// The pair occurred before.
@@ -41,6 +45,8 @@ impl FindingKind {
             Self::EmptyPair => "pairs with both sides empty",
             Self::TooLong => "pairs over the token limit",
             Self::LengthRatio => "pairs over the length ratio",
+            Self::FewLetters => "pairs with too few letters",
+            Self::OtherLanguage => "pairs in another language",
             Self::IdenticalSides => "pairs with identical source and target",
             Self::DuplicatePairs => "repetitions of an earlier pair",
         }
@@ -129,6 +135,22 @@ impl CorpusReport {
         report
     }
 
+    /// Refuses a text of which nothing is left.
+    ///
+    /// # Errors
+    /// [`TextError::NothingLeft`].
+    pub fn check_something_left(&self) -> Result<(), TextError> {
+        match self.kept {
+            0 => Err(TextError::NothingLeft {
+                source_path: self.source.clone(),
+                target_path: self.target.clone(),
+                lines: self.pairs,
+                report: self.to_string(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// The finding of a kind, if there is one.
     pub fn finding(&self, kind: FindingKind) -> Option<&Finding> {
         self.findings.iter().find(|finding| finding.kind == kind)
@@ -196,13 +218,7 @@ impl Findings {
         finding.examples.extend(occurrences.first_lines.iter().map(example));
     }
 
-    pub(super) fn into_report(self, text: &ParallelText, kept: usize) -> CorpusReport {
-        CorpusReport {
-            source: text.source.path.clone(),
-            target: text.target.path.clone(),
-            pairs: text.len(),
-            kept,
-            findings: self.by_kind.into_values().collect(),
-        }
+    pub(super) fn into_list(self) -> Vec<Finding> {
+        self.by_kind.into_values().collect()
     }
 }
