@@ -58,11 +58,6 @@ impl ParallelText {
     pub fn is_empty(&self) -> bool {
         self.source.lines.is_empty()
     }
-
-    /// The lines of both sides, source first: what a joint vocabulary is trained on.
-    pub fn both_sides(&self) -> impl Iterator<Item = &str> {
-        self.source.lines.iter().chain(&self.target.lines).map(String::as_str)
-    }
 }
 
 /// What a corpus is for, which decides whether pairs may be left out.
@@ -148,6 +143,7 @@ impl CorpusLimits {
     fn action(&self, kind: FindingKind) -> Action {
         let policy = match kind {
             FindingKind::ByteOrderMark | FindingKind::CarriageReturns => return Action::Stripped,
+            FindingKind::LineBreaks => return Action::Replaced,
             FindingKind::DuplicatePairs => self.duplicates,
             FindingKind::IdenticalSides => self.identical_sides,
             _ => PairPolicy::LeaveOut,
@@ -181,16 +177,10 @@ pub fn encode_corpus(
     limits: &CorpusLimits,
 ) -> Result<CheckedCorpus, TextError> {
     let mut checker = PairChecker::new([source_vocabulary, target_vocabulary], limits, &[])?;
-    checker.add_side(
-        &text.source.path,
-        &text.source.byte_order_mark,
-        &text.source.carriage_returns,
-    );
-    checker.add_side(
-        &text.target.path,
-        &text.target.byte_order_mark,
-        &text.target.carriage_returns,
-    );
+    for TextLines { path, byte_order_mark, carriage_returns, .. } in [&text.source, &text.target] {
+        checker.add_occurrences(FindingKind::ByteOrderMark, path, byte_order_mark);
+        checker.add_occurrences(FindingKind::CarriageReturns, path, carriage_returns);
+    }
     let mut seen = HashMap::new();
     let pairs = text.source.lines.iter().zip(&text.target.lines).enumerate();
     let candidates: Vec<Candidate<'_>> = pairs

@@ -31,7 +31,8 @@ pub struct Occurrences {
 }
 
 impl Occurrences {
-    fn add(&mut self, line: usize) {
+    /// Counts one more.
+    pub fn add(&mut self, line: usize) {
         self.count += 1;
         if self.first_lines.len() < EXAMPLES {
             self.first_lines.push(line);

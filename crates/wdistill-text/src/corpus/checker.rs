@@ -89,11 +89,9 @@ impl<'c> PairChecker<'c> {
         Ok(PairChecker { vocabularies, limits, filters, findings, pairs: 0, kept: 0 })
     }
 
-    /// Counts what was stripped from the lines of a file.
-    pub fn add_side(&mut self, path: &Path, byte_order_mark: &Occurrences, returns: &Occurrences) {
-        let strip = Action::Stripped;
-        self.findings.add_occurrences(FindingKind::ByteOrderMark, strip, path, byte_order_mark);
-        self.findings.add_occurrences(FindingKind::CarriageReturns, strip, path, returns);
+    /// Counts what was changed in the lines of a file when it was read.
+    pub fn add_occurrences(&mut self, kind: FindingKind, path: &Path, found: &Occurrences) {
+        self.findings.add_occurrences(kind, self.limits.action(kind), path, found);
     }
 
     /// Decides on pairs, in their order.

@@ -15,6 +15,8 @@ pub enum FindingKind {
     ByteOrderMark,
     /// Lines end with carriage return and line feed.
     CarriageReturns,
+    /// A segment has line breaks inside.
+    LineBreaks,
     /// Only the source is empty.
     EmptySource,
     /// Only the target is empty.
@@ -36,10 +38,12 @@ pub enum FindingKind {
 }
 
 impl FindingKind {
-    fn describe(self) -> &'static str {
+    /// What it is, in the plural.
+    pub fn describe(self) -> &'static str {
         match self {
             Self::ByteOrderMark => "byte order marks",
             Self::CarriageReturns => "line endings with a carriage return",
+            Self::LineBreaks => "segments with line breaks inside",
             Self::EmptySource => "pairs with an empty source",
             Self::EmptyTarget => "pairs with an empty target",
             Self::EmptyPair => "pairs with both sides empty",
@@ -63,6 +67,8 @@ pub enum Action {
     LeftOut,
     /// The bytes were taken out of the lines.
     Stripped,
+    /// Spaces stand in their place.
+    Replaced,
 }
 
 impl Action {
@@ -71,6 +77,7 @@ impl Action {
             Self::Kept => "kept",
             Self::LeftOut => "left out",
             Self::Stripped => "stripped",
+            Self::Replaced => "replaced by spaces",
         }
     }
 }

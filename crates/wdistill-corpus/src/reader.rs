@@ -1,0 +1,106 @@
+//! Pairs as they stand in their files.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use wdistill_text::{FindingKind, Occurrences};
+
+use crate::error::CorpusError;
+use crate::formats::{
+    aligned::Aligned, json_lines::JsonLines, tab_separated::TabSeparated, tmx::Tmx,
+};
+
+/// Files that hold pairs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PairFiles {
+    /// Two texts, aligned line by line.
+    Aligned {
+        /// Source side.
+        source: PathBuf,
+        /// Target side.
+        target: PathBuf,
+    },
+    /// A pair a line, its sides in columns that tabulators divide.
+    TabSeparated {
+        /// The file.
+        path: PathBuf,
+        /// Columns of source and target, from 1.
+        columns: [usize; 2],
+    },
+    /// A JSON object a line.
+    JsonLines {
+        /// The file.
+        path: PathBuf,
+        /// Names of the fields of source and target; points lead into objects inside.
+        fields: [String; 2],
+    },
+    /// Translation Memory eXchange.
+    Tmx {
+        /// The file.
+        path: PathBuf,
+        /// Codes of the languages of source and target.
+        languages: [String; 2],
+    },
+}
+
+impl PairFiles {
+    /// The files, source first; the same one twice if it has both sides.
+    pub fn paths(&self) -> [&Path; 2] {
+        match self {
+            PairFiles::Aligned { source, target } => [source, target],
+            PairFiles::TabSeparated { path, .. }
+            | PairFiles::JsonLines { path, .. }
+            | PairFiles::Tmx { path, .. } => [path, path],
+        }
+    }
+
+    /// Reads them from the start.
+    ///
+    /// # Errors
+    /// [`CorpusError::Text`].
+    pub fn open(&self) -> Result<Box<dyn ReadPairs + '_>, CorpusError> {
+        Ok(match self {
+            PairFiles::Aligned { source, target } => Box::new(Aligned::open(source, target)?),
+            PairFiles::TabSeparated { path, columns } => {
+                Box::new(TabSeparated::open(path, *columns)?)
+            }
+            PairFiles::JsonLines { path, fields } => Box::new(JsonLines::open(path, fields)?),
+            PairFiles::Tmx { path, languages } => Box::new(Tmx::open(path, languages)?),
+        })
+    }
+}
+
+/// A pair as it stands in its files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RawPair {
+    /// Source side, one line.
+    pub source: String,
+    /// Target side, one line.
+    pub target: String,
+    /// Where they begin: lines, from 1.
+    pub lines: [usize; 2],
+}
+
+/// What a reader changed in what it read: the kind, the file, and where.
+pub type Changes<'r> = Vec<(FindingKind, &'r Path, &'r Occurrences)>;
+
+/// Reads pairs one after the other.
+pub trait ReadPairs {
+    /// Reads the next pair into `pair`; whether there was one.
+    ///
+    /// # Errors
+    /// [`CorpusError::Text`], and [`CorpusError::Content`] for a line that is not what the format asks for.
+    fn read(&mut self, pair: &mut RawPair) -> Result<bool, CorpusError>;
+
+    /// What was changed so far.
+    fn changes(&self) -> Changes<'_>;
+}
+
+/// Spaces for the line breaks of a segment, which would end a line of a text; whether there were any.
+pub(crate) fn without_breaks(segment: &str, into: &mut String) -> bool {
+    let is_break = |c: char| c == '\n' || c == '\r';
+    into.clear();
+    into.extend(segment.chars().map(|c| if is_break(c) { ' ' } else { c }));
+    segment.contains(is_break)
+}
