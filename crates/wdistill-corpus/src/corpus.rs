@@ -21,20 +21,19 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// Hashes of the bytes of all files, in their order.
+    /// All files, each once.
+    pub fn all_files(&self) -> Vec<&Path> {
+        let mut paths: Vec<&Path> = self.files.iter().flat_map(PairFiles::paths).collect();
+        paths.dedup();
+        paths
+    }
+
+    /// Hashes of the bytes of [`Self::all_files`].
     ///
     /// # Errors
     /// [`CorpusError::File`].
     pub fn hashes(&self) -> Result<Vec<String>, CorpusError> {
-        let mut hashes = Vec::new();
-        for files in &self.files {
-            let [source, target] = files.paths();
-            hashes.push(hash_file(source)?);
-            if target != source {
-                hashes.push(hash_file(target)?);
-            }
-        }
-        Ok(hashes)
+        self.all_files().into_iter().map(|path| Ok(hash_file(path)?)).collect()
     }
 
     /// What a report calls the text: its files, or the first one and how many there are.

@@ -15,6 +15,7 @@ mod formats;
 mod order;
 mod pieces;
 mod reader;
+mod sample;
 mod store;
 mod survey;
 mod training;
@@ -22,8 +23,9 @@ mod training;
 pub use corpus::{Corpus, aligned, files_of};
 pub use error::CorpusError;
 pub use order::{Batches, Mixture, MixtureStage, PAIRS_OF_A_BLOCK, Position};
-pub use pieces::{InMemory, Part, Piece, Pieces};
+pub use pieces::{InMemory, Part, Piece, Pieces, evenly_spaced};
 pub use reader::{Changes, PairFiles, RawPair, ReadPairs};
+pub use sample::SampledLines;
 pub use store::{
     Alternative, INDEX_FILE, PAIRS_FILE, PAIRS_OF_A_PIECE, PairStore, StoreWriter, StoredPart,
 };

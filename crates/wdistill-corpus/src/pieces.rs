@@ -80,3 +80,30 @@ impl Part {
         self.from.pieces()[self.pieces.clone()].iter().map(|piece| piece.pairs).sum()
     }
 }
+
+/// So many pairs of some parts, evenly spaced, or all if there are fewer.
+///
+/// # Errors
+/// [`CorpusError::NoPairs`] if there are none; what reading brings.
+pub fn evenly_spaced(parts: &[Part], count: usize) -> Result<EncodedCorpus, CorpusError> {
+    let all: usize = parts.iter().map(Part::pairs).sum();
+    let count = count.min(all);
+    let mut wanted = (0..count).map(|index| index * all / count).peekable();
+    let mut start = 0;
+    let mut chosen: Option<EncodedCorpus> = None;
+    for part in parts {
+        for piece in part.pieces.clone() {
+            let end = start + part.from.pieces()[piece].pairs;
+            let mut here = Vec::new();
+            while let Some(index) = wanted.next_if(|index| *index < end) {
+                here.push(index - start);
+            }
+            if !here.is_empty() {
+                let pairs = part.from.read(piece)?;
+                chosen.get_or_insert_with(|| pairs.empty_like()).append(&pairs, here);
+            }
+            start = end;
+        }
+    }
+    chosen.ok_or(CorpusError::NoPairs)
+}

@@ -17,14 +17,14 @@ use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 use wdistill_base::{FileError, Problem, atomic_write, hash_bytes};
 use wdistill_text::{CorpusStatistics, EncodedCorpus, SideCounts, SpecialTokens};
 
 use crate::error::CorpusError;
-use crate::pieces::{Piece, Pieces};
+use crate::pieces::{Part, Piece, Pieces};
 
 /// What there is in a store.
 pub const INDEX_FILE: &str = "pairs.json";
@@ -62,6 +62,8 @@ pub struct StoredPart {
     pub pieces: Range<usize>,
     /// Its pairs.
     pub pairs: usize,
+    /// Counts of its sources and targets.
+    pub counts: [SideCounts; 2],
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -69,7 +71,6 @@ struct Index {
     version: u32,
     special: [SpecialTokens; 2],
     parts: Vec<StoredPart>,
-    counts: [SideCounts; 2],
     places: Vec<Place>,
 }
 
@@ -116,11 +117,11 @@ impl StoreWriter {
         }
         let path = folder.join(PAIRS_FILE);
         let file = File::create(&path).map_err(FileError::when("create", &path))?;
-        let (parts, counts, places) = (Vec::new(), Default::default(), Vec::new());
+        let (parts, places) = (Vec::new(), Vec::new());
         Ok(StoreWriter {
             folder: folder.to_path_buf(),
             file: BufWriter::new(file),
-            index: Index { version: VERSION, special, parts, counts, places },
+            index: Index { version: VERSION, special, parts, places },
             written: 0,
             waiting: Waiting::default(),
         })
@@ -134,7 +135,8 @@ impl StoreWriter {
         self.write_piece()?;
         let start = self.index.places.len();
         let name = name.to_string();
-        self.index.parts.push(StoredPart { name, pieces: start..start, pairs: 0 });
+        let counts = Default::default();
+        self.index.parts.push(StoredPart { name, pieces: start..start, pairs: 0, counts });
         Ok(())
     }
 
@@ -160,10 +162,11 @@ impl StoreWriter {
             }
             Alternative::OfLast => ALTERNATIVE,
         };
-        let Index { special, counts, parts, .. } = &mut self.index;
-        parts.last_mut().expect("a part was begun").pairs += 1;
-        counts[0].add(source, &special[0]);
-        counts[1].add(target, &special[1]);
+        let Index { special, parts, .. } = &mut self.index;
+        let part = parts.last_mut().expect("a part was begun");
+        part.pairs += 1;
+        part.counts[0].add(source, &special[0]);
+        part.counts[1].add(target, &special[1]);
         self.waiting.sources.push(source, mark);
         self.waiting.targets.push(target, 0);
         Ok(())
@@ -247,6 +250,17 @@ impl PairStore {
         Ok(PairStore { path, index, pieces, file: Mutex::new(file) })
     }
 
+    /// What came from which corpus, as parts of a mixture that an epoch has once.
+    pub fn mixed(self: &Arc<Self>) -> Vec<Part> {
+        let part = |part: &StoredPart| Part {
+            name: part.name.clone(),
+            from: self.clone(),
+            pieces: part.pieces.clone(),
+            weight: 1.0,
+        };
+        self.index.parts.iter().map(part).collect()
+    }
+
     /// What came from which corpus.
     pub fn parts(&self) -> &[StoredPart] {
         &self.index.parts
@@ -264,7 +278,11 @@ impl PairStore {
 
     /// Counts over all pairs.
     pub fn statistics(&self) -> CorpusStatistics {
-        let [source, target] = self.index.counts.each_ref().map(SideCounts::statistics);
+        let mut sums: [SideCounts; 2] = Default::default();
+        for part in &self.index.parts {
+            sums.iter_mut().zip(&part.counts).for_each(|(sum, counts)| sum.join(counts));
+        }
+        let [source, target] = sums.map(|sum| sum.statistics());
         CorpusStatistics { pairs: self.len(), source, target }
     }
 

@@ -35,6 +35,8 @@ pub struct Checks<'c> {
     pub filters: &'c [Vec<Box<dyn Filter>>],
     /// Which pairs repeat an earlier one.
     pub repeats: &'c Repeats<'c>,
+    /// How many neighbours are alternatives of each other, such as several translations of one line; 1 for none.
+    pub alternatives: usize,
 }
 
 /// Reads corpora, leaves out what [`PairChecker`] objects to, and writes the rest into `folder`: encoded, as a
@@ -115,9 +117,15 @@ fn check(
             Candidate { source: &pair.source, target: &pair.target, place, repeats }
         })
         .collect();
-    for (candidate, verdict) in candidates.iter().zip(checker.check(&candidates)?) {
+    let numbers = first..;
+    for ((candidate, verdict), number) in
+        candidates.iter().zip(checker.check(&candidates)?).zip(numbers)
+    {
         match verdict {
-            Verdict::Kept { source, target } => output.keep(candidate, &source, &target)?,
+            Verdict::Kept { source, target } => {
+                let group = number / checks.alternatives as u64;
+                output.keep(candidate, group, &source, &target)?;
+            }
             Verdict::LeftOut(objection) => {
                 let Place { files, lines } = candidate.place;
                 let reason = objection.kind.describe();
@@ -142,6 +150,8 @@ struct Output {
     source: TextWriter,
     target: TextWriter,
     left_out: TextWriter,
+    /// Of the pair that was kept last.
+    group: Option<u64>,
 }
 
 impl Output {
@@ -154,16 +164,22 @@ impl Output {
             source: TextWriter::create(folder.join(SOURCE_TEXT))?,
             target: TextWriter::create(folder.join(TARGET_TEXT))?,
             left_out,
+            group: None,
         })
     }
 
     fn keep(
         &mut self,
         candidate: &Candidate<'_>,
+        group: u64,
         source: &[u32],
         target: &[u32],
     ) -> Result<(), CorpusError> {
-        self.store.push(source, target, Alternative::New)?;
+        let alternative = match self.group.replace(group) == Some(group) {
+            true => Alternative::OfLast,
+            false => Alternative::New,
+        };
+        self.store.push(source, target, alternative)?;
         self.source.line(candidate.source)?;
         self.target.line(candidate.target)
     }

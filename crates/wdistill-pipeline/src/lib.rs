@@ -5,6 +5,7 @@
 //! from, and where its weights come from.
 
 mod clean;
+mod corpora;
 mod data;
 mod error;
 mod job;
@@ -24,7 +25,7 @@ mod stage;
 mod stages;
 
 pub use clean::{Cleaned, Removal, Stay, clean};
-pub use data::TextSet;
+pub use data::{StoredText, TextSet};
 pub use error::PipelineError;
 pub use job::{DistillJob, TrainJob};
 pub use machine::peak_memory;
@@ -40,8 +41,8 @@ pub use recipe::{
 };
 pub use run_folder::RunFolder;
 pub use settings::{
-    BenchmarkRecipe, Cycle, DataRecipe, Duplicates, Keep, Pairs, PseudoDataRecipe, TeacherDecoder,
-    TextPair,
+    BenchmarkRecipe, CorpusRecipe, Cycle, DataRecipe, Duplicates, Keep, MixtureRecipe, PairFormat,
+    Pairs, PseudoDataRecipe, TeacherDecoder, TextPair,
 };
 pub use shapes::{MeasuredShape, Measuring, Vary, largest_at, measure_shape, student_shapes};
 pub use stage::{Fingerprint, Stages, is_stage};

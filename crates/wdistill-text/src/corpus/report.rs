@@ -158,6 +158,14 @@ impl CorpusReport {
         }
     }
 
+    /// Both sides' files; one that has both comes once.
+    pub fn files(&self) -> String {
+        match self.source == self.target {
+            true => self.source.display().to_string(),
+            false => format!("{}, {}", self.source.display(), self.target.display()),
+        }
+    }
+
     /// The finding of a kind, if there is one.
     pub fn finding(&self, kind: FindingKind) -> Option<&Finding> {
         self.findings.iter().find(|finding| finding.kind == kind)
@@ -166,10 +174,10 @@ impl CorpusReport {
 
 impl fmt::Display for CorpusReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (source, target) = (self.source.display(), self.target.display());
+        let files = self.files();
         let (pairs, kept) = (self.pairs, self.kept);
         let left_out = pairs - kept;
-        writeln!(formatter, "{source}, {target}: {pairs} pairs, {kept} kept, {left_out} left out")?;
+        writeln!(formatter, "{files}: {pairs} pairs, {kept} kept, {left_out} left out")?;
         for finding in &self.findings {
             let (kind, action) = (finding.kind.describe(), finding.action.describe());
             writeln!(formatter, "  {} {kind}, {action}, such as", finding.count)?;
