@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use wdistill_base::{FileError, Problem, hash_file};
 
 use crate::error::CorpusError;
-use crate::reader::{PairFiles, RawPair, ReadPairs};
+use crate::raw::{RawPair, ReadPairs};
+use crate::reader::PairFiles;
 
 /// Files of pairs under one name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,9 +11,11 @@
 
 mod corpus;
 mod error;
+mod filters;
 mod formats;
 mod order;
 mod pieces;
+mod raw;
 mod reader;
 mod sample;
 mod store;
@@ -22,9 +24,11 @@ mod training;
 
 pub use corpus::{Corpus, aligned, files_of};
 pub use error::CorpusError;
+pub use filters::{InLanguages, Letters};
 pub use order::{Batches, Mixture, MixtureStage, PAIRS_OF_A_BLOCK, Position};
 pub use pieces::{InMemory, Part, Piece, Pieces, evenly_spaced};
-pub use reader::{Changes, PairFiles, RawPair, ReadPairs};
+pub use raw::{Changes, RawPair, ReadPairs};
+pub use reader::PairFiles;
 pub use sample::SampledLines;
 pub use store::{
     Alternative, INDEX_FILE, PAIRS_FILE, PAIRS_OF_A_PIECE, PairStore, StoreWriter, StoredPart,

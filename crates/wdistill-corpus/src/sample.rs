@@ -6,7 +6,7 @@ use wdistill_text::Sides;
 
 use crate::corpus::Corpus;
 use crate::error::CorpusError;
-use crate::reader::{RawPair, ReadPairs};
+use crate::raw::{RawPair, ReadPairs};
 
 /// Lines of some of the pairs of corpora, evenly spaced. An iterator of text has no place for errors: the first one ends the
 /// lines, and is kept in `failure`.

@@ -12,7 +12,7 @@ use wdistill_base::{FileError, Problem, atomic_write};
 
 use crate::corpus::Corpus;
 use crate::error::CorpusError;
-use crate::reader::RawPair;
+use crate::raw::RawPair;
 
 /// Which pairs repeat an earlier one: a bit for each pair.
 pub const REPEATS_FILE: &str = "repeats.bin";

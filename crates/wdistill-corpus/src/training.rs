@@ -11,7 +11,8 @@ use wdistill_text::{
 
 use crate::corpus::Corpus;
 use crate::error::CorpusError;
-use crate::reader::{PairFiles, RawPair, ReadPairs};
+use crate::raw::{RawPair, ReadPairs};
+use crate::reader::PairFiles;
 use crate::store::{Alternative, StoreWriter};
 use crate::survey::Repeats;
 

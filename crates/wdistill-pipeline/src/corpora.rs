@@ -5,12 +5,19 @@ use std::path::Path;
 
 use serde_json::json;
 use wdistill_base::Problem;
-use wdistill_corpus::{Corpus, Mixture, MixtureStage, PairFiles, Part, aligned, files_of};
+use wdistill_corpus::{
+    Corpus, InLanguages, Letters, Mixture, MixtureStage, PairFiles, Part, aligned, files_of,
+};
+use wdistill_formats::detectable_code;
 use wdistill_model::Languages;
+use wdistill_text::Filter;
 
 use crate::error::PipelineError;
 use crate::names::{PSEUDO_DATA, TRAINING};
-use crate::settings::{CorpusRecipe, DataRecipe, PairFormat};
+use crate::settings::{CorpusRecipe, DataRecipe, FilterRecipe, LanguageCheck, PairFormat};
+
+/// Checks of one corpus.
+pub(crate) type Filters = Vec<Box<dyn Filter>>;
 
 /// Extensions of compressed files, behind which the format's stands.
 const COMPRESSED: [&str; 4] = ["gz", "zst", "xz", "bz2"];
@@ -39,6 +46,7 @@ impl CorpusRecipe {
                 problems.push(format!("{name} is {value}, expected 0 or more").into());
             }
         }
+        problems.extend(self.filters.problem());
         if self.weight.is_some() && self.share.is_some() {
             let hint =
                 "a weight counts how often an epoch has a pair, a share is a part of its pairs";
@@ -114,6 +122,13 @@ impl CorpusRecipe {
     }
 }
 
+impl FilterRecipe {
+    fn problem(&self) -> Option<Problem> {
+        let outside = self.min_letters.filter(|share| !(0.0..=1.0).contains(share))?;
+        Some(format!("min_letters is {outside}, expected a share from 0 to 1").into())
+    }
+}
+
 impl DataRecipe {
     /// Everything that is wrong with the corpora and their mixtures, without a look at the files.
     pub(crate) fn corpora_problems(&self) -> Vec<Problem> {
@@ -121,6 +136,7 @@ impl DataRecipe {
         if self.train.is_empty() {
             problems.push("train has no corpus".into());
         }
+        problems.extend(self.filters.problem().map(|problem| problem.at("filters")));
         let mut names = BTreeSet::from([PSEUDO_DATA]);
         for corpus in &self.train {
             let name = corpus.name_or_only();
@@ -189,6 +205,39 @@ impl DataRecipe {
     pub(crate) fn corpora(&self) -> Result<Vec<Corpus>, PipelineError> {
         let languages = self.languages.as_ref();
         self.train.iter().map(|corpus| corpus.corpus(&self.folder, languages)).collect()
+    }
+
+    /// The checks of each corpus.
+    ///
+    /// # Errors
+    /// [`PipelineError::Settings`] for a check of languages that nothing names, or that cannot be told from others.
+    pub(crate) fn filters(&self) -> Result<Vec<Filters>, PipelineError> {
+        self.train.iter().map(|corpus| self.filters_of(corpus)).collect()
+    }
+
+    fn filters_of(&self, corpus: &CorpusRecipe) -> Result<Filters, PipelineError> {
+        let FilterRecipe { min_letters, other_languages } = corpus.filters;
+        let mut filters: Filters = Vec::new();
+        if let Some(least) = min_letters.or(self.filters.min_letters) {
+            filters.push(Box::new(Letters { least }));
+        }
+        if other_languages.or(self.filters.other_languages) == Some(LanguageCheck::LeaveOut) {
+            let problem = |fact: &str| {
+                let hint =
+                    "`languages = { source = \"en\", target = \"de\" }` under [data] names them";
+                corpus.wrong(Problem::with_hint(fact, hint))
+            };
+            let Some(Languages { source, target }) = &self.languages else {
+                return Err(problem(
+                    "other_languages is \"leave-out\", and nothing names the languages",
+                ));
+            };
+            let codes = detectable_code(source).zip(detectable_code(target));
+            let filter = codes.and_then(|(source, target)| InLanguages::new([source, target]));
+            let fact = format!("{source} and {target} cannot both be told from other languages");
+            filters.push(Box::new(filter.ok_or_else(|| problem(&fact))?));
+        }
+        Ok(filters)
     }
 
     /// What a training learns from, of these parts: each with its weight or share, in stages.

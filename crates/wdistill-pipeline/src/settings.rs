@@ -33,6 +33,35 @@ pub enum PairFormat {
     Tmx,
 }
 
+/// Whether pairs are left out whose sides are in other languages than the recipe's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LanguageCheck {
+    /// Nobody looks.
+    Ignore,
+    /// They are, where the language can be told with confidence.
+    LeaveOut,
+}
+
+/// Further checks of the text of pairs to learn from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FilterRecipe {
+    /// Pairs are left out if a smaller share of a side's characters, blanks aside, are letters; from 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_letters: Option<f64>,
+    /// What to do with pairs in other languages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_languages: Option<LanguageCheck>,
+}
+
+impl FilterRecipe {
+    /// Whether nothing is said.
+    fn is_empty(&self) -> bool {
+        *self == FilterRecipe::default()
+    }
+}
+
 /// A corpus to learn from: two texts that are aligned line by line, `source` and `target`, or files that have both sides,
 /// `file`. Files may be compressed by gzip, zstd, xz or bzip2. Each path may be a file, a folder, or a pattern such as
 /// `news-*.tsv.gz`.
@@ -74,6 +103,9 @@ pub struct CorpusRecipe {
     /// Either all corpora have a share or none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
+    /// Checks of this corpus, in place of those of all.
+    #[serde(default, skip_serializing_if = "FilterRecipe::is_empty")]
+    pub filters: FilterRecipe,
 }
 
 impl CorpusRecipe {
@@ -152,9 +184,12 @@ pub struct DataRecipe {
     /// Training pairs whose sides differ more than this in tokens are left out, and reported.
     #[serde(default = "default_length_ratio")]
     pub max_length_ratio: f64,
-    /// Repeated training pairs.
+    /// Repeated training pairs, in one corpus or in several.
     #[serde(default)]
     pub duplicates: Duplicates,
+    /// Checks of all corpora.
+    #[serde(default, skip_serializing_if = "FilterRecipe::is_empty")]
+    pub filters: FilterRecipe,
 }
 
 /// A table alone is a row of one.
@@ -296,6 +331,7 @@ impl DataRecipe {
             max_held_out_tokens: default_held_out_tokens(),
             max_length_ratio: default_length_ratio(),
             duplicates: Duplicates::Keep,
+            filters: FilterRecipe::default(),
         }
     }
 }

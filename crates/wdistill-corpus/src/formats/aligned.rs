@@ -6,7 +6,7 @@ use wdistill_text::{LineReader, TextError};
 
 use crate::error::CorpusError;
 use crate::formats::stripped;
-use crate::reader::{Changes, RawPair, ReadPairs};
+use crate::raw::{Changes, RawPair, ReadPairs};
 
 /// Both texts, read side by side.
 pub(crate) struct Aligned {

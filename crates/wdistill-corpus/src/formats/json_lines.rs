@@ -7,7 +7,7 @@ use wdistill_text::{FindingKind, LineReader, Occurrences};
 
 use crate::error::CorpusError;
 use crate::formats::{content, stripped};
-use crate::reader::{Changes, RawPair, ReadPairs, without_breaks};
+use crate::raw::{Changes, RawPair, ReadPairs, without_breaks};
 
 /// A file of objects.
 pub(crate) struct JsonLines<'f> {

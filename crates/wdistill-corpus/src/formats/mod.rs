@@ -9,7 +9,7 @@ use wdistill_base::{ContentError, Problem};
 use wdistill_text::{FindingKind, LineReader};
 
 use crate::error::CorpusError;
-use crate::reader::Changes;
+use crate::raw::Changes;
 
 /// What a reader of lines stripped from them.
 fn stripped<'l>(lines: &'l LineReader<'_>) -> Changes<'l> {

@@ -6,7 +6,7 @@ use wdistill_text::LineReader;
 
 use crate::error::CorpusError;
 use crate::formats::{content, stripped};
-use crate::reader::{Changes, RawPair, ReadPairs};
+use crate::raw::{Changes, RawPair, ReadPairs};
 
 /// A file of columns.
 pub(crate) struct TabSeparated {

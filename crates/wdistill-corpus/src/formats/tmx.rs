@@ -12,7 +12,7 @@ use wdistill_text::{FindingKind, Occurrences, text_reader};
 
 use crate::error::CorpusError;
 use crate::formats::content;
-use crate::reader::{Changes, RawPair, ReadPairs, without_breaks};
+use crate::raw::{Changes, RawPair, ReadPairs, without_breaks};
 
 /// Elements of a segment whose content is no text.
 const MARKS: [&str; 5] = ["bpt", "ept", "it", "ph", "ut"];

@@ -8,8 +8,9 @@ use wdistill_corpus::{
     Census, Checks, Corpus, INDEX_FILE, LEFT_OUT, PAIRS_FILE, PairStore, REPEATS_FILE, Repeats,
     SOURCE_TEXT, Survey, TARGET_TEXT, survey, write_pairs,
 };
-use wdistill_text::CorpusReport;
+use wdistill_text::{CorpusReport, VocabularyPair};
 
+use crate::corpora::Filters;
 use crate::data::{StoredText, limits};
 use crate::error::PipelineError;
 use crate::pipeline::Pipeline;
@@ -44,6 +45,17 @@ fn check_unchanged(corpora: &[Corpus], hashes: &[Vec<String>]) -> Result<(), Pip
         }
     }
     Ok(())
+}
+
+/// What decides which pairs of a text are kept, besides the limits of the recipe.
+#[derive(Clone, Copy)]
+pub(crate) struct PairChecks<'c> {
+    /// Both sides' vocabularies.
+    pub(crate) vocabularies: &'c VocabularyPair,
+    /// Checks of each corpus; none at all for the teacher's translations.
+    pub(crate) filters: &'c [Filters],
+    /// How many neighbours are alternatives, of which an epoch has one.
+    pub(crate) alternatives: usize,
 }
 
 /// What the stage of pairs finds.
@@ -99,7 +111,7 @@ impl Pipeline {
         self.check_same_text([&source, &target], *filled as usize, *identical as usize)
     }
 
-    /// Checks and encodes a text, in the stage `pairs/NAME`; of `alternatives` neighbours an epoch has one.
+    /// Checks and encodes a text, in the stage `pairs/NAME`.
     ///
     /// # Errors
     /// [`PipelineError::Corpus`].
@@ -108,21 +120,24 @@ impl Pipeline {
         role: &str,
         name: &str,
         text: &Surveyed,
-        vocabularies: &wdistill_text::VocabularyPair,
-        alternatives: usize,
+        checks: PairChecks<'_>,
     ) -> Result<StoredText, PipelineError> {
+        let PairChecks { vocabularies, filters, alternatives } = checks;
         let Surveyed { corpora, survey, fingerprint, .. } = text;
         let limits = limits(&self.plan.data);
         let hashes = [vocabularies.source.content_hash(), vocabularies.target.content_hash()];
-        let inputs = Fingerprint::of(&(fingerprint, hashes, &limits, alternatives));
+        let data = &self.plan.data;
+        let of_corpora: Vec<_> = data.train.iter().map(|corpus| corpus.filters).collect();
+        let recipe = (!filters.is_empty()).then_some((data.filters, of_corpora));
+        let inputs = Fingerprint::of(&(fingerprint, hashes, &limits, recipe, alternatives));
         let stage = format!("pairs/{name}");
         let products = [INDEX_FILE, PAIRS_FILE, SOURCE_TEXT, TARGET_TEXT, LEFT_OUT];
         let Found { reports, texts } = self.stages.run(&stage, &inputs, &products, |folder| {
             let progress = Progress::new(self.options.display, &stage, survey.pairs());
             let _willing = self.options.interrupt.willing();
             let repeats = Repeats::read(&self.path(&format!("survey/{name}")), survey, corpora)?;
-            let filters: Vec<_> = corpora.iter().map(|_| Vec::new()).collect();
-            let filters = filters.as_slice();
+            let none: Vec<Filters> = corpora.iter().map(|_| Vec::new()).collect();
+            let filters = if filters.is_empty() { &none } else { filters };
             let checks =
                 Checks { vocabularies, limits: &limits, filters, repeats: &repeats, alternatives };
             let reports = write_pairs(corpora, &checks, folder, |pairs| {

@@ -20,7 +20,7 @@ use crate::plan::VocabularyOrigin;
 use crate::progress::Progress;
 use crate::settings::{Pairs, TextPair};
 use crate::stage::Fingerprint;
-use crate::stages::pairs::Surveyed;
+use crate::stages::pairs::{PairChecks, Surveyed};
 
 /// Texts and vocabularies, ready for training.
 pub struct Prepared {
@@ -74,14 +74,16 @@ impl Pipeline {
         let tests = tests
             .map(|(name, pair)| Ok((name, read(pair)?)))
             .collect::<Result<Vec<_>, PipelineError>>()?;
-        let training = self.survey(TRAINING, data.corpora()?)?;
+        let (corpora, filters) = (data.corpora()?, data.filters()?);
+        let training = self.survey(TRAINING, corpora)?;
         for text in [&validation].into_iter().chain(tests.iter().map(|(_, text)| text)) {
             self.check_sides(text)?;
         }
         let held_out = Fingerprint::of(&hashes(&validation));
         let (vocabularies, notes) = self.vocabularies(&training)?;
         let train = training.fingerprint.clone();
-        let training = self.pairs("training", TRAINING, &training, &vocabularies, 1)?;
+        let checks = PairChecks { vocabularies: &vocabularies, filters: &filters, alternatives: 1 };
+        let training = self.pairs("training", TRAINING, &training, checks)?;
         let validation = self.held_out("validation", validation, &vocabularies)?;
         let tests = tests
             .into_iter()

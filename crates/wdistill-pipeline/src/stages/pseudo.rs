@@ -17,6 +17,7 @@ use crate::pipeline::{Pipeline, RunOptions};
 use crate::progress::{Display, Progress};
 use crate::settings::Keep;
 use crate::stage::{Fingerprint, MADE_AGAIN, read, write};
+use crate::stages::pairs::PairChecks;
 use crate::stages::prepare::Prepared;
 use crate::stages::train::Trained;
 
@@ -308,8 +309,9 @@ impl Pipeline {
         let text =
             self.survey(PSEUDO_DATA, vec![Corpus { name, files: vec![files], tag: None }])?;
         let per_line = settings.keep.per_line(settings.decoding.search.beam_size);
-        let pairs =
-            self.pairs("pseudo data", PSEUDO_DATA, &text, &prepared.vocabularies, per_line)?;
+        let vocabularies = &prepared.vocabularies;
+        let checks = PairChecks { vocabularies, filters: &[], alternatives: per_line };
+        let pairs = self.pairs("pseudo data", PSEUDO_DATA, &text, checks)?;
         self.write_data_report("pseudo/data.txt", pairs.named_reports())?;
         prepared.notes.push(format!("pseudo data: {summary}"));
         for report in &pairs.reports {
