@@ -13,6 +13,7 @@ mod corpus;
 mod error;
 mod filters;
 mod formats;
+mod modifiers;
 mod order;
 mod pieces;
 mod raw;
@@ -25,13 +26,15 @@ mod training;
 pub use corpus::{Corpus, aligned, files_of};
 pub use error::CorpusError;
 pub use filters::{InLanguages, Letters};
-pub use order::{Batches, Mixture, MixtureStage, PAIRS_OF_A_BLOCK, Position};
+pub use modifiers::{Modification, Modifiers, Probabilities};
+pub use order::{Batches, Mixture, MixtureStage, Modifications, PAIRS_OF_A_BLOCK, Position};
 pub use pieces::{InMemory, Part, Piece, Pieces, evenly_spaced};
 pub use raw::{Changes, RawPair, ReadPairs};
 pub use reader::PairFiles;
 pub use sample::SampledLines;
 pub use store::{
-    Alternative, INDEX_FILE, PAIRS_FILE, PAIRS_OF_A_PIECE, PairStore, StoreWriter, StoredPart,
+    Alternative, INDEX_FILE, PAIRS_FILE, PAIRS_OF_A_PIECE, PairStore, SOURCE_TEXT, StoreWriter,
+    StoredPart, TARGET_TEXT,
 };
 pub use survey::{Census, REPEATS_FILE, Repeats, Survey, survey};
-pub use training::{Checks, LEFT_OUT, SOURCE_TEXT, TARGET_TEXT, write_pairs};
+pub use training::{Checks, LEFT_OUT, write_pairs};

@@ -1,12 +1,14 @@
 //! Batches of a mixture of corpora, epoch after epoch, in an order that can be resumed.
 
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
-use wdistill_base::{Random, mix};
+use wdistill_base::{Random, mix, parallel};
 use wdistill_text::{BatchSettings, EncodedCorpus, shuffled_batches};
 
 use crate::error::CorpusError;
+use crate::modifiers::{Modification, Modified, Modifiers};
 use crate::pieces::Part;
 
 /// Pairs that are shuffled together, in memory; an epoch of more has several blocks.
@@ -78,6 +80,9 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+/// How many pairs were changed in each way.
+pub type Modifications = BTreeMap<Modification, u64>;
+
 /// A piece that a block has pairs of. A weight above 1 makes several of one piece, so that a pair's copies are apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
@@ -92,6 +97,8 @@ struct Block {
     epoch: u64,
     number: u64,
     pairs: EncodedCorpus,
+    /// In which ways a pair was changed, by its number.
+    modified: HashMap<usize, Vec<Modification>>,
     batches: Vec<Vec<usize>>,
 }
 
@@ -113,6 +120,8 @@ pub struct Batches<'m> {
     /// The blocks of the position's epoch, with the stage and the epoch.
     epoch: Option<(u64, u64, Vec<Vec<Entry>>)>,
     block: Option<Block>,
+    /// How often a pair was given that was changed in each way.
+    modified: Modifications,
 }
 
 impl<'m> Batches<'m> {
@@ -134,12 +143,23 @@ impl<'m> Batches<'m> {
             used().try_for_each(|part| check_lengths(part, settings.max_tokens))?;
         }
         let position = Position::default();
-        Ok(Batches { mixture, settings, seed, position, epoch: None, block: None })
+        let modified = Modifications::new();
+        Ok(Batches { mixture, settings, seed, position, epoch: None, block: None, modified })
     }
 
     /// Where the order stands: the next batch is the one at this position, if its update is of the same stage.
     pub fn position(&self) -> Position {
         self.position
+    }
+
+    /// How many of the pairs that were given had been changed, in each way.
+    pub fn modified(&self) -> &Modifications {
+        &self.modified
+    }
+
+    /// Takes these for the counts of all pairs that were given before.
+    pub fn resume_counts(&mut self, modified: Modifications) {
+        self.modified = modified;
     }
 
     /// Goes to a position that [`Self::position`] gave.
@@ -176,8 +196,13 @@ impl<'m> Batches<'m> {
         }
         let offset = self.position.offset as usize;
         let block = self.block()?;
-        let batch = block.pairs.select(&block.batches[offset]);
-        match offset + 1 == block.batches.len() {
+        let pairs = &block.batches[offset];
+        let batch = block.pairs.select(pairs);
+        let is_last = offset + 1 == block.batches.len();
+        let ways = pairs.iter().filter_map(|pair| block.modified.get(pair)).flatten();
+        let ways: Vec<Modification> = ways.copied().collect();
+        ways.into_iter().for_each(|way| *self.modified.entry(way).or_default() += 1);
+        match is_last {
             true => self.next_block(),
             false => self.position.offset += 1,
         }
@@ -190,8 +215,7 @@ impl<'m> Batches<'m> {
     /// # Errors
     /// What reading brings.
     pub fn batches_of_an_epoch(&self) -> Result<u64, CorpusError> {
-        let mut order =
-            Batches { position: Position::default(), epoch: None, block: None, ..*self };
+        let mut order = Batches::new(self.mixture, self.settings, self.seed)?;
         let mut count = 0;
         while order.position.epoch == 0 {
             if order.blocks() > 0 {
@@ -274,17 +298,25 @@ impl<'m> Batches<'m> {
     fn read(&self, entries: &[Entry]) -> Result<Block, CorpusError> {
         let Position { stage, epoch, block: number, .. } = self.position;
         let mut pairs: Option<EncodedCorpus> = None;
+        let mut modified = HashMap::new();
         for entry in entries {
             let part = &self.parts()[entry.part];
             let piece = part.from.read(entry.piece)?;
             let chosen = self.chosen(part, entry, &piece);
-            pairs.get_or_insert_with(|| piece.empty_like()).append(&piece, chosen);
+            let pairs = pairs.get_or_insert_with(|| piece.empty_like());
+            match &part.modifiers {
+                None => pairs.append(&piece, chosen),
+                Some(modifiers) => {
+                    let changed = self.changed(part, modifiers, entry, &chosen)?;
+                    append_changed(pairs, &piece, &chosen, changed, &mut modified);
+                }
+            }
         }
         let pairs = pairs.expect("a block has pieces");
         let mut random = Random::for_stream(self.seed_of_block(), epoch);
         let batches =
             shuffled_batches(&pairs.lengths(), pairs.groups(), self.settings, &mut random);
-        Ok(Block { stage, epoch, number, pairs, batches })
+        Ok(Block { stage, epoch, number, pairs, modified, batches })
     }
 
     /// The first block of the first stage has the seed itself.
@@ -294,6 +326,26 @@ impl<'m> Batches<'m> {
             (0, 0) => self.seed,
             _ => Random::named(self.seed, &format!("stage {stage}, block {block}")).bits(),
         }
+    }
+
+    /// What modifiers make of the chosen pairs of a piece, in this epoch.
+    fn changed(
+        &self,
+        part: &Part,
+        modifiers: &Modifiers,
+        entry: &Entry,
+        chosen: &[usize],
+    ) -> Result<Vec<Option<Modified>>, CorpusError> {
+        let Position { stage, epoch, .. } = self.position;
+        let Entry { piece, copy, .. } = *entry;
+        let place =
+            format!("{}, stage {stage}, epoch {epoch}, piece {piece}, copy {copy}", part.name);
+        let seed = Random::named(self.seed, &place).bits();
+        let [sources, targets] = part.from.text(piece)?.expect("what has modifiers has its text");
+        Ok(parallel::map_at_least(64, chosen, |&pair| {
+            let random = Random::for_stream(seed, pair as u64);
+            modifiers.modify(&sources[pair], &targets[pair], random)
+        }))
     }
 
     /// Which pairs of a piece the epoch has.
@@ -310,6 +362,29 @@ impl<'m> Batches<'m> {
         };
         let groups = piece.groups();
         (0..piece.len()).filter(|&pair| copies(groups[pair]) > entry.copy).collect()
+    }
+}
+
+/// Adds chosen pairs of a piece, those that were changed in their new form, and notes which these are.
+fn append_changed(
+    pairs: &mut EncodedCorpus,
+    piece: &EncodedCorpus,
+    chosen: &[usize],
+    changed: Vec<Option<Modified>>,
+    modified: &mut HashMap<usize, Vec<Modification>>,
+) {
+    let new = changed.iter().flatten();
+    let new = pairs.like(new.map(|pair| (&pair.source[..], &pair.target[..])));
+    let mut next = 0;
+    for (&pair, changed) in chosen.iter().zip(changed) {
+        match changed {
+            None => pairs.append(piece, [pair]),
+            Some(changed) => {
+                modified.insert(pairs.len(), changed.ways);
+                pairs.append(&new, [next]);
+                next += 1;
+            }
+        }
     }
 }
 

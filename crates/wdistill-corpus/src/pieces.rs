@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use wdistill_text::EncodedCorpus;
 
 use crate::error::CorpusError;
+use crate::modifiers::Modifiers;
 
 /// Some neighbouring pairs that are read together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,14 @@ pub trait Pieces: Send + Sync {
     /// # Errors
     /// What reading brings.
     fn read(&self, number: usize) -> Result<EncodedCorpus, CorpusError>;
+
+    /// Sources and targets of a piece as text, if there is one.
+    ///
+    /// # Errors
+    /// What reading brings.
+    fn text(&self, _number: usize) -> Result<Option<[Vec<String>; 2]>, CorpusError> {
+        Ok(None)
+    }
 }
 
 /// A corpus in memory: one piece.
@@ -66,13 +75,16 @@ pub struct Part {
     pub pieces: std::ops::Range<usize>,
     /// How often an epoch has each pair: 2 for twice in every epoch, 0.5 for once in two epochs.
     pub weight: f64,
+    /// What changes its pairs while they are learned from, if anything does; then its pairs have no alternatives, and there is
+    /// text.
+    pub modifiers: Option<Arc<Modifiers>>,
 }
 
 impl Part {
     /// All of it, once an epoch.
     pub fn whole(name: &str, from: Arc<dyn Pieces>) -> Part {
         let pieces = 0..from.pieces().len();
-        Part { name: name.to_string(), from, pieces, weight: 1.0 }
+        Part { name: name.to_string(), from, pieces, weight: 1.0, modifiers: None }
     }
 
     /// Its pairs.

@@ -1,6 +1,6 @@
-//! Encoded pairs on disk: written once, in pieces that are read one by one.
+//! Encoded pairs on disk, and their text: written once, in pieces that are read one by one.
 //!
-//! Two files. `pairs.json` says what there is: special tokens, and for each piece where it stands, how long it is, and a
+//! The text is `source.txt` and `target.txt`, a line a pair. `pairs.json` says what there is: special tokens, and for each piece where it stands, how long it is, and a
 //! hash of its bytes. `pairs.bin` has the pieces, one behind the other. A piece of `n` pairs is a row of numbers of 32 bits,
 //! the lowest byte first:
 //!
@@ -14,7 +14,7 @@
 //! A pair and its alternatives stand in one piece.
 
 use std::fs::File;
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -30,6 +30,11 @@ use crate::pieces::{Part, Piece, Pieces};
 pub const INDEX_FILE: &str = "pairs.json";
 /// The pairs themselves.
 pub const PAIRS_FILE: &str = "pairs.bin";
+
+/// Sources of the pairs, one a line.
+pub const SOURCE_TEXT: &str = "source.txt";
+/// Targets of the pairs, one a line.
+pub const TARGET_TEXT: &str = "target.txt";
 
 /// Pairs of a piece, or a few more if the last one has alternatives.
 pub const PAIRS_OF_A_PIECE: usize = 4096;
@@ -50,6 +55,8 @@ struct Place {
     /// Its bytes.
     bytes: u64,
     hash: String,
+    /// Bytes of the texts before the piece's first lines.
+    text: [u64; 2],
     piece: Piece,
 }
 
@@ -88,6 +95,7 @@ pub struct StoreWriter {
     folder: PathBuf,
     file: BufWriter<File>,
     index: Index,
+    text: [TextWriter; 2],
     written: u64,
     /// Pairs that are not written yet.
     waiting: Waiting,
@@ -97,6 +105,8 @@ pub struct StoreWriter {
 struct Waiting {
     sources: Lengths,
     targets: Lengths,
+    /// Bytes of the texts before their first lines.
+    text: [u64; 2],
 }
 
 #[derive(Default)]
@@ -118,10 +128,13 @@ impl StoreWriter {
         let path = folder.join(PAIRS_FILE);
         let file = File::create(&path).map_err(FileError::when("create", &path))?;
         let (parts, places) = (Vec::new(), Vec::new());
+        let [source, target] =
+            [SOURCE_TEXT, TARGET_TEXT].map(|name| TextWriter::create(folder.join(name)));
         Ok(StoreWriter {
             folder: folder.to_path_buf(),
             file: BufWriter::new(file),
             index: Index { version: VERSION, special, parts, places },
+            text: [source?, target?],
             written: 0,
             waiting: Waiting::default(),
         })
@@ -140,7 +153,7 @@ impl StoreWriter {
         Ok(())
     }
 
-    /// Adds a pair, without ends, to the part that was begun.
+    /// Adds a pair to the part that was begun: its ids, without ends, and its lines.
     ///
     /// # Errors
     /// [`CorpusError::File`].
@@ -149,8 +162,8 @@ impl StoreWriter {
     /// If no part was begun.
     pub fn push(
         &mut self,
-        source: &[u32],
-        target: &[u32],
+        [source, target]: [&[u32]; 2],
+        lines: [&str; 2],
         alternative: Alternative,
     ) -> Result<(), CorpusError> {
         let mark = match alternative {
@@ -167,6 +180,12 @@ impl StoreWriter {
         part.pairs += 1;
         part.counts[0].add(source, &special[0]);
         part.counts[1].add(target, &special[1]);
+        if self.waiting.sources.lengths.is_empty() {
+            self.waiting.text = self.text.each_ref().map(|text| text.written);
+        }
+        for (text, line) in self.text.iter_mut().zip(lines) {
+            text.line(line)?;
+        }
         self.waiting.sources.push(source, mark);
         self.waiting.targets.push(target, 0);
         Ok(())
@@ -178,6 +197,9 @@ impl StoreWriter {
     /// [`CorpusError::File`].
     pub fn finish(mut self) -> Result<(), CorpusError> {
         self.write_piece()?;
+        for text in self.text {
+            text.finish()?;
+        }
         let path = self.folder.join(PAIRS_FILE);
         self.file
             .into_inner()
@@ -189,7 +211,7 @@ impl StoreWriter {
     }
 
     fn write_piece(&mut self) -> Result<(), CorpusError> {
-        let Waiting { sources, targets } = std::mem::take(&mut self.waiting);
+        let Waiting { sources, targets, text } = std::mem::take(&mut self.waiting);
         if sources.lengths.is_empty() {
             return Ok(());
         }
@@ -207,7 +229,7 @@ impl StoreWriter {
         self.file.write_all(&bytes).map_err(FileError::when("write", &path))?;
         let (start, bytes, hash) = (self.written, bytes.len() as u64, hash_bytes(&bytes));
         self.written += bytes;
-        self.index.places.push(Place { start, bytes, hash, piece });
+        self.index.places.push(Place { start, bytes, hash, text, piece });
         let end = self.index.places.len();
         self.index.parts.last_mut().expect("a part was begun").pieces.end = end;
         Ok(())
@@ -221,9 +243,35 @@ impl Lengths {
     }
 }
 
-/// Encoded pairs on disk.
+/// A file that is written line by line.
+pub(crate) struct TextWriter {
+    path: PathBuf,
+    file: BufWriter<File>,
+    /// Bytes so far.
+    written: u64,
+}
+
+impl TextWriter {
+    pub(crate) fn create(path: PathBuf) -> Result<TextWriter, CorpusError> {
+        let file = File::create(&path).map_err(FileError::when("create", &path))?;
+        Ok(TextWriter { path, file: BufWriter::new(file), written: 0 })
+    }
+
+    pub(crate) fn line(&mut self, line: &str) -> Result<(), CorpusError> {
+        self.written += line.len() as u64 + 1;
+        Ok(writeln!(self.file, "{line}").map_err(FileError::when("write", &self.path))?)
+    }
+
+    pub(crate) fn finish(self) -> Result<(), CorpusError> {
+        let file = self.file.into_inner().map_err(std::io::IntoInnerError::into_error);
+        Ok(file.and_then(|file| file.sync_all()).map_err(FileError::when("write", &self.path))?)
+    }
+}
+
+/// Encoded pairs on disk, and their text.
 #[derive(Debug)]
 pub struct PairStore {
+    folder: PathBuf,
     path: PathBuf,
     index: Index,
     pieces: Vec<Piece>,
@@ -247,7 +295,8 @@ impl PairStore {
         let path = folder.join(PAIRS_FILE);
         let file = File::open(&path).map_err(FileError::when("open", &path))?;
         let pieces = index.places.iter().map(|place| place.piece).collect();
-        Ok(PairStore { path, index, pieces, file: Mutex::new(file) })
+        let folder = folder.to_path_buf();
+        Ok(PairStore { folder, path, index, pieces, file: Mutex::new(file) })
     }
 
     /// What came from which corpus, as parts of a mixture that an epoch has once.
@@ -257,6 +306,7 @@ impl PairStore {
             from: self.clone(),
             pieces: part.pieces.clone(),
             weight: 1.0,
+            modifiers: None,
         };
         self.index.parts.iter().map(part).collect()
     }
@@ -302,6 +352,23 @@ impl PairStore {
 impl Pieces for PairStore {
     fn pieces(&self) -> &[Piece] {
         &self.pieces
+    }
+
+    fn text(&self, number: usize) -> Result<Option<[Vec<String>; 2]>, CorpusError> {
+        let Place { text, piece, .. } = &self.index.places[number];
+        let lines = |name: &str, start: u64| {
+            let path = self.folder.join(name);
+            let mut file = File::open(&path).map_err(FileError::when("open", &path))?;
+            file.seek(SeekFrom::Start(start)).map_err(FileError::when("read", &path))?;
+            let lines = BufReader::new(file).lines().take(piece.pairs);
+            let lines: Vec<String> =
+                lines.collect::<Result<_, _>>().map_err(FileError::when("read", &path))?;
+            match lines.len() == piece.pairs {
+                true => Ok(lines),
+                false => Err(damaged(&path, "it has fewer lines than pairs")),
+            }
+        };
+        Ok(Some([lines(SOURCE_TEXT, text[0])?, lines(TARGET_TEXT, text[1])?]))
     }
 
     fn read(&self, number: usize) -> Result<EncodedCorpus, CorpusError> {

@@ -1,10 +1,7 @@
 //! Corpora, checked and encoded: text and pairs on disk.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use wdistill_base::FileError;
 use wdistill_text::{
     Candidate, CorpusLimits, CorpusReport, Filter, PairChecker, Place, Verdict, VocabularyPair,
 };
@@ -13,13 +10,9 @@ use crate::corpus::Corpus;
 use crate::error::CorpusError;
 use crate::raw::{RawPair, ReadPairs};
 use crate::reader::PairFiles;
-use crate::store::{Alternative, StoreWriter};
+use crate::store::{Alternative, StoreWriter, TextWriter};
 use crate::survey::Repeats;
 
-/// Sources of the pairs that were kept, one a line.
-pub const SOURCE_TEXT: &str = "source.txt";
-/// Targets of the pairs that were kept, one a line.
-pub const TARGET_TEXT: &str = "target.txt";
 /// The pairs that were left out: corpus, files, lines and reason, divided by tabulators.
 pub const LEFT_OUT: &str = "left-out.tsv";
 
@@ -40,8 +33,8 @@ pub struct Checks<'c> {
     pub alternatives: usize,
 }
 
-/// Reads corpora, leaves out what [`PairChecker`] objects to, and writes the rest into `folder`: encoded, as a
-/// [`PairStore`](crate::PairStore), and as text, [`SOURCE_TEXT`] and [`TARGET_TEXT`]. [`LEFT_OUT`] names every pair that was
+/// Reads corpora, leaves out what [`PairChecker`] objects to, and writes the rest into `folder`: encoded and as
+/// text, as a [`PairStore`](crate::PairStore). [`LEFT_OUT`] names every pair that was
 /// left out. `progress` is told the pairs so far now and then, and may stop it.
 ///
 /// # Errors
@@ -148,8 +141,6 @@ fn check(
 /// What is written.
 struct Output {
     store: StoreWriter,
-    source: TextWriter,
-    target: TextWriter,
     left_out: TextWriter,
     /// Of the pair that was kept last.
     group: Option<u64>,
@@ -162,8 +153,6 @@ impl Output {
             .line("corpus\tsource file\tsource line\ttarget file\ttarget line\treason\tdetail")?;
         Ok(Output {
             store: StoreWriter::create(folder, vocabularies.special_tokens())?,
-            source: TextWriter::create(folder.join(SOURCE_TEXT))?,
-            target: TextWriter::create(folder.join(TARGET_TEXT))?,
             left_out,
             group: None,
         })
@@ -180,37 +169,11 @@ impl Output {
             true => Alternative::OfLast,
             false => Alternative::New,
         };
-        self.store.push(source, target, alternative)?;
-        self.source.line(candidate.source)?;
-        self.target.line(candidate.target)
+        self.store.push([source, target], [candidate.source, candidate.target], alternative)
     }
 
     fn finish(self) -> Result<(), CorpusError> {
-        for text in [self.source, self.target, self.left_out] {
-            text.finish()?;
-        }
+        self.left_out.finish()?;
         self.store.finish()
-    }
-}
-
-/// A file that is written line by line.
-struct TextWriter {
-    path: PathBuf,
-    file: BufWriter<File>,
-}
-
-impl TextWriter {
-    fn create(path: PathBuf) -> Result<TextWriter, CorpusError> {
-        let file = File::create(&path).map_err(FileError::when("create", &path))?;
-        Ok(TextWriter { path, file: BufWriter::new(file) })
-    }
-
-    fn line(&mut self, line: &str) -> Result<(), CorpusError> {
-        Ok(writeln!(self.file, "{line}").map_err(FileError::when("write", &self.path))?)
-    }
-
-    fn finish(self) -> Result<(), CorpusError> {
-        let file = self.file.into_inner().map_err(std::io::IntoInnerError::into_error);
-        Ok(file.and_then(|file| file.sync_all()).map_err(FileError::when("write", &self.path))?)
     }
 }

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use wdistill_corpus::{
-    Alternative, Batches, CorpusError, InMemory, Mixture, MixtureStage, PAIRS_OF_A_BLOCK,
-    PairStore, Part, Pieces, Position, StoreWriter,
+    Alternative, Batches, CorpusError, InMemory, Mixture, MixtureStage, Modification, Modifiers,
+    PAIRS_OF_A_BLOCK, PairStore, Part, Pieces, Position, Probabilities, StoreWriter,
 };
-use wdistill_text::{BatchSettings, EncodedCorpus, SpecialTokens};
+use wdistill_text::{
+    BatchSettings, EncodedCorpus, SpecialTokens, SubwordModel, Vocabulary, VocabularyPair,
+    VocabularySettings,
+};
 
 /// Pairs whose first source id is their number.
 fn corpus(lengths: &[(usize, usize)]) -> EncodedCorpus {
@@ -203,9 +206,9 @@ fn an_epoch_of_several_blocks_has_every_pair_once() {
         writer.begin_part(name).unwrap();
         for number in numbers {
             let ids = vec![number + 300; 1 + number as usize % 5];
-            writer.push(&ids, &ids, Alternative::New).unwrap();
+            writer.push([&ids, &ids], ["x", "x"], Alternative::New).unwrap();
             if number % 1000 == 0 {
-                writer.push(&ids, &[], Alternative::OfLast).unwrap();
+                writer.push([&ids, &[]], ["x", "x"], Alternative::OfLast).unwrap();
             }
         }
     }
@@ -216,6 +219,7 @@ fn an_epoch_of_several_blocks_has_every_pair_once() {
         from: store.clone(),
         pieces: part.pieces.clone(),
         weight: 1.0,
+        modifiers: None,
     });
     let mixture = Mixture::of(parts.collect());
     let mut order = batches(&mixture, 3000, 9);
@@ -251,9 +255,9 @@ fn a_store_gives_back_what_was_written_and_refuses_what_was_changed() {
     let target = SpecialTokens { end: 2, unknown: 3, bytes: Vec::new() };
     let mut writer = StoreWriter::create(folder.path(), [source.clone(), target.clone()]).unwrap();
     writer.begin_part("a").unwrap();
-    writer.push(&[1, 2, 3], &[], Alternative::New).unwrap();
-    writer.push(&[1, 2, 3], &[4], Alternative::OfLast).unwrap();
-    writer.push(&[], &[70_000, 3], Alternative::New).unwrap();
+    writer.push([&[1, 2, 3], &[]], ["x", "x"], Alternative::New).unwrap();
+    writer.push([&[1, 2, 3], &[4]], ["x", "x"], Alternative::OfLast).unwrap();
+    writer.push([&[], &[70_000, 3]], ["x", "x"], Alternative::New).unwrap();
     writer.finish().unwrap();
     let store = PairStore::open(folder.path()).unwrap();
     let rows = [(&[1, 2, 3][..], &[][..]), (&[1, 2, 3], &[4]), (&[], &[70_000, 3])];
@@ -277,4 +281,69 @@ fn a_store_gives_back_what_was_written_and_refuses_what_was_changed() {
     assert!(PairStore::open(folder.path()).unwrap().read(0).is_err());
     std::fs::write(folder.path().join("pairs.json"), "{}").unwrap();
     assert!(PairStore::open(folder.path()).is_err());
+}
+
+/// Changed pairs are changed again in the same way after a resume, and counted once; without a change they are as stored.
+#[test]
+fn modified_pairs_are_the_same_after_a_resume() {
+    let lines: Vec<String> = (0..300).map(|n| format!("the small dog number {n}")).collect();
+    let settings = VocabularySettings::new(SubwordModel::Bpe, 300);
+    let vocabulary = Vocabulary::train(&lines, &settings).unwrap().vocabulary;
+    let vocabularies =
+        Arc::new(VocabularyPair { source: vocabulary.clone(), target: vocabulary.clone() });
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = StoreWriter::create(folder.path(), vocabularies.special_tokens()).unwrap();
+    writer.begin_part("dogs").unwrap();
+    for line in &lines {
+        let ids = vocabulary.encode(line);
+        writer.push([&ids, &ids], [line, line], Alternative::New).unwrap();
+    }
+    writer.finish().unwrap();
+    let store = Arc::new(PairStore::open(folder.path()).unwrap());
+    let probabilities =
+        Probabilities::from([(Modification::UpperCase, 0.5), (Modification::SubwordSampling, 0.5)]);
+    let modifiers = Modifiers::new(probabilities, vocabularies, 1000).unwrap();
+    let mut parts = store.mixed();
+    parts[0].modifiers = Some(Arc::new(modifiers));
+    let mixture = Mixture::of(parts);
+    let mut running = batches(&mixture, 400, 3);
+    let (mut lower, mut upper) = (0, 0);
+    let mut others = Vec::new();
+    while running.position().epoch < 2 {
+        let batch = running.next_batch(1).unwrap();
+        for pair in 0..batch.len() {
+            let text = |ids: &[u32]| vocabulary.decode(&ids[..ids.len() - 1]).unwrap();
+            let (source, target) = batch.pair(pair);
+            let (source, target) = (text(source), text(target));
+            assert_eq!(source, target);
+            let (line, count) = match lines.contains(&source) {
+                true => (source, &mut lower),
+                false => (source.to_lowercase(), &mut upper),
+            };
+            assert!(lines.contains(&line), "{line}");
+            *count += 1;
+        }
+        if running.position().offset == 3 {
+            others.push((running.position(), running.modified().clone()));
+        }
+    }
+    assert_eq!(lower + upper, 600);
+    assert_eq!(running.modified()[&Modification::UpperCase], upper);
+    // Half of 600, with a deviation of 12.
+    let sampled = running.modified()[&Modification::SubwordSampling];
+    assert!((240..360).contains(&upper) && (240..360).contains(&sampled), "{upper}, {sampled}");
+    let (position, counts) = others.pop().unwrap();
+    assert_eq!(position.epoch, 1);
+    let mut resumed = batches(&mixture, 400, 3);
+    resumed.resume(position).unwrap();
+    resumed.resume_counts(counts.clone());
+    let mut again = batches(&mixture, 400, 3);
+    while again.position() != position {
+        again.next_batch(1).unwrap();
+    }
+    assert_eq!(again.modified(), &counts);
+    for _ in 0..20 {
+        assert_eq!(again.next_batch(1).unwrap(), resumed.next_batch(1).unwrap());
+        assert_eq!(again.modified(), resumed.modified());
+    }
 }

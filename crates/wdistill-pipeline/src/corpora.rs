@@ -2,19 +2,23 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::json;
 use wdistill_base::Problem;
 use wdistill_corpus::{
-    Corpus, InLanguages, Letters, Mixture, MixtureStage, PairFiles, Part, aligned, files_of,
+    Corpus, InLanguages, Letters, Mixture, MixtureStage, Modifiers, PairFiles, Part, aligned,
+    files_of,
 };
 use wdistill_formats::detectable_code;
 use wdistill_model::Languages;
-use wdistill_text::Filter;
+use wdistill_text::{Filter, VocabularyPair};
 
 use crate::error::PipelineError;
 use crate::names::{PSEUDO_DATA, TRAINING};
-use crate::settings::{CorpusRecipe, DataRecipe, FilterRecipe, LanguageCheck, PairFormat};
+use crate::settings::{
+    CorpusRecipe, DataRecipe, FilterRecipe, LanguageCheck, ModifierRecipe, PairFormat,
+};
 
 /// Checks of one corpus.
 pub(crate) type Filters = Vec<Box<dyn Filter>>;
@@ -47,6 +51,7 @@ impl CorpusRecipe {
             }
         }
         problems.extend(self.filters.problem());
+        problems.extend(self.modifiers.and_then(|modifiers| modifiers.problem()));
         if self.weight.is_some() && self.share.is_some() {
             let hint =
                 "a weight counts how often an epoch has a pair, a share is a part of its pairs";
@@ -129,6 +134,15 @@ impl FilterRecipe {
     }
 }
 
+impl ModifierRecipe {
+    fn problem(&self) -> Option<Problem> {
+        let probabilities = self.probabilities();
+        let outside = |share: &&f64| !(0.0..=1.0).contains(*share);
+        let share = probabilities.values().find(outside)?;
+        Some(format!("modifiers: {share} is no share from 0 to 1").into())
+    }
+}
+
 impl DataRecipe {
     /// Everything that is wrong with the corpora and their mixtures, without a look at the files.
     pub(crate) fn corpora_problems(&self) -> Vec<Problem> {
@@ -137,6 +151,7 @@ impl DataRecipe {
             problems.push("train has no corpus".into());
         }
         problems.extend(self.filters.problem().map(|problem| problem.at("filters")));
+        problems.extend(self.modifiers.problem());
         let mut names = BTreeSet::from([PSEUDO_DATA]);
         for corpus in &self.train {
             let name = corpus.name_or_only();
@@ -241,7 +256,14 @@ impl DataRecipe {
     }
 
     /// What a training learns from, of these parts: each with its weight or share, in stages.
-    pub(crate) fn mixture(&self, mut parts: Vec<Part>) -> Mixture {
+    ///
+    /// # Errors
+    /// [`PipelineError::Settings`] if subwords are to be sampled, and the vocabularies cannot do it.
+    pub(crate) fn mixture(
+        &self,
+        mut parts: Vec<Part>,
+        vocabularies: &Arc<VocabularyPair>,
+    ) -> Result<Mixture, PipelineError> {
         let recipe = |name: &str| self.train.iter().find(|corpus| corpus.name_or_only() == name);
         let share = |part: &Part| recipe(&part.name).and_then(|corpus| corpus.share);
         let shared = || parts.iter().filter_map(|part| Some((share(part)?, part.pairs() as f64)));
@@ -252,8 +274,13 @@ impl DataRecipe {
             let by_share = share(part).map(|share| share / shares * pairs / part.pairs() as f64);
             part.weight = given.or(by_share).unwrap_or(1.0);
         }
+        for part in &mut parts {
+            let corpus = recipe(&part.name);
+            part.modifiers =
+                corpus.map(|corpus| self.modifiers(corpus, vocabularies)).transpose()?.flatten();
+        }
         if self.stages.is_empty() {
-            return Mixture::of(parts);
+            return Ok(Mixture::of(parts));
         }
         let stages = self.stages.iter().map(|stage| {
             let mut parts = parts.clone();
@@ -262,7 +289,28 @@ impl DataRecipe {
             }
             MixtureStage { until: stage.until_update, parts }
         });
-        Mixture::in_stages(stages.collect())
+        Ok(Mixture::in_stages(stages.collect()))
+    }
+
+    /// What changes the pairs of a corpus, if anything does.
+    fn modifiers(
+        &self,
+        corpus: &CorpusRecipe,
+        vocabularies: &Arc<VocabularyPair>,
+    ) -> Result<Option<Arc<Modifiers>>, PipelineError> {
+        let recipe = corpus.modifiers.unwrap_or(self.modifiers);
+        if recipe.is_empty() {
+            return Ok(None);
+        }
+        let probabilities = recipe.probabilities();
+        let longest = self.max_sentence_tokens;
+        match Modifiers::new(probabilities, vocabularies.clone(), longest) {
+            Some(modifiers) => Ok(Some(Arc::new(modifiers))),
+            None => Err(corpus.wrong(Problem::with_hint(
+                "subword_sampling needs merges to leave out, and the vocabularies have none",
+                "`model = \"bpe\"` under [vocabulary] learns a vocabulary of byte pair encoding",
+            ))),
+        }
     }
 
     /// What of the mixture decides the result of a training; none if every pair is there once in every epoch.
@@ -275,7 +323,11 @@ impl DataRecipe {
             .iter()
             .map(|corpus| (corpus.name_or_only(), corpus.weight, corpus.share))
             .collect();
-        let is_plain = self.stages.is_empty() && !self.train.iter().any(has_weight);
-        (!is_plain).then(|| json!([weights, self.stages]))
+        let modifiers: Vec<ModifierRecipe> =
+            self.train.iter().map(|corpus| corpus.modifiers.unwrap_or(self.modifiers)).collect();
+        let is_plain = self.stages.is_empty()
+            && !self.train.iter().any(has_weight)
+            && modifiers.iter().all(ModifierRecipe::is_empty);
+        (!is_plain).then(|| json!([weights, self.stages, modifiers]))
     }
 }

@@ -42,7 +42,8 @@ pub use recipe::{
 pub use run_folder::RunFolder;
 pub use settings::{
     BenchmarkRecipe, CorpusRecipe, Cycle, DataRecipe, Duplicates, FilterRecipe, Keep,
-    LanguageCheck, MixtureRecipe, PairFormat, Pairs, PseudoDataRecipe, TeacherDecoder, TextPair,
+    LanguageCheck, MixtureRecipe, ModifierRecipe, PairFormat, Pairs, PseudoDataRecipe,
+    TeacherDecoder, TextPair,
 };
 pub use shapes::{MeasuredShape, Measuring, Vary, largest_at, measure_shape, student_shapes};
 pub use stage::{Fingerprint, Stages, is_stage};

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
+use wdistill_corpus::{Modification, Probabilities};
 use wdistill_model::Languages;
 use wdistill_runtime::DecodingOptions;
 use wdistill_search::SearchOptions;
@@ -62,6 +63,55 @@ impl FilterRecipe {
     }
 }
 
+/// The shares of pairs, from 0 to 1, that are changed while they are learned from; which ones is drawn anew in every epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModifierRecipe {
+    /// Both sides in capitals.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub upper_case: f64,
+    /// Every word of both sides with a capital.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub title_case: f64,
+    /// Slips in the source, one for every 25 letters: letters swapped, left out, doubled, exchanged.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub typos: f64,
+    /// Marks of punctuation of the source left out, doubled, or with a space in front.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub punctuation: f64,
+    /// A placeholder, such as `{3}`, at the same end of both sides.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub placeholders: f64,
+    /// Other subwords for the same words: BPE dropout (Provilkov et al., 2020) of 0.1; for a vocabulary of byte pair encoding
+    /// that was learned here.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub subword_sampling: f64,
+}
+
+fn is_zero(share: &f64) -> bool {
+    *share == 0.0
+}
+
+impl ModifierRecipe {
+    /// Whether nothing is changed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.probabilities().is_empty()
+    }
+
+    /// Its shares, where there are any.
+    pub(crate) fn probabilities(&self) -> Probabilities {
+        let shares = [
+            (Modification::UpperCase, self.upper_case),
+            (Modification::TitleCase, self.title_case),
+            (Modification::Typos, self.typos),
+            (Modification::Punctuation, self.punctuation),
+            (Modification::Placeholders, self.placeholders),
+            (Modification::SubwordSampling, self.subword_sampling),
+        ];
+        shares.into_iter().filter(|(_, share)| *share != 0.0).collect()
+    }
+}
+
 /// A corpus to learn from: two texts that are aligned line by line, `source` and `target`, or files that have both sides,
 /// `file`. Files may be compressed by gzip, zstd, xz or bzip2. Each path may be a file, a folder, or a pattern such as
 /// `news-*.tsv.gz`.
@@ -106,6 +156,9 @@ pub struct CorpusRecipe {
     /// Checks of this corpus, in place of those of all.
     #[serde(default, skip_serializing_if = "FilterRecipe::is_empty")]
     pub filters: FilterRecipe,
+    /// Changes of this corpus's pairs, in place of those of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modifiers: Option<ModifierRecipe>,
 }
 
 impl CorpusRecipe {
@@ -190,6 +243,9 @@ pub struct DataRecipe {
     /// Checks of all corpora.
     #[serde(default, skip_serializing_if = "FilterRecipe::is_empty")]
     pub filters: FilterRecipe,
+    /// Changes of the pairs of all corpora, not of the teacher's translations.
+    #[serde(default, skip_serializing_if = "ModifierRecipe::is_empty")]
+    pub modifiers: ModifierRecipe,
 }
 
 /// A table alone is a row of one.
@@ -332,6 +388,7 @@ impl DataRecipe {
             max_length_ratio: default_length_ratio(),
             duplicates: Duplicates::Keep,
             filters: FilterRecipe::default(),
+            modifiers: ModifierRecipe::default(),
         }
     }
 }

@@ -148,8 +148,13 @@ impl EncodedCorpus {
 
     /// No pairs, of the same vocabularies.
     pub fn empty_like(&self) -> Self {
+        self.like([])
+    }
+
+    /// Other pairs, of the same vocabularies, from ids without ends.
+    pub fn like<'ids>(&self, pairs: impl IntoIterator<Item = (&'ids [u32], &'ids [u32])>) -> Self {
         let [source, target] = [&self.source, &self.target].map(|side| side.special.clone());
-        Self::from_pairs(source, target, [])
+        Self::from_pairs(source, target, pairs)
     }
 
     /// Adds some of the pairs of another corpus to the last part. Neighbours that are alternatives there are alternatives

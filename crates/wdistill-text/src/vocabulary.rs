@@ -22,7 +22,7 @@ use imported::Imported;
 use native::Native;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use wdistill_base::parallel;
+use wdistill_base::{Random, parallel};
 
 /// Id of the end-of-sentence token `</s>` of vocabularies that [`Vocabulary::train`] made; others
 /// have their own, see [`Vocabulary::end_id`].
@@ -247,6 +247,21 @@ impl Vocabulary {
         match &self.segmenter {
             Segmenter::Native(native) => native.encode(line),
             Segmenter::Imported(imported) => imported.encode(line, self),
+        }
+    }
+
+    /// As [`Self::encode`], but each merge of byte pair encoding is left out with probability `dropout`, so that a line is
+    /// cut in other ways each time (BPE dropout; Provilkov et al., 2020). None for a vocabulary of another kind, or an
+    /// imported one.
+    pub fn encode_with_dropout(
+        &self,
+        line: &str,
+        dropout: f64,
+        random: &mut Random,
+    ) -> Option<Vec<u32>> {
+        match &self.segmenter {
+            Segmenter::Native(native) => native.encode_with_dropout(line, dropout, random),
+            Segmenter::Imported(_) => None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use wdistill_base::{Hinted, Problem, hash_bytes};
-use wdistill_corpus::Position;
+use wdistill_corpus::{Modifications, Position};
 use wdistill_formats::{Tensor, read_tensors, write_tensors};
 
 use crate::divergence::Watch;
@@ -54,6 +54,9 @@ pub struct State {
     pub updates: u64,
     /// The next batch.
     pub position: Position,
+    /// How many of the pairs so far had been changed, in each way.
+    #[serde(default, skip_serializing_if = "Modifications::is_empty")]
+    pub modified: Modifications,
     /// Sums since the last line of the log.
     pub window: Window,
     /// Best validation.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use wdistill_base::{FileError, Problem};
-use wdistill_corpus::{Batches, Mixture};
+use wdistill_corpus::{Batches, Mixture, Modifications};
 use wdistill_formats::{native, read_tensors, write_tensors};
 use wdistill_model::{Dense, Model};
 use wdistill_text::{BatchSettings, EncodedCorpus};
@@ -89,6 +89,8 @@ pub struct Outcome {
     pub selected: Selected,
     /// Every line of the log.
     pub events: Vec<Event>,
+    /// How many of the pairs had been changed, in each way.
+    pub modified: Modifications,
 }
 
 /// A run under way.
@@ -138,8 +140,8 @@ impl Run<'_> {
         let (model, selected) = under_way.select(learner)?;
         self.interrupt.check()?;
         self.observer.observe(Happening::Selected(&selected));
-        let State { updates, seconds, events, .. } = under_way.state;
-        Ok(Outcome { model, updates, seconds, ended, selected, events })
+        let State { updates, seconds, events, modified, .. } = under_way.state;
+        Ok(Outcome { model, updates, seconds, ended, selected, events, modified })
     }
 }
 
@@ -156,12 +158,14 @@ impl<'a> Loop<'a> {
             let state = checkpoint::load(&checkpoint, &fingerprint, &mut parameters)?;
             learner.restore(parameters)?;
             order.resume(state.position)?;
+            order.resume_counts(state.modified.clone());
             state
         } else {
             State {
                 fingerprint: run.fingerprint(),
                 updates: 0,
                 position: order.position(),
+                modified: Modifications::new(),
                 window: Window::default(),
                 best: None,
                 last: None,
@@ -266,6 +270,7 @@ impl<'a> Loop<'a> {
         self.state.window.seconds += self.tick();
         self.state.updates = update;
         self.state.position = self.order.position();
+        self.state.modified.clone_from(self.order.modified());
         let window = &mut self.state.window;
         window.smoothed += loss.smoothed;
         window.inside += loss.inside;

@@ -111,6 +111,7 @@ fn student_notes(prepared: &Prepared, student: &Finished) -> Vec<String> {
     }
     for (stage, result) in &trained.stages {
         notes.push(format!("{stage}: {}", result.selected.in_words()));
+        notes.extend(result.modified_in_words().map(|words| format!("{stage}: {words}")));
         let words = prepared.vocabularies.target.size();
         if let Some(problem) = above_uniform(result.selected.judgement.loss, words) {
             notes.push(format!("{stage}: has learnt nothing that helps: {problem}"));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use wdistill_base::{Random, hash_file};
-use wdistill_corpus::evenly_spaced;
+use wdistill_corpus::{Modifications, evenly_spaced};
 use wdistill_formats::{native, save_model};
 use wdistill_generator::{Saturation, Start};
 use wdistill_model::{Architecture, Config, Dense, Languages, Model, Vocabularies};
@@ -58,6 +58,18 @@ pub struct TrainingResult {
     pub selected: Selected,
     /// Every line of its log, of which a report draws its curves.
     pub events: Vec<Event>,
+    /// How many of the pairs it was given had been changed, in each way.
+    #[serde(default, skip_serializing_if = "Modifications::is_empty")]
+    pub modified: Modifications,
+}
+
+impl TrainingResult {
+    /// How many pairs were changed in each way, in words; none if nothing changes any.
+    pub fn modified_in_words(&self) -> Option<String> {
+        let counts = self.modified.iter().map(|(way, count)| format!("{count} {}", way.in_words()));
+        let counts: Vec<String> = counts.collect();
+        (!counts.is_empty()).then(|| format!("pairs were changed: {}", counts.join(", ")))
+    }
 }
 
 impl Trained {
@@ -278,7 +290,7 @@ impl Pipeline {
     ) -> Result<TrainingResult, PipelineError> {
         let &TrainingStage { name, settings, pairs, teacher, .. } = stage;
         let threads = self.options.threads;
-        let mixture = self.plan.data.mixture(prepared.parts(pairs));
+        let mixture = self.plan.data.mixture(prepared.parts(pairs), &prepared.vocabularies)?;
         let translator = line_by_line(&self.plan.decoding, threads);
         let validator = Validator {
             corpus: &prepared.validation.corpus,
@@ -308,13 +320,16 @@ impl Pipeline {
         let outcome = run.train(&mut *learner)?;
         let model = with_alignment(outcome.model, validator.corpus);
         save_model(&model, &prepared.vocabularies, &folder.join("model"))?;
-        Ok(TrainingResult {
+        let result = TrainingResult {
             updates: outcome.updates,
             seconds: outcome.seconds,
             early: outcome.ended == Ended::OutOfPatience,
             selected: outcome.selected,
             events: outcome.events,
-        })
+            modified: outcome.modified,
+        };
+        result.modified_in_words().into_iter().for_each(|words| self.say(name, &words));
+        Ok(result)
     }
 
     /// Trains a student by the system's method.

@@ -63,10 +63,17 @@ impl Merges {
     }
 
     /// Visits the pieces of a word in order. All of its characters must be pieces.
-    pub(super) fn segment(
+    pub(super) fn segment(&self, word: &str, scratch: &mut MergeScratch, visit: impl FnMut(u32)) {
+        self.segment_without(word, scratch, || false, visit);
+    }
+
+    /// The same without the merges that `drops` says, which is asked for each of them when its turn comes (BPE dropout;
+    /// Provilkov et al., 2020).
+    pub(super) fn segment_without(
         &self,
         word: &str,
         scratch: &mut MergeScratch,
+        mut drops: impl FnMut() -> bool,
         mut visit: impl FnMut(u32),
     ) {
         let MergeScratch { symbols, agenda } = scratch;
@@ -83,7 +90,9 @@ impl Merges {
             self.propose(symbols, left, left + 1, agenda);
         }
         while let Some(Reverse((_, left, joined))) = agenda.pop() {
-            self.merge(symbols, left, joined, agenda);
+            if !drops() {
+                self.merge(symbols, left, joined, agenda);
+            }
         }
         symbols
             .iter()

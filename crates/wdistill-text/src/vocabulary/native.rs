@@ -9,6 +9,7 @@ use super::{
 };
 use crate::sentence_piece::{SentencePieceAlgorithm, SentencePieceModel};
 use std::collections::{HashMap, HashSet};
+use wdistill_base::Random;
 
 /// Cuts text into learnt pieces and bytes.
 #[derive(Clone)]
@@ -144,6 +145,23 @@ impl Native {
             }
             NativeModel::Unigram { model: UnigramModel::Lines(model), .. } => model.encode(line),
         }
+    }
+
+    /// The same without some of the merges of byte pair encoding, each left out with this probability; none for another
+    /// model.
+    pub(super) fn encode_with_dropout(
+        &self,
+        line: &str,
+        dropout: f64,
+        random: &mut Random,
+    ) -> Option<Vec<u32>> {
+        let NativeModel::Bpe { model, .. } = &self.model else { return None };
+        let mut scratch = MergeScratch::default();
+        Some(self.encode_words(line, |word, ids| {
+            let drops = || random.uniform() < dropout;
+            let visit = |piece| ids.push(BASE_SIZE as u32 + piece);
+            model.segment_without(word, &mut scratch, drops, visit);
+        }))
     }
 
     /// Adds what `cut` makes of every word, which has characters that are pieces only, and the bytes between.
