@@ -2,6 +2,7 @@
 
 mod commands;
 mod errors;
+mod ranks;
 mod settings;
 mod signals;
 

@@ -7,6 +7,7 @@
 mod clean;
 mod data;
 mod error;
+mod follow;
 mod job;
 mod machine;
 mod messages;
@@ -26,6 +27,7 @@ mod stages;
 pub use clean::{Cleaned, Removal, Stay, clean};
 pub use data::TextSet;
 pub use error::PipelineError;
+pub use follow::follow;
 pub use job::{DistillJob, TrainJob};
 pub use machine::peak_memory;
 pub use messages::{Listener, listen, message};

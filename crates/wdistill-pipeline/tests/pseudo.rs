@@ -13,7 +13,7 @@ use wdistill_pipeline::{
 use wdistill_runtime::{DecodingOptions, Translator};
 use wdistill_search::SearchOptions;
 use wdistill_text::{SubwordModel, Vocabulary, VocabularyPair, VocabularySettings};
-use wdistill_train::{Interrupt, line_by_line};
+use wdistill_train::{Alone, Interrupt, line_by_line};
 
 /// A random model's, for words of which there are some in each line.
 fn translator(lines: &[String], beam_size: usize) -> Translator {
@@ -89,7 +89,8 @@ fn shards_are_resumed_and_checked() {
 
 fn options(caution: Caution) -> RunOptions {
     let interrupt = Interrupt::default();
-    RunOptions { threads: 1, display: Display::Silent, commit: None, caution, interrupt }
+    let ranks = Arc::new(Alone);
+    RunOptions { threads: 1, display: Display::Silent, commit: None, caution, interrupt, ranks }
 }
 
 const RECIPE: &str = r#"

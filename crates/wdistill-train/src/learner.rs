@@ -31,8 +31,19 @@ pub struct Parameters {
 impl Parameters {
     /// Zeros, for these settings.
     pub fn zeros(layout: Arc<Layout>, settings: &TrainingSettings) -> Parameters {
-        let zeros = || vec![0.0; layout.length()];
-        let (values, first_moments, second_moments) = (zeros(), zeros(), zeros());
+        let length = layout.length();
+        Parameters::zeros_of_piece(layout, length, settings)
+    }
+
+    /// Zeros for these settings, of which all but the values are those of a piece of so many numbers.
+    pub(crate) fn zeros_of_piece(
+        layout: Arc<Layout>,
+        piece: usize,
+        settings: &TrainingSettings,
+    ) -> Parameters {
+        let values = vec![0.0; layout.length()];
+        let zeros = || vec![0.0; piece];
+        let (first_moments, second_moments) = (zeros(), zeros());
         let averages = (settings.selection == Selection::MovingAverage).then(zeros);
         Parameters { layout, values, first_moments, second_moments, averages }
     }

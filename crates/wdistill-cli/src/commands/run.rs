@@ -1,14 +1,17 @@
 //! `wdistill run`: a whole recipe.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
 use wdistill_pipeline::{Pipeline, Recipe, RunFolder};
 use wdistill_report::text_table;
+use wdistill_train::Ranks;
 
 use crate::commands::import::Open;
 use crate::commands::print;
+use crate::ranks::together;
 use crate::settings::{Common, Force};
 
 /// Arguments of `wdistill run`.
@@ -32,6 +35,11 @@ pub struct Run {
 
 impl Run {
     pub fn run(self) -> anyhow::Result<()> {
+        together(&self.common.clone(), |ranks| self.lead(ranks))
+    }
+
+    /// As the first of the programs that work together.
+    fn lead(self, ranks: Arc<dyn Ranks>) -> anyhow::Result<()> {
         let mut recipe = Recipe::read(&self.recipe, self.data.as_deref())?;
         let name = self.recipe.file_stem().unwrap_or_default();
         let folder = self.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(name));
@@ -42,7 +50,7 @@ impl Run {
                 .native_teacher(teacher, &claimed, &self.common)
                 .context("teacher.model")?;
         }
-        let options = self.common.run_options(self.force.caution());
+        let options = self.common.run_options(self.force.caution(), ranks);
         let pipeline = Pipeline::new(recipe.plan()?, claimed, options)?;
         carry_out(&pipeline, &folder, &self.common)
     }
