@@ -21,8 +21,10 @@ mod run;
 mod run_folder;
 mod settings;
 mod shapes;
+mod shards;
 mod stage;
 mod stages;
+mod translating;
 
 pub use clean::{Cleaned, Removal, Stay, clean};
 pub use data::TextSet;
@@ -46,8 +48,10 @@ pub use settings::{
     TextPair,
 };
 pub use shapes::{MeasuredShape, Measuring, Vary, largest_at, measure_shape, student_shapes};
+pub use shards::{Part, PseudoReport, SHARD};
 pub use stage::{Fingerprint, Stages, is_stage};
 pub use stages::{
-    Evaluation, Finished, Prepared, PseudoReport, Speed, Standing, SystemValidation, Teachers,
-    Trained, TrainingResult, Untranslated, benchmark, translate_corpus,
+    Evaluation, Finished, Prepared, Speed, Standing, SystemValidation, Teachers, Trained,
+    TrainingResult, benchmark, translate_corpus,
 };
+pub use translating::Untranslated;

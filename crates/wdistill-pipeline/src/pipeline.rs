@@ -46,7 +46,7 @@ pub struct Pipeline {
     pub(crate) plan: Plan,
     pub(crate) options: RunOptions,
     pub(crate) stages: Stages,
-    folder: RunFolder,
+    pub(crate) folder: RunFolder,
 }
 
 impl Pipeline {

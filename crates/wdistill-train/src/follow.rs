@@ -1,5 +1,7 @@
 //! What the ranks behind the first one do: what they are told.
 
+use wdistill_base::Problem;
+
 use crate::error::TrainError;
 use crate::order::{Order, read_batches, read_portion};
 use crate::ranks::{Packet, Ranks, Unpack, agree};
@@ -7,7 +9,7 @@ use crate::shipment::{Shipment, receive};
 use crate::worker::{Lesson, Worker};
 
 /// Work that is no training: makes an answer of a question.
-pub type Work<'w> = dyn FnMut(&[u8]) -> Result<Vec<u8>, TrainError> + 'w;
+pub type Work<'w> = dyn FnMut(&[u8]) -> Result<Vec<u8>, Problem> + 'w;
 
 /// Does what rank 0 says until there is nothing more to do. `work` answers the questions of [`ask`].
 ///
@@ -26,9 +28,9 @@ pub fn follow(ranks: &dyn Ranks, threads: usize, work: &mut Work<'_>) -> Result<
                         said.number(0);
                         said.bytes(&answer);
                     }
-                    Err(error) => {
+                    Err(problem) => {
                         said.number(1);
-                        said.error(&ranks.name(), &error);
+                        said.problem(&ranks.name(), problem);
                     }
                 }
                 ranks.send(0, &said.into_bytes())?;

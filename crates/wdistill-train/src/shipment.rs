@@ -1,11 +1,8 @@
 //! How a training comes to the other ranks: its settings as text, what is trained and its teacher as numbers.
 
-use std::convert::Infallible;
-
 use serde::{Deserialize, Serialize};
 use wdistill_generator::Frame;
-use wdistill_model::tree::{Map, MatrixSpec, Spec, VectorSpec};
-use wdistill_model::{Config, Dense, Matrix, Model, Slot, Transformer};
+use wdistill_model::{Config, Dense, Model};
 
 use crate::error::TrainError;
 use crate::order::Order;
@@ -35,27 +32,6 @@ struct Bill {
 enum Trained {
     Weights(Config),
     Generator(Frame),
-}
-
-/// Zeros for every weight of a configuration.
-struct Zeros<'c>(&'c Config);
-
-impl Map<Spec, Dense<f32>> for Zeros<'_> {
-    type Error = Infallible;
-
-    fn matrix(&mut self, _: Slot, spec: &MatrixSpec) -> Result<Matrix<f32>, Infallible> {
-        let [rows, columns] = [spec.rows, spec.columns].map(|axis| self.0.length(axis));
-        Ok(Matrix::new(rows, columns, vec![0.0; rows * columns]))
-    }
-
-    fn vector(&mut self, _: Slot, spec: &VectorSpec) -> Result<Vec<f32>, Infallible> {
-        Ok(vec![0.0; self.0.length(spec.axis)])
-    }
-}
-
-fn zeros(config: Config) -> Model<Dense<f32>> {
-    let Ok(weights) = Transformer::catalogue(&config).map(&mut Zeros(&config));
-    Model { config, weights }
 }
 
 /// The numbers of everything that is shipped, from rank 0 to all.
@@ -111,10 +87,10 @@ pub(crate) fn receive(ranks: &dyn Ranks, message: &mut Unpack<'_>) -> Result<Shi
     let bill: Bill = serde_json::from_slice(message.bytes()).expect("of the same program");
     let Bill { settings, seed, trained, teacher } = bill;
     let mut trainee = match trained {
-        Trained::Weights(config) => Trainee::weights(zeros(config)),
+        Trained::Weights(config) => Trainee::weights(Model::zeros(config)),
         Trained::Generator(frame) => Trainee::generator(frame.zeros()),
     };
-    let mut teacher = teacher.map(zeros);
+    let mut teacher = teacher.map(Model::zeros);
     spread_all(ranks, &mut trainee, teacher.as_mut())?;
     Ok(Shipment { trainee, teacher, settings, seed })
 }

@@ -5,6 +5,7 @@ mod task;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use task::{Task, settings, slices};
+use wdistill_base::Problem;
 use wdistill_generator::{ParameterGenerator, Start};
 use wdistill_model::{Config, Dense, DropoutRates, Model};
 use wdistill_text::EncodedCorpus;
@@ -25,9 +26,7 @@ fn led<T>(
         let run = |ranks: Box<dyn Ranks>| {
             scope.spawn(move || {
                 let mut echo = |question: &[u8]| match question {
-                    [b'?', ..] => {
-                        Err(TrainError::Rank { name: "task".into(), problem: "?".into() })
-                    }
+                    [b'?', ..] => Err(Problem::from("no such question")),
                     other => Ok(other.to_vec()),
                 };
                 follow(&*ranks, 1, &mut echo).map_err(|error| error.to_string())
@@ -272,6 +271,6 @@ fn questions_are_answered_and_errors_come_back_with_their_rank() {
         ask(ranks, 1, b"one").unwrap();
         ask(ranks, 2, b"?").unwrap();
         assert_eq!(answer(ranks, 1).unwrap(), b"one");
-        assert_eq!(answer(ranks, 2).unwrap_err().to_string(), "rank 2: task: ?");
+        assert_eq!(answer(ranks, 2).unwrap_err().to_string(), "rank 2: no such question");
     });
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use wdistill_pipeline::{Pipeline, Recipe, RunFolder};
+use wdistill_pipeline::{Pipeline, PipelineError, Recipe, RunFolder};
 use wdistill_report::text_table;
 use wdistill_train::Ranks;
 
@@ -14,9 +14,9 @@ use crate::commands::print;
 use crate::ranks::together;
 use crate::settings::{Common, Force};
 
-/// Arguments of `wdistill run`.
+/// A recipe and where it is carried out.
 #[derive(Args)]
-pub struct Run {
+pub struct Carried {
     /// The recipe, a TOML file
     recipe: PathBuf,
     /// Folder of the texts, in place of the recipe's
@@ -30,20 +30,23 @@ pub struct Run {
     #[command(flatten)]
     force: Force,
     #[command(flatten)]
-    common: Common,
+    pub common: Common,
 }
 
-impl Run {
-    pub fn run(self) -> anyhow::Result<()> {
-        together(&self.common.clone(), |ranks| self.lead(ranks))
+/// How a folder is taken.
+pub type Claim = fn(&Path) -> Result<RunFolder, PipelineError>;
+
+impl Carried {
+    /// The folder of the run.
+    fn folder(&self) -> PathBuf {
+        let name = self.recipe.file_stem().unwrap_or_default();
+        self.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(name))
     }
 
-    /// As the first of the programs that work together.
-    fn lead(self, ranks: Arc<dyn Ranks>) -> anyhow::Result<()> {
+    /// What is to be done, in the run's folder.
+    pub fn pipeline(&self, claim: Claim, ranks: Arc<dyn Ranks>) -> anyhow::Result<Pipeline> {
         let mut recipe = Recipe::read(&self.recipe, self.data.as_deref())?;
-        let name = self.recipe.file_stem().unwrap_or_default();
-        let folder = self.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(name));
-        let claimed = RunFolder::claim(&folder)?;
+        let claimed = claim(&self.folder())?;
         if let Some(teacher) = &mut recipe.teacher.model {
             *teacher = self
                 .open
@@ -51,8 +54,24 @@ impl Run {
                 .context("teacher.model")?;
         }
         let options = self.common.run_options(self.force.caution(), ranks);
-        let pipeline = Pipeline::new(recipe.plan()?, claimed, options)?;
-        carry_out(&pipeline, &folder, &self.common)
+        Ok(Pipeline::new(recipe.plan()?, claimed, options)?)
+    }
+}
+
+/// Arguments of `wdistill run`.
+#[derive(Args)]
+pub struct Run {
+    #[command(flatten)]
+    carried: Carried,
+}
+
+impl Run {
+    pub fn run(self) -> anyhow::Result<()> {
+        let Carried { common, .. } = &self.carried;
+        together(common, |ranks| {
+            let pipeline = self.carried.pipeline(RunFolder::claim, ranks)?;
+            carry_out(&pipeline, &self.carried.folder(), common)
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! What messages are made of: numbers and texts, one after the other. Only ranks of the same program read them.
 
 use wdistill_autograd::LossSums;
-use wdistill_base::{Hinted, Problem};
+use wdistill_base::Problem;
 
 use crate::error::TrainError;
 
@@ -46,10 +46,10 @@ impl Packet {
         [correct, tokens].into_iter().for_each(|count| self.number(count));
     }
 
-    /// An error of the rank of this name.
-    pub fn error(&mut self, name: &str, error: &TrainError) {
-        let hint = error.hint().unwrap_or_default();
-        [name, &error.to_string(), &hint].into_iter().for_each(|text| self.bytes(text.as_bytes()));
+    /// A problem of the rank of this name.
+    pub fn problem(&mut self, name: &str, Problem { fact, hint }: Problem) {
+        let texts = [name, &fact, &hint.unwrap_or_default()];
+        texts.into_iter().for_each(|text| self.bytes(text.as_bytes()));
     }
 
     pub fn into_bytes(self) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! What ranks do together. Every rank calls the same function at the same time.
 
+use wdistill_base::Problem;
 use wdistill_kernels::add_into;
 
 use crate::error::TrainError;
@@ -171,7 +172,7 @@ pub(crate) fn deal_out(
 pub(crate) fn agree<T>(ranks: &dyn Ranks, result: Result<T, TrainError>) -> Result<T, TrainError> {
     let mut said = Packet::default();
     if let Err(error) = &result {
-        said.error(&ranks.name(), error);
+        said.problem(&ranks.name(), Problem::of(error));
     }
     let all = gather(ranks, said.into_bytes())?;
     let value = result?;
