@@ -16,6 +16,7 @@ const LEVELS: &[(&str, u32)] = &[
     ("wdistill-kernels", 1),
     ("wdistill-text", 1),
     ("wdistill-model", 1),
+    ("wdistill-corpus", 2),
     ("wdistill-generator", 2),
     ("wdistill-formats", 2),
     ("wdistill-demo", 2),

@@ -23,6 +23,17 @@ pub fn three_letters(code: &str) -> Option<&'static str> {
     Some(known(code)?.to_639_3())
 }
 
+/// The code of three letters by which detectors know a language: of what ISO 639 calls a macrolanguage its largest
+/// member's.
+pub fn detectable_code(code: &str) -> Option<&'static str> {
+    Some(match three_letters(code)? {
+        "zho" => "cmn",
+        "fas" => "pes",
+        "nor" => "nob",
+        other => other,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,6 +49,7 @@ mod tests {
         ] {
             assert_eq!(language_name(code), name);
         }
+        assert_eq!(["zh-Hant", "de"].map(detectable_code), [Some("cmn"), Some("deu")]);
         assert_eq!([three_letters("de"), three_letters("qq")], [Some("deu"), None]);
     }
 }

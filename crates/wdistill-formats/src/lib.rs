@@ -42,7 +42,7 @@ pub use error::{FormatError, TensorProblem};
 pub use export::{check_export, export};
 #[cfg(feature = "toolkits")]
 pub use import::{Imported, import};
-pub use language_names::{language_name, three_letters};
+pub use language_names::{detectable_code, language_name, three_letters};
 #[cfg(feature = "toolkits")]
 pub use model_folder::carry_card;
 pub use model_folder::{ModelFolder, load_vocabularies, save_model, write_model_folder};

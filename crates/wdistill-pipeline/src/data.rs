@@ -1,12 +1,14 @@
 //! Texts and vocabularies of a run, checked and encoded.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use wdistill_corpus::{PairStore, SOURCE_TEXT, StoredPart, TARGET_TEXT};
 use wdistill_model::{DecoderStart, SourceEnding, Vocabularies};
 use wdistill_report::DataSet;
 use wdistill_text::{
     CheckedCorpus, CorpusLimits, CorpusReport, CorpusRole, CorpusStatistics, EncodedCorpus,
-    PairPolicy, ParallelText, VocabularyPair, encode_corpus,
+    PairPolicy, ParallelText, SideCounts, VocabularyPair, encode_corpus, read_lines,
 };
 
 use crate::error::PipelineError;
@@ -27,38 +29,98 @@ pub fn conventions(vocabularies: &VocabularyPair) -> Vocabularies {
     }
 }
 
-/// A text of the run, checked and encoded.
-pub struct TextSet {
-    /// `training`, `validation`, `test`, or the name of another test.
+/// A text to learn from, checked and encoded, on disk.
+pub struct StoredText {
+    /// What it is for.
     pub role: String,
-    /// Target lines as they stand in the file. None for a training text: its lines are not kept, so that
-    /// training holds the encoded corpus and nothing else.
+    /// Where its files are.
+    pub folder: PathBuf,
+    /// Its pairs, a part for each corpus.
+    pub store: Arc<PairStore>,
+    /// Hashes of the files of its sources and targets.
+    pub texts: [String; 2],
+    /// What the checks found, for each corpus.
+    pub reports: Vec<CorpusReport>,
+}
+
+impl StoredText {
+    /// The sources of its pairs, in order.
+    ///
+    /// # Errors
+    /// [`PipelineError::Changed`] if they are not those that were checked, [`PipelineError::Text`].
+    pub fn sources(&self) -> Result<Vec<String>, PipelineError> {
+        self.lines(SOURCE_TEXT, &self.texts[0])
+    }
+
+    /// The targets of its pairs, in order.
+    ///
+    /// # Errors
+    /// As [`Self::sources`].
+    pub fn targets(&self) -> Result<Vec<String>, PipelineError> {
+        self.lines(TARGET_TEXT, &self.texts[1])
+    }
+
+    fn lines(&self, file: &str, hash: &String) -> Result<Vec<String>, PipelineError> {
+        let text = read_lines(&self.folder.join(file))?;
+        match text.hash == *hash {
+            true => Ok(text.lines),
+            false => Err(PipelineError::Changed { path: text.path }),
+        }
+    }
+
+    /// What the checks found in each corpus, under the name that it has beside others.
+    pub fn named_reports(&self) -> impl Iterator<Item = (String, &CorpusReport)> {
+        let is_alone = self.reports.len() == 1;
+        let name = move |part: &StoredPart| match is_alone {
+            true => self.role.clone(),
+            false => format!("{}, {}", self.role, part.name),
+        };
+        self.store.parts().iter().map(name).zip(&self.reports)
+    }
+
+    /// Lines of the report's table of data, one for each corpus.
+    pub fn summaries(&self) -> Vec<DataSet> {
+        let parts = self.store.parts().iter().zip(self.named_reports());
+        let summary = |(part, (role, report)): (&StoredPart, (String, &CorpusReport))| {
+            let tokens = part.counts.each_ref().map(SideCounts::tokens);
+            summary(role, report, part.pairs, tokens)
+        };
+        parts.map(summary).collect()
+    }
+}
+
+/// A line of the report's table of data.
+fn summary(role: String, report: &CorpusReport, pairs: usize, tokens: [usize; 2]) -> DataSet {
+    let report = report.without_folders();
+    DataSet {
+        role,
+        label: report.files(),
+        pairs: pairs as u64,
+        source_tokens: tokens[0] as u64,
+        target_tokens: tokens[1] as u64,
+        notes: report.to_string().lines().map(str::to_string).collect(),
+    }
+}
+
+/// A text that judges, checked and encoded, in memory.
+pub struct TextSet {
+    /// `validation`, `test`, or the name of another test.
+    pub role: String,
+    /// Target lines as they stand in the file.
     pub references: Vec<String>,
     /// Pairs as token ids, each sentence with its end token.
     pub corpus: EncodedCorpus,
-    /// Line number, from 1, of each pair that was kept.
-    pub lines: Vec<usize>,
     /// Hashes of the two files, as they were read.
     pub hashes: [String; 2],
     /// What the checks found.
     pub report: CorpusReport,
-    /// Counts over the pairs of the text itself.
-    pub statistics: CorpusStatistics,
 }
 
 impl TextSet {
     /// A line of the report's table of data.
     pub fn summary(&self) -> DataSet {
-        let CorpusStatistics { source, target, .. } = &self.statistics;
-        let report = self.report.without_folders();
-        DataSet {
-            role: self.role.clone(),
-            label: format!("{}, {}", report.source.display(), report.target.display()),
-            pairs: self.lines.len() as u64,
-            source_tokens: source.tokens as u64,
-            target_tokens: target.tokens as u64,
-            notes: report.to_string().lines().map(str::to_string).collect(),
-        }
+        let CorpusStatistics { source, target, .. } = self.corpus.statistics();
+        summary(self.role.clone(), &self.report, self.corpus.len(), [source.tokens, target.tokens])
     }
 }
 
@@ -89,26 +151,20 @@ pub fn limits(recipe: &DataRecipe) -> CorpusLimits {
     }
 }
 
-/// Encodes a text and checks it against limits; in a held-out text, pairs outside them are kept and
-/// reported.
+/// Encodes a text that judges; pairs outside the limits are kept and reported.
 ///
 /// # Errors
-/// [`PipelineError::Text`]: nothing left, or an empty or far too long line in a held-out text.
+/// [`PipelineError::Text`]: no pairs, or an empty or far too long line.
 pub fn encode(
     role: &str,
     text: ParallelText,
     vocabularies: &VocabularyPair,
-    limits: &CorpusLimits,
+    recipe: &DataRecipe,
 ) -> Result<TextSet, PipelineError> {
+    let limits = CorpusLimits { role: CorpusRole::Evaluation, ..limits(recipe) };
     let VocabularyPair { source, target } = vocabularies;
     let hashes = hashes(&text);
-    let checked = encode_corpus(&text, source, target, limits)?;
-    let references = match limits.role {
-        CorpusRole::Training => Vec::new(),
-        CorpusRole::Evaluation => text.target.lines,
-    };
-    let CheckedCorpus { corpus, lines, report } = checked;
-    let statistics = corpus.statistics();
-    let role = role.to_string();
-    Ok(TextSet { role, references, corpus, lines, hashes, report, statistics })
+    let CheckedCorpus { corpus, report, .. } = encode_corpus(&text, source, target, &limits)?;
+    let (role, references) = (role.to_string(), text.target.lines);
+    Ok(TextSet { role, references, corpus, hashes, report })
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use wdistill_base::{ContentError, FileError, Hinted, Problem, listed};
+use wdistill_corpus::CorpusError;
 use wdistill_formats::FormatError;
 use wdistill_generator::GrowError;
 use wdistill_metrics::MetricsError;
@@ -17,6 +18,9 @@ pub enum PipelineError {
     /// A training.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// Texts to learn from.
+    #[error(transparent)]
+    Corpus(#[from] CorpusError),
     /// A file could not be read or written.
     #[error(transparent)]
     Io(#[from] FileError),
@@ -103,6 +107,7 @@ impl Hinted for PipelineError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             PipelineError::Train(error) => return error.hint(),
+            PipelineError::Corpus(error) => return error.hint(),
             PipelineError::Io(error) => return error.hint(),
             PipelineError::Content(error) => return error.hint(),
             PipelineError::Recipe { problem, .. } | PipelineError::PseudoData { problem, .. } => {

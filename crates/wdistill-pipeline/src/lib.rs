@@ -5,6 +5,7 @@
 //! from, and where its weights come from.
 
 mod clean;
+mod corpora;
 mod data;
 mod error;
 mod follow;
@@ -27,7 +28,7 @@ mod stages;
 mod translating;
 
 pub use clean::{Cleaned, Removal, Stay, clean};
-pub use data::TextSet;
+pub use data::{StoredText, TextSet};
 pub use error::PipelineError;
 pub use follow::follow;
 pub use job::{DistillJob, TrainJob};
@@ -44,8 +45,8 @@ pub use recipe::{
 };
 pub use run_folder::RunFolder;
 pub use settings::{
-    BenchmarkRecipe, Cycle, DataRecipe, Duplicates, Keep, Pairs, PseudoDataRecipe, TeacherDecoder,
-    TextPair,
+    BenchmarkRecipe, CorpusRecipe, Cycle, DataRecipe, Duplicates, FilterRecipe, Keep,
+    LanguageCheck, MixtureRecipe, PairFormat, Pairs, PseudoDataRecipe, TeacherDecoder, TextPair,
 };
 pub use shapes::{MeasuredShape, Measuring, Vary, largest_at, measure_shape, student_shapes};
 pub use shards::{Part, PseudoReport, SHARD};

@@ -75,7 +75,7 @@ pub struct Sources<'a> {
     /// Reads the teacher.
     pub teacher: &'a dyn Fn() -> Result<Model<Dense<f32>>, PipelineError>,
     /// Some of the pairs that it will learn from, for a start that looks at what the teacher computes.
-    pub batches: &'a dyn Fn() -> Vec<Batch>,
+    pub batches: &'a dyn Fn() -> Result<Vec<Batch>, PipelineError>,
     /// Tells what was found.
     pub say: &'a dyn Fn(&str),
 }
@@ -171,7 +171,7 @@ const CUT_DOWN: MethodFields = MethodFields {
         let student = cut(&teacher, &sources.config, method.choice(sources.start))?;
         Ok(Trainee::weights(match fit_of(sources.start) {
             Fit::AsChosen => student,
-            Fit::ToStates => sources.fitted(&teacher, student),
+            Fit::ToStates => sources.fitted(&teacher, student)?,
         }))
     },
     ..RANDOM
@@ -211,7 +211,7 @@ pub const SUBCLONING: Method = Method(&MethodFields {
     starts: &[],
     choice: Some(Choice::SUBCLONING),
     begin: |method, sources| {
-        let (batches, teacher) = ((sources.batches)(), (sources.teacher)()?);
+        let (batches, teacher) = ((sources.batches)()?, (sources.teacher)()?);
         // With as many word tables as the student, so that each can have its order.
         let mut untied = teacher.config.clone();
         untied.architecture.embeddings = sources.config.architecture.embeddings;
@@ -235,7 +235,7 @@ pub const WD: Method = Method(&MethodFields {
         let mut generator =
             ParameterGenerator::grow(&teacher, config, start.unwrap_or_default(), *seed)?;
         if fit_of(*start) == Fit::ToStates {
-            let student = sources.fitted(&teacher, generator.materialise());
+            let student = sources.fitted(&teacher, generator.materialise())?;
             generator.make(&student.weights);
         }
         Ok(Trainee::generator(generator))
@@ -245,11 +245,15 @@ pub const WD: Method = Method(&MethodFields {
 
 impl Sources<'_> {
     /// A student whose layers are solved so that its states are its teacher's.
-    fn fitted(&self, teacher: &Model<Dense<f32>>, student: Model<Dense<f32>>) -> Model<Dense<f32>> {
+    fn fitted(
+        &self,
+        teacher: &Model<Dense<f32>>,
+        student: Model<Dense<f32>>,
+    ) -> Result<Model<Dense<f32>>, PipelineError> {
         if self.beginning == Beginning::Again {
-            return student;
+            return Ok(student);
         }
-        let batches = (self.batches)();
+        let batches = (self.batches)()?;
         let tokens: usize = batches.iter().map(Batch::tokens).sum();
         (self.say)(&format!("solving the layers on {tokens} target tokens"));
         let Fitted { model, stacks, explained } = fit(teacher, student, &examples(&batches));
@@ -261,7 +265,7 @@ impl Sources<'_> {
         for (place, part) in explained {
             (self.say)(&format!("{place}: {:.1}% of the teacher's states explained", 100.0 * part));
         }
-        model
+        Ok(model)
     }
 }
 

@@ -9,6 +9,12 @@ pub const TEST: &str = "test";
 /// Name of the text that judges while it is trained.
 pub const VALIDATION: &str = "validation";
 
+/// Name of a corpus to learn from that has no name.
+pub const TRAINING: &str = "training";
+
+/// Name of the teacher's translations among corpora.
+pub const PSEUDO_DATA: &str = "pseudo-data";
+
 /// Folder of phase 1 below that of its system.
 pub const GENERATOR: &str = "generator";
 
@@ -24,6 +30,8 @@ pub const RESERVED_NAMES: &[&str] = &[
     "vocabulary",
     "validation",
     "pseudo",
+    "survey",
+    "pairs",
     "evaluation",
     "speed",
     "lock",

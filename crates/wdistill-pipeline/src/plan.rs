@@ -49,7 +49,14 @@ pub struct Plan {
 #[derive(Clone, Debug, PartialEq)]
 pub enum VocabularyOrigin {
     /// Learned from the training text.
-    Learned(VocabularySettings, Sharing),
+    Learned {
+        /// What is learned.
+        settings: VocabularySettings,
+        /// One or two.
+        sharing: Sharing,
+        /// From how many pairs at most.
+        sample_pairs: u64,
+    },
     /// Files, source and target side.
     Files(PathBuf, PathBuf),
     /// The folder of the teacher that is given.

@@ -48,6 +48,9 @@ pub struct VocabularyRecipe {
     /// Learn one vocabulary or two.
     #[serde(default)]
     pub sharing: Sharing,
+    /// Most pairs to learn from; of more so many, evenly spaced.
+    #[serde(default = "default_sample_pairs", skip_serializing_if = "is_default_sample")]
+    pub sample_pairs: u64,
     /// A file that `wdistill vocab` wrote, or a SentencePiece model; relative to the recipe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<PathBuf>,
@@ -63,10 +66,20 @@ impl Default for VocabularyRecipe {
             size: None,
             normalisation: None,
             sharing: Sharing::default(),
+            sample_pairs: default_sample_pairs(),
             source: None,
             target: None,
         }
     }
+}
+
+/// More pairs hardly change what is learned, and the words of all of them are in memory.
+fn default_sample_pairs() -> u64 {
+    1_000_000
+}
+
+fn is_default_sample(pairs: &u64) -> bool {
+    *pairs == default_sample_pairs()
 }
 
 fn default_model() -> SubwordModel {

@@ -21,6 +21,118 @@ pub struct TextPair {
     pub target: PathBuf,
 }
 
+/// How a file holds pairs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PairFormat {
+    /// A pair a line, its sides in columns that tabulators divide.
+    Tsv,
+    /// A JSON object a line.
+    Jsonl,
+    /// Translation Memory eXchange.
+    Tmx,
+}
+
+/// Whether pairs are left out whose sides are in other languages than the recipe's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LanguageCheck {
+    /// Nobody looks.
+    Ignore,
+    /// They are, where the language can be told with confidence.
+    LeaveOut,
+}
+
+/// Further checks of the text of pairs to learn from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FilterRecipe {
+    /// Pairs are left out if a smaller share of a side's characters, blanks aside, are letters; from 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_letters: Option<f64>,
+    /// What to do with pairs in other languages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_languages: Option<LanguageCheck>,
+}
+
+impl FilterRecipe {
+    /// Whether nothing is said.
+    fn is_empty(&self) -> bool {
+        *self == FilterRecipe::default()
+    }
+}
+
+/// A corpus to learn from: two texts that are aligned line by line, `source` and `target`, or files that have both sides,
+/// `file`. Files may be compressed by gzip, zstd, xz or bzip2. Each path may be a file, a folder, or a pattern such as
+/// `news-*.tsv.gz`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CorpusRecipe {
+    /// Its name in reports; needed if there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Source side, relative to the data folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<PathBuf>,
+    /// Target side, relative to the data folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<PathBuf>,
+    /// Both sides, relative to the data folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// How `file` holds pairs; by its extension if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<PairFormat>,
+    /// Columns of source and target in a TSV file, from 1; `[1, 2]` if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<[usize; 2]>,
+    /// Names of the fields of source and target in a JSONL file, such as `["translation.en", "translation.de"]`;
+    /// `["source", "target"]` if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<[String; 2]>,
+    /// Codes of the languages of source and target in a TMX file; those of the recipe if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub languages: Option<[String; 2]>,
+    /// Stands in front of every source, with a space between, such as `>>de<<`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// How often an epoch has each pair: 2 for twice in every epoch, 0.5 for once in two epochs; 1 if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<f64>,
+    /// Its part of an epoch's pairs, in proportion to the `share` of the others; an epoch has as many pairs as there are.
+    /// Either all corpora have a share or none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+    /// Checks of this corpus, in place of those of all.
+    #[serde(default, skip_serializing_if = "FilterRecipe::is_empty")]
+    pub filters: FilterRecipe,
+}
+
+impl CorpusRecipe {
+    /// Two texts that are aligned line by line.
+    pub fn aligned(TextPair { source, target }: TextPair) -> CorpusRecipe {
+        CorpusRecipe { source: Some(source), target: Some(target), ..CorpusRecipe::default() }
+    }
+
+    /// The paths that it names.
+    pub(crate) fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        [&mut self.source, &mut self.target, &mut self.file].into_iter().flatten()
+    }
+}
+
+/// A time in which a training learns from another mixture of the corpora.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MixtureRecipe {
+    /// The last update that it counts for; the last stage has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_update: Option<u64>,
+    /// How often an epoch has each pair, by the names of corpora, and `pseudo-data` for the teacher's translations; those
+    /// that are not named keep their weight.
+    #[serde(default)]
+    pub weights: BTreeMap<String, f64>,
+}
+
 /// What to do with pairs that stand in the training text more than once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -46,8 +158,13 @@ pub struct DataRecipe {
     /// a student has its teacher's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub languages: Option<Languages>,
-    /// Text to learn from.
-    pub train: TextPair,
+    /// Texts to learn from: one corpus, or several.
+    #[serde(deserialize_with = "one_or_many")]
+    pub train: Vec<CorpusRecipe>,
+    /// Other mixtures of these texts, one after the other; without this each has its weight from the first update to the
+    /// last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<MixtureRecipe>,
     /// Text to judge a run by while it trains.
     pub validation: TextPair,
     /// Text to judge the finished systems by; a whole run needs it.
@@ -67,9 +184,22 @@ pub struct DataRecipe {
     /// Training pairs whose sides differ more than this in tokens are left out, and reported.
     #[serde(default = "default_length_ratio")]
     pub max_length_ratio: f64,
-    /// Repeated training pairs.
+    /// Repeated training pairs, in one corpus or in several.
     #[serde(default)]
     pub duplicates: Duplicates,
+    /// Checks of all corpora.
+    #[serde(default, skip_serializing_if = "FilterRecipe::is_empty")]
+    pub filters: FilterRecipe,
+}
+
+/// A table alone is a row of one.
+fn one_or_many<'d, D: Deserializer<'d>>(deserializer: D) -> Result<Vec<CorpusRecipe>, D::Error> {
+    match toml::Value::deserialize(deserializer)? {
+        toml::Value::Array(rows) => {
+            rows.into_iter().map(|row| row.try_into().map_err(D::Error::custom)).collect()
+        }
+        one => Ok(vec![one.try_into().map_err(D::Error::custom)?]),
+    }
 }
 
 // The limits of the library are the recipe's.
@@ -192,7 +322,8 @@ impl DataRecipe {
             folder: PathBuf::new(),
             description: String::new(),
             languages: None,
-            train,
+            train: vec![CorpusRecipe::aligned(train)],
+            stages: Vec::new(),
             validation,
             test: None,
             other_tests: BTreeMap::new(),
@@ -200,6 +331,7 @@ impl DataRecipe {
             max_held_out_tokens: default_held_out_tokens(),
             max_length_ratio: default_length_ratio(),
             duplicates: Duplicates::Keep,
+            filters: FilterRecipe::default(),
         }
     }
 }

@@ -186,10 +186,11 @@ fn a_text_that_changes_during_a_run_is_refused() {
     let pipeline = Pipeline::new(recipe.plan().unwrap(), run, options(Caution::Stop)).unwrap();
     let mut prepared = pipeline.prepare().unwrap();
     let teacher = pipeline.teacher(&prepared).unwrap();
-    fs::write(&source, "one\ntwo\n").unwrap();
+    let kept = folder.path().join("run/pairs/training/source.txt");
+    fs::write(&kept, "one\ntwo\n").unwrap();
     let error = pipeline.pseudo_data(&mut prepared, &teacher).unwrap_err();
-    assert!(matches!(&error, PipelineError::Changed { path } if *path == source), "{error}");
-    fs::write(&source, "one\ntwo\nthree\n").unwrap();
+    assert!(matches!(&error, PipelineError::Changed { path } if *path == kept), "{error}");
+    fs::write(&kept, "one\ntwo\nthree\n").unwrap();
     // So are the weights of the teacher.
     let weights = teacher.model.join("model.safetensors");
     let right = fs::read(&weights).unwrap();
@@ -212,7 +213,7 @@ fn sides_that_are_the_same_are_refused_unless_the_user_insists() {
         let recipe = Recipe::parse(text, Path::new("test"), Some(folder.path())).unwrap();
         let run = RunFolder::claim(&folder.path().join("run")).unwrap();
         let pipeline = Pipeline::new(recipe.plan().unwrap(), run, options(caution)).unwrap();
-        pipeline.prepare().map(|prepared| prepared.training.lines.len())
+        pipeline.prepare().map(|prepared| prepared.training.store.len())
     };
     let error = prepare(&text, Caution::Stop).unwrap_err();
     assert!(matches!(error, PipelineError::Suspicious { .. }), "{error}");

@@ -1,7 +1,7 @@
 //! Which language a text is in.
 
 use serde::Serialize;
-use wdistill_formats::three_letters;
+use wdistill_formats::detectable_code;
 
 /// The language of a text, and how sure that is, from 0 to 100.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -32,13 +32,7 @@ pub fn detect(text: &str, offered: &[&str]) -> Option<Detected> {
 }
 
 fn detectable(code: &str) -> Option<whatlang::Lang> {
-    match three_letters(code)? {
-        // What ISO calls a macrolanguage the detector calls by its largest member.
-        "zho" => Some(whatlang::Lang::Cmn),
-        "fas" => Some(whatlang::Lang::Pes),
-        "nor" => Some(whatlang::Lang::Nob),
-        other => whatlang::Lang::from_code(other),
-    }
+    whatlang::Lang::from_code(detectable_code(code)?)
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
-//! Batches bounded by padded tokens, in an order that can be resumed.
+//! Batches bounded by padded tokens.
 
 use std::collections::HashSet;
 
-use crate::error::TextError;
 use serde::{Deserialize, Serialize};
 use wdistill_base::Random;
 
@@ -17,7 +16,7 @@ pub struct PairLength {
 
 impl PairLength {
     /// The larger side, which decides how much room the pair takes.
-    fn longest(self) -> usize {
+    pub fn longest(self) -> usize {
         self.source.max(self.target)
     }
 }
@@ -30,107 +29,28 @@ pub struct BatchSettings {
     pub max_tokens: usize,
 }
 
-/// Where an order stands; goes into a checkpoint.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Position {
-    /// The epoch, from 0.
-    pub epoch: u64,
-    /// Batches of this epoch that were already given.
-    pub offset: u64,
-}
-
-/// Batches over epoch after epoch, without end.
+/// Batches of some pairs in a random order. `groups` has a number for each pair; of pairs that have the same, which are
+/// alternatives, one is drawn.
 ///
-/// In each epoch the pairs are shuffled, sorted by length (stably, so that equal lengths stay
-/// shuffled), cut into batches, and the batches are shuffled. Everything follows from the lengths,
-/// the settings, the seed and the epoch's number: the same seed and [`Position`] give the same
-/// continuation. Every pair is in exactly one batch of an epoch, and all epochs have equally many
-/// batches; of pairs that are alternatives each epoch draws one, and the numbers of batches differ.
-#[derive(Clone, Debug)]
-pub struct BatchOrder {
-    lengths: Vec<PairLength>,
-    /// What pairs that are alternatives have in common.
-    groups: Vec<usize>,
+/// The pairs are shuffled, sorted by length (stably, so that equal lengths stay shuffled), cut into batches, and the batches
+/// are shuffled. Every pair without alternatives is in exactly one batch, and then the number of batches does not depend on
+/// the random numbers.
+pub fn shuffled_batches(
+    lengths: &[PairLength],
+    groups: &[usize],
     settings: BatchSettings,
-    seed: u64,
-    position: Position,
-    /// The batches of `position.epoch`.
-    batches: Vec<Vec<usize>>,
-}
-
-impl BatchOrder {
-    /// An order at its start. `groups` has a number for each pair; pairs that have the same are alternatives.
-    ///
-    /// # Errors
-    /// [`TextError::NoPairs`] without pairs, [`TextError::PairTooLong`] for the first pair that
-    /// does not fit a batch alone.
-    pub fn new(
-        lengths: Vec<PairLength>,
-        groups: Vec<usize>,
-        settings: BatchSettings,
-        seed: u64,
-    ) -> Result<Self, TextError> {
-        if lengths.is_empty() {
-            return Err(TextError::NoPairs);
-        }
-        assert_eq!(groups.len(), lengths.len(), "a group for each pair");
-        check_lengths(&lengths, settings.max_tokens)?;
-        let (position, batches) = (Position::default(), Vec::new());
-        let mut order = Self { lengths, groups, settings, seed, position, batches };
-        order.batches = order.epoch_batches(0);
-        Ok(order)
-    }
-
-    /// Where the order stands: the next batch is the one at this position.
-    pub fn position(&self) -> Position {
-        self.position
-    }
-
-    /// Batches in the epoch where the order stands.
-    pub fn batches_per_epoch(&self) -> usize {
-        self.batches.len()
-    }
-
-    /// Goes to a position that [`Self::position`] gave.
-    ///
-    /// # Errors
-    /// [`TextError::InvalidPosition`] when the epoch has fewer batches than that.
-    pub fn resume(&mut self, position: Position) -> Result<(), TextError> {
-        let batches = self.epoch_batches(position.epoch);
-        if position.offset >= batches.len() as u64 {
-            let Position { epoch, offset } = position;
-            let batches = batches.len() as u64;
-            return Err(TextError::InvalidPosition { epoch, offset, batches });
-        }
-        (self.position, self.batches) = (position, batches);
-        Ok(())
-    }
-
-    /// The next batch as pair numbers, never empty. After an epoch's last batch the position is the
-    /// start of the next epoch.
-    pub fn next_batch(&mut self) -> Vec<usize> {
-        let batch = self.batches[self.position.offset as usize].clone();
-        self.position.offset += 1;
-        if self.position.offset == self.batches_per_epoch() as u64 {
-            self.position = Position { epoch: self.position.epoch + 1, offset: 0 };
-            self.batches = self.epoch_batches(self.position.epoch);
-        }
-        batch
-    }
-
-    /// All batches of one epoch, in their order.
-    pub fn epoch_batches(&self, epoch: u64) -> Vec<Vec<usize>> {
-        let mut random = Random::for_stream(self.seed, epoch);
-        let mut indices: Vec<usize> = (0..self.lengths.len()).collect();
-        random.shuffle(&mut indices);
-        // Of alternatives the first in the shuffled order: each is as likely as the others.
-        let mut drawn = HashSet::new();
-        indices.retain(|&index| drawn.insert(self.groups[index]));
-        indices.sort_by_key(|&index| sorting_key(self.lengths[index]));
-        let mut batches = cut(&indices, &self.lengths, self.settings.max_tokens);
-        random.shuffle(&mut batches);
-        batches
-    }
+    random: &mut Random,
+) -> Vec<Vec<usize>> {
+    assert_eq!(groups.len(), lengths.len(), "a group for each pair");
+    let mut indices: Vec<usize> = (0..lengths.len()).collect();
+    random.shuffle(&mut indices);
+    // Of alternatives the first in the shuffled order: each is as likely as the others.
+    let mut drawn = HashSet::new();
+    indices.retain(|&index| drawn.insert(groups[index]));
+    indices.sort_by_key(|&index| sorting_key(lengths[index]));
+    let mut batches = cut(&indices, lengths, settings.max_tokens);
+    random.shuffle(&mut batches);
+    batches
 }
 
 /// Batches for validation or scoring: the longest pairs first, so that the largest batch comes at
@@ -146,18 +66,6 @@ pub fn sorted_batches(lengths: &[PairLength], max_tokens: usize) -> Vec<Vec<usiz
 /// interchangeable, so an epoch's batches have the same shapes whatever the shuffle.
 fn sorting_key(length: PairLength) -> (usize, usize, usize) {
     (length.longest(), length.source, length.target)
-}
-
-fn check_lengths(lengths: &[PairLength], max_tokens: usize) -> Result<(), TextError> {
-    match lengths.iter().enumerate().find(|(_, length)| length.longest() > max_tokens) {
-        None => Ok(()),
-        Some((index, &PairLength { source, target })) => Err(TextError::PairTooLong {
-            index,
-            source_length: source,
-            target_length: target,
-            max_tokens,
-        }),
-    }
 }
 
 /// Cuts a sequence into the longest runs that fit, from its start.

@@ -1,15 +1,15 @@
 //! Parallel text: reading it, checking it, encoding what passes.
 
+mod checker;
 mod report;
 
+pub use checker::{Candidate, Filter, Objection, PairChecker, Place, Verdict};
 pub use report::{Action, CorpusReport, Example, Finding, FindingKind};
 
 use crate::encoded::EncodedCorpus;
 use crate::error::TextError;
-use crate::length::{CHARACTERS_OF_A_TOKEN, is_longer};
 use crate::lines::{TextLines, read_lines};
 use crate::vocabulary::Vocabulary;
-use report::Findings;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
@@ -57,11 +57,6 @@ impl ParallelText {
     /// Whether there are no pairs.
     pub fn is_empty(&self) -> bool {
         self.source.lines.is_empty()
-    }
-
-    /// The lines of both sides, source first: what a joint vocabulary is trained on.
-    pub fn both_sides(&self) -> impl Iterator<Item = &str> {
-        self.source.lines.iter().chain(&self.target.lines).map(String::as_str)
     }
 }
 
@@ -148,6 +143,7 @@ impl CorpusLimits {
     fn action(&self, kind: FindingKind) -> Action {
         let policy = match kind {
             FindingKind::ByteOrderMark | FindingKind::CarriageReturns => return Action::Stripped,
+            FindingKind::LineBreaks => return Action::Replaced,
             FindingKind::DuplicatePairs => self.duplicates,
             FindingKind::IdenticalSides => self.identical_sides,
             _ => PairPolicy::LeaveOut,
@@ -170,233 +166,42 @@ pub struct CheckedCorpus {
     pub report: CorpusReport,
 }
 
-/// Encodes a parallel text and leaves out, or only reports, the pairs outside the limits.
-///
-/// A pair is left out for one reason, the first that holds of: an empty side (white space counts
-/// as empty), too many tokens, too different lengths, identical sides, a duplicate. Findings for
-/// which pairs are kept are counted for every pair that is not left out, a pair perhaps in several.
+/// Encodes a parallel text and leaves out, or only reports, the pairs outside the limits, as [`PairChecker`] does.
 ///
 /// # Errors
-/// [`TextError::EmptyLine`], [`TextError::LineTooLong`] and [`TextError::LineOfTooManyCharacters`] in an evaluation set,
-/// [`TextError::NothingLeft`] when no pair is kept, [`TextError::Setting`] for a ratio below 1.
+/// As [`PairChecker::new`] and [`PairChecker::check`], and [`TextError::NothingLeft`] when no pair is kept.
 pub fn encode_corpus(
     text: &ParallelText,
     source_vocabulary: &Vocabulary,
     target_vocabulary: &Vocabulary,
     limits: &CorpusLimits,
 ) -> Result<CheckedCorpus, TextError> {
-    limits.check()?;
-    let (source_ids, source_lengths) = encode_side(&text.source, source_vocabulary, limits);
-    let (target_ids, target_lengths) = encode_side(&text.target, target_vocabulary, limits);
-    let mut checker = Checker::new(text, limits);
-    let mut kept = Vec::new();
-    for (index, (source, target)) in source_lengths.into_iter().zip(target_lengths).enumerate() {
-        if checker.judge(index, source, target)? == Verdict::Keep {
-            kept.push(index);
-        }
+    let mut checker = PairChecker::new([source_vocabulary, target_vocabulary], limits, &[])?;
+    for TextLines { path, byte_order_mark, carriage_returns, .. } in [&text.source, &text.target] {
+        checker.add_occurrences(FindingKind::ByteOrderMark, path, byte_order_mark);
+        checker.add_occurrences(FindingKind::CarriageReturns, path, carriage_returns);
     }
-    let report = checker.findings.into_report(text, kept.len());
-    if kept.is_empty() {
-        return Err(TextError::NothingLeft {
-            source_path: text.source.path.clone(),
-            target_path: text.target.path.clone(),
-            lines: text.len(),
-            report: report.to_string(),
-        });
-    }
-    let pairs = kept.iter().map(|&index| (&source_ids[index][..], &target_ids[index][..]));
-    let special = [source_vocabulary, target_vocabulary].map(Vocabulary::special_tokens);
-    let [source, target] = special;
-    let corpus = EncodedCorpus::from_pairs(source, target, pairs);
-    Ok(CheckedCorpus { corpus, lines: kept.iter().map(|index| index + 1).collect(), report })
-}
-
-/// The tokens of each line, and its length; a line of far too many characters is not divided.
-fn encode_side(
-    side: &TextLines,
-    vocabulary: &Vocabulary,
-    limits: &CorpusLimits,
-) -> (Vec<Vec<u32>>, Vec<Length>) {
-    let most = limits.most_tokens().saturating_mul(CHARACTERS_OF_A_TOKEN);
-    let is_divided = |line: &&String| !is_longer(line, most);
-    let divided: Vec<&str> = side
-        .lines
-        .iter()
-        .map(|line| Some(line).filter(is_divided).map_or("", |line| line))
+    let mut seen = HashMap::new();
+    let pairs = text.source.lines.iter().zip(&text.target.lines).enumerate();
+    let candidates: Vec<Candidate<'_>> = pairs
+        .map(|(index, (source, target))| {
+            let first = *seen.entry((source, target)).or_insert(index);
+            let repeats = (first < index).then(|| format!("line {}", first + 1));
+            let files = [text.source.path.as_path(), &text.target.path];
+            let place = Place { files, lines: [index + 1; 2] };
+            Candidate { source, target, place, repeats }
+        })
         .collect();
-    let ids = vocabulary.encode_batch(&divided);
-    let lengths = side.lines.iter().zip(&ids).map(|(line, ids)| match is_divided(&line) {
-        true => Length::Tokens(ids.len() + 1),
-        false => Length::Characters { found: line.chars().count(), most },
-    });
-    let lengths = lengths.collect();
-    (ids, lengths)
-}
-
-/// A line's length, as far as it is known.
-#[derive(Clone, Copy)]
-enum Length {
-    /// With the end.
-    Tokens(usize),
-    /// So many that the line counts as too long before its tokens are known.
-    Characters { found: usize, most: usize },
-}
-
-#[derive(PartialEq, Eq)]
-enum Verdict {
-    Keep,
-    LeaveOut,
-}
-
-/// Goes through the pairs in order.
-struct Checker<'text> {
-    text: &'text ParallelText,
-    limits: &'text CorpusLimits,
-    /// The index of each pair's first occurrence.
-    seen: HashMap<(&'text str, &'text str), usize>,
-    findings: Findings,
-}
-
-impl<'text> Checker<'text> {
-    fn new(text: &'text ParallelText, limits: &'text CorpusLimits) -> Self {
-        let mut findings = Findings::default();
-        let strip = Action::Stripped;
-        for side in [&text.source, &text.target] {
-            findings.add_occurrences(
-                FindingKind::ByteOrderMark,
-                strip,
-                &side.path,
-                &side.byte_order_mark,
-            );
-            findings.add_occurrences(
-                FindingKind::CarriageReturns,
-                strip,
-                &side.path,
-                &side.carriage_returns,
-            );
-        }
-        Self { text, limits, seen: HashMap::new(), findings }
-    }
-
-    /// Decides on one pair.
-    fn judge(
-        &mut self,
-        index: usize,
-        source_length: Length,
-        target_length: Length,
-    ) -> Result<Verdict, TextError> {
-        let mut doubts = Vec::new();
-        doubts.extend(self.empty_side(index)?);
-        self.check_length(&self.text.source, index, source_length)?;
-        self.check_length(&self.text.target, index, target_length)?;
-        doubts.extend(self.length_doubts(source_length, target_length));
-        doubts.extend(self.repetition_doubts(index));
-        let leaves_out = |doubt: &&Doubt| self.limits.action(doubt.kind) == Action::LeftOut;
-        if let Some(doubt) = doubts.iter().find(leaves_out) {
-            self.record(index, doubt);
-            return Ok(Verdict::LeaveOut);
-        }
-        for doubt in &doubts {
-            self.record(index, doubt);
-        }
-        let (source, target) = self.lines(index);
-        self.seen.entry((source, target)).or_insert(index);
-        Ok(Verdict::Keep)
-    }
-
-    fn lines(&self, index: usize) -> (&'text str, &'text str) {
-        (&self.text.source.lines[index], &self.text.target.lines[index])
-    }
-
-    fn record(&mut self, index: usize, doubt: &Doubt) {
-        let side = match doubt.kind {
-            FindingKind::EmptyTarget => &self.text.target,
-            _ => &self.text.source,
-        };
-        let action = self.limits.action(doubt.kind);
-        self.findings.add(doubt.kind, action, &side.path, index + 1, doubt.detail.clone());
-    }
-
-    fn empty_side(&self, index: usize) -> Result<Option<Doubt>, TextError> {
-        let (source, target) = self.lines(index);
-        let is_empty = |line: &str| line.trim().is_empty();
-        let (kind, side) = match (is_empty(source), is_empty(target)) {
-            (false, false) => return Ok(None),
-            (true, false) => (FindingKind::EmptySource, &self.text.source),
-            (false, true) => (FindingKind::EmptyTarget, &self.text.target),
-            (true, true) => (FindingKind::EmptyPair, &self.text.source),
-        };
-        match self.limits.role {
-            CorpusRole::Training => Ok(Some(Doubt { kind, detail: String::new() })),
-            CorpusRole::Evaluation => {
-                Err(TextError::EmptyLine { path: side.path.clone(), line: index + 1 })
-            }
+    let (mut ids, mut lines) = (Vec::new(), Vec::new());
+    for (index, verdict) in checker.check(&candidates)?.into_iter().enumerate() {
+        if let Verdict::Kept { source, target } = verdict {
+            ids.push((source, target));
+            lines.push(index + 1);
         }
     }
-
-    fn check_length(
-        &self,
-        side: &TextLines,
-        index: usize,
-        length: Length,
-    ) -> Result<(), TextError> {
-        let (path, line) = (side.path.clone(), index + 1);
-        let limit = self.limits.max_tokens_in_evaluation;
-        match (self.limits.role, length) {
-            (CorpusRole::Evaluation, Length::Characters { found, most }) => {
-                Err(TextError::LineOfTooManyCharacters {
-                    path,
-                    line,
-                    characters: found,
-                    limit: most,
-                })
-            }
-            (CorpusRole::Evaluation, Length::Tokens(tokens)) if tokens > limit => {
-                Err(TextError::LineTooLong { path, line, tokens, limit })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn length_doubts(&self, source: Length, target: Length) -> Vec<Doubt> {
-        let too_long = |detail: String| vec![Doubt { kind: FindingKind::TooLong, detail }];
-        let (source, target) = match (source, target) {
-            (Length::Tokens(source), Length::Tokens(target)) => (source, target),
-            (Length::Characters { found, .. }, _) => {
-                return too_long(format!("{found} source characters"));
-            }
-            (_, Length::Characters { found, .. }) => {
-                return too_long(format!("{found} target characters"));
-            }
-        };
-        let detail = format!("{source} source and {target} target tokens");
-        let (longer, shorter) = (source.max(target), source.min(target));
-        let mut doubts = Vec::new();
-        if longer > self.limits.max_tokens_per_sentence {
-            doubts.extend(too_long(detail.clone()));
-        }
-        if longer as f64 > self.limits.max_length_ratio * shorter as f64 {
-            doubts.push(Doubt { kind: FindingKind::LengthRatio, detail });
-        }
-        doubts
-    }
-
-    fn repetition_doubts(&self, index: usize) -> Vec<Doubt> {
-        let (source, target) = self.lines(index);
-        let mut doubts = Vec::new();
-        if source == target {
-            doubts.push(Doubt { kind: FindingKind::IdenticalSides, detail: String::new() });
-        }
-        if let Some(first) = self.seen.get(&(source, target)) {
-            let detail = format!("as line {}", first + 1);
-            doubts.push(Doubt { kind: FindingKind::DuplicatePairs, detail });
-        }
-        doubts
-    }
-}
-
-/// One thing that is odd about one pair.
-struct Doubt {
-    kind: FindingKind,
-    detail: String,
+    let report = checker.into_report(&text.source.path, &text.target.path);
+    report.check_something_left()?;
+    let pairs = ids.iter().map(|(source, target)| (&source[..], &target[..]));
+    let [source, target] = [source_vocabulary, target_vocabulary].map(Vocabulary::special_tokens);
+    Ok(CheckedCorpus { corpus: EncodedCorpus::from_pairs(source, target, pairs), lines, report })
 }

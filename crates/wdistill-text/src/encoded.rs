@@ -31,6 +31,15 @@ impl Side {
         self.offsets.extend(other.offsets[1..].iter().map(|offset| start + offset));
     }
 
+    fn append_sentence(&mut self, other: &Self, index: usize) {
+        assert_eq!(
+            self.special.end, other.special.end,
+            "joined corpora have the same vocabularies"
+        );
+        self.ids.extend_from_slice(other.sentence(index));
+        self.offsets.push(self.ids.len());
+    }
+
     fn sentence(&self, index: usize) -> &[u32] {
         &self.ids[self.offsets[index]..self.offsets[index + 1]]
     }
@@ -132,13 +141,37 @@ impl EncodedCorpus {
 
     /// Some of the pairs, in the order of their numbers given, as a corpus of one part.
     pub fn select(&self, pairs: &[usize]) -> Self {
-        let special = |side: &Side| side.special.clone();
-        let without_ends = |index: &usize| {
-            let (source, target) = self.pair(*index);
-            (&source[..source.len() - 1], &target[..target.len() - 1])
-        };
-        let (source, target) = (special(&self.source), special(&self.target));
-        Self::from_pairs(source, target, pairs.iter().map(without_ends))
+        let mut selected = self.empty_like();
+        selected.append(self, pairs.iter().copied());
+        selected
+    }
+
+    /// No pairs, of the same vocabularies.
+    pub fn empty_like(&self) -> Self {
+        let [source, target] = [&self.source, &self.target].map(|side| side.special.clone());
+        Self::from_pairs(source, target, [])
+    }
+
+    /// Adds some of the pairs of another corpus to the last part. Neighbours that are alternatives there are alternatives
+    /// here.
+    ///
+    /// # Panics
+    /// If the corpora's sides have different special tokens, and so different vocabularies.
+    pub fn append(&mut self, other: &Self, pairs: impl IntoIterator<Item = usize>) {
+        let mut last = None;
+        for index in pairs {
+            let group = other.groups[index];
+            let next = match (self.groups.last(), last) {
+                (None, _) => 0,
+                (Some(&same), Some(last)) if last == group => same,
+                (Some(before), _) => before + 1,
+            };
+            last = Some(group);
+            self.groups.push(next);
+            self.source.append_sentence(&other.source, index);
+            self.target.append_sentence(&other.target, index);
+            *self.part_sizes.last_mut().expect("a corpus has a part") += 1;
+        }
     }
 
     /// The source ids of all pairs, each with its end-of-sentence id.
@@ -192,21 +225,66 @@ pub struct SideStatistics {
     pub byte_rate: f64,
 }
 
-fn side_statistics(side: &Side) -> SideStatistics {
-    let sentences = side.offsets.len() - 1;
-    let tokens = side.ids.len() - sentences;
-    let share =
-        |count: usize, whole: usize| if whole == 0 { 0.0 } else { count as f64 / whole as f64 };
-    let unknown = side.ids.iter().filter(|&&id| id == side.special.unknown).count();
-    let is_byte = |id: &&u32| side.special.bytes.binary_search(id).is_ok();
-    let bytes = side.ids.iter().filter(is_byte).count();
-    SideStatistics {
-        tokens,
-        longest: (0..sentences).map(|index| side.length(index) - 1).max().unwrap_or(0),
-        mean_length: share(tokens, sentences),
-        unknown_rate: share(unknown, tokens),
-        byte_rate: share(bytes, tokens),
+/// Counts over sentences of a side, as they come; ends are not counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SideCounts {
+    sentences: usize,
+    tokens: usize,
+    longest: usize,
+    unknown: usize,
+    bytes: usize,
+}
+
+impl SideCounts {
+    /// Counts a sentence, given without its end.
+    pub fn add(&mut self, ids: &[u32], special: &SpecialTokens) {
+        self.sentences += 1;
+        self.tokens += ids.len();
+        self.longest = self.longest.max(ids.len());
+        self.unknown += ids.iter().filter(|&&id| id == special.unknown).count();
+        self.bytes += ids.iter().filter(|id| special.bytes.binary_search(id).is_ok()).count();
     }
+
+    /// Adds the counts of other sentences.
+    pub fn join(&mut self, other: &SideCounts) {
+        self.sentences += other.sentences;
+        self.tokens += other.tokens;
+        self.longest = self.longest.max(other.longest);
+        self.unknown += other.unknown;
+        self.bytes += other.bytes;
+    }
+
+    /// Tokens of all sentences.
+    pub fn tokens(&self) -> usize {
+        self.tokens
+    }
+
+    /// Tokens of the longest sentence.
+    pub fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// What they say.
+    pub fn statistics(&self) -> SideStatistics {
+        let share =
+            |count: usize, whole: usize| if whole == 0 { 0.0 } else { count as f64 / whole as f64 };
+        SideStatistics {
+            tokens: self.tokens,
+            longest: self.longest,
+            mean_length: share(self.tokens, self.sentences),
+            unknown_rate: share(self.unknown, self.tokens),
+            byte_rate: share(self.bytes, self.tokens),
+        }
+    }
+}
+
+fn side_statistics(side: &Side) -> SideStatistics {
+    let mut counts = SideCounts::default();
+    for index in 0..side.offsets.len() - 1 {
+        let sentence = side.sentence(index);
+        counts.add(&sentence[..sentence.len() - 1], &side.special);
+    }
+    counts.statistics()
 }
 
 impl std::fmt::Display for CorpusStatistics {

@@ -209,34 +209,6 @@ pub enum TextError {
         /// How many ids there are.
         length: usize,
     },
-    /// One pair alone is larger than a batch may be.
-    #[error(
-        "pair {index} has {source_length} source and {target_length} target tokens, more than the \
-         {max_tokens} a batch may hold"
-    )]
-    PairTooLong {
-        /// The pair's number, from 0.
-        index: usize,
-        /// Its source tokens.
-        source_length: usize,
-        /// Its target tokens.
-        target_length: usize,
-        /// The limit.
-        max_tokens: usize,
-    },
-    /// There is nothing to make batches of.
-    #[error("there are no pairs to make batches of")]
-    NoPairs,
-    /// A saved position does not fit the order it is given to.
-    #[error("position {offset} of epoch {epoch} does not exist: an epoch has {batches} batches")]
-    InvalidPosition {
-        /// The position's epoch.
-        epoch: u64,
-        /// The position's offset.
-        offset: u64,
-        /// Batches in an epoch.
-        batches: u64,
-    },
 }
 
 impl Hinted for TextError {
@@ -264,12 +236,6 @@ impl Hinted for TextError {
             TextError::VocabularyTooSmall { .. } => "ask for more",
             TextError::TooMuchText { .. } => "train on a sample of the lines",
             TextError::EndInText { .. } => "pass only the ids before it",
-            TextError::PairTooLong { .. } => {
-                "lower the tokens per sentence or allow larger batches"
-            }
-            TextError::InvalidPosition { .. } => {
-                "the corpus or the batch settings changed since the position was saved"
-            }
             _ => return None,
         };
         Some(hint.to_string())

@@ -1,5 +1,5 @@
 //! The text side of training a translation model: subword vocabularies, parallel corpora and their
-//! checks, encoded corpora, and batches in a resumable order.
+//! checks, encoded corpora, and batches.
 //!
 //! The usual path through the crate:
 //!
@@ -7,8 +7,7 @@
 //! 2. [`Vocabulary::train`] learns subwords from one side, or from both for a joint vocabulary.
 //! 3. [`encode_corpus`] turns the text into an [`EncodedCorpus`] and says in a [`CorpusReport`]
 //!    which pairs look wrong and which were left out.
-//! 4. [`BatchOrder`] gives batches of pair numbers for training; its [`Position`] goes into a
-//!    checkpoint. [`sorted_batches`] does the same for validation.
+//! 4. [`shuffled_batches`] divides it into batches for training, [`sorted_batches`] for validation.
 //!
 //! ```
 //! use wdistill_text::{SubwordModel, Vocabulary, VocabularySettings};
@@ -38,20 +37,22 @@ mod trie;
 mod vocabulary;
 mod vocabulary_pair;
 
-pub use batches::{BatchOrder, BatchSettings, PairLength, Position, sorted_batches};
+pub use batches::{BatchSettings, PairLength, shuffled_batches, sorted_batches};
 pub use binary_shortlist::BinaryShortlist;
 pub use compressed::{packed_by_name, text_reader};
 pub use corpus::{
-    Action, CheckedCorpus, CorpusLimits, CorpusReport, CorpusRole, Example, Finding, FindingKind,
-    PairPolicy, ParallelText, encode_corpus,
+    Action, Candidate, CheckedCorpus, CorpusLimits, CorpusReport, CorpusRole, Example, Filter,
+    Finding, FindingKind, Objection, PairChecker, PairPolicy, ParallelText, Place, Verdict,
+    encode_corpus,
 };
-pub use encoded::{CorpusStatistics, EncodedCorpus, SideStatistics};
+pub use encoded::{CorpusStatistics, EncodedCorpus, SideCounts, SideStatistics};
 pub use error::TextError;
 pub use left_out::LeftOut;
 pub use length::CHARACTERS_OF_A_TOKEN;
 pub use lexical::LexicalTable;
 pub use lines::{
-    Occurrences, TextLines, lines_as_they_come, read_lines, read_lines_or_standard_input,
+    LineReader, Occurrences, TextLines, lines_as_they_come, read_lines,
+    read_lines_or_standard_input,
 };
 pub use sentence_piece::{
     ByteFallback, DummySpace, EncodedPiece, ExtraSpaces, NormalizerParts, PieceKind, SentencePiece,
@@ -63,4 +64,4 @@ pub use vocabulary::{
     BASE_SIZE, END_ID, FIRST_BYTE_ID, Normalisation, SpecialTokens, SubwordModel, TokenList,
     TokenRole, TrainedVocabulary, UNKNOWN_ID, Vocabulary, VocabularyKind, VocabularySettings,
 };
-pub use vocabulary_pair::{SOURCE_FILE, Sharing, TARGET_FILE, VocabularyPair};
+pub use vocabulary_pair::{SOURCE_FILE, Sharing, Sides, TARGET_FILE, VocabularyPair};

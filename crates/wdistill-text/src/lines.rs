@@ -7,6 +7,7 @@ use crate::error::TextError;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{BufRead, ErrorKind, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 use twox_hash::XxHash3_128;
@@ -30,7 +31,8 @@ pub struct Occurrences {
 }
 
 impl Occurrences {
-    fn add(&mut self, line: usize) {
+    /// Counts one more.
+    pub fn add(&mut self, line: usize) {
         self.count += 1;
         if self.first_lines.len() < EXAMPLES {
             self.first_lines.push(line);
@@ -77,28 +79,15 @@ pub fn read_lines_or_standard_input(path: &Path) -> Result<TextLines, TextError>
 /// Reads lines as [`read_lines`] does, of a file that is open; errors name `path`.
 pub(crate) fn lines_of(path: &Path, input: impl Read + Send) -> Result<TextLines, TextError> {
     let mut hasher = XxHash3_128::new();
-    let input = Hashed { input, hasher: &mut hasher };
-    let mut reader = text_reader(input).map_err(FileError::when("read", path))?;
-    let mut text = TextLines {
-        path: path.to_path_buf(),
-        hash: String::new(),
-        lines: Vec::new(),
-        byte_order_mark: Occurrences::default(),
-        carriage_returns: Occurrences::default(),
-    };
-    let mut start_of_line = 0;
-    let mut bytes = Vec::new();
-    loop {
-        bytes.clear();
-        let length = reader.read_until(b'\n', &mut bytes).map_err(FileError::when("read", path))?;
-        if length == 0 {
-            drop(reader);
-            text.hash = digits(&hasher);
-            return Ok(text);
+    let mut lines = Vec::new();
+    let (path, byte_order_mark, carriage_returns) = {
+        let mut reader = LineReader::new(path, Hashed { input, hasher: &mut hasher })?;
+        while let Some(line) = reader.next_line()? {
+            lines.push(line.to_owned());
         }
-        text.push_line(&bytes, start_of_line)?;
-        start_of_line += length;
-    }
+        (reader.path, reader.byte_order_mark, reader.carriage_returns)
+    };
+    Ok(TextLines { path, hash: digits(&hasher), lines, byte_order_mark, carriage_returns })
 }
 
 /// Lines as they come, such as those of a terminal, without line endings and without a byte order mark at the start.
@@ -157,37 +146,108 @@ impl<R: Read> Read for Hashed<'_, R> {
     }
 }
 
-impl TextLines {
-    fn push_line(&mut self, bytes: &[u8], start_of_line: usize) -> Result<(), TextError> {
-        let line = self.lines.len() + 1;
-        let mut content = bytes;
-        if let Some(without_feed) = content.strip_suffix(b"\n") {
-            content = without_feed;
-            if let Some(without_return) = content.strip_suffix(b"\r") {
-                content = without_return;
-                self.carriage_returns.add(line);
-            }
+/// The lines of a text file, one after the other, with the checks of [`read_lines`].
+pub struct LineReader<'r> {
+    path: PathBuf,
+    reader: Box<dyn BufRead + Send + 'r>,
+    /// Lines read so far.
+    count: usize,
+    /// Where the last of them starts in the file.
+    start: usize,
+    /// Where the next one starts.
+    next_start: usize,
+    bytes: Vec<u8>,
+    byte_order_mark: Occurrences,
+    carriage_returns: Occurrences,
+}
+
+impl<'r> LineReader<'r> {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// [`TextError::File`].
+    pub fn open(path: &Path) -> Result<LineReader<'static>, TextError> {
+        LineReader::new(path, File::open(path).map_err(FileError::when("open", path))?)
+    }
+
+    fn new(path: &Path, input: impl Read + Send + 'r) -> Result<LineReader<'r>, TextError> {
+        Ok(LineReader {
+            path: path.to_path_buf(),
+            reader: text_reader(input).map_err(FileError::when("read", path))?,
+            count: 0,
+            start: 0,
+            next_start: 0,
+            bytes: Vec::new(),
+            byte_order_mark: Occurrences::default(),
+            carriage_returns: Occurrences::default(),
+        })
+    }
+
+    /// The next line, without its ending; none at the end.
+    ///
+    /// # Errors
+    /// As [`read_lines`].
+    pub fn next_line(&mut self) -> Result<Option<&str>, TextError> {
+        self.bytes.clear();
+        let length = self
+            .reader
+            .read_until(b'\n', &mut self.bytes)
+            .map_err(FileError::when("read", &self.path))?;
+        if length == 0 {
+            return Ok(None);
         }
-        if line == 1
-            && let Some(without_mark) = content.strip_prefix(BYTE_ORDER_MARK.as_bytes())
-        {
-            content = without_mark;
-            self.byte_order_mark.add(line);
-        }
+        (self.start, self.next_start) = (self.next_start, self.next_start + length);
+        self.count += 1;
+        let content = self.content();
         // Offsets count from the raw line, a byte order mark included, as an editor would show them.
-        let stripped =
-            if line == 1 { self.byte_order_mark.count * BYTE_ORDER_MARK.len() } else { 0 };
-        let valid = std::str::from_utf8(content).map_err(|error| {
+        let stripped = content.start;
+        let text = std::str::from_utf8(&self.bytes[content]).map_err(|error| {
             let byte_in_line = stripped + error.valid_up_to();
             TextError::InvalidUtf8 {
                 path: self.path.clone(),
-                line,
+                line: self.count,
                 byte_in_line,
-                byte_in_file: start_of_line + byte_in_line,
+                byte_in_file: self.start + byte_in_line,
             }
         })?;
-        self.lines.push(valid.to_owned());
-        Ok(())
+        Ok(Some(text))
+    }
+
+    /// Where the line stands in its bytes, without its ending and a byte order mark; both are counted.
+    fn content(&mut self) -> Range<usize> {
+        let mut content = 0..self.bytes.len();
+        if self.bytes.ends_with(b"\n") {
+            content.end -= 1;
+            if self.bytes[content.clone()].ends_with(b"\r") {
+                content.end -= 1;
+                self.carriage_returns.add(self.count);
+            }
+        }
+        if self.count == 1 && self.bytes.starts_with(BYTE_ORDER_MARK.as_bytes()) {
+            content.start = BYTE_ORDER_MARK.len();
+            self.byte_order_mark.add(self.count);
+        }
+        content
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Lines read so far, and so the number, from 1, of the last one.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// A byte order mark at the start of the file, which was stripped.
+    pub fn byte_order_mark(&self) -> &Occurrences {
+        &self.byte_order_mark
+    }
+
+    /// Lines so far that ended with carriage return and line feed; both were stripped.
+    pub fn carriage_returns(&self) -> &Occurrences {
+        &self.carriage_returns
     }
 }
 

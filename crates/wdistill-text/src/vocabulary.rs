@@ -20,6 +20,7 @@ use crate::error::TextError;
 use crate::sentence_piece::{SentencePieceAlgorithm, SentencePieceModel};
 use imported::Imported;
 use native::Native;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use wdistill_base::parallel;
 
@@ -85,7 +86,7 @@ pub enum TokenRole {
 }
 
 /// The tokens of a vocabulary that an [`crate::EncodedCorpus`] must know.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpecialTokens {
     /// The token that ends every sentence.
     pub end: u32,

@@ -5,7 +5,6 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use wdistill_base::Folder;
 
-use crate::corpus::ParallelText;
 use crate::error::TextError;
 use crate::left_out::LeftOut;
 use crate::vocabulary::{SpecialTokens, TrainedVocabulary, Vocabulary, VocabularySettings};
@@ -17,6 +16,17 @@ pub struct VocabularyPair {
     pub source: Vocabulary,
     /// What the decoder reads and writes.
     pub target: Vocabulary,
+}
+
+/// What to read of a parallel text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sides {
+    /// Sources.
+    Source,
+    /// Targets.
+    Target,
+    /// Both.
+    Both,
 }
 
 /// Whether source and target share a vocabulary.
@@ -37,26 +47,29 @@ pub const SOURCE_FILE: &str = "source.vocabulary.json";
 pub const TARGET_FILE: &str = "target.vocabulary.json";
 
 impl VocabularyPair {
-    /// Learns vocabularies from the training text; says what was obtained.
+    /// Learns vocabularies from a training text, of whose sides `lines` gives the lines; says what was obtained.
     ///
     /// # Errors
     /// As [`Vocabulary::train`].
-    pub fn train(
-        text: &ParallelText,
+    pub fn train<I>(
+        lines: impl Fn(Sides) -> I,
         settings: &VocabularySettings,
         sharing: Sharing,
-    ) -> Result<(VocabularyPair, Vec<String>), TextError> {
-        let (source, target) = (&text.source.lines, &text.target.lines);
+    ) -> Result<(VocabularyPair, Vec<String>), TextError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
         match sharing {
             Sharing::Joint => {
-                let joint = Vocabulary::train(source.iter().chain(target), settings)?;
+                let joint = Vocabulary::train(lines(Sides::Both), settings)?;
                 let note = obtained("joint vocabulary", &joint);
                 let vocabulary = joint.vocabulary;
                 Ok((VocabularyPair { source: vocabulary.clone(), target: vocabulary }, vec![note]))
             }
             Sharing::Separate => {
-                let source = Vocabulary::train(source, settings)?;
-                let target = Vocabulary::train(target, settings)?;
+                let source = Vocabulary::train(lines(Sides::Source), settings)?;
+                let target = Vocabulary::train(lines(Sides::Target), settings)?;
                 let notes = vec![
                     obtained("source vocabulary", &source),
                     obtained("target vocabulary", &target),

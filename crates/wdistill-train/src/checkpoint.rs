@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use wdistill_base::{Hinted, Problem, hash_bytes};
+use wdistill_corpus::Position;
 use wdistill_formats::{Tensor, read_tensors, write_tensors};
-use wdistill_text::Position;
 
 use crate::divergence::Watch;
 use crate::error::TrainError;

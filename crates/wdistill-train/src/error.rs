@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use wdistill_base::{ContentError, FileError, Hinted, Problem};
+use wdistill_corpus::CorpusError;
 use wdistill_formats::FormatError;
 use wdistill_metrics::MetricsError;
 use wdistill_runtime::{TranslateError, TranslatorError};
@@ -70,7 +71,10 @@ pub enum TrainError {
     /// A file of weights.
     #[error(transparent)]
     Format(#[from] FormatError),
-    /// A corpus or vocabulary.
+    /// The pairs to learn from.
+    #[error(transparent)]
+    Corpus(#[from] CorpusError),
+    /// A vocabulary.
     #[error(transparent)]
     Text(#[from] TextError),
     /// A metric.
@@ -103,6 +107,7 @@ impl Hinted for TrainError {
                     .to_string(),
             ),
             TrainError::Format(error) => error.hint(),
+            TrainError::Corpus(error) => error.hint(),
             TrainError::Text(error) => error.hint(),
             TrainError::Metrics(error) => error.hint(),
             TrainError::Translator(error) => error.hint(),

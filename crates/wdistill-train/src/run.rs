@@ -1,13 +1,13 @@
 //! The training loop: one for teachers, generators and students.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use wdistill_base::{FileError, Problem};
+use wdistill_corpus::{Batches, Mixture};
 use wdistill_formats::{native, read_tensors, write_tensors};
 use wdistill_model::{Dense, Model};
-use wdistill_text::{BatchOrder, BatchSettings, EncodedCorpus};
+use wdistill_text::{BatchSettings, EncodedCorpus};
 
 use crate::checkpoint::{self, State, Validated, Window};
 use crate::divergence::{Watch, above_uniform, diverged};
@@ -45,10 +45,8 @@ pub type SaveModel<'a> = dyn Fn(&Model<Dense<f32>>, &Path) -> Result<(), TrainEr
 pub struct Run<'a> {
     /// Its name, for errors.
     pub name: &'a str,
-    /// Holds the pairs to learn from.
-    pub corpus: &'a EncodedCorpus,
-    /// Which of its pairs to learn from.
-    pub pairs: Range<usize>,
+    /// What to learn from.
+    pub mixture: &'a Mixture,
     /// What judges it.
     pub validator: &'a Validator<'a>,
     /// Settings.
@@ -97,7 +95,7 @@ pub struct Outcome {
 struct Loop<'a> {
     run: &'a Run<'a>,
     state: State,
-    order: BatchOrder,
+    order: Batches<'a>,
     log: MetricsLog,
     /// When the clock was last added to the state.
     since: Instant,
@@ -150,9 +148,7 @@ impl<'a> Loop<'a> {
         let folder = run.path(SNAPSHOTS_FOLDER);
         std::fs::create_dir_all(&folder).map_err(FileError::when("create", &folder))?;
         let batches = BatchSettings { max_tokens: run.settings.max_tokens };
-        let lengths = run.corpus.lengths()[run.pairs.clone()].to_vec();
-        let groups = run.corpus.groups()[run.pairs.clone()].to_vec();
-        let mut order = BatchOrder::new(lengths, groups, batches, run.seed)?;
+        let mut order = Batches::new(run.mixture, batches, run.seed)?;
         let checkpoint = run.path(CHECKPOINT_FILE);
         let state = if checkpoint.exists() {
             let fingerprint = run.fingerprint();
@@ -250,18 +246,12 @@ impl<'a> Loop<'a> {
         seconds
     }
 
-    fn next_batch(&mut self) -> EncodedCorpus {
-        let first = self.run.pairs.start;
-        let pairs: Vec<usize> =
-            self.order.next_batch().into_iter().map(|pair| first + pair).collect();
-        self.run.corpus.select(&pairs)
-    }
-
     fn update(&mut self, learner: &mut dyn Learner) -> Result<(), TrainError> {
         let settings = self.settings();
-        let batches: Vec<EncodedCorpus> =
-            (0..settings.accumulation).map(|_| self.next_batch()).collect();
         let update = self.state.updates + 1;
+        let batches: Vec<EncodedCorpus> = (0..settings.accumulation)
+            .map(|_| self.order.next_batch(update))
+            .collect::<Result<_, _>>()?;
         let report = learner.update(&batches, update)?;
         let StepReport { loss, gradient_norm, clipping } = report;
         if !(loss.mean().is_finite() && gradient_norm.is_finite()) {

@@ -46,7 +46,8 @@ impl Plan {
         }
         self.check_decoding(&mut problems);
         self.check_data(&mut problems);
-        let separate = matches!(self.vocabulary, VocabularyOrigin::Learned(_, Sharing::Separate));
+        let separate =
+            matches!(self.vocabulary, VocabularyOrigin::Learned { sharing: Sharing::Separate, .. });
         if separate && self.any_all_tied() {
             problems.add(
                 Part::Vocabulary,
@@ -158,6 +159,7 @@ impl Plan {
     }
 
     fn check_data(&self, problems: &mut Problems) {
+        problems.extend(Part::Data, self.data.corpora_problems());
         if let Some(Err(problem)) = self.data.languages.as_ref().map(Languages::check) {
             problems.add(Part::Data, problem.at("languages"));
         }

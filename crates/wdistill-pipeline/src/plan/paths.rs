@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use super::{Plan, ResolvedTeacher, VocabularyOrigin};
+use crate::settings::CorpusRecipe;
 
 impl Plan {
     /// All paths that it names.
     pub(super) fn paths(&mut self) -> Vec<&mut PathBuf> {
         let data = &mut self.data;
-        let pairs = [Some(&mut data.train), Some(&mut data.validation), data.test.as_mut()];
+        let pairs = [Some(&mut data.validation), data.test.as_mut()];
         let pairs = pairs.into_iter().flatten().chain(data.other_tests.values_mut());
         let texts = pairs.flat_map(|pair| [&mut pair.source, &mut pair.target]);
+        let texts = texts.chain(data.train.iter_mut().flat_map(CorpusRecipe::paths_mut));
         let folders = [Some(&mut data.folder)].into_iter().flatten();
         let models = self.teacher.path().into_iter().chain(self.vocabulary.paths());
         texts.chain(folders).chain(models).collect()
@@ -49,7 +51,7 @@ impl ResolvedTeacher {
 impl VocabularyOrigin {
     fn paths(&mut self) -> Vec<&mut PathBuf> {
         match self {
-            VocabularyOrigin::Learned(..) => Vec::new(),
+            VocabularyOrigin::Learned { .. } => Vec::new(),
             VocabularyOrigin::Files(source, target) => vec![source, target],
             VocabularyOrigin::Teacher(folder) => vec![folder],
         }

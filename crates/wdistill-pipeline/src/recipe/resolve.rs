@@ -95,12 +95,16 @@ impl VocabularyRecipe {
     /// # Errors
     /// Neither a size nor two files, or both.
     pub fn origin(&self) -> Result<VocabularyOrigin, Problem> {
-        let VocabularyRecipe { model, size, normalisation, sharing, source, target } = self;
-        match (size, source, target) {
+        let VocabularyRecipe { model, size, normalisation, sharing, sample_pairs, .. } = self;
+        let (sharing, sample_pairs) = (*sharing, *sample_pairs);
+        if sample_pairs == 0 {
+            return Err("sample_pairs is 0, expected at least 1".into());
+        }
+        match (size, &self.source, &self.target) {
             (Some(size), None, None) => {
                 let mut settings = VocabularySettings::new(*model, *size);
                 settings.normalisation = normalisation.unwrap_or_default();
-                Ok(VocabularyOrigin::Learned(settings, *sharing))
+                Ok(VocabularyOrigin::Learned { settings, sharing, sample_pairs })
             }
             (None, Some(_), Some(_)) if normalisation.is_some() => {
                 Err("normalisation: the files have their own; leave it out".into())
@@ -581,7 +585,7 @@ preset";
         assert!(error.contains("student.architecture: training it takes"), "{error}");
         use std::os::unix::ffi::OsStrExt;
         let mut recipe: Recipe = parse(RECIPE).unwrap();
-        recipe.data.train.source = std::ffi::OsStr::from_bytes(b"x\xff").into();
+        recipe.data.train[0].source = Some(std::ffi::OsStr::from_bytes(b"x\xff").into());
         let error = recipe.plan().unwrap_err().to_string();
         assert!(error.contains("the path \"x\\xFF\" is not UTF-8"), "{error}");
     }

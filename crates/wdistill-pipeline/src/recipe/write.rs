@@ -83,11 +83,12 @@ impl VocabularyOrigin {
     /// As a recipe has it.
     pub(crate) fn to_recipe(&self) -> VocabularyRecipe {
         match self {
-            VocabularyOrigin::Learned(settings, sharing) => VocabularyRecipe {
+            VocabularyOrigin::Learned { settings, sharing, sample_pairs } => VocabularyRecipe {
                 model: settings.model,
                 size: Some(settings.size),
                 normalisation: Some(settings.normalisation),
                 sharing: *sharing,
+                sample_pairs: *sample_pairs,
                 ..VocabularyRecipe::default()
             },
             VocabularyOrigin::Files(source, target) => VocabularyRecipe {

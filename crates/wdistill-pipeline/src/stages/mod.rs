@@ -3,6 +3,7 @@
 
 mod benchmark;
 mod evaluate;
+mod pairs;
 mod prepare;
 mod pseudo;
 mod report;

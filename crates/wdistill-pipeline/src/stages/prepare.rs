@@ -1,28 +1,35 @@
 //! Texts and vocabularies: checked, learned, encoded.
 
+use std::cell::RefCell;
+use std::path::Path;
 use std::sync::Arc;
 
 use wdistill_base::{Problem, atomic_write, hash_file};
+use wdistill_corpus::{Part, SampledLines};
 use wdistill_formats::{load_vocabularies, native};
 use wdistill_text::{
-    CorpusLimits, CorpusRole, ParallelText, SOURCE_FILE, TARGET_FILE, VocabularyPair,
+    CorpusReport, ParallelText, SOURCE_FILE, Sharing, TARGET_FILE, VocabularyPair,
+    VocabularySettings,
 };
 
-use crate::data::{TextSet, encode, hashes, limits, read_pair};
+use crate::data::{StoredText, TextSet, encode, hashes, read_pair};
 use crate::error::PipelineError;
-use crate::names::TEST;
+use crate::names::{TEST, TRAINING};
 use crate::pipeline::Pipeline;
 use crate::plan::VocabularyOrigin;
 use crate::progress::Progress;
-use crate::settings::TextPair;
+use crate::settings::{Pairs, TextPair};
 use crate::stage::Fingerprint;
+use crate::stages::pairs::{PairChecks, Surveyed};
 
 /// Texts and vocabularies, ready for training.
 pub struct Prepared {
     /// Vocabularies of both sides.
     pub vocabularies: Arc<VocabularyPair>,
-    /// Text to learn from; [`Pipeline::pseudo_data`] appends the teacher's translations to its pairs.
-    pub training: TextSet,
+    /// Text to learn from.
+    pub training: StoredText,
+    /// The teacher's translations of its sources, once [`Pipeline::pseudo_data`] has made them.
+    pub pseudo: Option<StoredText>,
     /// Text to judge a run by while it trains.
     pub validation: TextSet,
     /// Texts to judge the finished systems by: none, or `test` and then the others.
@@ -38,6 +45,18 @@ impl Prepared {
     pub fn held_out(&self) -> impl Iterator<Item = &TextSet> {
         [&self.validation].into_iter().chain(&self.tests)
     }
+
+    /// What a system with these pairs learns from.
+    pub(crate) fn parts(&self, pairs: Pairs) -> Vec<Part> {
+        let (originals, pseudo) = match pairs {
+            Pairs::Original => (true, false),
+            Pairs::OriginalAndPseudo => (true, true),
+            Pairs::Pseudo => (false, true),
+        };
+        let training = originals.then_some(&self.training);
+        let pseudo = self.pseudo.as_ref().filter(|_| pseudo);
+        training.into_iter().chain(pseudo).flat_map(|text| text.store.mixed()).collect()
+    }
 }
 
 impl Pipeline {
@@ -45,24 +64,26 @@ impl Pipeline {
     /// is done with one of them.
     ///
     /// # Errors
-    /// [`PipelineError::Text`].
+    /// [`PipelineError::Text`], [`PipelineError::Corpus`].
     pub fn prepare(&self) -> Result<Prepared, PipelineError> {
         let data = &self.plan.data;
         let read = |pair: &TextPair| read_pair(&data.folder, pair);
-        let (training, validation) = (read(&data.train)?, read(&data.validation)?);
+        let validation = read(&data.validation)?;
         let others = data.other_tests.iter().map(|(name, pair)| (name.as_str(), pair));
         let tests = data.test.iter().map(|pair| (TEST, pair)).chain(others);
         let tests = tests
             .map(|(name, pair)| Ok((name, read(pair)?)))
             .collect::<Result<Vec<_>, PipelineError>>()?;
-        for text in [&training, &validation].into_iter().chain(tests.iter().map(|(_, text)| text)) {
-            self.check_identical(text)?;
+        let (corpora, filters) = (data.corpora()?, data.filters()?);
+        let training = self.survey(TRAINING, corpora)?;
+        for text in [&validation].into_iter().chain(tests.iter().map(|(_, text)| text)) {
+            self.check_sides(text)?;
         }
-        let train = Fingerprint::of(&hashes(&training));
         let held_out = Fingerprint::of(&hashes(&validation));
-        let (vocabularies, notes) = self.vocabularies(&training, &train)?;
-        let training = encode("training", training, &vocabularies, &limits(data))?;
-        self.tell("training", &training.report);
+        let (vocabularies, notes) = self.vocabularies(&training)?;
+        let train = training.fingerprint.clone();
+        let checks = PairChecks { vocabularies: &vocabularies, filters: &filters, alternatives: 1 };
+        let training = self.pairs("training", TRAINING, &training, checks)?;
         let validation = self.held_out("validation", validation, &vocabularies)?;
         let tests = tests
             .into_iter()
@@ -73,15 +94,16 @@ impl Pipeline {
         self.check_tied(&vocabularies)?;
         let limits = (data.max_sentence_tokens, data.max_length_ratio, data.duplicates);
         let fingerprint = Fingerprint::of(&(train, held_out, hashes, limits));
-        let sets = [&training, &validation].into_iter().chain(&tests);
-        self.write_data_report("data.txt", sets)?;
+        let held_out = [&validation].into_iter().chain(&tests);
+        let held_out = held_out.map(|set| (set.role.clone(), &set.report));
+        let reports = training.named_reports().chain(held_out);
+        self.write_data_report("data.txt", reports)?;
         let vocabularies = Arc::new(vocabularies);
-        Ok(Prepared { vocabularies, training, validation, tests, fingerprint, notes })
+        Ok(Prepared { vocabularies, training, pseudo: None, validation, tests, fingerprint, notes })
     }
 
-    /// A text whose sides are the same is one file given twice, or a copy in place of a translation. All lines count, also
-    /// those that are left out for another reason.
-    fn check_identical(&self, text: &ParallelText) -> Result<(), PipelineError> {
+    /// As [`Self::check_same_text`], of a text in memory.
+    fn check_sides(&self, text: &ParallelText) -> Result<(), PipelineError> {
         let lines = text.source.lines.iter().zip(&text.target.lines);
         let filled = lines.filter(|(source, target)| !(source.is_empty() && target.is_empty()));
         let (mut pairs, mut identical) = (0, 0);
@@ -89,14 +111,24 @@ impl Pipeline {
             pairs += 1;
             identical += usize::from(source == target);
         }
+        self.check_same_text([&text.source.path, &text.target.path], pairs, identical)
+    }
+
+    /// Refuses a text of whose pairs nearly all have the same text on both sides.
+    pub(crate) fn check_same_text(
+        &self,
+        [source, target]: [&Path; 2],
+        pairs: usize,
+        identical: usize,
+    ) -> Result<(), PipelineError> {
         if identical * 10 < pairs * 9 {
             return Ok(());
         }
         self.suspect(
             format!(
                 "{}, {}: of {pairs} pairs {identical} have the same text on both sides",
-                text.source.path.display(),
-                text.target.path.display(),
+                source.display(),
+                target.display(),
             ),
             "is the target file the translation?",
         )
@@ -121,8 +153,7 @@ impl Pipeline {
     /// Learns the vocabularies from the training text, or takes the teacher's; says what was obtained.
     fn vocabularies(
         &self,
-        text: &ParallelText,
-        text_fingerprint: &Fingerprint,
+        text: &Surveyed,
     ) -> Result<(VocabularyPair, Vec<String>), PipelineError> {
         let origin = &self.plan.vocabulary;
         let given = match origin {
@@ -130,23 +161,19 @@ impl Pipeline {
                 Some(load_vocabularies(folder, &native::load_config(folder)?)?)
             }
             VocabularyOrigin::Files(source, target) => Some(VocabularyPair::open(source, target)?),
-            VocabularyOrigin::Learned(..) => None,
+            VocabularyOrigin::Learned { .. } => None,
         };
         let inputs = match &given {
             Some(VocabularyPair { source, target }) => {
                 Fingerprint::of(&[source.content_hash(), target.content_hash()])
             }
-            None => Fingerprint::of(&(text_fingerprint, origin.to_recipe())),
+            None => Fingerprint::of(&(&text.fingerprint, origin.to_recipe())),
         };
         let notes =
             self.stages.run("vocabulary", &inputs, &[SOURCE_FILE, TARGET_FILE], |folder| {
                 let (vocabularies, notes) = match (given, origin) {
-                    (None, VocabularyOrigin::Learned(settings, sharing)) => {
-                        let doing = "learning subwords";
-                        let busy = Progress::busy(self.options.display, "vocabulary", doing);
-                        let learned = VocabularyPair::train(text, settings, *sharing)?;
-                        busy.finish();
-                        learned
+                    (None, VocabularyOrigin::Learned { settings, sharing, sample_pairs }) => {
+                        self.learned(text, settings, *sharing, *sample_pairs)?
                     }
                     (Some(given), VocabularyOrigin::Teacher(_)) => {
                         (given, vec!["the vocabularies are the teacher's own".to_string()])
@@ -161,13 +188,36 @@ impl Pipeline {
         Ok((VocabularyPair::load(&self.path("vocabulary"))?, notes))
     }
 
+    fn learned(
+        &self,
+        text: &Surveyed,
+        settings: &VocabularySettings,
+        sharing: Sharing,
+        sample: u64,
+    ) -> Result<(VocabularyPair, Vec<String>), PipelineError> {
+        let busy = Progress::busy(self.options.display, "vocabulary", "learning subwords");
+        let (failure, pairs) = (RefCell::new(None), text.survey.pairs());
+        let lines = |sides| SampledLines::new(&text.corpora, sides, sample, pairs, &failure);
+        let learned = VocabularyPair::train(lines, settings, sharing);
+        busy.finish();
+        if let Some(error) = failure.take() {
+            return Err(error.into());
+        }
+        text.check_unchanged()?;
+        let (vocabularies, mut notes) = learned?;
+        if sample < pairs {
+            notes.push(format!("learned from {sample} of {pairs} pairs, evenly spaced"));
+        }
+        Ok((vocabularies, notes))
+    }
+
     /// What the checks found, as a file of the run.
     pub(crate) fn write_data_report<'s>(
         &self,
         name: &str,
-        sets: impl Iterator<Item = &'s TextSet>,
+        reports: impl Iterator<Item = (String, &'s CorpusReport)>,
     ) -> Result<(), PipelineError> {
-        let text: String = sets.map(|set| format!("{}: {}\n", set.role, set.report)).collect();
+        let text: String = reports.map(|(role, report)| format!("{role}: {report}\n")).collect();
         Ok(atomic_write(&self.path(name), text.as_bytes())?)
     }
 
@@ -178,8 +228,7 @@ impl Pipeline {
         text: ParallelText,
         vocabularies: &VocabularyPair,
     ) -> Result<TextSet, PipelineError> {
-        let limits = CorpusLimits { role: CorpusRole::Evaluation, ..limits(&self.plan.data) };
-        let set = encode(role, text, vocabularies, &limits)?;
+        let set = encode(role, text, vocabularies, &self.plan.data)?;
         self.tell(role, &set.report);
         Ok(set)
     }

@@ -3,17 +3,18 @@
 
 use std::path::Path;
 
+use wdistill_corpus::{Corpus, PairFiles};
 use wdistill_runtime::Translator;
-use wdistill_text::{EncodedCorpus, read_lines};
 use wdistill_train::{Interrupt, Ranks, answer, ask, line_by_line};
 
-use crate::data::{TextSet, encode, limits, read_pair};
 use crate::error::PipelineError;
+use crate::names::PSEUDO_DATA;
 use crate::pipeline::{Pipeline, RunOptions};
 use crate::progress::{Display, Progress};
-use crate::settings::{Keep, PseudoDataRecipe, TextPair};
+use crate::settings::{Keep, PseudoDataRecipe};
 use crate::shards::{Part, PseudoReport, SOURCE, Shards, TARGET};
 use crate::stage::Fingerprint;
+use crate::stages::pairs::PairChecks;
 use crate::stages::prepare::Prepared;
 use crate::stages::train::Trained;
 use crate::translating::{
@@ -96,21 +97,21 @@ impl Pipeline {
         let summary = pseudo_summary(&report);
         self.say("pseudo data", &summary);
         let folder = self.path("pseudo");
-        let files = TextPair { source: folder.join(SOURCE), target: folder.join(TARGET) };
-        let text = read_pair(Path::new(""), &files)?;
-        let mut set =
-            encode("pseudo data", text, &prepared.vocabularies, &limits(&self.plan.data))?;
-        self.tell("pseudo data", &set.report);
-        self.write_data_report("pseudo/data.txt", std::iter::once(&set))?;
-        let pseudo = set.report.without_folders().to_string();
-        prepared.notes.push(format!("pseudo data: {summary}"));
-        prepared.notes.extend(pseudo.lines().map(|line| format!("pseudo data: {line}")));
+        let files = PairFiles::Aligned { source: folder.join(SOURCE), target: folder.join(TARGET) };
+        let name = PSEUDO_DATA.to_string();
+        let text =
+            self.survey(PSEUDO_DATA, vec![Corpus { name, files: vec![files], tag: None }])?;
         let per_line = settings.keep.per_line(settings.decoding.search.beam_size);
-        let groups = set.lines.iter().map(|line| (line - 1) / per_line).collect();
-        set.corpus = set.corpus.with_alternatives(groups);
-        let original =
-            std::mem::replace(&mut prepared.training.corpus, EncodedCorpus::concatenate([]));
-        prepared.training.corpus = EncodedCorpus::concatenate([&original, &set.corpus]);
+        let vocabularies = &prepared.vocabularies;
+        let checks = PairChecks { vocabularies, filters: &[], alternatives: per_line };
+        let pairs = self.pairs("pseudo data", PSEUDO_DATA, &text, checks)?;
+        self.write_data_report("pseudo/data.txt", pairs.named_reports())?;
+        prepared.notes.push(format!("pseudo data: {summary}"));
+        for report in &pairs.reports {
+            let report = report.without_folders().to_string();
+            prepared.notes.extend(report.lines().map(|line| format!("pseudo data: {line}")));
+        }
+        prepared.pseudo = Some(pairs);
         Ok(inputs)
     }
 
@@ -169,33 +170,13 @@ impl Pipeline {
         let translator = Translator::new(&model, prepared.vocabularies.clone(), options)?;
         (1..ranks.count()).try_for_each(|other| answer(ranks, other).map(|_| ()))?;
         let training = &prepared.training;
-        let lines = self.unchanged_lines(training, Side::Source)?;
+        let lines = training.sources()?;
         let references = match keep {
-            Keep::Nearest => self.unchanged_lines(training, Side::Target)?,
+            Keep::Nearest => training.targets()?,
             Keep::Best | Keep::All | Keep::Consensus => Vec::new(),
         };
         work(&translator, Untranslated { lines: &lines, references: &references, keep })
     }
-
-    /// The lines of a side of a text that were kept, which are not in memory.
-    fn unchanged_lines(&self, set: &TextSet, side: Side) -> Result<Vec<String>, PipelineError> {
-        let (path, hash) = match side {
-            Side::Source => (&set.report.source, &set.hashes[0]),
-            Side::Target => (&set.report.target, &set.hashes[1]),
-        };
-        let text = read_lines(path)?;
-        match text.hash == *hash {
-            true => Ok(set.lines.iter().map(|line| text.lines[line - 1].clone()).collect()),
-            false => Err(PipelineError::Changed { path: text.path }),
-        }
-    }
-}
-
-/// A side of a text.
-#[derive(Clone, Copy)]
-enum Side {
-    Source,
-    Target,
 }
 
 fn pseudo_summary(report: &PseudoReport) -> String {

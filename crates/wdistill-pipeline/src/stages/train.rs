@@ -1,10 +1,10 @@
 //! Teachers and students.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use wdistill_base::{Random, hash_file};
+use wdistill_corpus::evenly_spaced;
 use wdistill_formats::{native, save_model};
 use wdistill_generator::{Saturation, Start};
 use wdistill_model::{Architecture, Config, Dense, Languages, Model, Vocabularies};
@@ -98,6 +98,9 @@ struct TrainingInputs<'a> {
     seed: u64,
     pairs: Pairs,
     data: &'a Fingerprint,
+    /// Of the corpora, if an epoch has not each pair once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mixture: Option<serde_json::Value>,
     /// Of a teacher that runs beside its student.
     teacher: Option<&'a Fingerprint>,
 }
@@ -243,6 +246,7 @@ impl Pipeline {
             seed,
             pairs: stage.pairs,
             data,
+            mixture: self.plan.data.decisive_mixture(),
             teacher: running_teacher(teacher, settings).map(|teacher| &teacher.fingerprint),
         });
         let model_file = |file: &str| format!("model/{file}");
@@ -273,7 +277,8 @@ impl Pipeline {
         Place { seed, inputs, folder }: Place<'_>,
     ) -> Result<TrainingResult, PipelineError> {
         let &TrainingStage { name, settings, pairs, teacher, .. } = stage;
-        let (corpus, threads) = (&prepared.training.corpus, self.options.threads);
+        let threads = self.options.threads;
+        let mixture = self.plan.data.mixture(prepared.parts(pairs));
         let translator = line_by_line(&self.plan.decoding, threads);
         let validator = Validator {
             corpus: &prepared.validation.corpus,
@@ -291,8 +296,7 @@ impl Pipeline {
             Device::Host { threads }.learner(trainee, lesson, &*self.options.ranks)?;
         let run = Run {
             name,
-            corpus,
-            pairs: pair_numbers(corpus, pairs),
+            mixture: &mixture,
             validator: &validator,
             settings,
             seed,
@@ -401,20 +405,10 @@ impl Pipeline {
         prepared: &Prepared,
         stage: &TrainingStage<'_>,
         config: &Config,
-    ) -> Vec<Batch> {
-        let corpus = &prepared.training.corpus;
-        let all = pair_numbers(corpus, stage.pairs);
-        let count = all.len().min(EXAMPLES);
-        let chosen = |index: usize| all.start + index * all.len() / count;
-        let lengths = corpus.lengths();
-        let chosen_lengths: Vec<_> = (0..count).map(|index| lengths[chosen(index)]).collect();
-        sorted_batches(&chosen_lengths, stage.settings.max_tokens)
-            .into_iter()
-            .map(|batch| {
-                let pairs: Vec<usize> = batch.into_iter().map(chosen).collect();
-                Batch::new(corpus, &pairs, &config.vocabularies)
-            })
-            .collect()
+    ) -> Result<Vec<Batch>, PipelineError> {
+        let corpus = evenly_spaced(&prepared.parts(stage.pairs), EXAMPLES)?;
+        let batches = sorted_batches(&corpus.lengths(), stage.settings.max_tokens).into_iter();
+        Ok(batches.map(|pairs| Batch::new(&corpus, &pairs, &config.vocabularies)).collect())
     }
 
     /// The teacher as a system's weights are made of it.
@@ -461,16 +455,6 @@ impl Pipeline {
 
 /// Pairs that a start looks at.
 const EXAMPLES: usize = 2000;
-
-/// Which of a corpus's pairs, original ones and then pseudo pairs, are learned from.
-fn pair_numbers(corpus: &EncodedCorpus, pairs: Pairs) -> Range<usize> {
-    let originals = corpus.part_sizes()[0];
-    match pairs {
-        Pairs::Original => 0..originals,
-        Pairs::OriginalAndPseudo => 0..corpus.len(),
-        Pairs::Pseudo => originals..corpus.len(),
-    }
-}
 
 /// The teacher that runs beside its student, if the settings give anything that it computes a weight.
 fn running_teacher<'a>(

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use wdistill_base::{FileError, Problem};
+use wdistill_corpus::evenly_spaced;
 use wdistill_formats::native;
 use wdistill_model::Transformer;
 use wdistill_text::{EncodedCorpus, VocabularyPair};
@@ -13,6 +14,7 @@ use crate::error::PipelineError;
 use crate::pipeline::{Caution, Pipeline};
 use crate::plan::ResolvedTeacher;
 use crate::progress::Progress;
+use crate::settings::Pairs;
 use crate::stage::Fingerprint;
 use crate::stages::benchmark::Speed;
 use crate::stages::prepare::Prepared;
@@ -120,11 +122,7 @@ impl Pipeline {
     ) -> Result<Losses, PipelineError> {
         let inputs = Fingerprint::of(&(&teacher.fingerprint, &prepared.fingerprint));
         self.stages.run("validation/training-text", &inputs, &[], |_| {
-            let all = &prepared.training.corpus;
-            let step = all.len().div_ceil(SAMPLE).max(1);
-            let special = prepared.vocabularies.special_tokens();
-            let pairs = (0..all.len()).step_by(step).map(|index| without_ends(all.pair(index)));
-            let sample = EncodedCorpus::from_pairs(special[0].clone(), special[1].clone(), pairs);
+            let sample = evenly_spaced(&prepared.parts(Pairs::Original), SAMPLE)?;
             let model = self.load(teacher)?;
             let settings = TrainingSettings::default();
             let mut team = Team::start(settings.shares, self.options.threads)?;

@@ -1,6 +1,6 @@
 //! What the checks found, for people and for files.
 
-use super::ParallelText;
+use crate::error::TextError;
 use crate::lines::{EXAMPLES, Occurrences};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -15,6 +15,8 @@ pub enum FindingKind {
     ByteOrderMark,
     /// Lines end with carriage return and line feed.
     CarriageReturns,
+    /// A segment has line breaks inside.
+    LineBreaks,
     /// Only the source is empty.
     EmptySource,
     /// Only the target is empty.
@@ -25,6 +27,10 @@ pub enum FindingKind {
     TooLong,
     /// One side is many times as long as the other.
     LengthRatio,
+    /// Too few of a side's characters are letters.
+    FewLetters,
+    /// A side is in another language than it should be.
+    OtherLanguage,
     /// Source and target are the same text.
     IdenticalSides,
     /// The pair occurred before.
@@ -32,15 +38,19 @@ pub enum FindingKind {
 }
 
 impl FindingKind {
-    fn describe(self) -> &'static str {
+    /// What it is, in the plural.
+    pub fn describe(self) -> &'static str {
         match self {
             Self::ByteOrderMark => "byte order marks",
             Self::CarriageReturns => "line endings with a carriage return",
+            Self::LineBreaks => "segments with line breaks inside",
             Self::EmptySource => "pairs with an empty source",
             Self::EmptyTarget => "pairs with an empty target",
             Self::EmptyPair => "pairs with both sides empty",
             Self::TooLong => "pairs over the token limit",
             Self::LengthRatio => "pairs over the length ratio",
+            Self::FewLetters => "pairs with too few letters",
+            Self::OtherLanguage => "pairs in another language",
             Self::IdenticalSides => "pairs with identical source and target",
             Self::DuplicatePairs => "repetitions of an earlier pair",
         }
@@ -57,6 +67,8 @@ pub enum Action {
     LeftOut,
     /// The bytes were taken out of the lines.
     Stripped,
+    /// Spaces stand in their place.
+    Replaced,
 }
 
 impl Action {
@@ -65,6 +77,7 @@ impl Action {
             Self::Kept => "kept",
             Self::LeftOut => "left out",
             Self::Stripped => "stripped",
+            Self::Replaced => "replaced by spaces",
         }
     }
 }
@@ -129,6 +142,30 @@ impl CorpusReport {
         report
     }
 
+    /// Refuses a text of which nothing is left.
+    ///
+    /// # Errors
+    /// [`TextError::NothingLeft`].
+    pub fn check_something_left(&self) -> Result<(), TextError> {
+        match self.kept {
+            0 => Err(TextError::NothingLeft {
+                source_path: self.source.clone(),
+                target_path: self.target.clone(),
+                lines: self.pairs,
+                report: self.to_string(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Both sides' files; one that has both comes once.
+    pub fn files(&self) -> String {
+        match self.source == self.target {
+            true => self.source.display().to_string(),
+            false => format!("{}, {}", self.source.display(), self.target.display()),
+        }
+    }
+
     /// The finding of a kind, if there is one.
     pub fn finding(&self, kind: FindingKind) -> Option<&Finding> {
         self.findings.iter().find(|finding| finding.kind == kind)
@@ -137,10 +174,10 @@ impl CorpusReport {
 
 impl fmt::Display for CorpusReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (source, target) = (self.source.display(), self.target.display());
+        let files = self.files();
         let (pairs, kept) = (self.pairs, self.kept);
         let left_out = pairs - kept;
-        writeln!(formatter, "{source}, {target}: {pairs} pairs, {kept} kept, {left_out} left out")?;
+        writeln!(formatter, "{files}: {pairs} pairs, {kept} kept, {left_out} left out")?;
         for finding in &self.findings {
             let (kind, action) = (finding.kind.describe(), finding.action.describe());
             writeln!(formatter, "  {} {kind}, {action}, such as", finding.count)?;
@@ -196,13 +233,7 @@ impl Findings {
         finding.examples.extend(occurrences.first_lines.iter().map(example));
     }
 
-    pub(super) fn into_report(self, text: &ParallelText, kept: usize) -> CorpusReport {
-        CorpusReport {
-            source: text.source.path.clone(),
-            target: text.target.path.clone(),
-            pairs: text.len(),
-            kept,
-            findings: self.by_kind.into_values().collect(),
-        }
+    pub(super) fn into_list(self) -> Vec<Finding> {
+        self.by_kind.into_values().collect()
     }
 }

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use wdistill_corpus::{InMemory, Mixture, Part};
 use wdistill_formats::native;
 use wdistill_model::{
     Architecture, Config, DecoderStart, Dense, DropoutRates, Model, Vocabularies,
@@ -93,10 +94,11 @@ impl Task {
             vocabularies: &vocabularies,
             translator: &translator,
         };
+        let pairs = Arc::new(InMemory::new(self.corpus.clone()));
+        let mixture = Mixture::of(vec![Part::whole("toy", pairs)]);
         let run = Run {
             name: "test",
-            corpus: &self.corpus,
-            pairs: 0..self.corpus.len(),
+            mixture: &mixture,
             validator: &validator,
             settings,
             seed: 5,

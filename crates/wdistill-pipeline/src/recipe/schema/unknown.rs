@@ -85,6 +85,8 @@ fn visit(schema: &Value, value: &Toml, place: &Place, found: &mut Vec<Unknown>) 
                 visit(&schema["items"], row, &place.with(Step::Index(index)), found);
             }
         }
+        // One table alone may stand for a row of one.
+        (Node::Tables(_), Toml::Table(_)) => visit(&schema["items"], value, place, found),
         (Node::Value, Toml::String(word)) => {
             let choices = choices(schema);
             let names: Vec<&str> = choices.iter().map(|choice| choice.name.as_str()).collect();

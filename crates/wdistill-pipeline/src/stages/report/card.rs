@@ -8,6 +8,7 @@ use wdistill_model::{Languages, Transformer};
 use wdistill_report::{CARD_FILE, ModelCard, Signatures, TestScores, is_unchanged_card};
 
 use super::rows;
+use crate::data::TextSet;
 use crate::error::PipelineError;
 use crate::machine;
 use crate::methods::Origin;
@@ -75,7 +76,7 @@ impl Pipeline {
             return Ok(());
         }
         let config = native::load_config(&trained.model)?;
-        let texts = [&prepared.training].into_iter().chain(prepared.held_out());
+        let held_out = prepared.held_out().map(TextSet::summary);
         let has_of_teacher = |system: &ResolvedSystem| {
             system.method.origin != Origin::Random
                 || system.pairs != Pairs::Original
@@ -100,7 +101,7 @@ impl Pipeline {
             shape: config.architecture.summary(),
             parameters: Transformer::parameters(&config) as u64,
             task_description: self.plan.data.description.clone(),
-            data: texts.map(|set| set.summary()).collect(),
+            data: prepared.training.summaries().into_iter().chain(held_out).collect(),
             seed: trained.seed,
             signatures: match tests.is_empty() {
                 true => Signatures::default(),

@@ -1,0 +1,340 @@
+//! Encoded pairs on disk: written once, in pieces that are read one by one.
+//!
+//! Two files. `pairs.json` says what there is: special tokens, and for each piece where it stands, how long it is, and a
+//! hash of its bytes. `pairs.bin` has the pieces, one behind the other. A piece of `n` pairs is a row of numbers of 32 bits,
+//! the lowest byte first:
+//!
+//! ```text
+//! n numbers   lengths of sources, without ends; the highest bit is set where a pair is an alternative of the one before
+//! n numbers   lengths of targets, without ends
+//! numbers     ids of all sources, one sentence behind the other
+//! numbers     ids of all targets
+//! ```
+//!
+//! A pair and its alternatives stand in one piece.
+
+use std::fs::File;
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use serde::{Deserialize, Serialize};
+use wdistill_base::{FileError, Problem, atomic_write, hash_bytes};
+use wdistill_text::{CorpusStatistics, EncodedCorpus, SideCounts, SpecialTokens};
+
+use crate::error::CorpusError;
+use crate::pieces::{Part, Piece, Pieces};
+
+/// What there is in a store.
+pub const INDEX_FILE: &str = "pairs.json";
+/// The pairs themselves.
+pub const PAIRS_FILE: &str = "pairs.bin";
+
+/// Pairs of a piece, or a few more if the last one has alternatives.
+pub const PAIRS_OF_A_PIECE: usize = 4096;
+
+/// The mark of a pair that is an alternative of the one before it.
+const ALTERNATIVE: u32 = 1 << 31;
+
+/// The form that this code reads and writes.
+const VERSION: u32 = 1;
+
+const MADE_AGAIN: &str = "remove its folder, and it will be made again";
+
+/// A piece, as the index has it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Place {
+    /// Bytes before it.
+    start: u64,
+    /// Its bytes.
+    bytes: u64,
+    hash: String,
+    piece: Piece,
+}
+
+/// A run of pieces that come from one corpus.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredPart {
+    /// Name of the corpus.
+    pub name: String,
+    /// Its pieces.
+    pub pieces: Range<usize>,
+    /// Its pairs.
+    pub pairs: usize,
+    /// Counts of its sources and targets.
+    pub counts: [SideCounts; 2],
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Index {
+    version: u32,
+    special: [SpecialTokens; 2],
+    parts: Vec<StoredPart>,
+    places: Vec<Place>,
+}
+
+/// Whether a pair stands alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alternative {
+    /// It is the first of its kind.
+    New,
+    /// An epoch has either it or the one before it.
+    OfLast,
+}
+
+/// Writes a store, pair by pair. What is not finished has no index, and is no store.
+pub struct StoreWriter {
+    folder: PathBuf,
+    file: BufWriter<File>,
+    index: Index,
+    written: u64,
+    /// Pairs that are not written yet.
+    waiting: Waiting,
+}
+
+#[derive(Default)]
+struct Waiting {
+    sources: Lengths,
+    targets: Lengths,
+}
+
+#[derive(Default)]
+struct Lengths {
+    lengths: Vec<u32>,
+    ids: Vec<u32>,
+}
+
+impl StoreWriter {
+    /// Begins a store in a folder that is there, in place of one that may be there.
+    ///
+    /// # Errors
+    /// [`CorpusError::File`].
+    pub fn create(folder: &Path, special: [SpecialTokens; 2]) -> Result<StoreWriter, CorpusError> {
+        let index = folder.join(INDEX_FILE);
+        if index.exists() {
+            std::fs::remove_file(&index).map_err(FileError::when("remove", &index))?;
+        }
+        let path = folder.join(PAIRS_FILE);
+        let file = File::create(&path).map_err(FileError::when("create", &path))?;
+        let (parts, places) = (Vec::new(), Vec::new());
+        Ok(StoreWriter {
+            folder: folder.to_path_buf(),
+            file: BufWriter::new(file),
+            index: Index { version: VERSION, special, parts, places },
+            written: 0,
+            waiting: Waiting::default(),
+        })
+    }
+
+    /// What follows comes from this corpus.
+    ///
+    /// # Errors
+    /// [`CorpusError::File`].
+    pub fn begin_part(&mut self, name: &str) -> Result<(), CorpusError> {
+        self.write_piece()?;
+        let start = self.index.places.len();
+        let name = name.to_string();
+        let counts = Default::default();
+        self.index.parts.push(StoredPart { name, pieces: start..start, pairs: 0, counts });
+        Ok(())
+    }
+
+    /// Adds a pair, without ends, to the part that was begun.
+    ///
+    /// # Errors
+    /// [`CorpusError::File`].
+    ///
+    /// # Panics
+    /// If no part was begun.
+    pub fn push(
+        &mut self,
+        source: &[u32],
+        target: &[u32],
+        alternative: Alternative,
+    ) -> Result<(), CorpusError> {
+        let mark = match alternative {
+            Alternative::New => {
+                if self.waiting.sources.lengths.len() >= PAIRS_OF_A_PIECE {
+                    self.write_piece()?;
+                }
+                0
+            }
+            Alternative::OfLast => ALTERNATIVE,
+        };
+        let Index { special, parts, .. } = &mut self.index;
+        let part = parts.last_mut().expect("a part was begun");
+        part.pairs += 1;
+        part.counts[0].add(source, &special[0]);
+        part.counts[1].add(target, &special[1]);
+        self.waiting.sources.push(source, mark);
+        self.waiting.targets.push(target, 0);
+        Ok(())
+    }
+
+    /// Writes the rest and the index.
+    ///
+    /// # Errors
+    /// [`CorpusError::File`].
+    pub fn finish(mut self) -> Result<(), CorpusError> {
+        self.write_piece()?;
+        let path = self.folder.join(PAIRS_FILE);
+        self.file
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error)
+            .and_then(|file| file.sync_all())
+            .map_err(FileError::when("write", &path))?;
+        let text = serde_json::to_string(&self.index).expect("plain data");
+        Ok(atomic_write(&self.folder.join(INDEX_FILE), text.as_bytes())?)
+    }
+
+    fn write_piece(&mut self) -> Result<(), CorpusError> {
+        let Waiting { sources, targets } = std::mem::take(&mut self.waiting);
+        if sources.lengths.is_empty() {
+            return Ok(());
+        }
+        let longest = |lengths: &[u32]| {
+            lengths.iter().map(|length| (length & !ALTERNATIVE) as usize + 1).max().unwrap_or(0)
+        };
+        let piece = Piece {
+            pairs: sources.lengths.len(),
+            longest: longest(&sources.lengths).max(longest(&targets.lengths)),
+        };
+        let numbers = [sources.lengths, targets.lengths, sources.ids, targets.ids];
+        let bytes: Vec<u8> =
+            numbers.iter().flatten().flat_map(|number| number.to_le_bytes()).collect();
+        let path = self.folder.join(PAIRS_FILE);
+        self.file.write_all(&bytes).map_err(FileError::when("write", &path))?;
+        let (start, bytes, hash) = (self.written, bytes.len() as u64, hash_bytes(&bytes));
+        self.written += bytes;
+        self.index.places.push(Place { start, bytes, hash, piece });
+        let end = self.index.places.len();
+        self.index.parts.last_mut().expect("a part was begun").pieces.end = end;
+        Ok(())
+    }
+}
+
+impl Lengths {
+    fn push(&mut self, ids: &[u32], mark: u32) {
+        self.lengths.push(ids.len() as u32 | mark);
+        self.ids.extend_from_slice(ids);
+    }
+}
+
+/// Encoded pairs on disk.
+#[derive(Debug)]
+pub struct PairStore {
+    path: PathBuf,
+    index: Index,
+    pieces: Vec<Piece>,
+    file: Mutex<File>,
+}
+
+impl PairStore {
+    /// Opens the store in a folder.
+    ///
+    /// # Errors
+    /// [`CorpusError::File`], [`CorpusError::Store`] for an index that is not what was written.
+    pub fn open(folder: &Path) -> Result<PairStore, CorpusError> {
+        let path = folder.join(INDEX_FILE);
+        let text = std::fs::read(&path).map_err(FileError::when("read", &path))?;
+        let index: Index = serde_json::from_slice(&text)
+            .map_err(|error| damaged(&path, &format!("it is no index of pairs ({error})")))?;
+        if index.version != VERSION {
+            let fact = format!("it has version {}, expected {VERSION}", index.version);
+            return Err(damaged(&path, &fact));
+        }
+        let path = folder.join(PAIRS_FILE);
+        let file = File::open(&path).map_err(FileError::when("open", &path))?;
+        let pieces = index.places.iter().map(|place| place.piece).collect();
+        Ok(PairStore { path, index, pieces, file: Mutex::new(file) })
+    }
+
+    /// What came from which corpus, as parts of a mixture that an epoch has once.
+    pub fn mixed(self: &Arc<Self>) -> Vec<Part> {
+        let part = |part: &StoredPart| Part {
+            name: part.name.clone(),
+            from: self.clone(),
+            pieces: part.pieces.clone(),
+            weight: 1.0,
+        };
+        self.index.parts.iter().map(part).collect()
+    }
+
+    /// What came from which corpus.
+    pub fn parts(&self) -> &[StoredPart] {
+        &self.index.parts
+    }
+
+    /// Pairs of all parts.
+    pub fn len(&self) -> usize {
+        self.index.parts.iter().map(|part| part.pairs).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Counts over all pairs.
+    pub fn statistics(&self) -> CorpusStatistics {
+        let mut sums: [SideCounts; 2] = Default::default();
+        for part in &self.index.parts {
+            sums.iter_mut().zip(&part.counts).for_each(|(sum, counts)| sum.join(counts));
+        }
+        let [source, target] = sums.map(|sum| sum.statistics());
+        CorpusStatistics { pairs: self.len(), source, target }
+    }
+
+    fn bytes(&self, place: &Place) -> Result<Vec<u8>, CorpusError> {
+        let mut bytes = vec![0; place.bytes as usize];
+        let mut file = self.file.lock().expect("no reader panics");
+        file.seek(SeekFrom::Start(place.start))
+            .and_then(|_| file.read_exact(&mut bytes))
+            .map_err(FileError::when("read", &self.path))?;
+        match hash_bytes(&bytes) == place.hash {
+            true => Ok(bytes),
+            false => Err(damaged(&self.path, "its pairs are not those that were written")),
+        }
+    }
+}
+
+impl Pieces for PairStore {
+    fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    fn read(&self, number: usize) -> Result<EncodedCorpus, CorpusError> {
+        let place = &self.index.places[number];
+        let bytes = self.bytes(place)?;
+        let numbers: Vec<u32> = bytes
+            .chunks_exact(4)
+            .map(|bytes| u32::from_le_bytes(bytes.try_into().expect("four bytes")))
+            .collect();
+        let pairs = place.piece.pairs;
+        let (sources, rest) = numbers.split_at(pairs);
+        let (targets, ids) = rest.split_at(pairs);
+        let length = |source: &u32| (source & !ALTERNATIVE) as usize;
+        let (mut source_ids, mut target_ids) = ids.split_at(sources.iter().map(length).sum());
+        let mut take = |source: &u32, target: &u32| {
+            let (source, rest) = source_ids.split_at(length(source));
+            source_ids = rest;
+            let (target, rest) = target_ids.split_at(*target as usize);
+            target_ids = rest;
+            (source, target)
+        };
+        let ids = sources.iter().zip(targets).map(|(source, target)| take(source, target));
+        let [source, target] = self.index.special.clone();
+        let corpus = EncodedCorpus::from_pairs(source, target, ids);
+        let groups = sources.iter().scan(0, |group, source| {
+            *group += usize::from(source & ALTERNATIVE == 0);
+            Some(*group)
+        });
+        Ok(corpus.with_alternatives(groups.collect()))
+    }
+}
+
+fn damaged(path: &Path, fact: &str) -> CorpusError {
+    let problem = Problem::with_hint(fact, MADE_AGAIN);
+    CorpusError::Store { path: path.to_path_buf(), problem }
+}

@@ -1,0 +1,216 @@
+//! Corpora, checked and encoded: text and pairs on disk.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use wdistill_base::FileError;
+use wdistill_text::{
+    Candidate, CorpusLimits, CorpusReport, Filter, PairChecker, Place, Verdict, VocabularyPair,
+};
+
+use crate::corpus::Corpus;
+use crate::error::CorpusError;
+use crate::raw::{RawPair, ReadPairs};
+use crate::reader::PairFiles;
+use crate::store::{Alternative, StoreWriter};
+use crate::survey::Repeats;
+
+/// Sources of the pairs that were kept, one a line.
+pub const SOURCE_TEXT: &str = "source.txt";
+/// Targets of the pairs that were kept, one a line.
+pub const TARGET_TEXT: &str = "target.txt";
+/// The pairs that were left out: corpus, files, lines and reason, divided by tabulators.
+pub const LEFT_OUT: &str = "left-out.tsv";
+
+/// Pairs that are checked together.
+const PAIRS_AT_ONCE: usize = 8192;
+
+/// What decides which pairs are kept.
+pub struct Checks<'c> {
+    /// Both sides' vocabularies.
+    pub vocabularies: &'c VocabularyPair,
+    /// Limits of all corpora.
+    pub limits: &'c CorpusLimits,
+    /// Further checks, for each corpus.
+    pub filters: &'c [Vec<Box<dyn Filter>>],
+    /// Which pairs repeat an earlier one.
+    pub repeats: &'c Repeats<'c>,
+    /// How many neighbours are alternatives of each other, such as several translations of one line; 1 for none.
+    pub alternatives: usize,
+}
+
+/// Reads corpora, leaves out what [`PairChecker`] objects to, and writes the rest into `folder`: encoded, as a
+/// [`PairStore`](crate::PairStore), and as text, [`SOURCE_TEXT`] and [`TARGET_TEXT`]. [`LEFT_OUT`] names every pair that was
+/// left out. `progress` is told the pairs so far now and then, and may stop it.
+///
+/// # Errors
+/// What reading and writing bring, what `progress` returns, and
+/// [`TextError::NothingLeft`](wdistill_text::TextError::NothingLeft) for a corpus of which nothing is left.
+pub fn write_pairs<E: From<CorpusError>>(
+    corpora: &[Corpus],
+    checks: &Checks<'_>,
+    folder: &Path,
+    mut progress: impl FnMut(u64) -> Result<(), E>,
+) -> Result<Vec<CorpusReport>, E> {
+    let mut output = Output::create(folder, checks.vocabularies)?;
+    let mut number = 0;
+    let mut reports = Vec::new();
+    for (corpus, filters) in corpora.iter().zip(checks.filters) {
+        output.store.begin_part(&corpus.name)?;
+        let VocabularyPair { source, target } = checks.vocabularies;
+        let mut checker = PairChecker::new([source, target], checks.limits, filters)
+            .map_err(CorpusError::from)?;
+        for files in &corpus.files {
+            let mut reader = files.open()?;
+            loop {
+                let pairs = read_some(corpus, &mut *reader)?;
+                if pairs.is_empty() {
+                    break;
+                }
+                check(&mut checker, checks, (corpus, files), (&pairs, number), &mut output)?;
+                number += pairs.len() as u64;
+                progress(number)?;
+            }
+            for (kind, path, found) in reader.changes() {
+                checker.add_occurrences(kind, path, found);
+            }
+        }
+        let [source, target] = corpus.paths();
+        let report = checker.into_report(&source, &target);
+        report.check_something_left().map_err(CorpusError::from)?;
+        reports.push(report);
+    }
+    output.finish()?;
+    Ok(reports)
+}
+
+fn read_some(corpus: &Corpus, reader: &mut dyn ReadPairs) -> Result<Vec<RawPair>, CorpusError> {
+    let mut pairs = Vec::new();
+    while pairs.len() < PAIRS_AT_ONCE {
+        let mut pair = RawPair::default();
+        if !corpus.read(reader, &mut pair)? {
+            break;
+        }
+        pairs.push(pair);
+    }
+    Ok(pairs)
+}
+
+/// Checks some pairs, the first of which has this number over all corpora, and writes what is kept.
+fn check(
+    checker: &mut PairChecker<'_>,
+    checks: &Checks<'_>,
+    (corpus, files): (&Corpus, &PairFiles),
+    (pairs, first): (&[RawPair], u64),
+    output: &mut Output,
+) -> Result<(), CorpusError> {
+    let candidate = |(index, pair): (usize, &'_ RawPair)| {
+        let repeats = checks.repeats.of(first + index as u64);
+        (pair.lines, repeats)
+    };
+    let found: Vec<_> = pairs.iter().enumerate().map(candidate).collect();
+    let candidates: Vec<Candidate<'_>> = pairs
+        .iter()
+        .zip(found)
+        .map(|(pair, (lines, repeats))| {
+            let place = Place { files: files.paths(), lines };
+            Candidate { source: &pair.source, target: &pair.target, place, repeats }
+        })
+        .collect();
+    let numbers = first..;
+    for ((candidate, verdict), number) in
+        candidates.iter().zip(checker.check(&candidates)?).zip(numbers)
+    {
+        match verdict {
+            Verdict::Kept { source, target } => {
+                let group = number / checks.alternatives as u64;
+                output.keep(candidate, group, &source, &target)?;
+            }
+            Verdict::LeftOut(objection) => {
+                let Place { files, lines } = candidate.place;
+                let reason = objection.kind.describe();
+                output.left_out.line(&format!(
+                    "{}\t{}\t{}\t{}\t{}\t{reason}\t{}",
+                    corpus.name,
+                    files[0].display(),
+                    lines[0],
+                    files[1].display(),
+                    lines[1],
+                    objection.detail
+                ))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is written.
+struct Output {
+    store: StoreWriter,
+    source: TextWriter,
+    target: TextWriter,
+    left_out: TextWriter,
+    /// Of the pair that was kept last.
+    group: Option<u64>,
+}
+
+impl Output {
+    fn create(folder: &Path, vocabularies: &VocabularyPair) -> Result<Output, CorpusError> {
+        let mut left_out = TextWriter::create(folder.join(LEFT_OUT))?;
+        left_out
+            .line("corpus\tsource file\tsource line\ttarget file\ttarget line\treason\tdetail")?;
+        Ok(Output {
+            store: StoreWriter::create(folder, vocabularies.special_tokens())?,
+            source: TextWriter::create(folder.join(SOURCE_TEXT))?,
+            target: TextWriter::create(folder.join(TARGET_TEXT))?,
+            left_out,
+            group: None,
+        })
+    }
+
+    fn keep(
+        &mut self,
+        candidate: &Candidate<'_>,
+        group: u64,
+        source: &[u32],
+        target: &[u32],
+    ) -> Result<(), CorpusError> {
+        let alternative = match self.group.replace(group) == Some(group) {
+            true => Alternative::OfLast,
+            false => Alternative::New,
+        };
+        self.store.push(source, target, alternative)?;
+        self.source.line(candidate.source)?;
+        self.target.line(candidate.target)
+    }
+
+    fn finish(self) -> Result<(), CorpusError> {
+        for text in [self.source, self.target, self.left_out] {
+            text.finish()?;
+        }
+        self.store.finish()
+    }
+}
+
+/// A file that is written line by line.
+struct TextWriter {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl TextWriter {
+    fn create(path: PathBuf) -> Result<TextWriter, CorpusError> {
+        let file = File::create(&path).map_err(FileError::when("create", &path))?;
+        Ok(TextWriter { path, file: BufWriter::new(file) })
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), CorpusError> {
+        Ok(writeln!(self.file, "{line}").map_err(FileError::when("write", &self.path))?)
+    }
+
+    fn finish(self) -> Result<(), CorpusError> {
+        let file = self.file.into_inner().map_err(std::io::IntoInnerError::into_error);
+        Ok(file.and_then(|file| file.sync_all()).map_err(FileError::when("write", &self.path))?)
+    }
+}

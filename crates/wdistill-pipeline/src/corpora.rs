@@ -1,0 +1,281 @@
+//! The corpora of a recipe: which files they are, and how much of them a training has.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::json;
+use wdistill_base::Problem;
+use wdistill_corpus::{
+    Corpus, InLanguages, Letters, Mixture, MixtureStage, PairFiles, Part, aligned, files_of,
+};
+use wdistill_formats::detectable_code;
+use wdistill_model::Languages;
+use wdistill_text::Filter;
+
+use crate::error::PipelineError;
+use crate::names::{PSEUDO_DATA, TRAINING};
+use crate::settings::{CorpusRecipe, DataRecipe, FilterRecipe, LanguageCheck, PairFormat};
+
+/// Checks of one corpus.
+pub(crate) type Filters = Vec<Box<dyn Filter>>;
+
+/// Extensions of compressed files, behind which the format's stands.
+const COMPRESSED: [&str; 4] = ["gz", "zst", "xz", "bz2"];
+
+impl CorpusRecipe {
+    /// Its name, if there are no others.
+    fn name_or_only(&self) -> &str {
+        self.name.as_deref().unwrap_or(TRAINING)
+    }
+
+    /// What contradicts itself, without a look at the files.
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        match (&self.source, &self.target, &self.file) {
+            (Some(_), Some(_), None) | (None, None, Some(_)) => {}
+            _ => problems.push(Problem::with_hint(
+                "expected either source and target, or file",
+                "source and target are two texts that are aligned line by line; file has both sides",
+            )),
+        }
+        if let Some(columns) = self.columns.filter(|columns| columns.contains(&0)) {
+            problems.push(format!("columns is {columns:?}, expected numbers from 1").into());
+        }
+        for (name, value) in [("weight", self.weight), ("share", self.share)] {
+            if let Some(value) = value.filter(|value| !(*value >= 0.0 && value.is_finite())) {
+                problems.push(format!("{name} is {value}, expected 0 or more").into());
+            }
+        }
+        problems.extend(self.filters.problem());
+        if self.weight.is_some() && self.share.is_some() {
+            let hint =
+                "a weight counts how often an epoch has a pair, a share is a part of its pairs";
+            problems.push(Problem::with_hint("it has a weight and a share, expected one", hint));
+        }
+        problems
+    }
+
+    /// How its file holds pairs.
+    fn format_of(&self, path: &Path) -> Result<PairFormat, Problem> {
+        if let Some(format) = self.format {
+            return Ok(format);
+        }
+        let extension = |path: &Path| {
+            path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase())
+        };
+        let mut name = path.to_path_buf();
+        while extension(&name).is_some_and(|found| COMPRESSED.contains(&found.as_str())) {
+            name.set_extension("");
+        }
+        match extension(&name).as_deref() {
+            Some("tsv") => Ok(PairFormat::Tsv),
+            Some("jsonl" | "ndjson") => Ok(PairFormat::Jsonl),
+            Some("tmx") => Ok(PairFormat::Tmx),
+            _ => Err(Problem::with_hint(
+                format!("{} does not say how it holds pairs", path.display()),
+                "format = \"tsv\", \"jsonl\" or \"tmx\"",
+            )),
+        }
+    }
+
+    /// Its files as they are now.
+    fn corpus(&self, folder: &Path, recipe: Option<&Languages>) -> Result<Corpus, PipelineError> {
+        let files = match (&self.source, &self.target, &self.file) {
+            (Some(source), Some(target), _) => aligned(&folder.join(source), &folder.join(target))?,
+            (_, _, Some(file)) => files_of(&folder.join(file))?
+                .into_iter()
+                .map(|path| self.pair_files(path, recipe))
+                .collect::<Result<_, Problem>>()
+                .map_err(|problem| self.wrong(problem))?,
+            _ => unreachable!("a plan was checked"),
+        };
+        Ok(Corpus { name: self.name_or_only().to_string(), files, tag: self.tag.clone() })
+    }
+
+    fn wrong(&self, problem: Problem) -> PipelineError {
+        let place = format!("the corpus {}", self.name_or_only());
+        PipelineError::Settings { place, problems: vec![problem] }
+    }
+
+    fn pair_files(
+        &self,
+        path: std::path::PathBuf,
+        recipe: Option<&Languages>,
+    ) -> Result<PairFiles, Problem> {
+        let own = || self.languages.clone();
+        let of_recipe = || recipe.map(|both| [both.source.clone(), both.target.clone()]);
+        let fields = || self.fields.clone().unwrap_or(["source", "target"].map(str::to_string));
+        Ok(match self.format_of(&path)? {
+            PairFormat::Tsv => {
+                PairFiles::TabSeparated { path, columns: self.columns.unwrap_or([1, 2]) }
+            }
+            PairFormat::Jsonl => PairFiles::JsonLines { path, fields: fields() },
+            PairFormat::Tmx => match own().or_else(of_recipe) {
+                Some(languages) => PairFiles::Tmx { path, languages },
+                None => {
+                    let fact = format!("{} has several languages", path.display());
+                    let hint = "languages = [\"en\", \"de\"] says which are source and target";
+                    return Err(Problem::with_hint(fact, hint));
+                }
+            },
+        })
+    }
+}
+
+impl FilterRecipe {
+    fn problem(&self) -> Option<Problem> {
+        let outside = self.min_letters.filter(|share| !(0.0..=1.0).contains(share))?;
+        Some(format!("min_letters is {outside}, expected a share from 0 to 1").into())
+    }
+}
+
+impl DataRecipe {
+    /// Everything that is wrong with the corpora and their mixtures, without a look at the files.
+    pub(crate) fn corpora_problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.train.is_empty() {
+            problems.push("train has no corpus".into());
+        }
+        problems.extend(self.filters.problem().map(|problem| problem.at("filters")));
+        let mut names = BTreeSet::from([PSEUDO_DATA]);
+        for corpus in &self.train {
+            let name = corpus.name_or_only();
+            let found = corpus.problems().into_iter();
+            problems.extend(found.map(|problem| problem.at(format!("corpus {name}"))));
+            if !names.insert(name) {
+                let fact = format!("two corpora are called {name}");
+                problems.push(Problem::with_hint(fact, "name = \"...\" gives each a name"));
+            }
+        }
+        let shares = self.train.iter().filter(|corpus| corpus.share.is_some()).count();
+        if shares != 0 && shares != self.train.len() {
+            problems.push("some corpora have a share and some have none".into());
+        }
+        if shares > 0 && self.train.iter().all(|corpus| corpus.share == Some(0.0)) {
+            problems.push("the shares of all corpora are 0".into());
+        }
+        problems.extend(self.stage_problems(&names));
+        problems
+    }
+
+    fn stage_problems(&self, names: &BTreeSet<&str>) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut last = 0;
+        for (index, stage) in self.stages.iter().enumerate() {
+            let number = index + 1;
+            let is_last = number == self.stages.len();
+            match stage.until_update {
+                None if !is_last => problems.push(Problem::with_hint(
+                    format!("stage {number} has no end"),
+                    "until_update = ... is the last update that it counts for",
+                )),
+                Some(_) if is_last => problems.push(Problem::with_hint(
+                    format!("stage {number}, the last one, has an end"),
+                    "it counts to the end of the training; leave until_update out",
+                )),
+                Some(until) if until <= last => problems.push(
+                    format!("stage {number} ends at update {until}, expected more than {last}")
+                        .into(),
+                ),
+                _ => {}
+            }
+            last = stage.until_update.unwrap_or(last);
+            for (name, weight) in &stage.weights {
+                if !names.contains(name.as_str()) {
+                    let names: Vec<&str> = names.iter().copied().collect();
+                    problems.push(Problem::with_hint(
+                        format!("stage {number} has a weight for {name}, which is no corpus"),
+                        format!("expected one of {}", names.join(", ")),
+                    ));
+                }
+                if !(*weight >= 0.0 && weight.is_finite()) {
+                    let problem =
+                        format!("stage {number}: weight {weight} of {name}, expected 0 or more");
+                    problems.push(problem.into());
+                }
+            }
+        }
+        problems
+    }
+
+    /// The corpora, with the files that there are now.
+    ///
+    /// # Errors
+    /// [`PipelineError::Corpus`] for paths that name nothing, [`PipelineError::Settings`] for a file whose format nothing says.
+    pub(crate) fn corpora(&self) -> Result<Vec<Corpus>, PipelineError> {
+        let languages = self.languages.as_ref();
+        self.train.iter().map(|corpus| corpus.corpus(&self.folder, languages)).collect()
+    }
+
+    /// The checks of each corpus.
+    ///
+    /// # Errors
+    /// [`PipelineError::Settings`] for a check of languages that nothing names, or that cannot be told from others.
+    pub(crate) fn filters(&self) -> Result<Vec<Filters>, PipelineError> {
+        self.train.iter().map(|corpus| self.filters_of(corpus)).collect()
+    }
+
+    fn filters_of(&self, corpus: &CorpusRecipe) -> Result<Filters, PipelineError> {
+        let FilterRecipe { min_letters, other_languages } = corpus.filters;
+        let mut filters: Filters = Vec::new();
+        if let Some(least) = min_letters.or(self.filters.min_letters) {
+            filters.push(Box::new(Letters { least }));
+        }
+        if other_languages.or(self.filters.other_languages) == Some(LanguageCheck::LeaveOut) {
+            let problem = |fact: &str| {
+                let hint =
+                    "`languages = { source = \"en\", target = \"de\" }` under [data] names them";
+                corpus.wrong(Problem::with_hint(fact, hint))
+            };
+            let Some(Languages { source, target }) = &self.languages else {
+                return Err(problem(
+                    "other_languages is \"leave-out\", and nothing names the languages",
+                ));
+            };
+            let codes = detectable_code(source).zip(detectable_code(target));
+            let filter = codes.and_then(|(source, target)| InLanguages::new([source, target]));
+            let fact = format!("{source} and {target} cannot both be told from other languages");
+            filters.push(Box::new(filter.ok_or_else(|| problem(&fact))?));
+        }
+        Ok(filters)
+    }
+
+    /// What a training learns from, of these parts: each with its weight or share, in stages.
+    pub(crate) fn mixture(&self, mut parts: Vec<Part>) -> Mixture {
+        let recipe = |name: &str| self.train.iter().find(|corpus| corpus.name_or_only() == name);
+        let share = |part: &Part| recipe(&part.name).and_then(|corpus| corpus.share);
+        let shared = || parts.iter().filter_map(|part| Some((share(part)?, part.pairs() as f64)));
+        let shares: f64 = shared().map(|(share, _)| share).sum();
+        let pairs: f64 = shared().map(|(_, pairs)| pairs).sum();
+        for part in &mut parts {
+            let given = recipe(&part.name).and_then(|corpus| corpus.weight);
+            let by_share = share(part).map(|share| share / shares * pairs / part.pairs() as f64);
+            part.weight = given.or(by_share).unwrap_or(1.0);
+        }
+        if self.stages.is_empty() {
+            return Mixture::of(parts);
+        }
+        let stages = self.stages.iter().map(|stage| {
+            let mut parts = parts.clone();
+            for part in &mut parts {
+                part.weight = stage.weights.get(&part.name).copied().unwrap_or(part.weight);
+            }
+            MixtureStage { until: stage.until_update, parts }
+        });
+        Mixture::in_stages(stages.collect())
+    }
+
+    /// What of the mixture decides the result of a training; none if every pair is there once in every epoch.
+    pub(crate) fn decisive_mixture(&self) -> Option<serde_json::Value> {
+        let has_weight = |corpus: &CorpusRecipe| {
+            corpus.share.is_some() || corpus.weight.is_some_and(|weight| weight != 1.0)
+        };
+        let weights: Vec<_> = self
+            .train
+            .iter()
+            .map(|corpus| (corpus.name_or_only(), corpus.weight, corpus.share))
+            .collect();
+        let is_plain = self.stages.is_empty() && !self.train.iter().any(has_weight);
+        (!is_plain).then(|| json!([weights, self.stages]))
+    }
+}
