@@ -2,6 +2,7 @@
 
 use wdistill_base::Problem;
 
+use crate::decode::decode_sentences;
 use crate::error::TrainError;
 use crate::order::{Order, read_batches, read_portion};
 use crate::ranks::{Packet, Ranks, Unpack, agree};
@@ -94,6 +95,14 @@ fn train(ranks: &dyn Ranks, threads: usize, message: &mut Unpack<'_>) -> Result<
                 let mut said = Packet::of(losses.len() as u64);
                 losses.iter().for_each(|loss| said.loss(loss));
                 ranks.send(0, &said.into_bytes())?;
+            }
+            order @ (Order::Decode | Order::DecodeOf) => {
+                let other = match order {
+                    Order::DecodeOf => Some(worker.other_model(None)?),
+                    _ => None,
+                };
+                let model = other.as_ref().unwrap_or(worker.model());
+                decode_sentences(ranks, &mut message, model, threads)?;
             }
             Order::State => {
                 worker.collect_state()?;

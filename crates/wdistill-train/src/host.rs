@@ -7,6 +7,7 @@ use wdistill_model::{Dense, Model};
 use wdistill_text::{EncodedCorpus, sorted_batches};
 
 use crate::batch::Batch;
+use crate::decode::{decode_together, sentences_message};
 use crate::error::TrainError;
 use crate::learner::{Learner, Parameters, StepReport, Weights};
 use crate::order::{Divided, Order, batches_message};
@@ -14,6 +15,7 @@ use crate::ranks::{Alone, Ranks, Unpack, agree, count_problem};
 use crate::shipment::ship;
 use crate::team::{shares, total};
 use crate::trainable::Trainee;
+use crate::validation::{Decoded, Validator};
 use crate::worker::{Lesson, Worker, shares_of};
 
 /// Trains on processors, over a tape: a batch is divided into shares, each runs forward and backward on threads of its own,
@@ -119,6 +121,30 @@ impl Learner for HostLearner<'_> {
             place(rank, (0..message.count()).map(|_| message.loss()).collect());
         }
         Ok(total(losses))
+    }
+
+    fn decode(
+        &mut self,
+        weights: Weights<'_>,
+        validator: &Validator<'_>,
+    ) -> Result<Decoded, TrainError> {
+        let ranks = self.ranks();
+        let (order, model) = match weights {
+            Weights::Current => (Order::Decode, self.worker.model()),
+            Weights::Of(model) => (Order::DecodeOf, model),
+        };
+        if ranks.count() == 1 {
+            return validator.decode(model);
+        }
+        let sentences = validator.corpus.sources();
+        for other in 1..ranks.count() {
+            let own: Vec<_> = sentences.iter().skip(other).step_by(ranks.count()).collect();
+            ranks.send(other, &sentences_message(order, validator, own.into_iter()))?;
+        }
+        if order == Order::DecodeOf {
+            self.worker.other_model(Some(model))?;
+        }
+        decode_together(ranks, validator, model, &sentences)
     }
 
     fn model(&mut self) -> Result<&Model<Dense<f32>>, TrainError> {

@@ -9,6 +9,7 @@ use wdistill_text::EncodedCorpus;
 
 use crate::error::TrainError;
 use crate::settings::{Selection, TrainingSettings};
+use crate::validation::{Decoded, Validator};
 
 /// Names of the buffers of [`Parameters`] in a checkpoint.
 const BUFFERS: [&str; 4] = ["parameter", "first", "second", "average"];
@@ -107,6 +108,21 @@ pub trait Learner {
     /// # Errors
     /// What the machine brings.
     fn loss(&mut self, weights: Weights<'_>, text: &EncodedCorpus) -> Result<LossSums, TrainError>;
+
+    /// A model's translations of a held-out text.
+    ///
+    /// # Errors
+    /// [`TrainError::Translator`], [`TrainError::Translate`], and what the machine brings.
+    fn decode(
+        &mut self,
+        weights: Weights<'_>,
+        validator: &Validator<'_>,
+    ) -> Result<Decoded, TrainError> {
+        match weights {
+            Weights::Current => validator.decode(self.model()?),
+            Weights::Of(model) => validator.decode(model),
+        }
+    }
 
     /// The model that the parameters make now.
     ///

@@ -10,6 +10,7 @@
 
 mod batch;
 mod checkpoint;
+mod decode;
 mod device;
 mod divergence;
 mod error;

@@ -23,6 +23,10 @@ pub(crate) enum Order {
     Loss,
     /// The losses of a model whose weights come behind the message.
     LossOf,
+    /// The translations of sentences that follow, by the current model.
+    Decode,
+    /// The same by a model whose weights come behind the message.
+    DecodeOf,
     /// Everything that training changes.
     State,
     /// The moving average.
@@ -33,13 +37,15 @@ pub(crate) enum Order {
     End,
 }
 
-const ORDERS: [Order; 10] = [
+const ORDERS: [Order; 12] = [
     Order::Train,
     Order::Work,
     Order::Quit,
     Order::Update,
     Order::Loss,
     Order::LossOf,
+    Order::Decode,
+    Order::DecodeOf,
     Order::State,
     Order::Averages,
     Order::Restore,

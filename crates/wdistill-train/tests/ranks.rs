@@ -10,9 +10,9 @@ use wdistill_generator::{ParameterGenerator, Start};
 use wdistill_model::{Config, Dense, DropoutRates, Model};
 use wdistill_text::EncodedCorpus;
 use wdistill_train::{
-    Clipping, Happening, HostLearner, Interrupt, Learner, Lesson, Observer, Optimiser, Parameters,
-    Ranks, Selection, TrainError, Trainee, TrainingSettings, Weights, answer, ask, dismiss, follow,
-    threads,
+    Clipping, Criterion, Event, Happening, HostLearner, Interrupt, Learner, Lesson, Observer,
+    Optimiser, Outcome, Parameters, Ranks, Selection, TrainError, Trainee, TrainingSettings,
+    Weights, answer, ask, dismiss, follow, threads,
 };
 
 /// What rank 0 of several makes, and how the others end.
@@ -168,10 +168,20 @@ impl Observer for EndsAfter<'_> {
     }
 }
 
+/// BLEU, chrF and loss of every validation.
+fn scores(outcome: &Outcome) -> Vec<(f64, f64, f64)> {
+    let validations = outcome.events.iter().filter_map(|event| match event {
+        Event::Validation(event) => Some((event.bleu?, event.chrf?, event.loss)),
+        Event::Training(_) => None,
+    });
+    validations.collect()
+}
+
 #[test]
 fn what_four_began_one_or_two_go_on_with() {
     let task = Task::new();
-    let settings = four_shares();
+    // What is handed on depends on decoded text too.
+    let settings = TrainingSettings { criterion: Criterion::Chrf, ..four_shares() };
     let start = || Trainee::weights(with_dropout(task.model()));
     let train = |count: usize, folder: &std::path::Path, end: u64| {
         let interrupt = Interrupt::default();
@@ -189,6 +199,7 @@ fn what_four_began_one_or_two_go_on_with() {
         let cut = train(first, &folder, 7);
         assert!(matches!(cut, Err(TrainError::Interrupted { .. })));
         let resumed = train(second, &folder, 100).unwrap();
+        assert!(scores(&resumed) == scores(&whole) && !scores(&whole).is_empty());
         assert!(slices(&resumed.model) == slices(&whole.model), "{first}, then {second}");
     }
 }
