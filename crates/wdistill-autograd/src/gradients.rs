@@ -34,6 +34,11 @@ impl<R: Real> Gradients<R> {
         &self.data
     }
 
+    /// The same, to be changed.
+    pub fn data_mut(&mut self) -> &mut [R] {
+        &mut self.data
+    }
+
     /// The buffer.
     pub fn into_data(self) -> Vec<R> {
         self.data

@@ -9,6 +9,7 @@ pub mod distill;
 pub mod export;
 pub mod import;
 pub mod info;
+pub mod pseudo_data;
 pub mod quantize;
 pub mod recipe;
 pub mod run;

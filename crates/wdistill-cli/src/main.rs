@@ -2,6 +2,7 @@
 
 mod commands;
 mod errors;
+mod ranks;
 mod settings;
 mod signals;
 
@@ -29,6 +30,8 @@ enum Command {
     Run(commands::run::Run),
     /// Show what a recipe may say, or a whole one to start from.
     Recipe(commands::recipe::RecipeCommand),
+    /// Make a part of the pseudo data of a recipe, so that several machines make it together.
+    PseudoData(commands::pseudo_data::PseudoData),
     /// Train a model on a parallel text.
     Train(commands::train::Train),
     /// Make a student of a teacher.
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Command::Demo(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Recipe(command) => command.run(),
+        Command::PseudoData(command) => command.run(),
         Command::Train(command) => command.run(),
         Command::Distill(command) => command.run(),
         Command::Translate(command) => command.run(),

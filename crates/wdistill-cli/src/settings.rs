@@ -1,6 +1,7 @@
 //! Settings that several commands share.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
 use clap::builder::PossibleValuesParser;
@@ -19,12 +20,12 @@ use wdistill_runtime::{
 };
 use wdistill_search::SearchOptions;
 use wdistill_text::{Normalisation, Sharing, SubwordModel};
-use wdistill_train::BEST_FOLDER;
+use wdistill_train::{BEST_FOLDER, Ranks};
 
 use crate::signals;
 
 /// Threads, and how much is said.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct Common {
     /// Threads for training and decoding [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
@@ -57,13 +58,14 @@ impl Common {
     }
 
     /// Options of a run, which signals can end.
-    pub fn run_options(&self, caution: Caution) -> RunOptions {
+    pub fn run_options(&self, caution: Caution, ranks: Arc<dyn Ranks>) -> RunOptions {
         RunOptions {
             threads: self.threads(),
             display: self.display(),
             commit: option_env!("WDISTILL_COMMIT").map(str::to_string),
             caution,
             interrupt: signals::watch(),
+            ranks,
         }
     }
 

@@ -29,6 +29,20 @@ pub fn watch() -> Interrupt {
     interrupt
 }
 
+/// From now on Ctrl-C and SIGTERM do nothing: another program, which has them too, says what is to be done.
+#[cfg(all(unix, feature = "mpi"))]
+pub fn leave_to_another() {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use signal_hook::consts::{SIGINT, SIGTERM};
+
+    for signal in [SIGINT, SIGTERM] {
+        // Without the handler signals end the program at once, which loses no more than a kill does.
+        let _ = signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)));
+    }
+}
+
 /// Elsewhere Ctrl-C ends the program at once; checkpoints are written by updates and by the clock.
 #[cfg(not(unix))]
 pub fn watch() -> Interrupt {

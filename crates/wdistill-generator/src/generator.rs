@@ -381,21 +381,26 @@ impl<R: Real> Generator<R> {
 
     /// The numbers of every trained factor, in the order of [`Generator::factors`].
     pub fn parameters_mut(&mut self) -> Vec<&mut [R]> {
+        let [_, trained] = self.numbers_mut();
+        trained
+    }
+
+    /// All numbers: those of the teacher, which are frozen, and those of the trained factors.
+    pub(crate) fn numbers_mut(&mut self) -> [Vec<&mut [R]>; 2] {
         let (scale, shift) = match &mut self.squash {
             Squash::None => (None, None),
             Squash::Shift(shift) => (None, Some(shift.data_mut())),
             Squash::Tanh { scale, shift } => (Some(scale.data_mut()), Some(shift.data_mut())),
         };
-        [
+        let trained = [
             self.layer_factor.as_deref_mut(),
             self.output_factor.as_mut().map(Matrix::data_mut),
             self.input_factor.as_mut().map(Matrix::data_mut),
             scale,
             shift,
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        ];
+        let frozen = self.teacher.iter_mut().map(Matrix::data_mut);
+        [frozen.collect(), trained.into_iter().flatten().collect()]
     }
 }
 

@@ -17,12 +17,14 @@
 
 mod choice;
 mod concatenate;
+mod frame;
 mod generator;
 mod grow;
 mod parameters;
 
 pub use choice::{Choice, Elements, Fit, LayerChoice, Scale, Side, Start};
 pub use concatenate::{Piece, best_pieces, inner_side};
+pub use frame::Frame;
 pub use generator::{Factor, Generator, GeneratorGradients, Saved, Squash};
 pub use grow::{GrowError, check_fit, cut, layer_group};
 pub use parameters::{Generated, ParameterGenerator, Saturation};

@@ -54,6 +54,18 @@ impl Level {
     }
 }
 
+/// What the kernels compute with, in a word: results of one word may differ from those of another in the last bits.
+pub fn instructions() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    match Level::best() {
+        Level::Plain => "plain instructions",
+        Level::Avx2 => "AVX2",
+        Level::Avx512 => "AVX-512",
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    std::env::consts::ARCH
+}
+
 /// Whether the AVX-512 versions may run.
 #[cfg(target_arch = "x86_64")]
 #[inline]

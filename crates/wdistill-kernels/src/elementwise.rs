@@ -60,7 +60,13 @@ pub fn tanh_in_place<R: Real>(values: &mut [R]) {
 
 /// The sum of the squares, accumulated in `f64`.
 pub fn sum_of_squares<R: Real>(values: &[R]) -> f64 {
-    map(values.len(), values.chunks(PIECE), |piece| dot_piece(piece, piece)).into_iter().sum()
+    sums_of_squares(values).into_iter().sum()
+}
+
+/// The sum of the squares of each [`PIECE`] of numbers, accumulated in `f64`; added in their order they are
+/// [`sum_of_squares`].
+pub fn sums_of_squares<R: Real>(values: &[R]) -> Vec<f64> {
+    map(values.len(), values.chunks(PIECE), |piece| dot_piece(piece, piece))
 }
 
 /// The inner product, accumulated in `f64`.

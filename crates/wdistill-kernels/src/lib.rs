@@ -53,10 +53,11 @@ pub use cross_entropy::{
     smoothed_cross_entropy, smoothed_cross_entropy_with_gradients,
 };
 pub use decode::TopWords;
+pub use dispatch::instructions;
 pub use dropout::{Dropout, DropoutKey, apply_dropout};
 pub use elementwise::{
     add_column_sums, add_into, add_row, axpy, dot, exp_in_place, ln_in_place, scale,
-    sum_of_squares, tanh_in_place,
+    sum_of_squares, sums_of_squares, tanh_in_place,
 };
 pub use embed::{Embedding, EmbeddingGradients, NO_TOKEN, embed_backward, embed_forward};
 pub use generate::{
@@ -74,6 +75,7 @@ pub use packed::{
     Epilogue, Float32Matrix, Int8Matrix, MOST_INT8_INPUTS, PackedWeight, QuantisedRows,
     QuantisedScratch, TILE, quantise_weights,
 };
+pub use parallel::PIECE;
 pub use product::{Accumulate, Layout, MatrixRef, product};
 pub use real::{Fused, Instructions, Real, Separate};
 pub use recall::{Recall, RecallScratch, recall};

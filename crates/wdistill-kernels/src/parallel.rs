@@ -2,8 +2,9 @@
 
 use wdistill_base::parallel::{self, threads};
 
-/// Elements in one piece of work; fixed, so that results do not depend on the number of threads.
-pub(crate) const PIECE: usize = 1 << 14;
+/// Elements in one piece of work; fixed, so that results do not depend on the number of threads. A sum of squares adds up
+/// pieces of so many numbers, each in an order of its own, so that whoever has some of the pieces can sum these.
+pub const PIECE: usize = 1 << 14;
 
 /// Work of at most this many elements runs on the calling thread.
 const INLINE: usize = 2 * PIECE;

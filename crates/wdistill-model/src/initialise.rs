@@ -43,7 +43,27 @@ impl Map<Spec, Dense<f32>> for Initialise<'_> {
     }
 }
 
+/// Zeros for every weight of a configuration.
+struct Zeros<'a>(&'a Config);
+
+impl Map<Spec, Dense<f32>> for Zeros<'_> {
+    type Error = Infallible;
+    fn matrix(&mut self, _: Slot, spec: &MatrixSpec) -> Result<Matrix<f32>, Infallible> {
+        let [rows, columns] = [spec.rows, spec.columns].map(|axis| self.0.length(axis));
+        Ok(Matrix::new(rows, columns, vec![0.0; rows * columns]))
+    }
+    fn vector(&mut self, _: Slot, spec: &VectorSpec) -> Result<Vec<f32>, Infallible> {
+        Ok(vec![0.0; self.0.length(spec.axis)])
+    }
+}
+
 impl Model<Dense<f32>> {
+    /// A model whose numbers are still to come.
+    pub fn zeros(config: Config) -> Model<Dense<f32>> {
+        let Ok(weights) = Transformer::catalogue(&config).map(&mut Zeros(&config));
+        Model { config, weights }
+    }
+
     /// A new model: Xavier uniform products, normal embeddings of deviation `width^-0.5`, no biases,
     /// norms that do nothing. Each weight depends on the seed and its own name only.
     pub fn initialise(config: Config, seed: u64) -> Model<Dense<f32>> {

@@ -8,6 +8,7 @@ mod clean;
 mod corpora;
 mod data;
 mod error;
+mod follow;
 mod job;
 mod machine;
 mod messages;
@@ -21,12 +22,15 @@ mod run;
 mod run_folder;
 mod settings;
 mod shapes;
+mod shards;
 mod stage;
 mod stages;
+mod translating;
 
 pub use clean::{Cleaned, Removal, Stay, clean};
 pub use data::{StoredText, TextSet};
 pub use error::PipelineError;
+pub use follow::follow;
 pub use job::{DistillJob, TrainJob};
 pub use machine::peak_memory;
 pub use messages::{Listener, listen, message};
@@ -46,8 +50,10 @@ pub use settings::{
     TeacherDecoder, TextPair,
 };
 pub use shapes::{MeasuredShape, Measuring, Vary, largest_at, measure_shape, student_shapes};
+pub use shards::{Part, PseudoReport, SHARD};
 pub use stage::{Fingerprint, Stages, is_stage};
 pub use stages::{
-    Evaluation, Finished, Prepared, PseudoReport, Speed, Standing, SystemValidation, Teachers,
-    Trained, TrainingResult, Untranslated, benchmark, translate_corpus,
+    Evaluation, Finished, Prepared, Speed, Standing, SystemValidation, Teachers, Trained,
+    TrainingResult, benchmark, translate_corpus,
 };
+pub use translating::Untranslated;

@@ -1,10 +1,11 @@
 //! A plan, carried out: stages in their order.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use wdistill_base::{FileError, atomic_write};
 use wdistill_text::CorpusReport;
-use wdistill_train::Interrupt;
+use wdistill_train::{Interrupt, Ranks};
 
 use crate::error::PipelineError;
 use crate::plan::{Part, Plan, Problems, ResolvedSystem};
@@ -26,6 +27,8 @@ pub struct RunOptions {
     pub caution: Caution,
     /// May ask for the end.
     pub interrupt: Interrupt,
+    /// The programs that work on this run, of which this is the first; the others [`follow`](crate::follow).
+    pub ranks: Arc<dyn Ranks>,
 }
 
 /// What to do with texts and teachers that cannot be what was meant.
@@ -43,7 +46,7 @@ pub struct Pipeline {
     pub(crate) plan: Plan,
     pub(crate) options: RunOptions,
     pub(crate) stages: Stages,
-    folder: RunFolder,
+    pub(crate) folder: RunFolder,
 }
 
 impl Pipeline {
@@ -64,6 +67,7 @@ impl Pipeline {
         let complete = plan.in_folder(&here);
         let mut problems = Problems::default();
         complete.check_paths(&mut problems);
+        plan.check_ranks(options.ranks.count(), &mut problems);
         problems.into_result("the recipe", Part::in_recipe)?;
         let path = folder.path().to_path_buf();
         atomic_write(&path.join("recipe.toml"), recipe_text(&complete.to_recipe()).as_bytes())?;

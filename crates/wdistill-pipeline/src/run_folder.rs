@@ -10,13 +10,19 @@ use crate::stage::is_stage;
 
 const LOCK: &str = "lock";
 
+fn open_lock(folder: &Path) -> Result<File, FileError> {
+    std::fs::create_dir_all(folder).map_err(FileError::when("create", folder))?;
+    let path = folder.join(LOCK);
+    File::create(&path).map_err(FileError::when("create", &path))
+}
+
 /// A folder that nobody else works in as long as this lives; nothing may be written into the folder of a
 /// run before there is one.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
     /// Given up by the system when the process ends, however it ends.
-    _lock: File,
+    lock: File,
 }
 
 impl RunFolder {
@@ -25,20 +31,36 @@ impl RunFolder {
     /// # Errors
     /// [`PipelineError::Busy`] if another process has it, or [`PipelineError::Io`].
     pub fn claim(path: &Path) -> Result<RunFolder, PipelineError> {
-        std::fs::create_dir_all(path).map_err(FileError::when("create", path))?;
-        let lock_path = path.join(LOCK);
-        let lock = File::create(&lock_path).map_err(FileError::when("create", &lock_path))?;
+        let lock = open_lock(path)?;
         match lock.try_lock() {
-            Ok(()) => {}
+            Ok(()) => RunFolder::taken(path, lock),
             Err(TryLockError::WouldBlock) => {
-                return Err(PipelineError::Busy { folder: path.to_path_buf() });
+                Err(PipelineError::Busy { folder: path.to_path_buf() })
             }
             Err(TryLockError::Error(error)) => {
-                return Err(FileError::when("lock", &lock_path)(error).into());
+                Err(FileError::when("lock", &path.join(LOCK))(error).into())
             }
         }
+    }
+
+    /// The same, but waits until another process has given it up.
+    ///
+    /// # Errors
+    /// [`PipelineError::Io`].
+    pub fn wait_for(path: &Path) -> Result<RunFolder, PipelineError> {
+        let lock = open_lock(path)?;
+        lock.lock().map_err(FileError::when("lock", &path.join(LOCK)))?;
+        RunFolder::taken(path, lock)
+    }
+
+    fn taken(path: &Path, lock: File) -> Result<RunFolder, PipelineError> {
         remove_leftovers(path, Depth::Folder)?;
-        Ok(RunFolder { path: path.to_path_buf(), _lock: lock })
+        Ok(RunFolder { path: path.to_path_buf(), lock })
+    }
+
+    /// Lets others have it. Only what several may write at the same time may be written from now on.
+    pub(crate) fn give_up(&self) -> Result<(), PipelineError> {
+        Ok(self.lock.unlock().map_err(FileError::when("unlock", &self.path.join(LOCK)))?)
     }
 
     /// Whether a folder is that of a run, or of one of its stages: no place for other results.

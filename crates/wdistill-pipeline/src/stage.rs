@@ -102,6 +102,43 @@ impl Stages {
         products: &[&str],
         work: impl FnOnce(&Path) -> Result<T, PipelineError>,
     ) -> Result<T, PipelineError> {
+        self.carry_out(name, inputs, products, Depth::Tree, work)
+    }
+
+    /// The same, where other processes may be writing in folders below the stage's.
+    ///
+    /// # Errors
+    /// As [`Stages::run`].
+    pub fn run_shared<T: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+        inputs: &Fingerprint,
+        products: &[&str],
+        work: impl FnOnce(&Path) -> Result<T, PipelineError>,
+    ) -> Result<T, PipelineError> {
+        self.carry_out(name, inputs, products, Depth::Folder, work)
+    }
+
+    /// The folder of a stage that is worked on, for those who do some of its work; none if it is finished.
+    ///
+    /// # Errors
+    /// [`PipelineError::Io`].
+    pub fn open(&self, name: &str, inputs: &Fingerprint) -> Result<Option<PathBuf>, PipelineError> {
+        let record = read::<Record<serde_json::Value>>(&self.folder.join(name).join(RESULT))?;
+        match record.is_some_and(|record| record.inputs == *inputs) {
+            true => Ok(None),
+            false => self.begin(name, inputs, Depth::Folder).map(Some),
+        }
+    }
+
+    fn carry_out<T: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+        inputs: &Fingerprint,
+        products: &[&str],
+        depth: Depth,
+        work: impl FnOnce(&Path) -> Result<T, PipelineError>,
+    ) -> Result<T, PipelineError> {
         let folder = self.folder.join(name);
         let progress = Progress::new(self.display, name, 0);
         if let Some(record) = read::<Record<T>>(&folder.join(RESULT))?
@@ -119,21 +156,34 @@ impl Stages {
                 Some(gone) => progress.say(&format!("its {gone} is gone, and is made again")),
             }
         }
-        if let Some(found) = read::<Fingerprint>(&folder.join(INPUTS))?
-            && found != *inputs
-        {
-            let kept = set_aside(&folder)?;
-            progress.say(&format!("its inputs changed; the old result is now {}", kept.display()));
-        }
-        std::fs::create_dir_all(&folder).map_err(FileError::when("create", &folder))?;
-        remove_leftovers(&folder, Depth::Tree)?;
-        write(&folder.join(INPUTS), inputs)?;
+        let folder = self.begin(name, inputs, depth)?;
         let result = work(&folder)?;
         let products = hashes(&folder, products)?;
         let record = Record::new(inputs.clone(), result, products);
         write(&folder.join(RESULT), &record)?;
         self.done.fetch_add(1, Ordering::Relaxed);
         Ok(record.result)
+    }
+
+    /// The folder of a stage, ready for work from these inputs.
+    fn begin(
+        &self,
+        name: &str,
+        inputs: &Fingerprint,
+        depth: Depth,
+    ) -> Result<PathBuf, PipelineError> {
+        let folder = self.folder.join(name);
+        if let Some(found) = read::<Fingerprint>(&folder.join(INPUTS))?
+            && found != *inputs
+        {
+            let kept = set_aside(&folder)?;
+            let text = format!("its inputs changed; the old result is now {}", kept.display());
+            Progress::new(self.display, name, 0).say(&text);
+        }
+        std::fs::create_dir_all(&folder).map_err(FileError::when("create", &folder))?;
+        remove_leftovers(&folder, depth)?;
+        write(&folder.join(INPUTS), inputs)?;
+        Ok(folder)
     }
 }
 

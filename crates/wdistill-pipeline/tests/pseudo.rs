@@ -7,13 +7,13 @@ use std::sync::Arc;
 use wdistill_metrics::{Chrf, CorpusMetric};
 use wdistill_model::{Architecture, Config, DecoderStart, Model, Vocabularies};
 use wdistill_pipeline::{
-    Caution, Display, Keep, Pipeline, PipelineError, Recipe, RunFolder, RunOptions, Untranslated,
-    translate_corpus,
+    Caution, Display, Keep, Pipeline, PipelineError, PseudoReport, Recipe, RunFolder, RunOptions,
+    SHARD, Untranslated, follow, translate_corpus,
 };
 use wdistill_runtime::{DecodingOptions, Translator};
 use wdistill_search::SearchOptions;
 use wdistill_text::{SubwordModel, Vocabulary, VocabularyPair, VocabularySettings};
-use wdistill_train::{Interrupt, line_by_line};
+use wdistill_train::{Alone, Interrupt, Ranks, dismiss, line_by_line, threads};
 
 /// A random model's, for words of which there are some in each line.
 fn translator(lines: &[String], beam_size: usize) -> Translator {
@@ -41,33 +41,48 @@ fn translator(lines: &[String], beam_size: usize) -> Translator {
     Translator::new(&model, Arc::new(pair), options).unwrap()
 }
 
+/// Translates lines, one translation each, alone or as the first of several ranks.
+fn translated(
+    translator: &Translator,
+    ranks: &dyn Ranks,
+    lines: &[String],
+    folder: &Path,
+) -> Result<PseudoReport, PipelineError> {
+    let text = Untranslated { lines, references: &[], keep: Keep::Best };
+    translate_corpus(translator, ranks, text, folder, Display::Silent, &Interrupt::default())
+}
+
+/// Three shards, the last one short.
+fn lines_of_three_shards() -> Vec<String> {
+    (0..2 * SHARD + 100).map(|n| format!("w{}", n % 97)).collect()
+}
+
 #[test]
 fn shards_are_resumed_and_checked() {
-    // Three shards, the last one short.
-    let lines: Vec<String> = (0..2100).map(|n| format!("w{}", n % 97)).collect();
+    let lines = lines_of_three_shards();
     let translator = translator(&lines, 1);
     let folder = tempfile::tempdir().unwrap();
-    let run = |lines: &[String]| {
-        let (display, interrupt) = (Display::Silent, Interrupt::default());
-        let folder = folder.path();
-        let text = Untranslated { lines, references: &[], keep: Keep::Best };
-        translate_corpus(&translator, text, folder, display, &interrupt)
-    };
-    let shard = |index: usize| folder.path().join(format!("shards/{index:05}.json"));
+    let run = |lines: &[String]| translated(&translator, &Alone, lines, folder.path());
+    let path = |name: &str| folder.path().join(name);
 
     let first = run(&lines).unwrap();
-    assert_eq!(first.lines, 2100);
-    let target = fs::read_to_string(folder.path().join("target.txt")).unwrap();
-    assert_eq!(target.lines().count(), 2100);
-    let source = fs::read_to_string(folder.path().join("source.txt")).unwrap();
+    assert_eq!(first.lines, lines.len());
+    let target = fs::read_to_string(path("target.txt")).unwrap();
+    assert_eq!(target.lines().count(), lines.len());
+    let source = fs::read_to_string(path("source.txt")).unwrap();
     assert!(source.lines().eq(lines.iter()));
+    let shards = ["shards/00000.txt", "shards/00001.txt", "shards/00002.txt"];
+    assert_eq!(shards.map(|name| fs::read_to_string(path(name)).unwrap()).concat(), target);
 
     // One is made again, the others are kept: their seconds are those of the first time.
-    let kept = fs::read_to_string(shard(0)).unwrap();
-    fs::remove_file(shard(1)).unwrap();
+    let kept = fs::read_to_string(path("shards/00000.json")).unwrap();
+    fs::remove_file(path("shards/00001.txt")).unwrap();
     let second = run(&lines).unwrap();
-    assert_eq!((second.target_hash, second.tokens), (first.target_hash, first.tokens));
-    assert_eq!(fs::read_to_string(shard(0)).unwrap(), kept);
+    assert_eq!((&second.target_hash, second.tokens), (&first.target_hash, first.tokens));
+    // A text whose record was not written any more is made again, too.
+    fs::remove_file(path("shards/00002.json")).unwrap();
+    assert_eq!(run(&lines).unwrap().target_hash, first.target_hash);
+    assert_eq!(fs::read_to_string(path("shards/00000.json")).unwrap(), kept);
 
     let refused = |expected: &str, lines: &[String]| {
         let error = run(lines).unwrap_err();
@@ -75,21 +90,70 @@ fn shards_are_resumed_and_checked() {
         assert!(error.to_string().contains(expected), "{expected:?} in: {error}");
     };
     let mut changed = lines.clone();
-    changed[1500].push('x');
-    refused("00001.json: it translates another text", &changed);
-    let mut json: serde_json::Value = serde_json::from_str(&kept).unwrap();
-    let translation = json["translations"][7].as_str().unwrap().to_string() + "x";
-    json["translations"][7] = translation.into();
-    fs::write(shard(0), json.to_string()).unwrap();
-    refused("00000.json: its translations were changed", &lines);
-    json["translations"].as_array_mut().unwrap().pop();
-    fs::write(shard(0), json.to_string()).unwrap();
-    refused("it has 999 lines, expected 1000", &lines);
+    changed[SHARD + 500].push('x');
+    refused("00001.txt: it translates another text", &changed);
+    let text = fs::read_to_string(path("shards/00000.txt")).unwrap();
+    fs::write(path("shards/00000.txt"), format!("x{text}")).unwrap();
+    refused("00000.txt: its translations were changed", &lines);
+    fs::write(path("shards/00000.json"), kept.replace("\"lines\": 10000", "\"lines\": 9999"))
+        .unwrap();
+    refused("it has 9999 lines, expected 10000", &lines);
+}
+
+/// Several programs train a teacher and translate together what one does alone; parts that others have made before are found,
+/// and what is missing is made.
+#[test]
+fn ranks_and_parts_make_what_one_program_makes() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = lines_of_three_shards();
+    fs::write(folder.path().join("a.txt"), lines.join("\n") + "\n").unwrap();
+    fs::write(folder.path().join("b.txt"), lines.join("x\n") + "x\n").unwrap();
+    let run = |name: &str, ranks: Arc<dyn Ranks>, parts: &[&str]| -> String {
+        let out = folder.path().join(name);
+        let pipeline = |ranks: &Arc<dyn Ranks>| {
+            let recipe = Recipe::parse(RECIPE, Path::new("test"), Some(folder.path())).unwrap();
+            let options = RunOptions { ranks: ranks.clone(), ..options(Caution::GoOn) };
+            let claimed = RunFolder::wait_for(&out).unwrap();
+            Pipeline::new(recipe.plan().unwrap(), claimed, options).unwrap()
+        };
+        for part in parts {
+            let pipeline = pipeline(&ranks);
+            let prepared = pipeline.prepare().unwrap();
+            let teacher = pipeline.teacher(&prepared).unwrap();
+            pipeline.pseudo_part(&prepared, &teacher, part.parse().unwrap()).unwrap();
+            assert!(!out.join("pseudo/target.txt").exists());
+        }
+        let pipeline = pipeline(&ranks);
+        let mut prepared = pipeline.prepare().unwrap();
+        let teacher = pipeline.teacher(&prepared).unwrap();
+        if parts == ["2/2"] {
+            let shards = fs::read_dir(out.join("pseudo/shards")).unwrap();
+            let mut names: Vec<_> = shards.map(|shard| shard.unwrap().file_name()).collect();
+            names.sort();
+            assert_eq!(names, ["00001.json", "00001.txt"]);
+        }
+        pipeline.pseudo_data(&mut prepared, &teacher).unwrap();
+        // A part that comes too late has nothing to do.
+        pipeline.pseudo_part(&prepared, &teacher, "1/2".parse().unwrap()).unwrap();
+        dismiss(&*ranks);
+        fs::read_to_string(out.join("pseudo/target.txt")).unwrap()
+    };
+    let expected = run("alone", Arc::new(Alone), &[]);
+    assert_eq!(expected.lines().count(), lines.len());
+    assert!(run("parts", Arc::new(Alone), &["2/2"]) == expected);
+    assert!(run("all-parts", Arc::new(Alone), &["3/3", "1/3", "2/3"]) == expected);
+    let mut ranks = threads(2);
+    let (other, first) = (ranks.pop().unwrap(), ranks.pop().unwrap());
+    std::thread::scope(|scope| {
+        scope.spawn(move || follow(&other, 1).unwrap());
+        assert!(run("ranks", Arc::new(first), &[]) == expected);
+    });
 }
 
 fn options(caution: Caution) -> RunOptions {
     let interrupt = Interrupt::default();
-    RunOptions { threads: 1, display: Display::Silent, commit: None, caution, interrupt }
+    let ranks = Arc::new(Alone);
+    RunOptions { threads: 1, display: Display::Silent, commit: None, caution, interrupt, ranks }
 }
 
 const RECIPE: &str = r#"
@@ -183,7 +247,7 @@ fn of_a_beam_all_is_kept_or_what_a_score_chooses() {
         let folder = tempfile::tempdir().unwrap();
         let text = Untranslated { lines: &lines, references: &references, keep };
         let (display, interrupt) = (Display::Silent, Interrupt::default());
-        translate_corpus(&translator, text, folder.path(), display, &interrupt).unwrap();
+        translate_corpus(&translator, &Alone, text, folder.path(), display, &interrupt).unwrap();
         let [source, target] = ["source.txt", "target.txt"]
             .map(|file| fs::read_to_string(folder.path().join(file)).unwrap());
         assert_eq!(source.lines().count(), target.lines().count());

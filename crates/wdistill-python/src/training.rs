@@ -8,7 +8,7 @@ use wdistill::Problem;
 use wdistill::pipeline::{
     Caution, Display, Pipeline, PipelineError, Recipe, RunFolder, RunOptions, listen,
 };
-use wdistill::train::Interrupt;
+use wdistill::train::{Alone, Interrupt};
 
 use crate::errors::raise;
 use crate::waiting::without_lock;
@@ -38,6 +38,7 @@ pub fn distill<'py>(
         commit: None,
         caution: if force { Caution::GoOn } else { Caution::Stop },
         interrupt: interrupt.clone(),
+        ranks: Arc::new(Alone),
     };
     listen(progress.map(|progress| -> wdistill::pipeline::Listener {
         Arc::new(move |said: &str| {

@@ -42,6 +42,11 @@ impl Line {
         self.parts.iter().map(|part| part.ids.as_slice())
     }
 
+    /// What the model is shown of it: parts without words are not.
+    pub(crate) fn shown(&self) -> usize {
+        self.parts.iter().filter(|part| part.words() > 0).count()
+    }
+
     /// Divides a line.
     ///
     /// # Errors

@@ -50,6 +50,8 @@ pub struct Scored {
     pub text: String,
     /// `log_probability / (words + 1)^length_penalty`.
     pub score: f64,
+    /// Tokens, with end tokens.
+    pub target_tokens: usize,
     /// What the text does not show.
     pub notices: Vec<Notice>,
 }
@@ -358,12 +360,11 @@ impl Translator {
                 parts.iter().map(|part| &part[rank.min(part.len() - 1)]).collect();
             self.scored(line, &chosen)
         };
-        let Scored { text, score, notices: of_best } = of_rank(0)?;
+        let Scored { text, score, target_tokens, notices: of_best } = of_rank(0)?;
         let others = (1..ranks).map(of_rank).collect::<Result<Vec<Scored>, _>>()?;
         let read: usize = line.parts.iter().map(|part| part.words()).sum();
         let written: usize = parts.iter().map(|part| part[0].tokens.len()).sum();
-        // What has no words is not shown to the model.
-        let shown = line.parts.iter().filter(|part| part.words() > 0).count();
+        let shown = line.shown();
         let mut notices = Vec::new();
         match line.shortened {
             Shortened::No => {}
@@ -392,7 +393,7 @@ impl Translator {
             others,
             sentences: line.sentences,
             source_tokens: read + shown,
-            target_tokens: written + shown,
+            target_tokens,
             ids: parts.iter().flat_map(|part| &part[0].tokens).copied().collect(),
             notices,
         })
@@ -408,9 +409,11 @@ impl Translator {
         let cut = parts.iter().any(|part| part.ending == Ending::MaximumLength);
         let notices = [(cut, Notice::Cut), (lines != texts, Notice::LineBreak)];
         let notices = notices.into_iter().filter(|(is_so, _)| *is_so);
+        let written: usize = parts.iter().map(|part| part.tokens.len()).sum();
         Ok(Scored {
             text: line.join(&lines),
             score: self.score(parts),
+            target_tokens: written + line.shown(),
             notices: notices.map(|(_, notice)| notice).collect(),
         })
     }

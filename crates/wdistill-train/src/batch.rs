@@ -15,8 +15,16 @@ pub struct Batch {
 impl Batch {
     /// Packs pairs of a corpus whose sentences all end in their end token.
     pub fn new(corpus: &EncodedCorpus, pairs: &[usize], vocabularies: &Vocabularies) -> Batch {
-        let sources = pairs.iter().map(|pair| vocabularies.encoder_input(corpus.pair(*pair).0));
-        let targets = pairs.iter().map(|pair| corpus.pair(*pair).1);
+        Batch::of(pairs.iter().map(|pair| corpus.pair(*pair)), vocabularies)
+    }
+
+    /// Packs pairs of sentences that all end in their end token.
+    pub(crate) fn of<'p>(
+        pairs: impl Iterator<Item = (&'p [u32], &'p [u32])> + Clone,
+        vocabularies: &Vocabularies,
+    ) -> Batch {
+        let sources = pairs.clone().map(|(source, _)| vocabularies.encoder_input(source));
+        let targets = pairs.map(|(_, target)| target);
         let start = vocabularies.decoder_start.token();
         let inputs: Vec<Vec<u32>> = targets
             .clone()

@@ -60,6 +60,14 @@ pub enum TrainError {
         /// Number of the signal.
         signal: i32,
     },
+    /// Something that another of the programs that work on the run says, or that one of them has gone.
+    #[error("{name}: {problem}")]
+    Rank {
+        /// Which one.
+        name: String,
+        /// What it says.
+        problem: Problem,
+    },
     /// A file of weights.
     #[error(transparent)]
     Format(#[from] FormatError),
@@ -80,12 +88,19 @@ pub enum TrainError {
     Translate(#[from] TranslateError),
 }
 
+impl TrainError {
+    /// Of a rank that does not answer any more.
+    pub(crate) fn gone(rank: usize) -> TrainError {
+        TrainError::Rank { name: format!("rank {rank}"), problem: "it has gone".into() }
+    }
+}
+
 impl Hinted for TrainError {
     fn hint(&self) -> Option<String> {
         match self {
             TrainError::Io(error) => error.hint(),
             TrainError::Content(error) => error.hint(),
-            TrainError::Checkpoint { problem, .. } => problem.hint(),
+            TrainError::Checkpoint { problem, .. } | TrainError::Rank { problem, .. } => problem.hint(),
             TrainError::Diverged { .. } => Some(
                 "a lower learning_rate, a longer warm_up, or clip_norm = 1; divergence = \"off\" goes on as long as \
                  the loss is a number"

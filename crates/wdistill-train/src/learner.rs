@@ -9,6 +9,7 @@ use wdistill_text::EncodedCorpus;
 
 use crate::error::TrainError;
 use crate::settings::{Selection, TrainingSettings};
+use crate::validation::{Decoded, Validator};
 
 /// Names of the buffers of [`Parameters`] in a checkpoint.
 const BUFFERS: [&str; 4] = ["parameter", "first", "second", "average"];
@@ -31,8 +32,19 @@ pub struct Parameters {
 impl Parameters {
     /// Zeros, for these settings.
     pub fn zeros(layout: Arc<Layout>, settings: &TrainingSettings) -> Parameters {
-        let zeros = || vec![0.0; layout.length()];
-        let (values, first_moments, second_moments) = (zeros(), zeros(), zeros());
+        let length = layout.length();
+        Parameters::zeros_of_piece(layout, length, settings)
+    }
+
+    /// Zeros for these settings, of which all but the values are those of a piece of so many numbers.
+    pub(crate) fn zeros_of_piece(
+        layout: Arc<Layout>,
+        piece: usize,
+        settings: &TrainingSettings,
+    ) -> Parameters {
+        let values = vec![0.0; layout.length()];
+        let zeros = || vec![0.0; piece];
+        let (first_moments, second_moments) = (zeros(), zeros());
         let averages = (settings.selection == Selection::MovingAverage).then(zeros);
         Parameters { layout, values, first_moments, second_moments, averages }
     }
@@ -96,6 +108,21 @@ pub trait Learner {
     /// # Errors
     /// What the machine brings.
     fn loss(&mut self, weights: Weights<'_>, text: &EncodedCorpus) -> Result<LossSums, TrainError>;
+
+    /// A model's translations of a held-out text.
+    ///
+    /// # Errors
+    /// [`TrainError::Translator`], [`TrainError::Translate`], and what the machine brings.
+    fn decode(
+        &mut self,
+        weights: Weights<'_>,
+        validator: &Validator<'_>,
+    ) -> Result<Decoded, TrainError> {
+        match weights {
+            Weights::Current => validator.decode(self.model()?),
+            Weights::Of(model) => validator.decode(model),
+        }
+    }
 
     /// The model that the parameters make now.
     ///

@@ -17,7 +17,7 @@ use crate::learner::{Clipping, Learner, StepReport, Weights};
 use crate::log::{Event, MetricsLog, TrainingEvent, ValidationEvent};
 use crate::observer::{Happening, Observer};
 use crate::selection::{Candidate, Selected};
-use crate::settings::{Selection, TrainingSettings};
+use crate::settings::{Criterion, Selection, TrainingSettings};
 use crate::validation::{Scores, Validator};
 
 /// The best model so far, below the folder of a training.
@@ -372,11 +372,12 @@ impl<'a> Loop<'a> {
         self.observe(Happening::Validating { updates: self.state.updates });
         let validator = self.run.validator;
         let loss = learner.loss(weights, validator.corpus)?;
-        let model = match weights {
-            Weights::Current => learner.model()?,
-            Weights::Of(model) => model,
+        let scores = match self.settings().criterion {
+            Criterion::Loss => Scores::of_loss(loss),
+            Criterion::Bleu | Criterion::Chrf => {
+                validator.scores(loss, &learner.decode(weights, validator)?)?
+            }
         };
-        let scores = validator.validate(loss, model, self.settings().criterion)?;
         self.tick();
         Ok(scores)
     }

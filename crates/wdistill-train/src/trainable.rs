@@ -34,6 +34,15 @@ impl Trainee {
     }
 }
 
+/// Which gradients of the model's weights the gradients of some parameters are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MadeOf {
+    /// The same ones: the parameters are the weights.
+    TheSame,
+    /// All of them.
+    All,
+}
+
 /// Parameters, and the model that they make.
 pub(crate) trait Trainable {
     /// The model that the parameters make now.
@@ -41,6 +50,9 @@ pub(crate) trait Trainable {
 
     /// Names and shapes of all trained parameters.
     fn layout(&self) -> Layout;
+
+    /// What the gradients of the parameters are made of.
+    fn made_of(&self) -> MadeOf;
 
     /// The numbers of all parameters, in the layout's order.
     fn parameters_mut(&mut self) -> Vec<&mut [f32]>;
@@ -68,6 +80,10 @@ impl Trainable for DenseModel {
 
     fn layout(&self) -> Layout {
         Layout::of(&self.0.weights)
+    }
+
+    fn made_of(&self) -> MadeOf {
+        MadeOf::TheSame
     }
 
     fn parameters_mut(&mut self) -> Vec<&mut [f32]> {
@@ -108,6 +124,10 @@ impl Trainable for GeneratedStudent {
 
     fn layout(&self) -> Layout {
         self.generator.layout()
+    }
+
+    fn made_of(&self) -> MadeOf {
+        MadeOf::All
     }
 
     fn parameters_mut(&mut self) -> Vec<&mut [f32]> {

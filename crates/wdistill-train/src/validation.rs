@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use wdistill_autograd::LossSums;
 use wdistill_metrics::{Bleu, Chrf, CorpusMetric};
 use wdistill_model::{Dense, Model};
@@ -40,6 +41,11 @@ pub struct Scores {
 }
 
 impl Scores {
+    /// Of a text that was not decoded.
+    pub fn of_loss(loss: LossSums) -> Scores {
+        Scores { loss, bleu: None, chrf: None, cut_translations: 0 }
+    }
+
     /// What decides by a criterion.
     pub fn judgement(&self, criterion: Criterion) -> Judgement {
         let score = match criterion {
@@ -62,12 +68,27 @@ impl Validator<'_> {
         model: &Model<Dense<f32>>,
         criterion: Criterion,
     ) -> Result<Scores, TrainError> {
-        if criterion == Criterion::Loss {
-            return Ok(Scores { loss, bleu: None, chrf: None, cut_translations: 0 });
+        match criterion {
+            Criterion::Loss => Ok(Scores::of_loss(loss)),
+            Criterion::Bleu | Criterion::Chrf => self.scores(loss, &self.decode(model)?),
         }
+    }
+
+    /// A model's translations of the text.
+    ///
+    /// # Errors
+    /// [`TrainError::Translator`], [`TrainError::Translate`].
+    pub fn decode(&self, model: &Model<Dense<f32>>) -> Result<Decoded, TrainError> {
         let translator =
             Translator::new(model, self.vocabularies.clone(), self.translator.clone())?;
-        let decoded = Decoded::of(translator.translate_ids(self.corpus.sources())?);
+        Ok(Decoded::of(translator.translate_ids(self.corpus.sources())?))
+    }
+
+    /// A loss in the text, and the scores of its translations.
+    ///
+    /// # Errors
+    /// [`TrainError::Metrics`].
+    pub fn scores(&self, loss: LossSums, decoded: &Decoded) -> Result<Scores, TrainError> {
         let references = [self.references.to_vec()];
         let bleu = Bleu::default().corpus_score(&decoded.lines, &references)?.score;
         let chrf = Chrf::default().corpus_score(&decoded.lines, &references)?.score;
@@ -76,7 +97,7 @@ impl Validator<'_> {
 }
 
 /// Translations as lines of text.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decoded {
     /// One line for each source, without line breaks.
     pub lines: Vec<String>,

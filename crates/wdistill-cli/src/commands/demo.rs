@@ -1,14 +1,17 @@
 //! `wdistill demo`: the whole pipeline on everyday sentences that the program brings along.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use wdistill_base::atomic_write;
 use wdistill_demo::{ATTRIBUTION, RECIPE, TRAIN_PAIRS, corpus};
 use wdistill_pipeline::{Caution, Pipeline, Recipe, RunFolder};
+use wdistill_train::Ranks;
 
 use crate::commands::print;
 use crate::commands::run::carry_out;
+use crate::ranks::together;
 use crate::settings::Common;
 
 /// A sentence that the recipe's text has the words of.
@@ -29,11 +32,16 @@ pub struct Demo {
 
 impl Demo {
     pub fn run(self) -> anyhow::Result<()> {
+        together(&self.common.clone(), |ranks| self.lead(ranks))
+    }
+
+    /// As the first of the programs that work together.
+    fn lead(self, ranks: Arc<dyn Ranks>) -> anyhow::Result<()> {
         let data = self.out.join("data");
         let recipe = Recipe::parse(RECIPE, Path::new("the demo's recipe"), Some(&data))?;
         let folder = RunFolder::claim(&self.out)?;
         let pipeline =
-            Pipeline::new(recipe.plan()?, folder, self.common.run_options(Caution::Stop))?;
+            Pipeline::new(recipe.plan()?, folder, self.common.run_options(Caution::Stop, ranks))?;
         let mut corpus = corpus();
         corpus.train = corpus.train.first(self.pairs as usize);
         for (name, text) in corpus.files() {

@@ -1,6 +1,7 @@
 //! `wdistill distill`: a student of a given teacher.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::{fs, io};
 
 use anyhow::ensure;
@@ -16,11 +17,12 @@ use wdistill_pipeline::{
     message,
 };
 use wdistill_runtime::{DecodingOptions, Precision};
-use wdistill_train::{Optimiser, Schedule, TrainingSettings};
+use wdistill_train::{Optimiser, Ranks, Schedule, TrainingSettings};
 
 use crate::commands::import::Open;
 use crate::commands::print;
 use crate::commands::shapes::{Timing, fast_enough, measure};
+use crate::ranks::together;
 use crate::settings::{Common, Corpus, Force, changed, presets, toolkit_names};
 
 /// The shape that a speed-up chose, below --out.
@@ -149,7 +151,12 @@ pub struct Distill {
 }
 
 impl Distill {
-    pub fn run(mut self) -> anyhow::Result<()> {
+    pub fn run(self) -> anyhow::Result<()> {
+        together(&self.common.clone(), |ranks| self.lead(ranks))
+    }
+
+    /// As the first of the programs that work together.
+    fn lead(mut self, ranks: Arc<dyn Ranks>) -> anyhow::Result<()> {
         let folder = RunFolder::claim(&self.out)?;
         self.teacher = self.open.native_teacher(&self.teacher, &folder, &self.common)?;
         let job = DistillJob {
@@ -170,7 +177,7 @@ impl Distill {
             "--generator-updates and --set generator.updates are the same setting; give one of them"
         );
         let plan = changed.plan(&self.teacher, self.method.method(), Some(start))?;
-        let options = self.common.run_options(self.force.caution());
+        let options = self.common.run_options(self.force.caution(), ranks);
         let pipeline = Pipeline::new(plan, folder, options)?;
         let (student, standings) = self.common.install(|| {
             let mut prepared = pipeline.prepare()?;

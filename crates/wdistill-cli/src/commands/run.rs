@@ -1,19 +1,22 @@
 //! `wdistill run`: a whole recipe.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use wdistill_pipeline::{Pipeline, Recipe, RunFolder};
+use wdistill_pipeline::{Pipeline, PipelineError, Recipe, RunFolder};
 use wdistill_report::text_table;
+use wdistill_train::Ranks;
 
 use crate::commands::import::Open;
 use crate::commands::print;
+use crate::ranks::together;
 use crate::settings::{Common, Force};
 
-/// Arguments of `wdistill run`.
+/// A recipe and where it is carried out.
 #[derive(Args)]
-pub struct Run {
+pub struct Carried {
     /// The recipe, a TOML file
     recipe: PathBuf,
     /// Folder of the texts, in place of the recipe's
@@ -27,24 +30,48 @@ pub struct Run {
     #[command(flatten)]
     force: Force,
     #[command(flatten)]
-    common: Common,
+    pub common: Common,
 }
 
-impl Run {
-    pub fn run(self) -> anyhow::Result<()> {
-        let mut recipe = Recipe::read(&self.recipe, self.data.as_deref())?;
+/// How a folder is taken.
+pub type Claim = fn(&Path) -> Result<RunFolder, PipelineError>;
+
+impl Carried {
+    /// The folder of the run.
+    fn folder(&self) -> PathBuf {
         let name = self.recipe.file_stem().unwrap_or_default();
-        let folder = self.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(name));
-        let claimed = RunFolder::claim(&folder)?;
+        self.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(name))
+    }
+
+    /// What is to be done, in the run's folder.
+    pub fn pipeline(&self, claim: Claim, ranks: Arc<dyn Ranks>) -> anyhow::Result<Pipeline> {
+        let mut recipe = Recipe::read(&self.recipe, self.data.as_deref())?;
+        let claimed = claim(&self.folder())?;
         if let Some(teacher) = &mut recipe.teacher.model {
             *teacher = self
                 .open
                 .native_teacher(teacher, &claimed, &self.common)
                 .context("teacher.model")?;
         }
-        let options = self.common.run_options(self.force.caution());
-        let pipeline = Pipeline::new(recipe.plan()?, claimed, options)?;
-        carry_out(&pipeline, &folder, &self.common)
+        let options = self.common.run_options(self.force.caution(), ranks);
+        Ok(Pipeline::new(recipe.plan()?, claimed, options)?)
+    }
+}
+
+/// Arguments of `wdistill run`.
+#[derive(Args)]
+pub struct Run {
+    #[command(flatten)]
+    carried: Carried,
+}
+
+impl Run {
+    pub fn run(self) -> anyhow::Result<()> {
+        let Carried { common, .. } = &self.carried;
+        together(common, |ranks| {
+            let pipeline = self.carried.pipeline(RunFolder::claim, ranks)?;
+            carry_out(&pipeline, &self.carried.folder(), common)
+        })
     }
 }
 

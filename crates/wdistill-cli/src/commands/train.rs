@@ -1,14 +1,16 @@
 //! `wdistill train`: one model on a parallel text.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use wdistill_model::Architecture;
 use wdistill_pipeline::{Pipeline, RunFolder, TrainJob};
 use wdistill_runtime::DecodingOptions;
-use wdistill_train::TrainingSettings;
+use wdistill_train::{Ranks, TrainingSettings};
 
 use crate::commands::print;
+use crate::ranks::together;
 use crate::settings::{Common, Corpus, Force, Subwords, changed, presets};
 
 /// Arguments of `wdistill train`.
@@ -36,6 +38,11 @@ pub struct Train {
 
 impl Train {
     pub fn run(self) -> anyhow::Result<()> {
+        together(&self.common.clone(), |ranks| self.lead(ranks))
+    }
+
+    /// As the first of the programs that work together.
+    fn lead(self, ranks: Arc<dyn Ranks>) -> anyhow::Result<()> {
         let job = TrainJob {
             seed: self.corpus.seed(),
             data: self.corpus.data()?,
@@ -46,7 +53,8 @@ impl Train {
         };
         let plan = changed(&job, &self.changes)?.plan()?;
         let folder = RunFolder::claim(&self.out)?;
-        let pipeline = Pipeline::new(plan, folder, self.common.run_options(self.force.caution()))?;
+        let pipeline =
+            Pipeline::new(plan, folder, self.common.run_options(self.force.caution(), ranks))?;
         let trained = self.common.install(|| {
             let prepared = pipeline.prepare()?;
             let trained = pipeline.teacher(&prepared)?;

@@ -6,7 +6,7 @@ use wdistill_base::Problem;
 use wdistill_model::{Architecture, Config, ConfigError, Languages, Transformer, Vocabularies};
 use wdistill_search::SearchSettings;
 use wdistill_text::Sharing;
-use wdistill_train::check_inside;
+use wdistill_train::{TrainingSettings, check_inside, count_problem};
 
 use super::{Part, Plan, Problems, ResolvedSystem, ResolvedTeacher, VocabularyOrigin};
 use crate::machine::total_memory;
@@ -18,6 +18,19 @@ use crate::settings::Pairs;
 const BYTES_OF_A_WEIGHT: f64 = 16.0;
 
 impl Plan {
+    /// Numbers of programs that cannot work on these trainings together.
+    pub(crate) fn check_ranks(&self, ranks: usize, problems: &mut Problems) {
+        let found = |settings: &TrainingSettings| count_problem(ranks, settings.shares);
+        if let ResolvedTeacher::Trained(_, settings) = &self.teacher {
+            problems.extend(Part::TeacherTraining, found(settings));
+        }
+        for (index, system) in self.systems.iter().enumerate() {
+            problems
+                .extend(Part::SystemGenerator(index), system.generator.as_ref().and_then(found));
+            problems.extend(Part::SystemTraining(index), found(&system.training));
+        }
+    }
+
     /// All problems of the plan that can be known without its texts.
     pub(crate) fn problems(&self) -> Problems {
         let mut problems = Problems::default();

@@ -13,6 +13,6 @@ mod validate;
 pub use benchmark::{Speed, benchmark};
 pub use evaluate::{Evaluation, Finished, FinishedSystem, TriedRate};
 pub use prepare::Prepared;
-pub use pseudo::{PseudoReport, Untranslated, translate_corpus};
+pub use pseudo::translate_corpus;
 pub use train::{Teachers, Trained, TrainingResult};
 pub use validate::{Standing, SystemValidation};

@@ -304,7 +304,8 @@ impl Pipeline {
         let is_alone = name == TEACHER && self.plan.systems.is_empty();
         let name = if is_alone { "model" } else { name };
         let lesson = Lesson { teacher: teacher.as_ref(), settings, seed };
-        let mut learner = Device::Host { threads }.learner(trainee, lesson)?;
+        let mut learner =
+            Device::Host { threads }.learner(trainee, lesson, &*self.options.ranks)?;
         let run = Run {
             name,
             mixture: &mixture,

@@ -1,5 +1,7 @@
 //! A task that a tiny model learns in a few updates: sentences are translated by themselves.
 
+#![allow(dead_code)] // A file of tests uses a part of it.
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,8 +13,8 @@ use wdistill_model::{
 use wdistill_runtime::TranslatorOptions;
 use wdistill_text::{EncodedCorpus, SubwordModel, Vocabulary, VocabularyPair, VocabularySettings};
 use wdistill_train::{
-    Criterion, HostLearner, Interrupt, Lesson, Observer, Outcome, Run, TrainError, Trainee,
-    TrainingSettings, Unobserved, Validator,
+    Criterion, HostLearner, Interrupt, Learner, Lesson, Observer, Outcome, Run, TrainError,
+    Trainee, TrainingSettings, Unobserved, Validator,
 };
 
 /// Threads of a learner, where a test does not say.
@@ -70,6 +72,18 @@ impl Task {
         start: Model<Dense<f32>>,
         observer: &dyn Observer,
     ) -> Result<Outcome, TrainError> {
+        let mut learner = self.learner(start, None, settings);
+        self.train_with(folder, settings, observer, &self.interrupt, &mut learner)
+    }
+
+    pub fn train_with(
+        &self,
+        folder: &Path,
+        settings: &TrainingSettings,
+        observer: &dyn Observer,
+        interrupt: &Interrupt,
+        learner: &mut dyn Learner,
+    ) -> Result<Outcome, TrainError> {
         let translator = TranslatorOptions::default();
         let pair =
             VocabularyPair { source: self.vocabulary.clone(), target: self.vocabulary.clone() };
@@ -91,10 +105,10 @@ impl Task {
             inputs: "toy",
             folder,
             observer,
-            interrupt: &self.interrupt,
+            interrupt,
             save_model: &|model, folder| Ok(native::save(model, folder)?),
         };
-        run.train(&mut self.learner(start, None, settings))
+        run.train(learner)
     }
 
     pub fn train(&self, folder: &Path, settings: &TrainingSettings) -> Result<Outcome, TrainError> {
