@@ -285,8 +285,7 @@ impl Corpus {
             let fact = format!("the path {path:?} is not UTF-8");
             ensure!(path.to_str().is_some(), Problem::with_hint(fact, "rename it"));
         }
-        let pair =
-            |files: &[PathBuf]| TextPair { source: files[0].clone(), target: files[1].clone() };
+        let pair = |files: &[PathBuf]| TextPair::new(files[0].clone(), files[1].clone());
         let languages = languages(&self.languages)?;
         Ok(DataRecipe { languages, ..DataRecipe::new(pair(&self.train), pair(&self.validation)) })
     }

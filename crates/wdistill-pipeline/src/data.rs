@@ -8,7 +8,7 @@ use wdistill_model::{DecoderStart, SourceEnding, Vocabularies};
 use wdistill_report::DataSet;
 use wdistill_text::{
     CheckedCorpus, CorpusLimits, CorpusReport, CorpusRole, CorpusStatistics, EncodedCorpus,
-    PairPolicy, ParallelText, SideCounts, VocabularyPair, encode_corpus, read_lines,
+    PairPolicy, ParallelText, SideCounts, TextLines, VocabularyPair, encode_corpus, read_lines,
 };
 
 use crate::error::PipelineError;
@@ -106,12 +106,12 @@ fn summary(role: String, report: &CorpusReport, pairs: usize, tokens: [usize; 2]
 pub struct TextSet {
     /// `validation`, `test`, or the name of another test.
     pub role: String,
-    /// Target lines as they stand in the file.
-    pub references: Vec<String>,
+    /// Target lines as they stand in the file, then other translations of the same sources.
+    pub references: Vec<Vec<String>>,
     /// Pairs as token ids, each sentence with its end token.
     pub corpus: EncodedCorpus,
-    /// Hashes of the two files, as they were read.
-    pub hashes: [String; 2],
+    /// Hashes of all files, as they were read.
+    pub hashes: Vec<String>,
     /// What the checks found.
     pub report: CorpusReport,
 }
@@ -124,17 +124,32 @@ impl TextSet {
     }
 }
 
-/// Hashes of source and target, as they were read.
-pub fn hashes(text: &ParallelText) -> [String; 2] {
-    [text.source.hash.clone(), text.target.hash.clone()]
+/// A text that judges, as it was read.
+pub struct HeldOut {
+    /// Its sources and the first translation of each.
+    pub text: ParallelText,
+    /// Other translations, each a text.
+    pub other_references: Vec<TextLines>,
 }
 
-/// Reads two aligned files.
-///
-/// # Errors
-/// [`PipelineError::Text`]: a file that cannot be read, unequal line counts, invalid UTF-8.
-pub fn read_pair(folder: &Path, pair: &TextPair) -> Result<ParallelText, PipelineError> {
-    Ok(ParallelText::read(&folder.join(&pair.source), &folder.join(&pair.target))?)
+impl HeldOut {
+    /// Reads files that are aligned line by line.
+    ///
+    /// # Errors
+    /// [`PipelineError::Text`]: a file that cannot be read, unequal line counts, invalid UTF-8.
+    pub fn read(folder: &Path, pair: &TextPair) -> Result<HeldOut, PipelineError> {
+        let source = folder.join(&pair.source);
+        let read = |target: &PathBuf| ParallelText::read(&source, &folder.join(target));
+        let text = read(&pair.target)?;
+        let others = pair.other_references.iter().map(|path| Ok(read(path)?.target));
+        Ok(HeldOut { text, other_references: others.collect::<Result<_, PipelineError>>()? })
+    }
+
+    /// Hashes of its files, as they were read.
+    pub fn hashes(&self) -> Vec<String> {
+        let first = [&self.text.source, &self.text.target];
+        first.into_iter().chain(&self.other_references).map(|text| text.hash.clone()).collect()
+    }
 }
 
 /// What is left out of the training text.
@@ -157,14 +172,16 @@ pub fn limits(recipe: &DataRecipe) -> CorpusLimits {
 /// [`PipelineError::Text`]: no pairs, or an empty or far too long line.
 pub fn encode(
     role: &str,
-    text: ParallelText,
+    held_out: HeldOut,
     vocabularies: &VocabularyPair,
     recipe: &DataRecipe,
 ) -> Result<TextSet, PipelineError> {
     let limits = CorpusLimits { role: CorpusRole::Evaluation, ..limits(recipe) };
     let VocabularyPair { source, target } = vocabularies;
-    let hashes = hashes(&text);
+    let hashes = held_out.hashes();
+    let HeldOut { text, other_references } = held_out;
     let CheckedCorpus { corpus, report, .. } = encode_corpus(&text, source, target, &limits)?;
-    let (role, references) = (role.to_string(), text.target.lines);
+    let all = [text.target].into_iter().chain(other_references);
+    let (role, references) = (role.to_string(), all.map(|text| text.lines).collect());
     Ok(TextSet { role, references, corpus, hashes, report })
 }

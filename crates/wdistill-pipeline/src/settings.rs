@@ -12,6 +12,8 @@ use wdistill_runtime::DecodingOptions;
 use wdistill_search::SearchOptions;
 use wdistill_text::CorpusLimits;
 
+use crate::names::{TEST, VALIDATION};
+
 /// Two files that are aligned line by line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +22,26 @@ pub struct TextPair {
     pub source: PathBuf,
     /// Target side, relative to the data folder.
     pub target: PathBuf,
+    /// More translations of the same sources, each aligned with them, against which a text that judges is scored as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_references: Vec<PathBuf>,
+}
+
+impl TextPair {
+    /// Source and target.
+    pub fn new(source: PathBuf, target: PathBuf) -> TextPair {
+        TextPair { source, target, other_references: Vec::new() }
+    }
+
+    /// How many translations of its sources there are.
+    pub(crate) fn reference_count(&self) -> usize {
+        1 + self.other_references.len()
+    }
+
+    /// The paths that it names.
+    pub(crate) fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        [&mut self.source, &mut self.target].into_iter().chain(&mut self.other_references)
+    }
 }
 
 /// How a file holds pairs.
@@ -163,7 +185,7 @@ pub struct CorpusRecipe {
 
 impl CorpusRecipe {
     /// Two texts that are aligned line by line.
-    pub fn aligned(TextPair { source, target }: TextPair) -> CorpusRecipe {
+    pub fn aligned(TextPair { source, target, .. }: TextPair) -> CorpusRecipe {
         CorpusRecipe { source: Some(source), target: Some(target), ..CorpusRecipe::default() }
     }
 
@@ -372,6 +394,13 @@ impl Default for BenchmarkRecipe {
 }
 
 impl DataRecipe {
+    /// All texts that judge, with their names: validation, test, and the others.
+    pub(crate) fn held_out(&self) -> impl Iterator<Item = (&str, &TextPair)> {
+        let first = [(VALIDATION, Some(&self.validation)), (TEST, self.test.as_ref())];
+        let first = first.into_iter().filter_map(|(name, pair)| Some((name, pair?)));
+        first.chain(self.other_tests.iter().map(|(name, pair)| (name.as_str(), pair)))
+    }
+
     /// Texts by their paths, with the usual limits and no test text.
     pub fn new(train: TextPair, validation: TextPair) -> DataRecipe {
         DataRecipe {

@@ -19,8 +19,8 @@ use crate::settings::Criterion;
 pub struct Validator<'a> {
     /// Its pairs.
     pub corpus: &'a EncodedCorpus,
-    /// Target lines as they stand in the file.
-    pub references: &'a [String],
+    /// Target lines as they stand in the file, then other translations of the same sources.
+    pub references: &'a [Vec<String>],
     /// Turn tokens into text.
     pub vocabularies: &'a Arc<VocabularyPair>,
     /// Decoding for BLEU and chrF.
@@ -89,9 +89,8 @@ impl Validator<'_> {
     /// # Errors
     /// [`TrainError::Metrics`].
     pub fn scores(&self, loss: LossSums, decoded: &Decoded) -> Result<Scores, TrainError> {
-        let references = [self.references.to_vec()];
-        let bleu = Bleu::default().corpus_score(&decoded.lines, &references)?.score;
-        let chrf = Chrf::default().corpus_score(&decoded.lines, &references)?.score;
+        let bleu = Bleu::default().corpus_score(&decoded.lines, self.references)?.score;
+        let chrf = Chrf::default().corpus_score(&decoded.lines, self.references)?.score;
         Ok(Scores { loss, bleu: Some(bleu), chrf: Some(chrf), cut_translations: decoded.cut })
     }
 }

@@ -160,6 +160,16 @@ impl Plan {
 
     fn check_data(&self, problems: &mut Problems) {
         problems.extend(Part::Data, self.data.corpora_problems());
+        let validation = self.data.validation.reference_count();
+        for (name, text) in self.data.held_out() {
+            let count = text.reference_count();
+            if count != validation {
+                let fact =
+                    format!("{name} has {count} references, and validation has {validation}");
+                let hint = "the scores of a table are against equally many";
+                problems.add(Part::Data, Problem::with_hint(fact, hint));
+            }
+        }
         if let Some(Err(problem)) = self.data.languages.as_ref().map(Languages::check) {
             problems.add(Part::Data, problem.at("languages"));
         }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Plan, ResolvedTeacher, VocabularyOrigin};
-use crate::settings::CorpusRecipe;
+use crate::settings::{CorpusRecipe, TextPair};
 
 impl Plan {
     /// All paths that it names.
@@ -11,7 +11,7 @@ impl Plan {
         let data = &mut self.data;
         let pairs = [Some(&mut data.validation), data.test.as_mut()];
         let pairs = pairs.into_iter().flatten().chain(data.other_tests.values_mut());
-        let texts = pairs.flat_map(|pair| [&mut pair.source, &mut pair.target]);
+        let texts = pairs.flat_map(TextPair::paths_mut);
         let texts = texts.chain(data.train.iter_mut().flat_map(CorpusRecipe::paths_mut));
         let folders = [Some(&mut data.folder)].into_iter().flatten();
         let models = self.teacher.path().into_iter().chain(self.vocabulary.paths());

@@ -92,7 +92,7 @@ impl Pipeline {
         let settings = self.plan.benchmark;
         let decoding = &self.plan.decoding;
         let models: Vec<_> = systems.iter().map(|system| &system.fingerprint).collect();
-        let [source, _] = &text.hashes;
+        let source = &text.hashes[0];
         let threads = self.options.threads;
         let inputs = Fingerprint::of(&(models, source, settings, decoding, threads));
         self.stages.run("speed", &inputs, &[], |_| {

@@ -75,12 +75,12 @@ pub struct FinishedSystem {
 
 impl TextScores {
     fn of(set: &TextSet, lines: Vec<String>) -> Result<TextScores, PipelineError> {
-        let references = [set.references.as_slice()];
+        let references = &set.references;
         Ok(TextScores {
             text: set.role.clone(),
-            bleu: Bleu::default().corpus_statistics(&lines, &references)?,
-            chrf: Chrf::default().corpus_statistics(&lines, &references)?,
-            ter: Ter::default().corpus_statistics(&lines, &references)?,
+            bleu: Bleu::default().corpus_statistics(&lines, references)?,
+            chrf: Chrf::default().corpus_statistics(&lines, references)?,
+            ter: Ter::default().corpus_statistics(&lines, references)?,
             lines,
         })
     }

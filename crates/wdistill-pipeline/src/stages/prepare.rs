@@ -12,13 +12,13 @@ use wdistill_text::{
     VocabularySettings,
 };
 
-use crate::data::{StoredText, TextSet, encode, hashes, read_pair};
+use crate::data::{HeldOut, StoredText, TextSet, encode};
 use crate::error::PipelineError;
-use crate::names::{TEST, TRAINING};
+use crate::names::TRAINING;
 use crate::pipeline::Pipeline;
 use crate::plan::VocabularyOrigin;
 use crate::progress::Progress;
-use crate::settings::{Pairs, TextPair};
+use crate::settings::Pairs;
 use crate::stage::Fingerprint;
 use crate::stages::pairs::{PairChecks, Surveyed};
 
@@ -67,33 +67,29 @@ impl Pipeline {
     /// [`PipelineError::Text`], [`PipelineError::Corpus`].
     pub fn prepare(&self) -> Result<Prepared, PipelineError> {
         let data = &self.plan.data;
-        let read = |pair: &TextPair| read_pair(&data.folder, pair);
-        let validation = read(&data.validation)?;
-        let others = data.other_tests.iter().map(|(name, pair)| (name.as_str(), pair));
-        let tests = data.test.iter().map(|pair| (TEST, pair)).chain(others);
-        let tests = tests
-            .map(|(name, pair)| Ok((name, read(pair)?)))
+        let held_out = data
+            .held_out()
+            .map(|(name, pair)| Ok((name, HeldOut::read(&data.folder, pair)?)))
             .collect::<Result<Vec<_>, PipelineError>>()?;
         let (corpora, filters) = (data.corpora()?, data.filters()?);
         let training = self.survey(TRAINING, corpora)?;
-        for text in [&validation].into_iter().chain(tests.iter().map(|(_, text)| text)) {
-            self.check_sides(text)?;
-        }
-        let held_out = Fingerprint::of(&hashes(&validation));
+        held_out.iter().try_for_each(|(_, read)| self.check_sides(&read.text))?;
+        // What judges finished systems decides nothing of their training.
+        let judge = Fingerprint::of(&held_out[0].1.hashes());
         let (vocabularies, notes) = self.vocabularies(&training)?;
         let train = training.fingerprint.clone();
         let checks = PairChecks { vocabularies: &vocabularies, filters: &filters, alternatives: 1 };
         let training = self.pairs("training", TRAINING, &training, checks)?;
-        let validation = self.held_out("validation", validation, &vocabularies)?;
-        let tests = tests
+        let mut tests = held_out
             .into_iter()
-            .map(|(name, text)| self.held_out(name, text, &vocabularies))
+            .map(|(name, read)| self.held_out(name, read, &vocabularies))
             .collect::<Result<Vec<_>, _>>()?;
+        let validation = tests.remove(0);
         let folder = self.path("vocabulary");
         let hashes = [hash_file(&folder.join(SOURCE_FILE))?, hash_file(&folder.join(TARGET_FILE))?];
         self.check_tied(&vocabularies)?;
         let limits = (data.max_sentence_tokens, data.max_length_ratio, data.duplicates);
-        let fingerprint = Fingerprint::of(&(train, held_out, hashes, limits));
+        let fingerprint = Fingerprint::of(&(train, judge, hashes, limits));
         let held_out = [&validation].into_iter().chain(&tests);
         let held_out = held_out.map(|set| (set.role.clone(), &set.report));
         let reports = training.named_reports().chain(held_out);
@@ -225,7 +221,7 @@ impl Pipeline {
     fn held_out(
         &self,
         role: &str,
-        text: ParallelText,
+        text: HeldOut,
         vocabularies: &VocabularyPair,
     ) -> Result<TextSet, PipelineError> {
         let set = encode(role, text, vocabularies, &self.plan.data)?;

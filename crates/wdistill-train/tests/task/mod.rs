@@ -90,7 +90,7 @@ impl Task {
         let vocabularies = Arc::new(pair);
         let validator = Validator {
             corpus: &self.corpus,
-            references: &self.lines,
+            references: std::slice::from_ref(&self.lines),
             vocabularies: &vocabularies,
             translator: &translator,
         };

@@ -174,7 +174,7 @@ mod tests {
             "whole number or \"off\""
         );
         let others = find("data", "other_tests").unwrap().takes;
-        assert_eq!(others, "tables by name, each with source, target");
+        assert_eq!(others, "tables by name, each with other_references, source, target");
         assert_eq!(find("decoding", "beam_size").unwrap().default.as_deref(), Some("4"));
         assert_eq!(find("pseudo_data", "beam_size").unwrap().default.as_deref(), Some("6"));
         let methods: Vec<String> = find("systems[]", "method")

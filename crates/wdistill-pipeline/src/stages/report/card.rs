@@ -105,7 +105,7 @@ impl Pipeline {
             seed: trained.seed,
             signatures: match tests.is_empty() {
                 true => Signatures::default(),
-                false => rows::signatures(),
+                false => rows::signatures(self.plan.data.validation.reference_count()),
             },
             tests,
             decoding: self.decoding(),

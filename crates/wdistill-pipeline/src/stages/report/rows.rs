@@ -60,17 +60,17 @@ impl Pipeline {
             sentences_per_second: speed.map(|speed| speed.sentences_per_second),
             speed_up: speed.map(|speed| speed.speed_up),
             training_seconds: is_trained.then(|| stages().map(|(_, result)| result.seconds).sum()),
-            signatures: signatures(),
+            signatures: signatures(self.plan.data.validation.reference_count()),
         })
     }
 }
 
-/// How every score of a report is computed.
-pub(super) fn signatures() -> Signatures {
+/// How every score of a report is computed, against so many references.
+pub(super) fn signatures(references: usize) -> Signatures {
     Signatures {
-        bleu: Some(Bleu::default().signature(1).to_string()),
-        chrf: Some(Chrf::default().signature(1).to_string()),
-        ter: Some(Ter::default().signature(1).to_string()),
+        bleu: Some(Bleu::default().signature(references).to_string()),
+        chrf: Some(Chrf::default().signature(references).to_string()),
+        ter: Some(Ter::default().signature(references).to_string()),
     }
 }
 

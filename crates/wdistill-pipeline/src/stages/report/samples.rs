@@ -77,7 +77,7 @@ fn sample(
         text: set.role.clone(),
         line: line as u64 + 1,
         reason,
-        reference: set.references[line].clone(),
+        reference: set.references[0][line].clone(),
         translations: systems.iter().map(translation).collect(),
     }
 }
