@@ -1,7 +1,8 @@
 //! Times the sum of numbers over ranks against `MPI_Allreduce`, in turn: `mpirun -np N rank_sums MILLIONS ROUNDS`.
 //!
 //! Ours is the sum into pieces and the way back, as an update has them, with the optimiser between. Prints the median and
-//! the smallest seconds of each, the median of the ratios within a round, and the seconds of the optimiser's step.
+//! the smallest seconds of each, the median of the ratios within a round, the seconds of the optimiser's step of a piece, and of
+//! adding all numbers once.
 
 #![allow(clippy::print_stdout)] // An example shows what it finds.
 
@@ -9,8 +10,8 @@ use std::time::Instant;
 
 use mpi::collective::SystemOperation;
 use mpi::topology::SimpleCommunicator;
-use mpi::traits::{Communicator, CommunicatorCollectives};
-use wdistill_kernels::{AdamBuffers, AdamSettings, AdamStep, adam_step};
+use mpi::traits::CommunicatorCollectives;
+use wdistill_kernels::{AdamBuffers, AdamSettings, AdamStep, adam_step, add_into};
 use wdistill_train::{Mpi, Pieces, Ranks, join_pieces, sum_into_pieces};
 
 /// Seconds of some work that all ranks do, from the first one's beginning to the last one's end.
@@ -47,7 +48,7 @@ fn main() {
     let mut values = vec![0.0; piece.len()];
     let (mut first, mut second) = (values.clone(), values.clone());
     let settings = AdamSettings { beta1: 0.9, beta2: 0.98, epsilon: 1e-9 };
-    let (mut ours, mut all, mut adam) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ours, mut all, mut adam, mut added) = (vec![], vec![], vec![], vec![]);
     // The first round finds memory, and is not counted.
     for round in 0..=rounds {
         sum.copy_from_slice(&own);
@@ -78,23 +79,26 @@ fn main() {
             world.all_reduce_into(&own[..], &mut theirs[..], SystemOperation::sum());
         });
         assert!(sum == theirs, "sums of whole numbers have no order");
+        let adding = timed(&world, || add_into(&mut sum, &own));
         if round > 0 {
             ours.push(into_pieces + joined);
             all.push(reduced);
             adam.push(step);
+            added.push(adding);
         }
     }
     if ranks.rank() == 0 {
         let ratio = median(ours.iter().zip(&all).map(|(ours, all)| ours / all));
         println!(
             "{millions} million numbers, {} ranks: ours {:.3} s (smallest {:.3}), MPI_Allreduce {:.3} s ({:.3}), \
-             ratio {ratio:.2}; Adam {:.3} s",
+             ratio {ratio:.2}; Adam {:.3} s, adding {:.3} s",
             ranks.count(),
             median(ours.clone()),
             smallest(&ours),
             median(all.clone()),
             smallest(&all),
             median(adam),
+            median(added),
         );
     }
 }

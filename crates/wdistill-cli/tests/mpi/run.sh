@@ -10,6 +10,8 @@ cluster=$PWD/docs/cluster
 packages=()
 command -v mpirun > /dev/null && command -v mpicc > /dev/null || packages+=(openmpi-bin libopenmpi-dev)
 ls /usr/lib/llvm-*/lib/libclang*.so* > /dev/null 2>&1 || packages+=(libclang-dev)
+command -v pgrep > /dev/null || packages+=(procps)
+command -v xz > /dev/null || packages+=(xz-utils)
 command -v sbatch > /dev/null || packages+=(slurm-client)
 command -v python3 > /dev/null || packages+=(python3)
 python3 -m venv --help > /dev/null 2>&1 || packages+=(python3-venv)
@@ -142,7 +144,7 @@ echo "Snakemake and Kubernetes"
 python3 -m venv "$work/environment"
 "$work/environment/bin/pip" install --quiet snakemake kubernetes-validate
 # Parts of one run may come at the same time: the first prepares, the others wait.
-"$work/environment/bin/snakemake" --snakefile "$cluster/Snakefile" --cores 2 --quiet all --config \
+"$work/environment/bin/snakemake" --snakefile "$cluster/Snakefile" --directory "$work" --cores 2 --quiet all --config \
     recipe="$RECIPE" run="$work/snakemake" parts=3 wdistill="$plain"
 cmp "$work/slurm/pseudo/target.txt" "$work/snakemake/pseudo/target.txt"
 "$work/environment/bin/kubernetes-validate" --strict "$cluster/pseudo-data.yaml"
