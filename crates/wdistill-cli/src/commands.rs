@@ -9,6 +9,7 @@ pub mod distill;
 pub mod export;
 pub mod import;
 pub mod info;
+pub mod plan;
 pub mod pseudo_data;
 pub mod quantize;
 pub mod recipe;
@@ -22,6 +23,7 @@ pub mod shortlist;
 pub mod train;
 pub mod translate;
 pub mod vocab;
+pub mod watch;
 
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};

@@ -26,6 +26,8 @@ struct Cli {
 enum Command {
     /// Train a teacher and students on everyday sentences that come along, and compare them.
     Demo(commands::demo::Demo),
+    /// Say what a recipe will take, before it starts.
+    Plan(commands::plan::Plan),
     /// Carry out a recipe: teacher, pseudo data, students, scores, speed, report.
     Run(commands::run::Run),
     /// Show what a recipe may say, or a whole one to start from.
@@ -49,6 +51,8 @@ enum Command {
     Shapes(commands::shapes::Shapes),
     /// Show the systems of several runs in one table.
     Compare(commands::compare::Compare),
+    /// Show a run while it goes on, as a page on this machine.
+    Watch(commands::watch::Watch),
     /// Remove what a finished run does not need any more.
     Clean(commands::clean::Clean),
     /// Make a model with int8 weights: smaller and faster.
@@ -75,6 +79,7 @@ fn main() -> ExitCode {
     let arguments = commands::score::with_long_names(std::env::args_os().collect());
     let result = match Cli::parse_from(arguments).command {
         Command::Demo(command) => command.run(),
+        Command::Plan(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Recipe(command) => command.run(),
         Command::PseudoData(command) => command.run(),
@@ -87,6 +92,7 @@ fn main() -> ExitCode {
         Command::Bench(command) => command.run(),
         Command::Shapes(command) => command.run(),
         Command::Compare(command) => command.run(),
+        Command::Watch(command) => command.run(),
         Command::Clean(command) => command.run(),
         Command::Quantize(command) => command.run(),
         Command::Import(command) => command.run(),

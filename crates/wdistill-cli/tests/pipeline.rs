@@ -83,8 +83,9 @@ fn losses(log: &Path) -> Vec<Value> {
     let line = |line: &str| -> Value {
         let mut event: Value = serde_json::from_str(line).unwrap();
         let fields = event.as_object_mut().unwrap();
-        fields.remove("seconds");
-        fields.remove("tokens_per_second");
+        for field in ["seconds", "tokens_per_second", "time"] {
+            fields.remove(field);
+        }
         event
     };
     text.lines().map(line).collect()

@@ -46,7 +46,7 @@ const ERRORS: &[(&str, &str)] = &[
     ("recipe-is-no-toml", "run broken.toml"),
     (
         "texts-of-other-lengths",
-        "train --train texts/three texts/two --validation texts/two texts/two --out run",
+        "train --train texts/three texts/two --validation texts/two texts/two --quiet --out run",
     ),
     ("text-is-no-utf-8", "vocab texts/bytes --size 300 --out vocabulary.json"),
     ("text-is-empty", "vocab texts/empty --size 300 --out vocabulary.json"),

@@ -24,6 +24,7 @@ mod dropout;
 mod elementwise;
 mod embed;
 mod generate;
+mod guidance;
 #[cfg(all(test, target_arch = "x86_64"))]
 #[path = "../tests/kernels/instructions.rs"]
 mod instructions;
@@ -64,6 +65,7 @@ pub use generate::{
     ScaleTanhShiftGradients, add_weighted_sum_gradients, scale_tanh_shift,
     scale_tanh_shift_backward, weighted_sum,
 };
+pub use guidance::{GuidedHead, guidance_loss};
 pub use likeness::{LikenessGradient, RelationShape, Rows, relation_divergence, state_distance};
 pub use linear::{Linear, LinearGradients, linear_backward, linear_forward};
 pub use muon::{MuonBuffers, MuonSettings, MuonStep, muon_step};

@@ -17,7 +17,8 @@ use crate::methods::{Method, Phases};
 use crate::plan::{
     Part, Plan, Problems, ResolvedSystem, ResolvedTeacher, StudentBase, VocabularyOrigin,
 };
-use crate::recipe::{VocabularyRecipe, given_teacher, phase_1, with_changes};
+use crate::recipe::changes::table;
+use crate::recipe::{VocabularyRecipe, given_teacher, phase_1, tuned_teacher, with_changes};
 use crate::settings::{BenchmarkRecipe, DataRecipe, Pairs, PseudoDataRecipe, TeacherDecoder};
 
 /// What the settings of a job are, for errors.
@@ -46,20 +47,33 @@ pub struct TrainJob {
 }
 
 impl TrainJob {
-    /// What is to be done.
+    /// What is to be done: from random numbers, or from the finished model in a folder, whose vocabularies and shape are
+    /// taken, so that only the dropout of the job's architecture counts.
     ///
     /// # Errors
     /// [`PipelineError::Settings`] with every problem found.
-    pub fn plan(self) -> Result<Plan, PipelineError> {
+    pub fn plan(self, from: Option<&Path>) -> Result<Plan, PipelineError> {
         let mut problems = Problems::default();
-        let vocabulary = problems.take(Part::Vocabulary, self.vocabulary.origin());
+        let (vocabulary, model) = match from {
+            None => {
+                let vocabulary = problems.take(Part::Vocabulary, self.vocabulary.origin());
+                let model = ResolvedTeacher::Trained(self.architecture, self.training);
+                (vocabulary, Some(model))
+            }
+            Some(folder) => {
+                let changes = table(&self.architecture);
+                let model = tuned_teacher(folder, &changes, self.training);
+                let model = problems.take(Part::TeacherArchitecture, model);
+                (Some(VocabularyOrigin::Teacher(folder.to_path_buf())), model)
+            }
+        };
         problems.into_result(SETTINGS, TrainJob::name)?;
         let plan = Plan {
             title: "train".to_string(),
             seed: self.seed,
             data: self.data,
             vocabulary: vocabulary.expect("without problems"),
-            teacher: ResolvedTeacher::Trained(self.architecture, self.training),
+            teacher: model.expect("without problems"),
             student: None,
             systems: Vec::new(),
             pseudo_data: PseudoDataRecipe::default(),

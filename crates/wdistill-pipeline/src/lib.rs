@@ -7,7 +7,9 @@
 mod clean;
 mod corpora;
 mod data;
+mod disk;
 mod error;
+mod estimate;
 mod follow;
 mod job;
 mod machine;
@@ -26,10 +28,12 @@ mod shards;
 mod stage;
 mod stages;
 mod translating;
+mod watch;
 
 pub use clean::{Cleaned, Removal, Stay, clean};
 pub use data::{StoredText, TextSet};
 pub use error::PipelineError;
+pub use estimate::{Estimate, StageEstimate, estimate};
 pub use follow::follow;
 pub use job::{DistillJob, TrainJob};
 pub use machine::peak_memory;
@@ -57,3 +61,4 @@ pub use stages::{
     TrainingResult, benchmark, translate_corpus,
 };
 pub use translating::Untranslated;
+pub use watch::watch;

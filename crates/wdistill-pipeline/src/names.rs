@@ -18,6 +18,9 @@ pub const PSEUDO_DATA: &str = "pseudo-data";
 /// Folder of phase 1 below that of its system.
 pub const GENERATOR: &str = "generator";
 
+/// Folder of the last phase below that of its system.
+pub const STUDENT: &str = "student";
+
 /// Folder of a run for a given teacher that came from another toolkit.
 pub const IMPORTED_TEACHER: &str = "imported-teacher";
 

@@ -70,6 +70,9 @@ pub enum ResolvedTeacher {
     Trained(Architecture, TrainingSettings),
     /// It is given: its folder and its configuration.
     Given(PathBuf, Config),
+    /// It is a finished model that is trained on here: the model's folder, its configuration, perhaps with another dropout,
+    /// and the settings.
+    Tuned(PathBuf, Config, TrainingSettings),
 }
 
 /// What students share, where a system does not say otherwise.
@@ -191,7 +194,29 @@ impl ResolvedTeacher {
     pub fn architecture(&self) -> &Architecture {
         match self {
             ResolvedTeacher::Trained(architecture, _) => architecture,
-            ResolvedTeacher::Given(_, config) => &config.architecture,
+            ResolvedTeacher::Given(_, config) | ResolvedTeacher::Tuned(_, config, _) => {
+                &config.architecture
+            }
+        }
+    }
+
+    /// Its settings, if it is trained here.
+    pub(crate) fn training(&self) -> Option<&TrainingSettings> {
+        match self {
+            ResolvedTeacher::Given(..) => None,
+            ResolvedTeacher::Trained(_, settings) | ResolvedTeacher::Tuned(_, _, settings) => {
+                Some(settings)
+            }
+        }
+    }
+
+    /// The configuration of the finished model that it is, or begins as.
+    pub(crate) fn known_config(&self) -> Option<&Config> {
+        match self {
+            ResolvedTeacher::Trained(..) => None,
+            ResolvedTeacher::Given(_, config) | ResolvedTeacher::Tuned(_, config, _) => {
+                Some(config)
+            }
         }
     }
 
@@ -240,7 +265,7 @@ impl Plan {
     pub fn any_all_tied(&self) -> bool {
         let teacher = match &self.teacher {
             ResolvedTeacher::Trained(architecture, _) => Some(architecture),
-            ResolvedTeacher::Given(..) => None,
+            ResolvedTeacher::Given(..) | ResolvedTeacher::Tuned(..) => None,
         };
         let mut all = self.systems.iter().map(|system| &system.architecture).chain(teacher);
         all.any(|architecture| architecture.embeddings == Embeddings::AllTied)
@@ -248,10 +273,6 @@ impl Plan {
 
     /// The settings of all trainings.
     fn trainings(&self) -> impl Iterator<Item = &TrainingSettings> {
-        let teacher = match &self.teacher {
-            ResolvedTeacher::Trained(_, settings) => Some(settings),
-            ResolvedTeacher::Given(..) => None,
-        };
-        self.systems.iter().flat_map(ResolvedSystem::phases).chain(teacher)
+        self.systems.iter().flat_map(ResolvedSystem::phases).chain(self.teacher.training())
     }
 }

@@ -1,11 +1,12 @@
 //! What those who watch a run see, on standard error: a line that is always current, and lasting lines.
 
+use std::cell::Cell;
 use std::io::IsTerminal;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use wdistill_base::{Problem, in_words};
-use wdistill_train::{Happening, Observer, TrainingEvent, TrainingSettings, ValidationEvent};
+use wdistill_train::{Happening, Observer, TrainingEvent, TrainingSettings, ValidationEvent, now};
 
 use crate::messages::message;
 
@@ -82,7 +83,8 @@ impl Progress {
     pub fn say(&self, text: &str) {
         match self.display {
             Display::Terminal => self.bar.suspend(|| message(&format!("{}: {text}", self.stage))),
-            Display::Lines => message(&format!("{}: {text}", self.stage)),
+            // A log is read later, and elsewhere.
+            Display::Lines => message(&format!("{} {}: {text}", now(), self.stage)),
             Display::Silent => {}
         }
     }
@@ -117,16 +119,47 @@ fn perplexity_in_words(perplexity: f64) -> String {
     }
 }
 
+/// Updates of this process after which the first estimate is said.
+const ESTIMATED_AFTER: u64 = 10;
+
 /// Shows how a training goes.
 pub struct RunProgress<'a> {
     progress: Progress,
     settings: &'a TrainingSettings,
+    /// What a training takes besides time, in words.
+    takes: String,
+    /// The first update that was seen, and when it was done.
+    first: Cell<Option<(u64, Instant)>>,
 }
 
 impl<'a> RunProgress<'a> {
-    /// Of a training by its name.
-    pub fn new(display: Display, name: &str, settings: &'a TrainingSettings) -> RunProgress<'a> {
-        RunProgress { progress: Progress::new(display, name, settings.updates), settings }
+    /// Of a training by its name; `takes` says what it takes besides time.
+    pub fn new(
+        display: Display,
+        name: &str,
+        settings: &'a TrainingSettings,
+        takes: String,
+    ) -> RunProgress<'a> {
+        let progress = Progress::new(display, name, settings.updates);
+        RunProgress { progress, settings, takes, first: Cell::new(None) }
+    }
+
+    /// Says once, by the first updates, what the training will take. The very first makes buffers and is not counted.
+    fn estimate(&self, updates: u64) {
+        let Some((first, since)) = self.first.get() else {
+            return self.first.set(Some((updates, Instant::now())));
+        };
+        if updates != first + ESTIMATED_AFTER {
+            return;
+        }
+        let of_one = since.elapsed().as_secs_f64() / ESTIMATED_AFTER as f64;
+        let left = self.settings.updates - updates;
+        self.progress.say(&format!(
+            "{left} updates are left, which take about {} by the first {ESTIMATED_AFTER} ({of_one:.3} s each), and validations \
+             besides; {}",
+            in_words(Duration::from_secs_f64(of_one * left as f64)),
+            self.takes
+        ));
     }
 }
 
@@ -143,6 +176,7 @@ impl Observer for RunProgress<'_> {
                 checkpoint.display()
             )),
             Happening::Updated { event, window } => {
+                self.estimate(event.updates);
                 progress.update(event.updates, || training(event, window));
             }
             Happening::Logged { event, window } => {
@@ -155,6 +189,12 @@ impl Observer for RunProgress<'_> {
                 progress.update(updates, || "validating".to_string());
             }
             Happening::Validated(event) => progress.say(&validation(event)),
+            Happening::Slower { factor } => progress.say(&format!(
+                "{} validations in a row brought no better {}: the rate is {:.2e} now",
+                self.settings.plateau_validations,
+                self.settings.criterion.name(),
+                factor * self.settings.learning_rate
+            )),
             Happening::OutOfPatience { updates, settings } => {
                 let TrainingSettings { patience, updates: all, criterion, .. } = settings;
                 progress.warn(format!(

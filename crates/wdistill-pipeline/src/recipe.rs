@@ -8,7 +8,7 @@ mod write;
 
 pub use changes::{Settings, with_changes};
 use lines::Lines;
-pub(crate) use resolve::{given_teacher, phase_1};
+pub(crate) use resolve::{given_teacher, phase_1, tuned_teacher};
 use schema::Unknown;
 pub use schema::{Choice, Key, KeyTable, RECIPE, key_tables, renamed};
 
@@ -103,7 +103,7 @@ pub struct ModelRecipe {
     pub training: Table,
 }
 
-/// The teacher: trained here, or given.
+/// The teacher: trained here, from random numbers or from a finished model, or given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TeacherRecipe {
@@ -111,6 +111,10 @@ pub struct TeacherRecipe {
     /// another toolkit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<PathBuf>,
+    /// Folder of a finished model to begin with, relative to the recipe, in place of random numbers: fine-tuning. Shape and
+    /// vocabularies are the model's; of `architecture` only `dropout` may change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
     /// Name of a preset architecture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
@@ -242,7 +246,7 @@ impl TeacherRecipe {
     /// A teacher that is there already.
     pub fn given(folder: PathBuf) -> TeacherRecipe {
         let (architecture, training) = (Table::new(), Table::new());
-        TeacherRecipe { model: Some(folder), preset: None, architecture, training }
+        TeacherRecipe { model: Some(folder), from: None, preset: None, architecture, training }
     }
 }
 
@@ -271,7 +275,8 @@ impl Recipe {
             None => folder.join(&recipe.data.folder),
         };
         let VocabularyRecipe { source, target, .. } = &mut recipe.vocabulary;
-        for path in [&mut recipe.teacher.model, source, target].into_iter().flatten() {
+        let TeacherRecipe { model, from, .. } = &mut recipe.teacher;
+        for path in [model, from, source, target].into_iter().flatten() {
             *path = folder.join(&*path);
         }
         Ok(recipe)

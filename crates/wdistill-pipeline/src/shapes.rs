@@ -132,12 +132,8 @@ pub fn measure_shape(
     let config = teacher.config.with_architecture(architecture.clone())?;
     let student = Model::initialise(config, 1);
     let translator = |model: &Model<Dense<f32>>, precision, shortlist| {
-        let mut decoding = measuring.decoding.clone();
-        let words = measuring.words;
-        (decoding.search.min_length, decoding.search.max_length) = (words, words);
-        (decoding.search.max_length_ratio, decoding.search.max_length_constant) = (0.0, words);
-        decoding.precision = precision;
-        TokenTranslator::new(model, measuring.threads, decoding, shortlist)
+        let decoding = DecodingOptions { precision, ..measuring.decoding.clone() };
+        of_fixed_length(model, measuring.threads, &decoding, measuring.words, shortlist)
     };
     let shortlist = || measuring.shortlist.clone();
     let translators = [
@@ -153,6 +149,23 @@ pub fn measure_shape(
         parameters: student.weights.count(),
         speed_ups: [speeds[1].speed_up, speeds[2].speed_up],
     })
+}
+
+/// A translator that writes so many words for every sentence: random weights would never end.
+///
+/// # Errors
+/// Options that make no sense.
+pub(crate) fn of_fixed_length(
+    model: &Model<Dense<f32>>,
+    threads: usize,
+    decoding: &DecodingOptions,
+    words: usize,
+    shortlist: Option<Arc<Shortlist>>,
+) -> Result<TokenTranslator, PipelineError> {
+    let mut decoding = decoding.clone();
+    (decoding.search.min_length, decoding.search.max_length) = (words, words);
+    (decoding.search.max_length_ratio, decoding.search.max_length_constant) = (0.0, words);
+    Ok(TokenTranslator::new(model, threads, decoding, shortlist)?)
 }
 
 /// The largest of some shapes that is at least so many times as fast as the teacher.

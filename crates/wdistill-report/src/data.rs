@@ -304,3 +304,42 @@ pub struct Comparison {
     /// Bootstrap samples.
     pub samples: u64,
 }
+
+/// How far a training of a run has come, for a page that shows it while it goes on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StageRow {
+    /// Its folder.
+    pub name: String,
+    /// Whether it has begun, and ended.
+    pub state: StageState,
+    /// Updates done.
+    pub updates: u64,
+    /// All its updates.
+    pub all_updates: u64,
+    /// Training loss of the last line of its log.
+    pub training_loss: Option<f64>,
+    /// Loss of the last validation.
+    pub validation_loss: Option<f64>,
+    /// BLEU of the last validation.
+    pub validation_bleu: Option<f64>,
+    /// Target tokens that it learns from in a second.
+    pub tokens_per_second: Option<f64>,
+    /// Seconds so far.
+    pub seconds: Option<f64>,
+    /// Seconds that are left, at the speed so far.
+    pub seconds_left: Option<f64>,
+    /// When the last line of its log was written.
+    pub last_line: Option<String>,
+}
+
+/// Whether a stage has begun, and ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StageState {
+    /// It has not begun.
+    #[default]
+    ToCome,
+    /// It has begun.
+    UnderWay,
+    /// It is finished.
+    Finished,
+}

@@ -7,16 +7,36 @@ use crate::number::{
     with_deviation,
 };
 use crate::text::{MEANS, RATES, TESTS, conditions, means, seeds};
-use crate::{Comparison, DataSet, Inheritance, RateRow, Report, Sample, SystemRow, TestRow};
+use crate::{
+    Comparison, DataSet, Inheritance, RateRow, Report, Sample, StageRow, StageState, SystemRow,
+    TestRow,
+};
 
 const STYLE: &str = include_str!("report.css");
 
 /// The report as a page that stands alone, light or dark as the reader's system asks. All text of
 /// the report is escaped.
 pub fn html(report: &Report) -> String {
+    let results = section("Results", Some(results(report)));
+    let conditions = section("Conditions", Some(conditions_list(report)));
+    page(report, "", &results, &conditions)
+}
+
+/// The same of a run that goes on: how far each training has come stands first, what is not known yet is left out, and the
+/// page loads itself again after so many seconds.
+pub fn live_html(report: &Report, stages: &[StageRow], every: u32) -> String {
+    let again = format!("<meta http-equiv=\"refresh\" content=\"{every}\">\n");
+    let trainings = section("Trainings", Some(stage_table(stages)));
+    let has_systems = !report.systems.is_empty();
+    let results = section("Results", has_systems.then(|| results(report)));
+    let conditions = section("Conditions", has_systems.then(|| conditions_list(report)));
+    page(report, &again, &(trainings + &results), &conditions)
+}
+
+fn page(report: &Report, head: &str, results: &str, conditions: &str) -> String {
     let sections = [
         header(report),
-        section("Results", Some(results(report))),
+        results.to_string(),
         section(MEANS, list(&means(report))),
         section(TESTS, tests(&report.tests)),
         section(RATES, rates(&report.rates)),
@@ -24,13 +44,13 @@ pub fn html(report: &Report) -> String {
         section("Quality and speed", quality_and_speed(report)),
         section("Learning curves", Some(curves(report))),
         section("Data", data(&report.data)),
-        section("Conditions", Some(conditions_list(report))),
+        conditions.to_string(),
         section("Sample translations", samples(&report.samples)),
         section("Notes", list(&report.notes)),
         section("Recipe", recipe(&report.recipe_toml)),
     ];
     format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n{head}\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{}</main>\n</body>\n\
@@ -38,6 +58,42 @@ pub fn html(report: &Report) -> String {
         escaped(&report.title),
         sections.concat()
     )
+}
+
+fn stage_table(stages: &[StageRow]) -> String {
+    let columns = [
+        Column::Words("Training"),
+        Column::Words("State"),
+        Column::Numbers("Updates"),
+        Column::Numbers("Loss"),
+        Column::Numbers("Loss valid"),
+        Column::Numbers("BLEU valid"),
+        Column::Numbers("Tokens/s"),
+        Column::Numbers("Time"),
+        Column::Numbers("Left"),
+        Column::Words("Last line of its log"),
+    ];
+    let row = |row: &StageRow| {
+        let state = match row.state {
+            StageState::ToCome => "to come",
+            StageState::UnderWay => "<strong>under way</strong>",
+            StageState::Finished => "finished",
+        };
+        let loss = |loss: f64| format!("{loss:.3}");
+        vec![
+            escaped(&row.name),
+            state.to_string(),
+            format!("{} of {}", grouped(row.updates), grouped(row.all_updates)),
+            or_dash(row.training_loss, loss),
+            or_dash(row.validation_loss, loss),
+            or_dash(row.validation_bleu, score),
+            or_dash(row.tokens_per_second, rate),
+            or_dash(row.seconds, duration),
+            or_dash(row.seconds_left, duration),
+            or_dash(row.last_line.as_deref(), escaped),
+        ]
+    };
+    table(&columns, stages.iter().map(row).collect())
 }
 
 fn section(heading: &str, content: Option<String>) -> String {
@@ -347,6 +403,29 @@ mod tests {
         ] {
             assert!(page.contains(text), "{text}");
         }
+    }
+
+    #[test]
+    fn a_live_page_says_how_far_each_training_is_and_leaves_out_what_is_not_known() {
+        let stage = StageRow {
+            name: "kd<1>/student".to_string(),
+            state: StageState::UnderWay,
+            updates: 1200,
+            all_updates: 30_000,
+            training_loss: Some(4.5),
+            seconds_left: Some(7200.0),
+            ..StageRow::default()
+        };
+        let report = Report { title: "Run".to_string(), ..Report::default() };
+        let page = live_html(&report, std::slice::from_ref(&stage), 10);
+        let elements = check_balance(&page);
+        assert_eq!(elements.iter().filter(|element| *element == "table").count(), 1);
+        let parts = ["kd&lt;1&gt;/student", "under way", "1,200 of 30,000", "4.500", "2 h 00 min"];
+        for part in parts.into_iter().chain(["http-equiv=\"refresh\" content=\"10\""]) {
+            assert!(page.contains(part), "no {part:?}");
+        }
+        let with_systems = live_html(&example(), &[stage], 10);
+        assert!(with_systems.contains("83.20") && with_systems.contains("<h2>Conditions</h2>"));
     }
 
     #[test]

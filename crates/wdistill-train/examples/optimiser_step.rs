@@ -36,7 +36,7 @@ fn main() {
     let batches = [corpus];
     let settings = TrainingSettings::default();
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("threads");
-    let lesson = Lesson { teacher: None, settings: &settings, seed: 1 };
+    let lesson = Lesson { teacher: None, guide: None, settings: &settings, seed: 1 };
     let model = Trainee::weights(Model::initialise(config, 1));
     let mut learner = HostLearner::start(model, lesson, threads).expect("threads");
     let mut step = |update: usize| {

@@ -49,7 +49,7 @@ fn main() {
     let phases =
         [Trainee::generator(generator), Trainee::weights(Model::initialise(tiny.clone(), 1))];
     let settings = TrainingSettings::default();
-    let lesson = Lesson { teacher: None, settings: &settings, seed: 1 };
+    let lesson = Lesson { teacher: None, guide: None, settings: &settings, seed: 1 };
     let mut states = phases
         .map(|phase| (HostLearner::start(phase, lesson, threads).expect("threads"), Vec::new()));
     for number in 1..=rounds as u64 + 1 {

@@ -12,6 +12,7 @@ use crate::divergence::Watch;
 use crate::error::TrainError;
 use crate::learner::Parameters;
 use crate::log::Event;
+use crate::schedule::Plateau;
 use crate::selection::Judgement;
 
 /// Sums since the last line of the log.
@@ -65,6 +66,9 @@ pub struct State {
     pub last: Option<Validated>,
     /// Validations since then.
     pub stale_validations: u64,
+    /// How far the rate has fallen, for a schedule that waits for validations.
+    #[serde(default)]
+    pub plateau: Plateau,
     /// Updates at which there are snapshots, rising.
     pub snapshots: Vec<u64>,
     /// The training loss, watched for divergence.

@@ -22,6 +22,8 @@ use crate::worker::{Lesson, Worker, shares_of};
 /// and their gradients are summed as a balanced binary tree over shares, so that results do not depend on who has which.
 pub struct HostLearner<'a> {
     worker: Worker<'a>,
+    /// What every rate is multiplied by.
+    rate_factor: f64,
 }
 
 impl<'a> HostLearner<'a> {
@@ -29,7 +31,7 @@ impl<'a> HostLearner<'a> {
     ///
     /// # Errors
     /// [`TrainError::Settings`] if there is a teacher of whom nothing is learned, or none where something is, or one that
-    /// the student cannot be compared with; [`TrainError::Threads`].
+    /// the student cannot be compared with, or a pattern of what is to be frozen names nothing; [`TrainError::Threads`].
     pub fn start(
         trainee: Trainee,
         lesson: Lesson<'a>,
@@ -53,9 +55,14 @@ impl<'a> HostLearner<'a> {
             let place = "training settings".to_string();
             return Err(TrainError::Settings { place, problems: vec![problem] });
         }
+        if ranks.count() > 1 && lesson.guide.is_some() {
+            let place = "training settings".to_string();
+            let problem = "guided_alignment is learned by one program alone, not by several ranks";
+            return Err(TrainError::Settings { place, problems: vec![problem.to_string()] });
+        }
         let trainee = if ranks.count() > 1 { ship(ranks, trainee, lesson)? } else { trainee };
         let worker = agree(ranks, Worker::start(ranks, trainee, lesson, threads))?;
-        Ok(HostLearner { worker })
+        Ok(HostLearner { worker, rate_factor: 1.0 })
     }
 
     fn ranks(&self) -> &'a dyn Ranks {
@@ -76,7 +83,7 @@ impl Learner for HostLearner<'_> {
         let ranks = self.ranks();
         let all = self.worker.lesson.settings.shares;
         let shares = batches.iter().map(|batch| shares(batch, all)).collect();
-        let divided = Divided { batches, shares, number };
+        let divided = Divided { batches, shares, number, rate_factor: self.rate_factor };
         let tokens = divided.tokens();
         for other in 1..ranks.count() {
             let shares = shares_of(other, ranks.count(), all);
@@ -85,6 +92,11 @@ impl Learner for HostLearner<'_> {
         let own = shares_of(0, ranks.count(), all);
         let portion = divided.portion(own, &self.worker.model().config.vocabularies);
         self.worker.update(&portion)
+    }
+
+    fn scale_rate(&mut self, factor: f64) -> Result<(), TrainError> {
+        self.rate_factor = factor;
+        Ok(())
     }
 
     fn loss(&mut self, weights: Weights<'_>, text: &EncodedCorpus) -> Result<LossSums, TrainError> {

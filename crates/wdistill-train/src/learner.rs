@@ -103,6 +103,12 @@ pub trait Learner {
     /// What the machine brings.
     fn update(&mut self, batches: &[EncodedCorpus], number: u64) -> Result<StepReport, TrainError>;
 
+    /// Multiplies the settings' rate of every later update by a factor, which is no part of the state and 1 at first.
+    ///
+    /// # Errors
+    /// What the machine brings.
+    fn scale_rate(&mut self, factor: f64) -> Result<(), TrainError>;
+
     /// The loss in a text, of which nothing is learned.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! What a run writes down as it goes: `metrics.jsonl`.
+//! What a run writes down as it goes: `metrics.jsonl`, and the same for TensorBoard.
 
 use std::fs::File;
 use std::io::Write;
@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use wdistill_base::{FileError, atomic_write};
 
 use crate::error::TrainError;
+use crate::tensorboard;
 
 /// One line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +28,19 @@ impl Event {
             Event::Validation(event) => event.updates,
         }
     }
+
+    /// When it was written, in UTC; empty in a log of an earlier version.
+    pub fn time(&self) -> &str {
+        match self {
+            Event::Training(event) => &event.time,
+            Event::Validation(event) => &event.time,
+        }
+    }
+}
+
+/// Now, in UTC: `2026-11-28T16:50:37Z`.
+pub fn now() -> String {
+    humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
 }
 
 /// Means over some updates.
@@ -37,8 +51,8 @@ pub struct TrainingEvent {
     /// Label-smoothed cross-entropy a target token, in nats; under word-level distillation mixed with
     /// the cross-entropy with the teacher's distribution, which a validation's is not.
     pub loss: f64,
-    /// What a student misses of its teacher's states and relations, times their weights, a target token: it is added to the
-    /// loss, and this number is not part of that one.
+    /// What a student misses of its teacher's states and relations, or a head of word alignments, times their weights, a target
+    /// token: it is added to the loss, and this number is not part of that one.
     #[serde(default)]
     pub inside: f64,
     /// `e` to the negative log-likelihood a token; in the file `null` if that is infinite.
@@ -56,6 +70,9 @@ pub struct TrainingEvent {
     pub tokens_per_second: f64,
     /// Seconds of training since the run began, without the time between interruptions.
     pub seconds: f64,
+    /// When it was written, in UTC.
+    #[serde(default)]
+    pub time: String,
 }
 
 /// One validation.
@@ -79,6 +96,9 @@ pub struct ValidationEvent {
     pub cut_translations: usize,
     /// Seconds of training since the run began.
     pub seconds: f64,
+    /// When it was written, in UTC.
+    #[serde(default)]
+    pub time: String,
 }
 
 /// JSON has no infinity.
@@ -88,36 +108,93 @@ pub(crate) fn finite_or_infinite<'d, D: Deserializer<'d>>(
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::INFINITY))
 }
 
-/// `metrics.jsonl` of a run.
+/// The log of a run, in two files: lines of JSON, and events of TensorBoard.
 pub struct MetricsLog {
+    lines: Appended,
+    events: Appended,
+}
+
+/// The lines of a log, in the folder of its training.
+pub const LINES_FILE: &str = "metrics.jsonl";
+
+/// The same for TensorBoard, which knows its files by the middle of their names.
+pub const EVENTS_FILE: &str = "events.out.tfevents.wdistill";
+
+/// A file that grows.
+struct Appended {
     path: PathBuf,
     file: File,
 }
 
+impl Appended {
+    /// Replaces what is there.
+    fn begin(path: PathBuf, content: &[u8]) -> Result<Appended, TrainError> {
+        atomic_write(&path, content)?;
+        let file =
+            File::options().append(true).open(&path).map_err(FileError::when("open", &path))?;
+        Ok(Appended { path, file })
+    }
+
+    fn write(&mut self, content: &[u8]) -> Result<(), TrainError> {
+        Ok(self.file.write_all(content).map_err(FileError::when("write", &self.path))?)
+    }
+}
+
 impl MetricsLog {
-    /// Opens the log of a run that goes on after these events. What else the file holds, lines of a run that was killed
-    /// before its next checkpoint or lines that were changed, is replaced: the run itself remembers its events.
+    /// Opens the log of a run that goes on after these events. What else the files hold, of a run that was killed before its
+    /// next checkpoint or that was changed, is replaced: the run itself remembers its events.
     ///
     /// # Errors
     /// [`TrainError::Io`].
-    pub fn open(path: &Path, events: &[Event]) -> Result<MetricsLog, TrainError> {
-        let text: String = events.iter().map(line).collect();
-        atomic_write(path, text.as_bytes())?;
-        let file =
-            File::options().append(true).open(path).map_err(FileError::when("open", path))?;
-        Ok(MetricsLog { path: path.to_path_buf(), file })
+    pub fn open(folder: &Path, events: &[Event]) -> Result<MetricsLog, TrainError> {
+        let lines: String = events.iter().map(line).collect();
+        let begun = events.first().map_or_else(now, |event| event.time().to_string());
+        let first = tensorboard::version(seconds_of(&begun));
+        let records: Vec<u8> = first.into_iter().chain(events.iter().flat_map(record)).collect();
+        Ok(MetricsLog {
+            lines: Appended::begin(folder.join(LINES_FILE), lines.as_bytes())?,
+            events: Appended::begin(folder.join(EVENTS_FILE), &records)?,
+        })
     }
 
-    /// Appends a line.
+    /// Appends an event.
     ///
     /// # Errors
     /// [`TrainError::Io`].
     pub fn write(&mut self, event: &Event) -> Result<(), TrainError> {
-        self.file
-            .write_all(line(event).as_bytes())
-            .map_err(FileError::when("write", &self.path))?;
-        Ok(())
+        self.lines.write(line(event).as_bytes())?;
+        self.events.write(&record(event))
     }
+}
+
+/// Seconds since 1970 of a time as [`now`] gives it; 0 for that of an earlier version's log, which has none.
+fn seconds_of(time: &str) -> f64 {
+    let time = humantime::parse_rfc3339(time).ok();
+    let since = time.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    since.map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// An event for TensorBoard.
+fn record(event: &Event) -> Vec<u8> {
+    let numbers = match event {
+        Event::Training(event) => vec![
+            ("training/loss", Some(event.loss)),
+            ("training/inside", Some(event.inside).filter(|inside| *inside != 0.0)),
+            ("training/perplexity", Some(event.perplexity)),
+            ("training/learning_rate", Some(event.learning_rate)),
+            ("training/gradient_norm", Some(event.gradient_norm)),
+            ("training/tokens_per_second", Some(event.tokens_per_second)),
+        ],
+        Event::Validation(event) => vec![
+            ("validation/loss", Some(event.loss)),
+            ("validation/perplexity", Some(event.perplexity)),
+            ("validation/bleu", event.bleu),
+            ("validation/chrf", event.chrf),
+        ],
+    };
+    let numbers = numbers.into_iter().filter_map(|(tag, number)| Some((tag, number?)));
+    let numbers: Vec<_> = numbers.collect();
+    tensorboard::scalars(seconds_of(event.time()), event.updates(), &numbers)
 }
 
 fn line(event: &Event) -> String {
@@ -138,6 +215,7 @@ mod tests {
             best: true,
             cut_translations: 0,
             seconds: 1.0,
+            time: "2026-11-28T16:50:37Z".to_string(),
         })
     }
 
@@ -149,21 +227,26 @@ mod tests {
     #[test]
     fn a_log_is_what_the_run_remembers_and_what_comes() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("metrics.jsonl");
+        let path = folder.path().join(LINES_FILE);
         std::fs::write(&path, "changed\n{\"kind\":\"trai").unwrap();
         let remembered = [validation(10), validation(20)];
-        let mut log = MetricsLog::open(&path, &remembered).unwrap();
+        let mut log = MetricsLog::open(folder.path(), &remembered).unwrap();
         log.write(&validation(30)).unwrap();
         assert_eq!(lines(&path), [10, 20, 30].map(validation));
+        // 2026-11-28T16:50:37Z by GNU date.
+        let time = 1_795_884_637.0;
+        let records = [10, 20, 30].map(|updates| record(&validation(updates)));
+        let expected = [tensorboard::version(time), records.concat()].concat();
+        assert_eq!(std::fs::read(folder.path().join(EVENTS_FILE)).unwrap(), expected);
     }
 
     #[test]
     fn an_infinite_perplexity_is_read_back() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("metrics.jsonl");
+        let path = folder.path().join(LINES_FILE);
         let Event::Validation(event) = validation(10) else { unreachable!() };
         let event = Event::Validation(ValidationEvent { perplexity: f64::INFINITY, ..event });
-        MetricsLog::open(&path, &[]).unwrap().write(&event).unwrap();
+        MetricsLog::open(folder.path(), &[]).unwrap().write(&event).unwrap();
         assert_eq!(lines(&path), [event]);
     }
 }

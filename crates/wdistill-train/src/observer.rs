@@ -41,6 +41,11 @@ pub enum Happening<'a> {
     },
     /// A validation is done.
     Validated(&'a ValidationEvent),
+    /// The rate falls, since no validation was better for as long as the schedule waits.
+    Slower {
+        /// What the settings' rate is multiplied by from now on.
+        factor: f64,
+    },
     /// No validation was better for as long as the settings allow.
     OutOfPatience {
         /// Updates done.

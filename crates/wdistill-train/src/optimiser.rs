@@ -8,6 +8,7 @@ use wdistill_kernels::{
 };
 use wdistill_model::{Layout, Part};
 
+use crate::freezing::Frozen;
 use crate::settings::{Optimiser, TrainingSettings};
 
 /// What a step is told besides the gradient.
@@ -17,8 +18,12 @@ pub(crate) struct Step<'a> {
     pub settings: &'a TrainingSettings,
     /// The update, counted from 1.
     pub number: u64,
+    /// Its rate.
+    pub learning_rate: f64,
     /// Factor on the gradient.
     pub gradient_factor: f64,
+    /// What stays as it is.
+    pub frozen: &'a Frozen,
 }
 
 /// What a step works on: a piece of flat buffers over one layout. Where a tensor is cut no bit depends on: Adam works number
@@ -67,8 +72,10 @@ fn parts(
 }
 
 /// Changes the parameters of a piece and their moments.
-pub(crate) fn step(stepped: Stepped<'_>, Step { settings, number, gradient_factor }: Step<'_>) {
-    let learning_rate = settings.learning_rate_at(number);
+pub(crate) fn step(
+    stepped: Stepped<'_>,
+    Step { settings, number, learning_rate, gradient_factor, frozen }: Step<'_>,
+) {
     let [beta1, beta2] = settings.adam_betas;
     let adam = AdamStep {
         settings: AdamSettings { beta1, beta2, epsilon: settings.adam_epsilon },
@@ -85,9 +92,10 @@ pub(crate) fn step(stepped: Stepped<'_>, Step { settings, number, gradient_facto
     };
     let Stepped { layout, piece, values, first_moments, second_moments, gradients, copies } =
         stepped;
-    let tensors = layout.ranges().iter().zip(copies);
+    let tensors = layout.ranges().iter().zip(copies).enumerate();
     let tensors: Vec<_> = tensors
-        .filter_map(|(named, copy)| Some((named, overlap(&named.range, &piece)?, copy)))
+        .filter(|(index, _)| !frozen.holds(*index))
+        .filter_map(|(_, (named, copy))| Some((named, overlap(&named.range, &piece)?, copy)))
         .collect();
     let ranges = || tensors.iter().map(|(_, range, _)| range.clone());
     let values = parts(values, 0, ranges()).into_iter();

@@ -93,6 +93,8 @@ pub(crate) struct Divided<'b> {
     /// Of each batch the pairs of each share, of which the last may be missing.
     pub shares: Vec<Vec<Vec<usize>>>,
     pub number: u64,
+    /// What the rate is multiplied by.
+    pub rate_factor: f64,
 }
 
 impl Divided<'_> {
@@ -124,13 +126,16 @@ impl Divided<'_> {
             batches: self.batches.iter().zip(self.some(shares)).map(packed).collect(),
             tokens: self.tokens(),
             number: self.number,
+            rate_factor: self.rate_factor,
         }
     }
 
     /// The same portion as a message.
     pub fn message(&self, shares: std::ops::Range<usize>, tokens: usize) -> Vec<u8> {
         let mut packet = Order::Update.packet();
-        let sizes = [self.number, tokens as u64, self.batches.len() as u64, shares.len() as u64];
+        let factor = self.rate_factor.to_bits();
+        let sizes =
+            [self.number, factor, tokens as u64, self.batches.len() as u64, shares.len() as u64];
         sizes.into_iter().for_each(|size| packet.number(size));
         for (corpus, of_batch) in self.batches.iter().zip(self.some(shares)) {
             of_batch.into_iter().for_each(|pairs| write_pairs(&mut packet, corpus, pairs));
@@ -142,9 +147,11 @@ impl Divided<'_> {
 /// The portion that a message holds behind its order.
 pub(crate) fn read_portion(message: &mut Unpack<'_>, vocabularies: &Vocabularies) -> Portion {
     let number = message.number();
+    let rate_factor = f64::from_bits(message.number());
     let [tokens, batches, shares] = std::array::from_fn(|_| message.count());
     let mut batch = || (0..shares).map(|_| read_batch(message, vocabularies)).collect();
-    Portion { batches: (0..batches).map(|_| batch()).collect(), tokens, number }
+    let batches = (0..batches).map(|_| batch()).collect();
+    Portion { batches, tokens, number, rate_factor }
 }
 
 /// Batches of a text, as a message of this order.

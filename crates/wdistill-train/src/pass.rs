@@ -5,6 +5,7 @@ use wdistill_kernels::LossTargets;
 use wdistill_model::{Dense, Model};
 
 use crate::batch::{Batch, decode};
+use crate::guide::Guide;
 use crate::teacher::Teacher;
 
 /// What to do with the loss.
@@ -13,6 +14,8 @@ pub(crate) enum Pass<'a> {
     Train {
         /// What is learned besides the right words.
         teacher: Option<&'a Teacher<'a>>,
+        /// Word alignments that a head learns, and their weight.
+        guide: Option<(&'a Guide, f64)>,
         /// Dropout of this batch.
         dropout: DropoutSource,
         /// Factor on the gradients.
@@ -51,11 +54,17 @@ pub(crate) fn run_batch(
         teacher: teacher.as_ref().and_then(|(teacher, seen)| teacher.distribution(seen)),
     };
     let sums = match pass {
-        Pass::Train { gradient_scale, gradients, .. } => {
-            let (inside, slopes) =
+        Pass::Train { gradient_scale, gradients, guide, .. } => {
+            let (mut inside, mut slopes) =
                 teacher.as_ref().map_or_else(Default::default, |(teacher, seen)| {
                     teacher.inside(&tape, &tracked, (batch, seen), (workspace, gradient_scale))
                 });
+            if let Some((guide, weight)) = guide {
+                let scale = (workspace, weight * gradient_scale);
+                let (missed, of_guide) = guide.loss(&tape, &tracked, batch, scale);
+                inside += weight * missed;
+                slopes.extend(of_guide);
+            }
             let targets = Targets { loss, gradient_scale };
             let sums = tape.backward(&tracked, states, &targets, slopes, gradients);
             LossSums { inside, ..sums }

@@ -14,8 +14,9 @@ use crate::divergence::{Watch, above_uniform, diverged};
 use crate::error::TrainError;
 use crate::interrupt::Interrupt;
 use crate::learner::{Clipping, Learner, StepReport, Weights};
-use crate::log::{Event, MetricsLog, TrainingEvent, ValidationEvent};
+use crate::log::{Event, LINES_FILE, MetricsLog, TrainingEvent, ValidationEvent, now};
 use crate::observer::{Happening, Observer};
+use crate::schedule::{Plateau, Progress, Schedule};
 use crate::selection::{Candidate, Selected};
 use crate::settings::{Criterion, Selection, TrainingSettings};
 use crate::validation::{Scores, Validator};
@@ -35,8 +36,6 @@ const SNAPSHOTS_FOLDER: &str = "snapshots";
 
 /// What a training keeps for going on, and nobody needs when it is finished: below its folder.
 pub const KEPT_WHILE_TRAINING: [&str; 3] = [BEST_FOLDER, CHECKPOINT_FILE, SNAPSHOTS_FOLDER];
-
-const LOG_FILE: &str = "metrics.jsonl";
 
 /// Writes a model that can be used as it is, with its vocabularies, into a folder.
 pub type SaveModel<'a> = dyn Fn(&Model<Dense<f32>>, &Path) -> Result<(), TrainError> + 'a;
@@ -157,6 +156,7 @@ impl<'a> Loop<'a> {
             let mut parameters = learner.state()?.into_owned();
             let state = checkpoint::load(&checkpoint, &fingerprint, &mut parameters)?;
             learner.restore(parameters)?;
+            learner.scale_rate(state.plateau.factor())?;
             order.resume(state.position)?;
             order.resume_counts(state.modified.clone());
             state
@@ -170,19 +170,20 @@ impl<'a> Loop<'a> {
                 best: None,
                 last: None,
                 stale_validations: 0,
+                plateau: Plateau::default(),
                 snapshots: Vec::new(),
                 watch: Watch::default(),
                 seconds: 0.0,
                 events: Vec::new(),
             }
         };
-        let log = run.path(LOG_FILE);
+        let log = run.path(LINES_FILE);
         if state.updates > 0 {
             run.observer.observe(Happening::Resumed { updates: state.updates });
         } else if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
             run.observer.observe(Happening::StartsAgain { checkpoint: &checkpoint });
         }
-        let log = MetricsLog::open(&log, &state.events)?;
+        let log = MetricsLog::open(run.folder, &state.events)?;
         let since = Instant::now();
         let checkpointed = since;
         Ok(Loop { run, state, order, log, since, checkpointed })
@@ -292,17 +293,20 @@ impl<'a> Loop<'a> {
             loss: window.smoothed / tokens,
             inside: window.inside / tokens,
             perplexity: (window.negative_log_likelihood / tokens).exp(),
-            learning_rate: self.settings().learning_rate_at(self.state.updates),
+            learning_rate: self.state.plateau.factor()
+                * self.settings().learning_rate_at(self.state.updates),
             gradient_norm: window.gradient_norms / window.updates as f64,
             clipped_updates: window.clipped,
             tokens: window.tokens,
             tokens_per_second: tokens / window.seconds,
             seconds: self.state.seconds,
+            time: String::new(),
         }
     }
 
     fn log_window(&mut self) -> Result<(), TrainError> {
         let (event, window) = (self.training_event(), self.state.window.updates);
+        let event = TrainingEvent { time: now(), ..event };
         self.observe(Happening::Logged { event: &event, window });
         self.state.window = Window::default();
         self.note(Event::Training(event))
@@ -345,10 +349,31 @@ impl<'a> Loop<'a> {
             best,
             cut_translations: scores.cut_translations,
             seconds: self.state.seconds,
+            time: now(),
         };
         self.observe(Happening::Validated(&event));
         self.note(Event::Validation(event))?;
+        self.wait_for_better(learner, if best { Progress::Better } else { Progress::NoBetter })?;
         problem.map_or(Ok(()), |problem| Err(self.diverged(updates, problem)))
+    }
+
+    /// After a validation, for a schedule that falls where none is better.
+    fn wait_for_better(
+        &mut self,
+        learner: &mut dyn Learner,
+        progress: Progress,
+    ) -> Result<(), TrainError> {
+        let TrainingSettings { schedule, plateau_factor, plateau_validations, .. } =
+            self.settings();
+        let plateau = &mut self.state.plateau;
+        if *schedule == Schedule::Plateau
+            && plateau.validated(progress, *plateau_factor, *plateau_validations)
+        {
+            let factor = plateau.factor();
+            self.observe(Happening::Slower { factor });
+            learner.scale_rate(factor)?;
+        }
+        Ok(())
     }
 
     /// The lowest loss of all validations so far, which is not always that of the best by the criterion.

@@ -18,6 +18,53 @@ pub enum Schedule {
     Cosine,
     /// Not at all.
     Constant,
+    /// By `plateau_factor`, whenever `plateau_validations` validations in a row were no better than the best.
+    Plateau,
+}
+
+/// What a schedule that waits for validations remembers: part of a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plateau {
+    /// What the rate is multiplied by.
+    factor: f64,
+    /// Validations since the best one or since the rate fell.
+    stale: u64,
+}
+
+/// What a validation found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It is the best so far.
+    Better,
+    /// It is not.
+    NoBetter,
+}
+
+impl Default for Plateau {
+    fn default() -> Self {
+        Plateau { factor: 1.0, stale: 0 }
+    }
+}
+
+impl Plateau {
+    /// What the rate is multiplied by.
+    pub fn factor(&self) -> f64 {
+        self.factor
+    }
+
+    /// After a validation: `factor` is multiplied by `by` where `patience` validations in a row were no better, as by
+    /// `torch.optim.lr_scheduler.ReduceLROnPlateau(factor=by, patience=patience - 1, threshold=0)`. Says whether it was.
+    pub fn validated(&mut self, progress: Progress, by: f64, patience: u64) -> bool {
+        self.stale = match progress {
+            Progress::Better => 0,
+            Progress::NoBetter => self.stale + 1,
+        };
+        let falls = self.stale >= patience;
+        if falls {
+            *self = Plateau { factor: self.factor * by, stale: 0 };
+        }
+        falls
+    }
 }
 
 impl Schedule {
@@ -28,7 +75,7 @@ impl Schedule {
     /// inverse square root   sqrt(w / u)                        fairseq, inverse_square_root_schedule.py
     /// linear                r = (U - u + 1) / (U - w)          transformers, get_linear_schedule_with_warmup
     /// cosine                (1 - cos(pi r)) / 2                transformers, get_cosine_schedule_with_warmup
-    /// constant              1                                  transformers, get_constant_schedule_with_warmup
+    /// constant, plateau     1                                  transformers, get_constant_schedule_with_warmup
     /// ```
     ///
     /// The second and third are at least 0 and, in a warm-up that is longer than `U`, 1.
@@ -42,50 +89,75 @@ impl Schedule {
             Schedule::InverseSquareRoot => (warm_up as f64 / update as f64).sqrt(),
             Schedule::Linear => rest,
             Schedule::Cosine => (1.0 - (PI * rest).cos()) / 2.0,
-            Schedule::Constant => 1.0,
+            Schedule::Constant | Schedule::Plateau => 1.0,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Schedule;
+    use super::*;
     use crate::settings::TrainingSettings;
 
-    fn close(schedule: Schedule, updates: u64, expected: &[(u64, f64)]) {
-        let warm_up = 4000;
-        let settings =
-            TrainingSettings { warm_up, schedule, updates, ..TrainingSettings::default() };
-        for (update, rate) in expected {
-            let ours = settings.learning_rate_at(*update);
-            assert!((ours - rate).abs() < 1e-9, "{schedule:?}, {update}: {ours}, not {rate}");
+    /// Lines of a name and numbers, written by `make.py` beside the file.
+    const FIXTURE: &str = include_str!("../fixtures/schedules/rates.txt");
+
+    fn numbers(name: &str) -> Vec<f64> {
+        let line = FIXTURE.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let line = line.unwrap_or_else(|| panic!("no {name}"));
+        line.split(' ').map(|number| number.parse().unwrap()).collect()
+    }
+
+    fn settings(schedule: Schedule, updates: u64) -> TrainingSettings {
+        let (learning_rate, warm_up) = (7e-4, 40);
+        TrainingSettings {
+            learning_rate,
+            warm_up,
+            schedule,
+            updates,
+            ..TrainingSettings::default()
+        }
+    }
+
+    /// The step `s` of a schedule of transformers is the rate of its update `s + 1`: our rise is one update ahead of it, and
+    /// our fall is level with it, but for the inverse square root.
+    #[test]
+    fn schedules_rise_and_fall_as_transformers_do() {
+        let all = [
+            ("inverse-square-root", Schedule::InverseSquareRoot),
+            ("linear", Schedule::Linear),
+            ("cosine", Schedule::Cosine),
+            ("constant", Schedule::Constant),
+        ];
+        for (name, schedule) in all {
+            let (settings, rates) = (settings(schedule, 200), numbers(name));
+            for update in 1..=200 {
+                let is_level = update > 40 && schedule != Schedule::InverseSquareRoot;
+                let expected = rates[if is_level { update - 1 } else { update }];
+                let found = settings.learning_rate_at(update as u64);
+                assert!((found - expected).abs() < 1e-15, "{name}, {update}: {found}, {expected}");
+            }
         }
     }
 
     #[test]
-    fn schedules_rise_linearly_and_fall_as_they_say() {
-        let inverse = [(1, 7e-4 / 4000.0), (2000, 3.5e-4), (4000, 7e-4), (16_000, 3.5e-4)];
-        close(Schedule::InverseSquareRoot, 20_000, &inverse);
-        // transformers 4.57: get_linear_schedule_with_warmup(optimizer, 4000, 20000), the rate of each of its steps;
-        // its rise is one update behind.
-        let linear = [(2000, 3.5e-4), (4001, 7e-4), (8001, 5.25e-4), (20_000, 4.375e-8)];
-        close(Schedule::Linear, 20_000, &linear);
-        // get_cosine_schedule_with_warmup, the same.
-        let cosine =
-            [(2000, 3.5e-4), (4001, 7e-4), (8001, 5.974_873_734_152_917e-4), (12_001, 3.5e-4)];
-        close(Schedule::Cosine, 20_000, &cosine);
-        // get_constant_schedule_with_warmup, the same.
-        close(Schedule::Constant, 20_000, &[(2000, 3.5e-4), (4001, 7e-4), (20_000, 7e-4)]);
+    fn a_plateau_is_pytorchs() {
+        let (losses, rates) = (numbers("losses"), numbers("plateau"));
+        let (mut plateau, mut best) = (Plateau::default(), f64::INFINITY);
+        let mut falls = 0;
+        for (number, (loss, expected)) in losses.into_iter().zip(rates).enumerate() {
+            let progress = if loss < best { Progress::Better } else { Progress::NoBetter };
+            best = best.min(loss);
+            falls += u64::from(plateau.validated(progress, 0.3, 3));
+            let found = 7e-4 * plateau.factor();
+            assert!((found - expected).abs() < 1e-15, "validation {number}: {found}, {expected}");
+        }
+        assert_eq!(falls, 3);
     }
 
     #[test]
     fn a_schedule_may_end_in_a_later_phase() {
-        let whole = TrainingSettings {
-            updates: 1000,
-            warm_up: 100,
-            schedule: Schedule::Linear,
-            ..TrainingSettings::default()
-        };
+        let whole = TrainingSettings { warm_up: 100, ..settings(Schedule::Linear, 1000) };
         let first = TrainingSettings { updates: 400, schedule_updates: 1000, ..whole.clone() };
         assert_eq!(first.learning_rate_at(400), whole.learning_rate_at(400));
         assert!(first.problems().is_empty());
@@ -95,7 +167,8 @@ mod tests {
 
     #[test]
     fn a_training_that_is_all_warm_up_has_a_rate() {
-        close(Schedule::Linear, 3000, &[(3000, 5.25e-4)]);
-        close(Schedule::Cosine, 3000, &[(3000, 5.25e-4)]);
+        for schedule in [Schedule::Linear, Schedule::Cosine] {
+            assert!((settings(schedule, 30).learning_rate_at(30) - 5.25e-4).abs() < 1e-12);
+        }
     }
 }

@@ -84,6 +84,13 @@ pub struct TrainingSettings {
     /// Updates after which a linear or cosine schedule has come to its end, if that is not the end of this training but
     /// of a later phase; 0 for this training's.
     pub schedule_updates: u64,
+    /// What the rate is multiplied by at a plateau, for `schedule = "plateau"`.
+    pub plateau_factor: f64,
+    /// Validations in a row without a new best that are a plateau.
+    pub plateau_validations: u64,
+    /// Parameters that stay as they are: patterns of their names, such as `"encoder.*"`, in which `*` stands for anything.
+    /// What a pattern names is frozen with everything below it.
+    pub freeze: Vec<String>,
     /// How an update follows from a gradient.
     pub optimiser: Optimiser,
     /// Decay of Adam's moments.
@@ -108,6 +115,10 @@ pub struct TrainingSettings {
     /// the last layers: the divergence of softmax(x xᵀ / sqrt(d)) over the tokens of a sentence, whatever the widths
     /// (MiniLMv2; Wang et al., 2021).
     pub relation_distillation: f64,
+    /// Weight of word alignments in the loss, which is added; 0 for off. A head of the decoder's last layer learns which
+    /// source word each target word comes from, as IBM model 1 finds it in the training text: `-a log p`, summed over source
+    /// words (Chen et al., 2016; Marian's `guided-alignment-weight`, whose default is 0.1).
+    pub guided_alignment: f64,
     /// Longest gradient, as a Euclidean norm over all parameters; 0 for no limit.
     pub clip_norm: f64,
     /// Updates between lines of the log.
@@ -158,6 +169,9 @@ impl Default for TrainingSettings {
             warm_up: 4000,
             schedule: Schedule::default(),
             schedule_updates: 0,
+            plateau_factor: 0.5,
+            plateau_validations: 3,
+            freeze: Vec::new(),
             optimiser: Optimiser::default(),
             adam_betas: [0.9, 0.98],
             adam_epsilon: 1e-9,
@@ -167,6 +181,7 @@ impl Default for TrainingSettings {
             word_distillation: 0.0,
             state_distillation: 0.0,
             relation_distillation: 0.0,
+            guided_alignment: 0.0,
             clip_norm: 0.0,
             log_every: 50,
             validate_every: 1000,
@@ -196,6 +211,7 @@ impl TrainingSettings {
             ("checkpoint_every", self.checkpoint_every),
             ("snapshot_every", self.snapshot_every),
             ("average_last", self.average_last as u64),
+            ("plateau_validations", self.plateau_validations),
         ];
         for (name, value) in at_least_one {
             if value == 0 {
@@ -230,6 +246,7 @@ impl TrainingSettings {
             ("weight_decay", self.weight_decay),
             ("state_distillation", self.state_distillation),
             ("relation_distillation", self.relation_distillation),
+            ("guided_alignment", self.guided_alignment),
         ];
         for (name, value) in at_least_zero {
             if !(value >= 0.0 && value.is_finite()) {
@@ -253,6 +270,10 @@ impl TrainingSettings {
             if !(0.0..1.0).contains(&value) {
                 problems.push(format!("{name} is {value}, expected 0 <= value < 1"));
             }
+        }
+        if !(self.plateau_factor > 0.0 && self.plateau_factor < 1.0) {
+            let found = self.plateau_factor;
+            problems.push(format!("plateau_factor is {found}, expected 0 < value < 1"));
         }
         let positive = [("learning_rate", self.learning_rate), ("adam_epsilon", self.adam_epsilon)];
         for (name, value) in positive {
@@ -290,7 +311,7 @@ impl TrainingSettings {
             && (self.patience > 0 || self.selection != Selection::Last)
     }
 
-    /// The learning rate of an update, counted from 1:
+    /// The learning rate of an update, counted from 1, before any plateau:
     ///
     /// `rate * min(update / warm_up, fall(update))`, where the [`Schedule`] says how it falls.
     pub fn learning_rate_at(&self, update: u64) -> f64 {

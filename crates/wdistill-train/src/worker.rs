@@ -10,6 +10,8 @@ use wdistill_text::EncodedCorpus;
 
 use crate::batch::Batch;
 use crate::error::TrainError;
+use crate::freezing::Frozen;
+use crate::guide::Guide;
 use crate::learner::{Clipping, Parameters, StepReport};
 use crate::optimiser::{self, Step, Stepped, overlap};
 use crate::pass::{Pass, run_batch};
@@ -27,6 +29,8 @@ use crate::trainable::{MadeOf, Trainable, Trainee};
 pub struct Lesson<'a> {
     /// Of whom the student learns besides the right words, if the settings give anything of it a weight.
     pub teacher: Option<&'a Model<Dense<f32>>>,
+    /// Word alignments that a head of it learns, if the settings give them a weight.
+    pub guide: Option<&'a Guide>,
     /// Settings.
     pub settings: &'a TrainingSettings,
     /// Decides the dropout, together with the number of the update.
@@ -41,6 +45,8 @@ pub(crate) struct Portion {
     pub tokens: usize,
     /// The update, counted from 1.
     pub number: u64,
+    /// What its rate is multiplied by.
+    pub rate_factor: f64,
 }
 
 /// One rank's part of a training. A rank alone has all shares, and a piece that is everything.
@@ -52,6 +58,7 @@ pub(crate) struct Worker<'a> {
     teacher: Option<Teacher<'a>>,
     /// All values; of moments and averages this rank's piece.
     held: Parameters,
+    frozen: Frozen,
     /// This rank's piece of the parameters.
     piece: Range<usize>,
     /// How the parameters are cut, and how the weights of the model are.
@@ -74,7 +81,7 @@ impl<'a> Worker<'a> {
     ///
     /// # Errors
     /// [`TrainError::Settings`] if there is a teacher of whom nothing is learned, or none where something is, or one that
-    /// the student cannot be compared with; [`TrainError::Threads`].
+    /// the student cannot be compared with, or a pattern of what is to be frozen names nothing; [`TrainError::Threads`].
     pub fn start(
         ranks: &'a dyn Ranks,
         trainee: Trainee,
@@ -84,6 +91,13 @@ impl<'a> Worker<'a> {
         let settings = lesson.settings;
         if settings.learns_of_teacher() != lesson.teacher.is_some() {
             let problem = "word_, state_ or relation_distillation needs a teacher, and a teacher needs one of them";
+            return Err(TrainError::Settings {
+                place: "training settings".to_string(),
+                problems: vec![problem.to_string()],
+            });
+        }
+        if (settings.guided_alignment > 0.0) != lesson.guide.is_some() {
+            let problem = "guided_alignment needs word alignments, and they need a weight";
             return Err(TrainError::Settings {
                 place: "training settings".to_string(),
                 problems: vec![problem.to_string()],
@@ -106,6 +120,7 @@ impl<'a> Worker<'a> {
         if let Some(averages) = averages {
             averages.copy_from_slice(&values[piece.clone()]);
         }
+        let frozen = Frozen::of(&settings.freeze, &held.layout)?;
         let weights = Arc::new(Layout::of(&trainable.model().weights));
         let weight_pieces = match trainable.made_of() {
             MadeOf::TheSame => pieces.clone(),
@@ -119,6 +134,7 @@ impl<'a> Worker<'a> {
             trainable,
             teacher,
             held,
+            frozen,
             piece,
             pieces,
             weight_pieces,
@@ -139,7 +155,9 @@ impl<'a> Worker<'a> {
         let loss = self.sum_losses(loss)?;
         self.sum_over_ranks(&mut sum)?;
         let layout = self.held.layout.clone();
-        let gradients = self.trainable.parameter_gradients(sum, &layout, self.team.workspace(0));
+        let workspace = self.team.workspace(0);
+        let mut gradients = self.trainable.parameter_gradients(sum, &layout, workspace);
+        self.frozen.clear(&mut gradients);
         let gradient_norm = self.norm(&gradients)?;
         let (clipping, factor) = match settings.clip_norm {
             limit if limit > 0.0 && gradient_norm > limit => {
@@ -148,8 +166,7 @@ impl<'a> Worker<'a> {
             _ => (Clipping::Unchanged, 1.0),
         };
         if gradient_norm.is_finite() {
-            let step = Step { settings, number: portion.number, gradient_factor: factor };
-            self.step(&gradients, step)?;
+            self.step(&gradients, portion, factor)?;
         }
         self.team.workspace(0).give_back(gradients);
         Ok(StepReport { loss, gradient_norm, clipping })
@@ -159,9 +176,10 @@ impl<'a> Worker<'a> {
     ///
     /// `g = (1 / tokens) * sum over batches and shares of d loss / d weights`
     fn gradients(&mut self, portion: &Portion) -> (Gradients<f32>, LossSums) {
-        let Lesson { settings, seed, .. } = self.lesson;
-        let Portion { batches, tokens, number } = portion;
+        let Lesson { settings, seed, guide, .. } = self.lesson;
+        let Portion { batches, tokens, number, .. } = portion;
         let teacher = self.teacher.as_ref();
+        let guide = guide.map(|guide| (guide, settings.guided_alignment));
         let model = self.trainable.model();
         let gradient_scale = 1.0 / *tokens as f64;
         let rates = model.config.architecture.dropout;
@@ -175,7 +193,7 @@ impl<'a> Worker<'a> {
                 let place = (number * batches.len() as u64 + index as u64) * settings.shares as u64;
                 let dropout = DropoutSource { rates, seed, step: place + share as u64 };
                 let gradients = &mut gradients;
-                let pass = Pass::Train { teacher, dropout, gradient_scale, gradients };
+                let pass = Pass::Train { teacher, guide, dropout, gradient_scale, gradients };
                 loss += run_batch(model, workspace, batch, settings.label_smoothing, pass);
             }
             (gradients, loss)
@@ -228,7 +246,16 @@ impl<'a> Worker<'a> {
     }
 
     /// Steps this rank's piece, and gives every rank all parameters.
-    fn step(&mut self, gradients: &Gradients<f32>, step: Step<'_>) -> Result<(), TrainError> {
+    fn step(
+        &mut self,
+        gradients: &Gradients<f32>,
+        portion: &Portion,
+        gradient_factor: f64,
+    ) -> Result<(), TrainError> {
+        let (settings, number) = (self.lesson.settings, portion.number);
+        let learning_rate = portion.rate_factor * settings.learning_rate_at(number);
+        let frozen = &self.frozen;
+        let step = Step { settings, number, learning_rate, gradient_factor, frozen };
         let Parameters { layout, values, first_moments, second_moments, averages } = &mut self.held;
         let piece = self.piece.clone();
         let copies = self.trainable.parameters_mut();

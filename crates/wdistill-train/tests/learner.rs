@@ -4,10 +4,11 @@ mod task;
 
 use task::{THREADS, Task, settings, slices};
 use wdistill_model::{Config, Embeddings, Model, NamedRange, Part};
-use wdistill_text::EncodedCorpus;
+use wdistill_runtime::best_alignment_head;
+use wdistill_text::{EncodedCorpus, LexicalTable};
 use wdistill_train::{
-    Clipping, Event, HostLearner, Learner, Lesson, Optimiser, Parameters, Selection, StepReport,
-    TrainError, Trainee, TrainingSettings, check_inside,
+    Clipping, Event, Guide, HostLearner, Learner, Lesson, Optimiser, Parameters, Selection,
+    StepReport, TrainError, Trainee, TrainingSettings, check_inside,
 };
 
 /// Some of the task's pairs as a batch.
@@ -82,7 +83,7 @@ fn two_small_batches_make_the_step_of_one_large_batch() {
 fn after(task: &Task, settings: &TrainingSettings, threads: usize) -> Vec<f32> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| {
-        let lesson = Lesson { teacher: None, settings, seed: 1 };
+        let lesson = Lesson { teacher: None, guide: None, settings, seed: 1 };
         let mut learner = HostLearner::start(Trainee::weights(task.model()), lesson, threads)
             .unwrap_or_else(|e| panic!("{e}"));
         for number in 1..4 {
@@ -161,6 +162,63 @@ fn weight_decay_takes_its_part_of_matrices_and_of_nothing_else() {
     }
 }
 
+/// What is frozen keeps its bits, its moments stay zero, and it is no part of the gradient's norm, whatever decays; the
+/// rest learns.
+#[test]
+fn what_is_frozen_keeps_its_bits() {
+    let task = Task::new();
+    for optimiser in [Optimiser::Adam, Optimiser::Muon] {
+        let free = TrainingSettings { optimiser, weight_decay: 0.5, ..settings() };
+        let freeze = ["encoder.*", "*norm*"].map(str::to_string).to_vec();
+        let frozen =
+            TrainingSettings { freeze, selection: Selection::MovingAverage, ..free.clone() };
+        let (whole, _) = step(&task, &[(0, 30)], &free);
+        let mut learner = task.learner(task.model(), None, &frozen);
+        let before = learner.state().unwrap().into_owned();
+        let report = learner.update(&[batch(&task, 0..30)], 1).unwrap();
+        learner.update(&[batch(&task, 0..30)], 2).unwrap();
+        let after = learner.state().unwrap().into_owned();
+        let mut counts = [0, 0];
+        for NamedRange { name, range, .. } in after.layout.ranges() {
+            let stays = name.starts_with("encoder.") || name.contains("norm");
+            let of = |buffer: &[f32]| buffer[range.clone()].to_vec();
+            assert_eq!(of(&before.values) == of(&after.values), stays, "{name}");
+            assert_eq!(
+                of(&after.first_moments).iter().all(|moment| *moment == 0.0),
+                stays,
+                "{name}"
+            );
+            if stays {
+                assert!(of(&after.second_moments).iter().all(|moment| *moment == 0.0), "{name}");
+                assert!(of(after.averages.as_ref().unwrap()) == of(&before.values), "{name}");
+            }
+            counts[usize::from(stays)] += 1;
+        }
+        assert!(counts[0] > 5 && counts[1] > 5, "{counts:?}");
+        assert!(report.gradient_norm < whole.gradient_norm);
+        assert_eq!(slices(learner.model().unwrap()), {
+            let mut model = task.model();
+            let values = after.layout.slices(&after.values);
+            model.weights.slices_mut().into_iter().zip(values).for_each(|((_, slice), values)| {
+                slice.copy_from_slice(values);
+            });
+            slices(&model)
+        });
+    }
+}
+
+#[test]
+fn what_names_no_parameter_cannot_be_frozen() {
+    let task = Task::new();
+    let settings = TrainingSettings { freeze: vec!["encoder.layer.*".to_string()], ..settings() };
+    let lesson = Lesson { teacher: None, guide: None, settings: &settings, seed: 1 };
+    let Err(error) = HostLearner::start(Trainee::weights(task.model()), lesson, THREADS) else {
+        panic!("accepted")
+    };
+    let text = error.to_string();
+    assert!(text.contains("\"encoder.layer.*\"; near it are encoder.layers, "), "{text}");
+}
+
 #[test]
 fn other_shares_give_the_same_gradient_up_to_rounding() {
     let task = Task::new();
@@ -224,7 +282,7 @@ fn a_moving_average_is_the_formulas() {
     // Training goes on from where it was.
     assert!(slices(learner.model().unwrap()) == current);
 
-    let without = TrainingSettings { selection: Selection::Last, ..settings };
+    let without = TrainingSettings { selection: Selection::Last, ..settings.clone() };
     let mut learner = task.learner(task.model(), None, &without);
     assert!(learner.averaged_model().unwrap().is_none());
 }
@@ -307,11 +365,46 @@ fn states_of_another_width_are_not_compared() {
     check_inside(&relations, &teacher.config, &config).unwrap();
 }
 
+/// The head that is guided becomes the one that aligns words best, and does so better than any head does by itself.
+#[test]
+fn a_head_learns_the_alignments_that_it_is_given() {
+    let task = Task::new();
+    let words = |ids: &[u32]| ids[..ids.len() - 1].to_vec();
+    let pairs = (0..task.corpus.len()).map(|index| task.corpus.pair(index));
+    let pairs: Vec<_> = pairs.map(|(source, target)| (words(source), words(target))).collect();
+    let table = LexicalTable::learn(&pairs, task.vocabulary.size(), 5, &mut |_| {});
+    let guide = Guide::new(&table);
+    let trained = |guided_alignment: f64| {
+        let settings = TrainingSettings { guided_alignment, learning_rate: 0.02, ..settings() };
+        let guide = Some(&guide).filter(|_| guided_alignment > 0.0);
+        let lesson = Lesson { teacher: None, guide, settings: &settings, seed: 1 };
+        let mut learner =
+            HostLearner::start(Trainee::weights(task.model()), lesson, THREADS).unwrap();
+        let mut missed = Vec::new();
+        for number in 1..=60 {
+            let loss = learner.update(&[batch(&task, 0..40)], number).unwrap().loss;
+            missed.push(loss.inside / loss.tokens as f64);
+        }
+        let best = best_alignment_head(learner.model().unwrap(), &pairs).unwrap();
+        (missed, best)
+    };
+    let (nothing, (_, without)) = trained(0.0);
+    let (missed, (head, with)) = trained(1.0);
+    assert!(nothing.iter().all(|missed| *missed == 0.0));
+    assert!(missed[59] < 0.6 * missed[0], "{} after {}", missed[59], missed[0]);
+    assert_eq!((head.layer, head.head), (1, 0));
+    assert!(with > without, "{with}, {without} without");
+}
+
 #[test]
 fn a_teacher_and_its_weight_come_together() {
     let task = Task::new();
     let settings = TrainingSettings { word_distillation: 0.5, ..settings() };
-    let lesson = Lesson { teacher: None, settings: &settings, seed: 1 };
+    let lesson = Lesson { teacher: None, guide: None, settings: &settings, seed: 1 };
+    let learner = HostLearner::start(Trainee::weights(task.model()), lesson, THREADS);
+    assert!(matches!(learner.err(), Some(TrainError::Settings { .. })));
+    let settings = TrainingSettings { guided_alignment: 0.1, ..crate::settings() };
+    let lesson = Lesson { settings: &settings, ..lesson };
     let learner = HostLearner::start(Trainee::weights(task.model()), lesson, THREADS);
     assert!(matches!(learner.err(), Some(TrainError::Settings { .. })));
 }

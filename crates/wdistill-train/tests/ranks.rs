@@ -8,11 +8,11 @@ use task::{Task, settings, slices};
 use wdistill_base::Problem;
 use wdistill_generator::{ParameterGenerator, Start};
 use wdistill_model::{Config, Dense, DropoutRates, Model};
-use wdistill_text::EncodedCorpus;
+use wdistill_text::{EncodedCorpus, LexicalTable};
 use wdistill_train::{
-    Clipping, Criterion, Event, Happening, HostLearner, Interrupt, Learner, Lesson, Observer,
-    Optimiser, Outcome, Parameters, Ranks, Selection, TrainError, Trainee, TrainingSettings,
-    Weights, answer, ask, dismiss, follow, threads,
+    Clipping, Criterion, Event, Guide, Happening, HostLearner, Interrupt, Learner, Lesson,
+    Observer, Optimiser, Outcome, Parameters, Ranks, Selection, TrainError, Trainee,
+    TrainingSettings, Weights, answer, ask, dismiss, follow, threads,
 };
 
 /// What rank 0 of several makes, and how the others end.
@@ -91,7 +91,7 @@ fn left(
     teacher: Option<&Model<Dense<f32>>>,
     settings: &TrainingSettings,
 ) -> Left {
-    let lesson = Lesson { teacher, settings, seed: 3 };
+    let lesson = Lesson { teacher, guide: None, settings, seed: 3 };
     let mut learner =
         HostLearner::over(ranks, trainee, lesson, 2).unwrap_or_else(|e| panic!("{e}"));
     let update = |learner: &mut HostLearner<'_>, number| {
@@ -100,6 +100,8 @@ fn left(
         (loss, inside, report.gradient_norm.to_bits(), report.clipping)
     };
     let mut reports: Vec<_> = (1..3).map(|number| update(&mut learner, number)).collect();
+    // As a schedule that waits for validations does.
+    learner.scale_rate(0.3).unwrap();
     // What one gives another goes on from.
     let state = learner.state().unwrap().into_owned();
     let zeros = |buffer: &[f32]| vec![0.0; buffer.len()];
@@ -118,7 +120,8 @@ fn any_number_of_ranks_has_the_same_bits() {
     let task = Task::new();
     let decayed = TrainingSettings { weight_decay: 0.3, ..four_shares() };
     let muon = TrainingSettings { optimiser: Optimiser::Muon, ..decayed.clone() };
-    for settings in [four_shares(), decayed, muon] {
+    let frozen = TrainingSettings { freeze: vec!["encoder.*".to_string()], ..muon.clone() };
+    for settings in [four_shares(), decayed, muon, frozen] {
         let run = |count: usize| {
             let trainee = Trainee::weights(with_dropout(task.model()));
             among(count, |ranks| left(&task, ranks, trainee, None, &settings))
@@ -129,6 +132,22 @@ fn any_number_of_ranks_has_the_same_bits() {
             assert!(run(count) == alone, "{count} ranks, {:?}", settings.optimiser);
         }
     }
+}
+
+#[test]
+fn what_several_ranks_cannot_learn_is_refused() {
+    let task = Task::new();
+    let settings = TrainingSettings { guided_alignment: 0.1, ..four_shares() };
+    let pairs = [task.corpus.pair(0)];
+    let pairs = pairs.map(|(source, target)| (source.to_vec(), target.to_vec()));
+    let size = task.vocabulary.size();
+    let guide = Guide::new(&LexicalTable::learn(&pairs, size, 1, &mut |_| {}));
+    let error = among(2, |ranks| {
+        let lesson = Lesson { teacher: None, guide: Some(&guide), settings: &settings, seed: 3 };
+        let learner = HostLearner::over(ranks, Trainee::weights(task.model()), lesson, 1);
+        learner.err().unwrap().to_string()
+    });
+    assert!(error.contains("guided_alignment is learned by one program alone"), "{error}");
 }
 
 /// The first phase: a generator, whose student also learns of its teacher's words and states.
@@ -187,7 +206,7 @@ fn what_four_began_one_or_two_go_on_with() {
         let interrupt = Interrupt::default();
         let observer = EndsAfter(end, &interrupt);
         among(count, |ranks| {
-            let lesson = Lesson { teacher: None, settings: &settings, seed: 5 };
+            let lesson = Lesson { teacher: None, guide: None, settings: &settings, seed: 5 };
             let mut learner = HostLearner::over(ranks, start(), lesson, 1)?;
             task.train_with(folder, &settings, &observer, &interrupt, &mut learner)
         })
@@ -249,7 +268,7 @@ fn one_that_is_lost_ends_all() {
         // Those of the shipment come first.
         ranks.push(Box::new(Failing { inner, left: AtomicUsize::new(tensors + exchange) }));
         let (result, ends) = led(ranks, |ranks| {
-            let lesson = Lesson { teacher: None, settings: &settings, seed: 5 };
+            let lesson = Lesson { teacher: None, guide: None, settings: &settings, seed: 5 };
             let trainee = Trainee::weights(task.model());
             let mut learner = HostLearner::over(ranks, trainee, lesson, 1)?;
             (1..50)
@@ -267,7 +286,7 @@ fn ranks_that_cannot_have_the_shares_evenly_are_refused() {
     let settings = four_shares();
     for count in [3, 8] {
         among(count, |ranks| {
-            let lesson = Lesson { teacher: None, settings: &settings, seed: 5 };
+            let lesson = Lesson { teacher: None, guide: None, settings: &settings, seed: 5 };
             let learner = HostLearner::over(ranks, Trainee::weights(task.model()), lesson, 1);
             let error = learner.err().unwrap().to_string();
             let expected = format!("{count} ranks cannot have shares = 4 evenly; 1, 2, 4 can");

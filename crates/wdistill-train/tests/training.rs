@@ -6,8 +6,8 @@ use std::cell::RefCell;
 
 use task::{Task, settings, slices};
 use wdistill_train::{
-    Candidate, Criterion, Divergence, Ended, Event, Happening, Interrupt, Observer, Off, Outcome,
-    Reaction, Selection, TrainError, TrainingSettings,
+    Candidate, Criterion, Divergence, Ended, Event, Happening, Interrupt, Observer, Off, Optimiser,
+    Outcome, Reaction, Schedule, Selection, TrainError, TrainingSettings,
 };
 
 #[test]
@@ -264,6 +264,72 @@ fn a_moving_average_is_handed_on_and_survives_an_interruption() {
     task.interrupt = Interrupt::default();
     let again = task.train(&cut, &settings).unwrap();
     assert!(slices(&again.model) == slices(&whole.model));
+}
+
+/// Asks for the end when a validation after so many updates is done.
+struct EndsAfter(u64, Interrupt);
+
+impl Observer for EndsAfter {
+    fn observe(&self, happening: Happening<'_>) {
+        if let Happening::Validated(event) = happening
+            && event.updates == self.0
+        {
+            let _ = self.1.ask(15);
+        }
+    }
+}
+
+/// Everything that an update depends on is in a checkpoint: moments, a moving average, what a plateau has made of the rate.
+#[test]
+fn every_optimiser_and_schedule_goes_on_with_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = TrainingSettings {
+        updates: 80,
+        max_tokens: 24,
+        learning_rate: 0.05,
+        validate_every: 10,
+        log_every: 10,
+        checkpoint_every: 1000,
+        selection: Selection::Last,
+        ..settings()
+    };
+    let decay = |optimiser| TrainingSettings { optimiser, weight_decay: 0.1, ..plain.clone() };
+    let scheduled =
+        |schedule| TrainingSettings { schedule, plateau_validations: 1, ..plain.clone() };
+    let average = Selection::MovingAverage;
+    let all = [
+        ("adamw", decay(Optimiser::Adam)),
+        ("muon", decay(Optimiser::Muon)),
+        ("average", TrainingSettings { selection: average, ..decay(Optimiser::Adam) }),
+        ("linear", scheduled(Schedule::Linear)),
+        ("cosine", scheduled(Schedule::Cosine)),
+        ("constant", scheduled(Schedule::Constant)),
+        ("plateau", TrainingSettings { learning_rate: 0.3, ..scheduled(Schedule::Plateau) }),
+        ("frozen", TrainingSettings { freeze: vec!["*.bias".to_string()], ..plain.clone() }),
+    ];
+    for (name, settings) in all {
+        let rates = |outcome: &Outcome| -> Vec<f64> {
+            let trainings = outcome.events.iter().filter_map(|event| match event {
+                Event::Training(event) => Some(event.learning_rate),
+                Event::Validation(_) => None,
+            });
+            trainings.collect()
+        };
+        let whole = Task::new().train(&folder.path().join(name), &settings).unwrap();
+        let mut task = Task::new();
+        let cut = folder.path().join(format!("{name}-cut"));
+        let observer = EndsAfter(50, task.interrupt.clone());
+        assert!(task.train_observed(&cut, &settings, task.model(), &observer).is_err());
+        task.interrupt = Interrupt::default();
+        let again = task.train(&cut, &settings).unwrap();
+        assert!(slices(&again.model) == slices(&whole.model), "{name}");
+        assert_eq!(rates(&again), rates(&whole), "{name}");
+        if settings.schedule == Schedule::Plateau {
+            // It fell before the end that was asked for, and after it.
+            let rates = rates(&whole);
+            assert!(rates[4] < 0.3 && rates[7] < rates[4], "{rates:?}");
+        }
+    }
 }
 
 /// A rate this high makes the loss rise after a while.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use wdistill_formats::native;
 use wdistill_model::Architecture;
 use wdistill_pipeline::{Pipeline, RunFolder, TrainJob};
 use wdistill_runtime::DecodingOptions;
@@ -11,7 +12,7 @@ use wdistill_train::{Ranks, TrainingSettings};
 
 use crate::commands::print;
 use crate::ranks::together;
-use crate::settings::{Common, Corpus, Force, Subwords, changed, presets};
+use crate::settings::{Common, Corpus, Force, Subwords, changed, find_model, presets};
 
 /// Arguments of `wdistill train`.
 #[derive(Args)]
@@ -20,6 +21,11 @@ pub struct Train {
     corpus: Corpus,
     #[command(flatten)]
     subwords: Subwords,
+    /// Folder of a finished model, or of a run with one, to begin with in place of random numbers: shape and vocabularies are
+    /// its own
+    #[arg(long, value_name = "DIR",
+          conflicts_with_all = ["preset", "vocabulary", "vocabulary_size", "subwords", "normalisation", "separate_vocabularies"])]
+    from: Option<PathBuf>,
     /// Preset architecture
     #[arg(long, value_name = "NAME", default_value = "transformer-base", value_parser = presets())]
     preset: String,
@@ -43,15 +49,20 @@ impl Train {
 
     /// As the first of the programs that work together.
     fn lead(self, ranks: Arc<dyn Ranks>) -> anyhow::Result<()> {
+        let from = self.from.as_deref().map(find_model).transpose()?;
+        let architecture = match &from {
+            Some(folder) => native::load_config(folder)?.architecture,
+            None => Architecture::preset(&self.preset)?,
+        };
         let job = TrainJob {
             seed: self.corpus.seed(),
             data: self.corpus.data()?,
             vocabulary: self.subwords.recipe(),
-            architecture: Architecture::preset(&self.preset)?,
+            architecture,
             training: TrainingSettings::default(),
             decoding: DecodingOptions::default(),
         };
-        let plan = changed(&job, &self.changes)?.plan()?;
+        let plan = changed(&job, &self.changes)?.plan(from.as_deref())?;
         let folder = RunFolder::claim(&self.out)?;
         let pipeline =
             Pipeline::new(plan, folder, self.common.run_options(self.force.caution(), ranks))?;

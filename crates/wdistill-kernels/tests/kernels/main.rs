@@ -10,6 +10,7 @@ mod elementary;
 mod elementwise;
 mod embed;
 mod generate;
+mod guidance;
 #[cfg(target_arch = "x86_64")]
 mod instructions;
 mod likeness;

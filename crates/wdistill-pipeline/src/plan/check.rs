@@ -6,7 +6,7 @@ use wdistill_base::Problem;
 use wdistill_model::{Architecture, Config, ConfigError, Languages, Transformer, Vocabularies};
 use wdistill_search::SearchSettings;
 use wdistill_text::Sharing;
-use wdistill_train::{TrainingSettings, check_inside, count_problem};
+use wdistill_train::{TrainingSettings, check_inside, count_problem, freezing_problems};
 
 use super::{Part, Plan, Problems, ResolvedSystem, ResolvedTeacher, VocabularyOrigin};
 use crate::machine::total_memory;
@@ -70,13 +70,16 @@ impl Plan {
         let (architecture, training) = match &self.teacher {
             ResolvedTeacher::Given(_, config) => return Some(config.clone()),
             ResolvedTeacher::Trained(architecture, training) => (architecture, training),
+            ResolvedTeacher::Tuned(_, config, training) => (&config.architecture, training),
         };
         problems.extend(Part::TeacherTraining, training.problems());
         if training.learns_of_teacher() {
             let problem = "word_distillation, state_distillation and relation_distillation need a teacher, and it has none";
             problems.add(Part::TeacherTraining, problem);
         }
-        check_architecture(Part::TeacherArchitecture, architecture, problems)
+        let config = check_architecture(Part::TeacherArchitecture, architecture, problems)?;
+        check_freezing(Part::TeacherTraining, &training.freeze, &config, problems);
+        Some(self.teacher.known_config().cloned().unwrap_or(config))
     }
 
     fn check_systems(&self, teacher: Option<&Config>, problems: &mut Problems) {
@@ -250,6 +253,14 @@ fn check_architecture(
     Some(config)
 }
 
+/// That what is to be frozen is there. What a generator freezes is known when it has grown.
+fn check_freezing(part: Part, patterns: &[String], config: &Config, problems: &mut Problems) {
+    let names: Vec<String> =
+        Transformer::list(config).iter().map(|slot| slot.slot.to_string()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    problems.extend(part, freezing_problems(patterns, &names));
+}
+
 /// Whether a system's shape holds together, and fits its teacher where its weights come from there.
 fn check_shape(
     index: usize,
@@ -264,6 +275,7 @@ fn check_shape(
         Ok(config) => config,
         Err(error) => return problems.add(part, Problem::of(&error)),
     };
+    check_freezing(Part::SystemTraining(index), &system.training.freeze, &config, problems);
     let choice = system.method.choice(system.start);
     if let Err(error) = (system.method.fits)(choice, teacher, &config) {
         problems.extend(part, error.each().iter().map(Problem::of));

@@ -43,7 +43,7 @@ impl ResolvedTeacher {
     fn path(&mut self) -> Option<&mut PathBuf> {
         match self {
             ResolvedTeacher::Trained(..) => None,
-            ResolvedTeacher::Given(folder, _) => Some(folder),
+            ResolvedTeacher::Given(folder, _) | ResolvedTeacher::Tuned(folder, ..) => Some(folder),
         }
     }
 }

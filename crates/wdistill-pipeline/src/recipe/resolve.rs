@@ -4,7 +4,7 @@ use toml::Table;
 use wdistill_base::Problem;
 use wdistill_formats::native;
 use wdistill_generator::Start;
-use wdistill_model::{Architecture, Conventions};
+use wdistill_model::{Architecture, Config, Conventions};
 use wdistill_text::VocabularySettings;
 use wdistill_train::{Schedule, TrainingSettings};
 
@@ -65,9 +65,11 @@ impl Recipe {
     }
 
     fn resolve_vocabulary(&self, problems: &mut Problems) -> Option<VocabularyOrigin> {
-        if let Some(folder) = &self.teacher.model {
+        let models = [("model", &self.teacher.model), ("from", &self.teacher.from)];
+        let given = models.into_iter().find_map(|(key, folder)| Some((key, folder.as_ref()?)));
+        if let Some((key, folder)) = given {
             if self.vocabulary != VocabularyRecipe::default() {
-                let problem = "the vocabularies are those of teacher.model; leave it out";
+                let problem = format!("the vocabularies are those of teacher.{key}; leave it out");
                 problems.add(Part::Vocabulary, problem);
             }
             return Some(VocabularyOrigin::Teacher(folder.clone()));
@@ -118,7 +120,15 @@ impl VocabularyRecipe {
 }
 
 fn resolve_teacher(teacher: &TeacherRecipe, problems: &mut Problems) -> Option<ResolvedTeacher> {
-    let TeacherRecipe { model, preset, architecture: changes, training } = teacher;
+    let TeacherRecipe { model, from, preset, architecture: changes, training } = teacher;
+    if let (Some(from), None) = (from, model) {
+        if preset.is_some() {
+            problems
+                .add(Part::TeacherModel, "preset has no use beside from: leave one of them out");
+        }
+        let training = problems.take(Part::TeacherTraining, changed(&Table::new(), training));
+        return problems.take(Part::TeacherArchitecture, tuned_teacher(from, changes, training?));
+    }
     let Some(folder) = model else {
         let architecture = architecture(preset.as_deref(), Conventions::default(), changes);
         let architecture = problems.take(Part::TeacherArchitecture, architecture);
@@ -126,6 +136,7 @@ fn resolve_teacher(teacher: &TeacherRecipe, problems: &mut Problems) -> Option<R
         return Some(ResolvedTeacher::Trained(architecture?, training?));
     };
     let ignored = [
+        ("from", from.is_some()),
         ("preset", preset.is_some()),
         ("architecture", !changes.is_empty()),
         ("training", !training.is_empty()),
@@ -144,6 +155,27 @@ fn resolve_teacher(teacher: &TeacherRecipe, problems: &mut Problems) -> Option<R
 pub(crate) fn given_teacher(folder: &std::path::Path) -> Result<ResolvedTeacher, Problem> {
     let config = native::load_config(folder).map_err(|error| Problem::of(&error))?;
     Ok(ResolvedTeacher::Given(folder.to_path_buf(), config))
+}
+
+/// A finished model that is trained on.
+///
+/// # Errors
+/// That its configuration cannot be read, or a change of its architecture that is more than another dropout.
+pub(crate) fn tuned_teacher(
+    folder: &std::path::Path,
+    changes: &Table,
+    training: TrainingSettings,
+) -> Result<ResolvedTeacher, Problem> {
+    let config = native::load_config(folder).map_err(|error| Problem::of(&error))?;
+    let wanted: Architecture = changed(&table(&config.architecture), changes)?;
+    let architecture = Architecture { dropout: wanted.dropout, ..config.architecture.clone() };
+    if architecture != wanted {
+        let (found, is) = (wanted.summary(), config.architecture.summary());
+        let fact = format!("{found} is not the shape of the model that it begins with, {is}");
+        return Err(Problem::with_hint(fact, "of the architecture only dropout may change"));
+    }
+    let config = Config { architecture, ..config };
+    Ok(ResolvedTeacher::Tuned(folder.to_path_buf(), config, training))
 }
 
 /// A part of a system, and what is wrong with it.

@@ -1,6 +1,6 @@
 //! A plan as a recipe, for its folder and its report.
 
-use toml::Table;
+use toml::{Table, Value};
 
 use super::changes::table;
 use super::{ModelRecipe, Recipe, SystemRecipe, TeacherRecipe, VocabularyRecipe};
@@ -69,9 +69,20 @@ impl ResolvedTeacher {
     fn to_recipe(&self) -> TeacherRecipe {
         match self {
             ResolvedTeacher::Trained(architecture, training) => TeacherRecipe {
+                from: None,
                 model: None,
                 preset: None,
                 architecture: table(architecture),
+                training: table(training),
+            },
+            ResolvedTeacher::Tuned(folder, config, training) => TeacherRecipe {
+                from: Some(folder.clone()),
+                model: None,
+                preset: None,
+                architecture: Table::from_iter([(
+                    "dropout".to_string(),
+                    Value::Table(table(&config.architecture.dropout)),
+                )]),
                 training: table(training),
             },
             ResolvedTeacher::Given(folder, _) => TeacherRecipe::given(folder.clone()),

@@ -14,5 +14,6 @@ pub use benchmark::{Speed, benchmark};
 pub use evaluate::{Evaluation, Finished, FinishedSystem, TriedRate};
 pub use prepare::Prepared;
 pub use pseudo::translate_corpus;
+pub(crate) use report::point;
 pub use train::{Teachers, Trained, TrainingResult};
 pub use validate::{Standing, SystemValidation};

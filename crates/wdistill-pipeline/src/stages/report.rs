@@ -7,7 +7,7 @@ mod samples;
 use wdistill_base::atomic_write;
 use wdistill_report::{Curve, CurvePoint, Decoding, Report, html, to_json};
 use wdistill_runtime::Precision;
-use wdistill_train::{Event, above_uniform};
+use wdistill_train::{Event, above_uniform, now};
 
 use crate::data::TextSet;
 use crate::error::PipelineError;
@@ -35,7 +35,7 @@ impl Pipeline {
         let report = Report {
             title: plan.title.clone(),
             task_description: plan.data.description.clone(),
-            created: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
+            created: now(),
             machine: machine::describe(self.options.threads),
             commit: self.options.commit.clone(),
             version: env!("CARGO_PKG_VERSION").to_string(),
@@ -154,7 +154,8 @@ fn curves(systems: &[FinishedSystem]) -> Vec<Curve> {
     curves
 }
 
-fn point(event: &Event, before: u64) -> CurvePoint {
+/// What an event adds to a curve, after so many updates of earlier phases.
+pub(crate) fn point(event: &Event, before: u64) -> CurvePoint {
     let empty = CurvePoint { updates: before + event.updates(), ..CurvePoint::default() };
     match event {
         Event::Training(event) => CurvePoint { training_loss: Some(event.loss), ..empty },

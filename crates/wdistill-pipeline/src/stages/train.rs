@@ -9,19 +9,20 @@ use wdistill_formats::{native, save_model};
 use wdistill_generator::{Saturation, Start};
 use wdistill_model::{Architecture, Config, Dense, Languages, Model, Vocabularies};
 use wdistill_runtime::{DecodingOptions, best_alignment_head};
-use wdistill_text::{EncodedCorpus, SOURCE_FILE, TARGET_FILE, sorted_batches};
+use wdistill_text::{EncodedCorpus, LexicalTable, SOURCE_FILE, TARGET_FILE, sorted_batches};
 use wdistill_train::{
-    Batch, Device, Ended, Event, Judgement, Lesson, Run, Selected, Trainee, TrainingSettings,
-    Validator, has_checkpoint, line_by_line,
+    Batch, Device, Ended, Event, Guide, Judgement, Learner, Lesson, Run, Selected, Trainee,
+    TrainingSettings, Validator, has_checkpoint, line_by_line,
 };
 
 use crate::data::conventions;
+use crate::disk::kept_by_training;
 use crate::error::PipelineError;
 use crate::methods::{Beginning, LearnsFrom, Method, Origin, Sources};
-use crate::names::{GENERATOR, TEACHER};
+use crate::names::{GENERATOR, STUDENT, TEACHER};
 use crate::pipeline::Pipeline;
 use crate::plan::{ResolvedSystem, ResolvedTeacher};
-use crate::progress::RunProgress;
+use crate::progress::{Progress, RunProgress};
 use crate::settings::{Pairs, TeacherDecoder};
 use crate::stage::Fingerprint;
 use crate::stages::prepare::Prepared;
@@ -130,7 +131,7 @@ enum Begins {
         teacher_decoder: TeacherDecoder,
         teacher: Option<Fingerprint>,
     },
-    /// The model of the phase before.
+    /// The model of the phase before, or a finished one that is trained on.
     Model(Fingerprint),
 }
 
@@ -187,17 +188,26 @@ impl Pipeline {
             model,
             fingerprint,
             hashes,
-            seed: matches!(self.plan.teacher, ResolvedTeacher::Trained(..))
-                .then_some(self.plan.seed),
+            seed: match self.plan.teacher {
+                ResolvedTeacher::Given(..) => None,
+                ResolvedTeacher::Trained(..) | ResolvedTeacher::Tuned(..) => Some(self.plan.seed),
+            },
             stages,
         };
-        let (architecture, settings) = match &self.plan.teacher {
-            ResolvedTeacher::Trained(architecture, settings) => (architecture, settings),
+        let (architecture, settings, from) = match &self.plan.teacher {
+            ResolvedTeacher::Trained(architecture, settings) => (architecture, settings, None),
+            ResolvedTeacher::Tuned(folder, config, settings) => {
+                (&config.architecture, settings, Some(folder))
+            }
             ResolvedTeacher::Given(folder, _) => {
                 let hashes = model_hashes(folder)?;
                 let fingerprint = Fingerprint::of(&hashes);
                 return Ok(trained(folder.clone(), hashes, fingerprint, Vec::new()));
             }
+        };
+        let begins = match from {
+            None => Begins::Random,
+            Some(folder) => Begins::Model(Fingerprint::of(&model_hashes(folder)?)),
         };
         let stage = TrainingStage {
             name: TEACHER,
@@ -205,12 +215,16 @@ impl Pipeline {
             settings,
             pairs: Pairs::Original,
             data: &prepared.fingerprint,
-            begins: &Begins::Random,
+            begins: &begins,
             teacher: None,
             seed: self.plan.seed,
         };
         let (result, fingerprint) = self.train(prepared, &stage, |config, seed, _| {
-            Ok(Trainee::weights(Model::initialise(config, seed)))
+            Ok(Trainee::weights(match from {
+                None => Model::initialise(config, seed),
+                // The folder's own settings, but for dropout and what the data says of languages.
+                Some(folder) => Model { config, ..native::load(folder)? },
+            }))
         })?;
         let stages = vec![(TEACHER.to_string(), result)];
         let model = self.path("teacher/model");
@@ -220,18 +234,15 @@ impl Pipeline {
 
     /// Sizes of the vocabularies and special tokens of every model: those of a teacher that is given.
     fn conventions(&self, prepared: &Prepared) -> Vocabularies {
-        match &self.plan.teacher {
-            ResolvedTeacher::Given(_, config) => config.vocabularies,
-            ResolvedTeacher::Trained(..) => conventions(&prepared.vocabularies),
+        match self.plan.teacher.known_config() {
+            Some(config) => config.vocabularies,
+            None => conventions(&prepared.vocabularies),
         }
     }
 
     /// The languages of every model: those of the recipe, or those of a teacher that is given.
     fn languages(&self) -> Option<Languages> {
-        let of_teacher = match &self.plan.teacher {
-            ResolvedTeacher::Given(_, config) => config.languages.clone(),
-            ResolvedTeacher::Trained(..) => None,
-        };
+        let of_teacher = self.plan.teacher.known_config().and_then(|known| known.languages.clone());
         self.plan.data.languages.clone().or(of_teacher)
     }
 
@@ -303,9 +314,12 @@ impl Pipeline {
         // Where no student is made, the model is nobody's teacher.
         let is_alone = name == TEACHER && self.plan.systems.is_empty();
         let name = if is_alone { "model" } else { name };
-        let lesson = Lesson { teacher: teacher.as_ref(), settings, seed };
+        let guide = self.guide(prepared, stage)?;
+        let (teacher, guide) = (teacher.as_ref(), guide.as_ref());
+        let lesson = Lesson { teacher, guide, settings, seed };
         let mut learner =
             Device::Host { threads }.learner(trainee, lesson, &*self.options.ranks)?;
+        let takes = takes(&mut *learner, settings)?;
         let run = Run {
             name,
             mixture: &mixture,
@@ -314,7 +328,7 @@ impl Pipeline {
             seed,
             inputs,
             folder,
-            observer: &RunProgress::new(self.options.display, name, settings),
+            observer: &RunProgress::new(self.options.display, name, settings, takes),
             interrupt: &self.options.interrupt,
             save_model: &|model, folder| Ok(save_model(model, &prepared.vocabularies, folder)?),
         };
@@ -333,6 +347,28 @@ impl Pipeline {
         Ok(result)
     }
 
+    /// Word alignments of the pairs that a stage learns from, if its settings give them a weight: IBM model 1's.
+    fn guide(
+        &self,
+        prepared: &Prepared,
+        stage: &TrainingStage<'_>,
+    ) -> Result<Option<Guide>, PipelineError> {
+        if stage.settings.guided_alignment == 0.0 {
+            return Ok(None);
+        }
+        let busy = Progress::busy(self.options.display, stage.name, "learning word alignments");
+        let corpus = evenly_spaced(&prepared.parts(stage.pairs), ALIGNING_PAIRS)?;
+        let words = |ids: &[u32]| ids[..ids.len() - 1].to_vec();
+        let pairs: Vec<_> = (0..corpus.len())
+            .map(|index| corpus.pair(index))
+            .map(|(source, target)| (words(source), words(target)))
+            .collect();
+        let size = prepared.vocabularies.source.size();
+        let table = LexicalTable::learn(&pairs, size, ITERATIONS, &mut |_| {});
+        busy.finish();
+        Ok(Some(Guide::new(&table)))
+    }
+
     /// Trains a student by the system's method.
     ///
     /// # Errors
@@ -347,7 +383,7 @@ impl Pipeline {
         let Teachers { words, weights } = teachers;
         let method = system.method;
         let [student, generator] =
-            ["student", GENERATOR].map(|phase| format!("{}/{phase}", system.name));
+            [STUDENT, GENERATOR].map(|phase| format!("{}/{phase}", system.name));
         let begins = Begins::Made {
             method,
             start: system.start,
@@ -466,6 +502,20 @@ impl Pipeline {
             );
         }
     }
+}
+
+/// Pairs that IBM model 1 learns from at most, whose words are in memory, and how often it goes over them.
+const ALIGNING_PAIRS: usize = 200_000;
+const ITERATIONS: usize = 5;
+
+/// What a training takes besides time, in words.
+fn takes(learner: &mut dyn Learner, settings: &TrainingSettings) -> Result<String, PipelineError> {
+    let layout = learner.state()?.layout.clone();
+    let trained = layout.ranges().iter().map(|named| named.range.len() as u64).sum();
+    let parameters = learner.model()?.weights.count() as u64;
+    let disk = kept_by_training(settings, trained, parameters) as f64 / 1e6;
+    let trained = trained as f64 / 1e6;
+    Ok(format!("it trains {trained:.2} million numbers and keeps {disk:.0} MB on the disk"))
 }
 
 /// Pairs that a start looks at.

@@ -109,7 +109,9 @@ impl Pipeline {
         };
         let hint = match self.plan.teacher {
             ResolvedTeacher::Given(..) => "are these the teacher's languages, in its direction?",
-            ResolvedTeacher::Trained(..) => "train the teacher for more updates",
+            ResolvedTeacher::Trained(..) | ResolvedTeacher::Tuned(..) => {
+                "train the teacher for more updates"
+            }
         };
         self.suspect(format!("the teacher does not know the {text} text: {problem}"), hint)
     }

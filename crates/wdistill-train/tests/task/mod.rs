@@ -121,7 +121,7 @@ impl Task {
         teacher: Option<&'a Model<Dense<f32>>>,
         settings: &'a TrainingSettings,
     ) -> HostLearner<'a> {
-        let lesson = Lesson { teacher, settings, seed: 5 };
+        let lesson = Lesson { teacher, guide: None, settings, seed: 5 };
         HostLearner::start(Trainee::weights(start), lesson, THREADS)
             .unwrap_or_else(|e| panic!("{e}"))
     }

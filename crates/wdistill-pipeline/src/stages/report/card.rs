@@ -1,6 +1,7 @@
 //! Model cards, in the folders of a run's models.
 
 use std::fs;
+use std::path::Path;
 
 use wdistill_base::atomic_write;
 use wdistill_formats::native;
@@ -84,11 +85,14 @@ impl Pipeline {
         };
         let base_model = match &self.plan.teacher {
             ResolvedTeacher::Given(folder, _) if system.is_some_and(has_of_teacher) => {
-                let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
-                // Names that a run gives say nothing.
-                name.filter(|name| ![IMPORTED_TEACHER, MODEL].contains(&name.as_str()))
+                name_of(folder)
             }
-            ResolvedTeacher::Given(..) | ResolvedTeacher::Trained(..) => None,
+            ResolvedTeacher::Tuned(folder, ..) if system.is_none_or(has_of_teacher) => {
+                name_of(folder)
+            }
+            ResolvedTeacher::Given(..)
+            | ResolvedTeacher::Tuned(..)
+            | ResolvedTeacher::Trained(..) => None,
         };
         let card = ModelCard {
             name: trained.name.clone(),
@@ -116,4 +120,10 @@ impl Pipeline {
         atomic_write(&path, card.to_markdown().as_bytes())?;
         Ok(())
     }
+}
+
+/// The name of a model's folder, if it says anything: names that a run gives do not.
+fn name_of(folder: &Path) -> Option<String> {
+    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
+    name.filter(|name| ![IMPORTED_TEACHER, MODEL].contains(&name.as_str()))
 }
