@@ -9,13 +9,13 @@
 //!
 //! No step has more of a corpus in memory than a block of it.
 
+mod chunks;
 mod corpus;
 mod error;
 mod filters;
 mod formats;
 mod modifiers;
 mod order;
-mod pieces;
 mod raw;
 mod reader;
 mod sample;
@@ -23,17 +23,17 @@ mod store;
 mod survey;
 mod training;
 
+pub use chunks::{Chunk, Chunks, InMemory, Part, evenly_spaced};
 pub use corpus::{Corpus, aligned, files_of};
 pub use error::CorpusError;
 pub use filters::{InLanguages, Letters};
 pub use modifiers::{Modification, Modifiers, Probabilities};
 pub use order::{Batches, Mixture, MixtureStage, Modifications, PAIRS_OF_A_BLOCK, Position};
-pub use pieces::{InMemory, Part, Piece, Pieces, evenly_spaced};
 pub use raw::{Changes, RawPair, ReadPairs};
 pub use reader::PairFiles;
 pub use sample::SampledLines;
 pub use store::{
-    Alternative, INDEX_FILE, PAIRS_FILE, PAIRS_OF_A_PIECE, PairStore, SOURCE_TEXT, StoreWriter,
+    Alternative, INDEX_FILE, PAIRS_FILE, PAIRS_OF_A_CHUNK, PairStore, SOURCE_TEXT, StoreWriter,
     StoredPart, TARGET_TEXT,
 };
 pub use survey::{Census, REPEATS_FILE, Repeats, Survey, survey};

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use wdistill_base::{Random, mix, parallel};
 use wdistill_text::{BatchSettings, EncodedCorpus, shuffled_batches};
 
+use crate::chunks::Part;
 use crate::error::CorpusError;
 use crate::modifiers::{Modification, Modified, Modifiers};
-use crate::pieces::Part;
 
 /// Pairs that are shuffled together, in memory; an epoch of more has several blocks.
 pub const PAIRS_OF_A_BLOCK: f64 = 262_144.0;
@@ -83,11 +83,11 @@ fn is_zero(number: &u64) -> bool {
 /// How many pairs were changed in each way.
 pub type Modifications = BTreeMap<Modification, u64>;
 
-/// A piece that a block has pairs of. A weight above 1 makes several of one piece, so that a pair's copies are apart.
+/// A chunk that a block has pairs of. A weight above 1 makes several of one chunk, so that a pair's copies are apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     part: usize,
-    piece: usize,
+    chunk: usize,
     copy: u64,
 }
 
@@ -109,7 +109,7 @@ struct Block {
 /// `floor(u_i + (e + 1) w) - floor(u_i + e w)` times,
 ///
 /// where `u_i`, between 0 and 1, follows from the seed: a weight of 0.5 has every pair once in two epochs, half of
-/// them in each. Pieces are shuffled and dealt to blocks of about [`PAIRS_OF_A_BLOCK`] pairs; a block's
+/// them in each. Chunks are shuffled and dealt to blocks of about [`PAIRS_OF_A_BLOCK`] pairs; a block's
 /// pairs are shuffled, and made batches of, as [`shuffled_batches`] does. Everything follows from the pairs, the weights, the
 /// settings, the seed and the position. Of pairs that are alternatives each epoch draws one.
 pub struct Batches<'m> {
@@ -262,23 +262,23 @@ impl<'m> Batches<'m> {
         Ok(self.block.as_ref().expect("it was made above"))
     }
 
-    /// The pieces of each block of an epoch.
+    /// The chunks of each block of an epoch.
     fn divide(&self, epoch: u64) -> Vec<Vec<Entry>> {
         let parts = self.parts();
         let mut entries = Vec::new();
         for (part, found) in parts.iter().enumerate() {
-            for piece in found.pieces.clone() {
+            for chunk in found.chunks.clone() {
                 let copies = 0..found.weight.max(0.0).ceil() as u64;
-                entries.extend(copies.map(|copy| Entry { part, piece, copy }));
+                entries.extend(copies.map(|copy| Entry { part, chunk, copy }));
             }
         }
         let pairs = |entry: &Entry| {
             let part = &parts[entry.part];
             let share = (part.weight - entry.copy as f64).min(1.0);
-            share * part.from.pieces()[entry.piece].pairs as f64
+            share * part.from.chunks()[entry.chunk].pairs as f64
         };
         if entries.iter().map(pairs).sum::<f64>() > PAIRS_OF_A_BLOCK {
-            let seed = Random::named(self.seed, "pieces").bits();
+            let seed = Random::named(self.seed, "chunks").bits();
             Random::for_stream(seed, epoch).shuffle(&mut entries);
         }
         let mut blocks: Vec<Vec<Entry>> = Vec::new();
@@ -301,18 +301,18 @@ impl<'m> Batches<'m> {
         let mut modified = HashMap::new();
         for entry in entries {
             let part = &self.parts()[entry.part];
-            let piece = part.from.read(entry.piece)?;
-            let chosen = self.chosen(part, entry, &piece);
-            let pairs = pairs.get_or_insert_with(|| piece.empty_like());
+            let chunk = part.from.read(entry.chunk)?;
+            let chosen = self.chosen(part, entry, &chunk);
+            let pairs = pairs.get_or_insert_with(|| chunk.empty_like());
             match &part.modifiers {
-                None => pairs.append(&piece, chosen),
+                None => pairs.append(&chunk, chosen),
                 Some(modifiers) => {
                     let changed = self.changed(part, modifiers, entry, &chosen)?;
-                    append_changed(pairs, &piece, &chosen, changed, &mut modified);
+                    append_changed(pairs, &chunk, &chosen, changed, &mut modified);
                 }
             }
         }
-        let pairs = pairs.expect("a block has pieces");
+        let pairs = pairs.expect("a block has chunks");
         let mut random = Random::for_stream(self.seed_of_block(), epoch);
         let batches =
             shuffled_batches(&pairs.lengths(), pairs.groups(), self.settings, &mut random);
@@ -328,7 +328,7 @@ impl<'m> Batches<'m> {
         }
     }
 
-    /// What modifiers make of the chosen pairs of a piece, in this epoch.
+    /// What modifiers make of the chosen pairs of a chunk, in this epoch.
     fn changed(
         &self,
         part: &Part,
@@ -337,38 +337,38 @@ impl<'m> Batches<'m> {
         chosen: &[usize],
     ) -> Result<Vec<Option<Modified>>, CorpusError> {
         let Position { stage, epoch, .. } = self.position;
-        let Entry { piece, copy, .. } = *entry;
+        let Entry { chunk, copy, .. } = *entry;
         let place =
-            format!("{}, stage {stage}, epoch {epoch}, piece {piece}, copy {copy}", part.name);
+            format!("{}, stage {stage}, epoch {epoch}, chunk {chunk}, copy {copy}", part.name);
         let seed = Random::named(self.seed, &place).bits();
-        let [sources, targets] = part.from.text(piece)?.expect("what has modifiers has its text");
+        let [sources, targets] = part.from.text(chunk)?.expect("what has modifiers has its text");
         Ok(parallel::map_at_least(64, chosen, |&pair| {
             let random = Random::for_stream(seed, pair as u64);
             modifiers.modify(&sources[pair], &targets[pair], random)
         }))
     }
 
-    /// Which pairs of a piece the epoch has.
-    fn chosen(&self, part: &Part, entry: &Entry, piece: &EncodedCorpus) -> Vec<usize> {
+    /// Which pairs of a chunk the epoch has.
+    fn chosen(&self, part: &Part, entry: &Entry, chunk: &EncodedCorpus) -> Vec<usize> {
         let seed = Random::named(self.seed, &part.name).bits();
         let epoch = self.position.epoch as f64;
         // Apart, so that a whole number stays one however many epochs there were.
         let (whole, share) = (part.weight.floor(), part.weight.fract());
         let copies = |group: usize| {
-            let number = (entry.piece as u64) << 32 | group as u64;
+            let number = (entry.chunk as u64) << 32 | group as u64;
             let start = (mix(seed ^ mix(number)) >> 11) as f64 / (1u64 << 53) as f64;
             let until = |epochs: f64| (start + epochs * share).floor();
             (whole + until(epoch + 1.0) - until(epoch)) as u64
         };
-        let groups = piece.groups();
-        (0..piece.len()).filter(|&pair| copies(groups[pair]) > entry.copy).collect()
+        let groups = chunk.groups();
+        (0..chunk.len()).filter(|&pair| copies(groups[pair]) > entry.copy).collect()
     }
 }
 
-/// Adds chosen pairs of a piece, those that were changed in their new form, and notes which these are.
+/// Adds chosen pairs of a chunk, those that were changed in their new form, and notes which these are.
 fn append_changed(
     pairs: &mut EncodedCorpus,
-    piece: &EncodedCorpus,
+    chunk: &EncodedCorpus,
     chosen: &[usize],
     changed: Vec<Option<Modified>>,
     modified: &mut HashMap<usize, Vec<Modification>>,
@@ -378,7 +378,7 @@ fn append_changed(
     let mut next = 0;
     for (&pair, changed) in chosen.iter().zip(changed) {
         match changed {
-            None => pairs.append(piece, [pair]),
+            None => pairs.append(chunk, [pair]),
             Some(changed) => {
                 modified.insert(pairs.len(), changed.ways);
                 pairs.append(&new, [next]);
@@ -389,20 +389,20 @@ fn append_changed(
 }
 
 fn check_lengths(part: &Part, max_tokens: usize) -> Result<(), CorpusError> {
-    let pieces = part.from.pieces();
-    let Some(found) = part.pieces.clone().find(|&piece| pieces[piece].longest > max_tokens) else {
+    let chunks = part.from.chunks();
+    let Some(found) = part.chunks.clone().find(|&chunk| chunks[chunk].longest > max_tokens) else {
         return Ok(());
     };
-    let before = |piece: Range<usize>| pieces[piece].iter().map(|piece| piece.pairs).sum::<usize>();
+    let before = |chunk: Range<usize>| chunks[chunk].iter().map(|chunk| chunk.pairs).sum::<usize>();
     let lengths = part.from.read(found)?.lengths();
     let (index, length) = lengths
         .iter()
         .enumerate()
         .find(|(_, length)| length.longest() > max_tokens)
-        .expect("the piece has a pair of this length");
+        .expect("the chunk has a pair of this length");
     Err(CorpusError::PairTooLong {
         part: part.name.clone(),
-        number: before(part.pieces.start..found) + index + 1,
+        number: before(part.chunks.start..found) + index + 1,
         source_length: length.source,
         target_length: length.target,
         max_tokens,

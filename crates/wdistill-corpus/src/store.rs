@@ -1,7 +1,7 @@
-//! Encoded pairs on disk, and their text: written once, in pieces that are read one by one.
+//! Encoded pairs on disk, and their text: written once, in chunks that are read one by one.
 //!
-//! The text is `source.txt` and `target.txt`, a line a pair. `pairs.json` says what there is: special tokens, and for each piece where it stands, how long it is, and a
-//! hash of its bytes. `pairs.bin` has the pieces, one behind the other. A piece of `n` pairs is a row of numbers of 32 bits,
+//! The text is `source.txt` and `target.txt`, a line a pair. `pairs.json` says what there is: special tokens, and for each chunk where it stands, how long it is, and a
+//! hash of its bytes. `pairs.bin` has the chunks, one behind the other. A chunk of `n` pairs is a row of numbers of 32 bits,
 //! the lowest byte first:
 //!
 //! ```text
@@ -11,7 +11,7 @@
 //! numbers     ids of all targets
 //! ```
 //!
-//! A pair and its alternatives stand in one piece.
+//! A pair and its alternatives stand in one chunk.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -23,8 +23,8 @@ use serde::{Deserialize, Serialize};
 use wdistill_base::{FileError, Problem, atomic_write, hash_bytes};
 use wdistill_text::{CorpusStatistics, EncodedCorpus, SideCounts, SpecialTokens};
 
+use crate::chunks::{Chunk, Chunks, Part};
 use crate::error::CorpusError;
-use crate::pieces::{Part, Piece, Pieces};
 
 /// What there is in a store.
 pub const INDEX_FILE: &str = "pairs.json";
@@ -36,8 +36,8 @@ pub const SOURCE_TEXT: &str = "source.txt";
 /// Targets of the pairs, one a line.
 pub const TARGET_TEXT: &str = "target.txt";
 
-/// Pairs of a piece, or a few more if the last one has alternatives.
-pub const PAIRS_OF_A_PIECE: usize = 4096;
+/// Pairs of a chunk, or a few more if the last one has alternatives.
+pub const PAIRS_OF_A_CHUNK: usize = 4096;
 
 /// The mark of a pair that is an alternative of the one before it.
 const ALTERNATIVE: u32 = 1 << 31;
@@ -47,7 +47,7 @@ const VERSION: u32 = 1;
 
 const MADE_AGAIN: &str = "remove its folder, and it will be made again";
 
-/// A piece, as the index has it.
+/// A chunk, as the index has it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Place {
     /// Bytes before it.
@@ -55,18 +55,18 @@ struct Place {
     /// Its bytes.
     bytes: u64,
     hash: String,
-    /// Bytes of the texts before the piece's first lines.
+    /// Bytes of the texts before the chunk's first lines.
     text: [u64; 2],
-    piece: Piece,
+    chunk: Chunk,
 }
 
-/// A run of pieces that come from one corpus.
+/// A run of chunks that come from one corpus.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StoredPart {
     /// Name of the corpus.
     pub name: String,
-    /// Its pieces.
-    pub pieces: Range<usize>,
+    /// Its chunks.
+    pub chunks: Range<usize>,
     /// Its pairs.
     pub pairs: usize,
     /// Counts of its sources and targets.
@@ -145,11 +145,11 @@ impl StoreWriter {
     /// # Errors
     /// [`CorpusError::File`].
     pub fn begin_part(&mut self, name: &str) -> Result<(), CorpusError> {
-        self.write_piece()?;
+        self.write_chunk()?;
         let start = self.index.places.len();
         let name = name.to_string();
         let counts = Default::default();
-        self.index.parts.push(StoredPart { name, pieces: start..start, pairs: 0, counts });
+        self.index.parts.push(StoredPart { name, chunks: start..start, pairs: 0, counts });
         Ok(())
     }
 
@@ -168,8 +168,8 @@ impl StoreWriter {
     ) -> Result<(), CorpusError> {
         let mark = match alternative {
             Alternative::New => {
-                if self.waiting.sources.lengths.len() >= PAIRS_OF_A_PIECE {
-                    self.write_piece()?;
+                if self.waiting.sources.lengths.len() >= PAIRS_OF_A_CHUNK {
+                    self.write_chunk()?;
                 }
                 0
             }
@@ -196,7 +196,7 @@ impl StoreWriter {
     /// # Errors
     /// [`CorpusError::File`].
     pub fn finish(mut self) -> Result<(), CorpusError> {
-        self.write_piece()?;
+        self.write_chunk()?;
         for text in self.text {
             text.finish()?;
         }
@@ -210,7 +210,7 @@ impl StoreWriter {
         Ok(atomic_write(&self.folder.join(INDEX_FILE), text.as_bytes())?)
     }
 
-    fn write_piece(&mut self) -> Result<(), CorpusError> {
+    fn write_chunk(&mut self) -> Result<(), CorpusError> {
         let Waiting { sources, targets, text } = std::mem::take(&mut self.waiting);
         if sources.lengths.is_empty() {
             return Ok(());
@@ -218,7 +218,7 @@ impl StoreWriter {
         let longest = |lengths: &[u32]| {
             lengths.iter().map(|length| (length & !ALTERNATIVE) as usize + 1).max().unwrap_or(0)
         };
-        let piece = Piece {
+        let chunk = Chunk {
             pairs: sources.lengths.len(),
             longest: longest(&sources.lengths).max(longest(&targets.lengths)),
         };
@@ -229,9 +229,9 @@ impl StoreWriter {
         self.file.write_all(&bytes).map_err(FileError::when("write", &path))?;
         let (start, bytes, hash) = (self.written, bytes.len() as u64, hash_bytes(&bytes));
         self.written += bytes;
-        self.index.places.push(Place { start, bytes, hash, text, piece });
+        self.index.places.push(Place { start, bytes, hash, text, chunk });
         let end = self.index.places.len();
-        self.index.parts.last_mut().expect("a part was begun").pieces.end = end;
+        self.index.parts.last_mut().expect("a part was begun").chunks.end = end;
         Ok(())
     }
 }
@@ -274,7 +274,7 @@ pub struct PairStore {
     folder: PathBuf,
     path: PathBuf,
     index: Index,
-    pieces: Vec<Piece>,
+    chunks: Vec<Chunk>,
     file: Mutex<File>,
 }
 
@@ -294,9 +294,9 @@ impl PairStore {
         }
         let path = folder.join(PAIRS_FILE);
         let file = File::open(&path).map_err(FileError::when("open", &path))?;
-        let pieces = index.places.iter().map(|place| place.piece).collect();
+        let chunks = index.places.iter().map(|place| place.chunk).collect();
         let folder = folder.to_path_buf();
-        Ok(PairStore { folder, path, index, pieces, file: Mutex::new(file) })
+        Ok(PairStore { folder, path, index, chunks, file: Mutex::new(file) })
     }
 
     /// What came from which corpus, as parts of a mixture that an epoch has once.
@@ -304,7 +304,7 @@ impl PairStore {
         let part = |part: &StoredPart| Part {
             name: part.name.clone(),
             from: self.clone(),
-            pieces: part.pieces.clone(),
+            chunks: part.chunks.clone(),
             weight: 1.0,
             modifiers: None,
         };
@@ -349,21 +349,21 @@ impl PairStore {
     }
 }
 
-impl Pieces for PairStore {
-    fn pieces(&self) -> &[Piece] {
-        &self.pieces
+impl Chunks for PairStore {
+    fn chunks(&self) -> &[Chunk] {
+        &self.chunks
     }
 
     fn text(&self, number: usize) -> Result<Option<[Vec<String>; 2]>, CorpusError> {
-        let Place { text, piece, .. } = &self.index.places[number];
+        let Place { text, chunk, .. } = &self.index.places[number];
         let lines = |name: &str, start: u64| {
             let path = self.folder.join(name);
             let mut file = File::open(&path).map_err(FileError::when("open", &path))?;
             file.seek(SeekFrom::Start(start)).map_err(FileError::when("read", &path))?;
-            let lines = BufReader::new(file).lines().take(piece.pairs);
+            let lines = BufReader::new(file).lines().take(chunk.pairs);
             let lines: Vec<String> =
                 lines.collect::<Result<_, _>>().map_err(FileError::when("read", &path))?;
-            match lines.len() == piece.pairs {
+            match lines.len() == chunk.pairs {
                 true => Ok(lines),
                 false => Err(damaged(&path, "it has fewer lines than pairs")),
             }
@@ -378,7 +378,7 @@ impl Pieces for PairStore {
             .chunks_exact(4)
             .map(|bytes| u32::from_le_bytes(bytes.try_into().expect("four bytes")))
             .collect();
-        let pairs = place.piece.pairs;
+        let pairs = place.chunk.pairs;
         let (sources, rest) = numbers.split_at(pairs);
         let (targets, ids) = rest.split_at(pairs);
         let length = |source: &u32| (source & !ALTERNATIVE) as usize;

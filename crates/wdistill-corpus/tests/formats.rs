@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use wdistill_base::Hinted;
 use wdistill_corpus::{
-    Checks, Corpus, CorpusError, LEFT_OUT, PairFiles, PairStore, Pieces, RawPair, Repeats,
+    Checks, Chunks, Corpus, CorpusError, LEFT_OUT, PairFiles, PairStore, RawPair, Repeats,
     SOURCE_TEXT, SampledLines, TARGET_TEXT, aligned, files_of, survey, write_pairs,
 };
 use wdistill_text::{

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use wdistill_corpus::{
-    Alternative, Batches, CorpusError, InMemory, Mixture, MixtureStage, Modification, Modifiers,
-    PAIRS_OF_A_BLOCK, PairStore, Part, Pieces, Position, Probabilities, StoreWriter,
+    Alternative, Batches, Chunks, CorpusError, InMemory, Mixture, MixtureStage, Modification,
+    Modifiers, PAIRS_OF_A_BLOCK, PairStore, Part, Position, Probabilities, StoreWriter,
 };
 use wdistill_text::{
     BatchSettings, EncodedCorpus, SpecialTokens, SubwordModel, Vocabulary, VocabularyPair,
@@ -217,7 +217,7 @@ fn an_epoch_of_several_blocks_has_every_pair_once() {
     let parts = store.parts().iter().map(|part| Part {
         name: part.name.clone(),
         from: store.clone(),
-        pieces: part.pieces.clone(),
+        chunks: part.chunks.clone(),
         weight: 1.0,
         modifiers: None,
     });
@@ -243,7 +243,7 @@ fn an_epoch_of_several_blocks_has_every_pair_once() {
     let mut other = batches(&mixture, 3000, 9);
     other.resume(position).unwrap();
     assert_eq!(other.next_batch(1).unwrap(), batch);
-    // Pieces of both ends of the text meet in a block.
+    // Chunks of both ends of the text meet in a block.
     let spread = first[0].iter().max().unwrap() - first[0].iter().min().unwrap();
     assert!(spread > count / 2, "{spread}");
 }
@@ -270,7 +270,7 @@ fn a_store_gives_back_what_was_written_and_refuses_what_was_changed() {
     let groups = found.groups();
     assert!(groups[0] == groups[1] && groups[1] < groups[2], "{groups:?}");
     assert_eq!(store.statistics(), expected.statistics());
-    assert_eq!((store.len(), store.pieces()[0].longest), (3, 4));
+    assert_eq!((store.len(), store.chunks()[0].longest), (3, 4));
     let path = folder.path().join("pairs.bin");
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[30] ^= 1;

@@ -1,4 +1,4 @@
-//! Where pairs come from, piece by piece.
+//! Where pairs come from, chunk by chunk.
 
 use std::sync::Arc;
 
@@ -10,25 +10,25 @@ use crate::modifiers::Modifiers;
 
 /// Some neighbouring pairs that are read together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Piece {
+pub struct Chunk {
     /// How many.
     pub pairs: usize,
     /// Tokens of the longest side of any of them, with the end.
     pub longest: usize,
 }
 
-/// Pairs that are read in pieces, so that never all of them are in memory.
-pub trait Pieces: Send + Sync {
+/// Pairs that are read in chunks, so that never all of them are in memory.
+pub trait Chunks: Send + Sync {
     /// What there is.
-    fn pieces(&self) -> &[Piece];
+    fn chunks(&self) -> &[Chunk];
 
-    /// The pairs of a piece.
+    /// The pairs of a chunk.
     ///
     /// # Errors
     /// What reading brings.
     fn read(&self, number: usize) -> Result<EncodedCorpus, CorpusError>;
 
-    /// Sources and targets of a piece as text, if there is one.
+    /// Sources and targets of a chunk as text, if there is one.
     ///
     /// # Errors
     /// What reading brings.
@@ -37,11 +37,11 @@ pub trait Pieces: Send + Sync {
     }
 }
 
-/// A corpus in memory: one piece.
+/// A corpus in memory: one chunk.
 #[derive(Clone, Debug)]
 pub struct InMemory {
     corpus: EncodedCorpus,
-    piece: [Piece; 1],
+    chunk: [Chunk; 1],
 }
 
 impl InMemory {
@@ -49,14 +49,14 @@ impl InMemory {
     pub fn new(corpus: EncodedCorpus) -> InMemory {
         let lengths = corpus.lengths();
         let longest = lengths.iter().map(|length| length.source.max(length.target)).max();
-        let piece = [Piece { pairs: corpus.len(), longest: longest.unwrap_or(0) }];
-        InMemory { corpus, piece }
+        let chunk = [Chunk { pairs: corpus.len(), longest: longest.unwrap_or(0) }];
+        InMemory { corpus, chunk }
     }
 }
 
-impl Pieces for InMemory {
-    fn pieces(&self) -> &[Piece] {
-        &self.piece
+impl Chunks for InMemory {
+    fn chunks(&self) -> &[Chunk] {
+        &self.chunk
     }
 
     fn read(&self, _: usize) -> Result<EncodedCorpus, CorpusError> {
@@ -64,15 +64,15 @@ impl Pieces for InMemory {
     }
 }
 
-/// A part of a mixture: some pieces, and how often an epoch has their pairs.
+/// A part of a mixture: some chunks, and how often an epoch has their pairs.
 #[derive(Clone)]
 pub struct Part {
     /// Its name, for errors.
     pub name: String,
-    /// Where its pieces are read.
-    pub from: Arc<dyn Pieces>,
-    /// Which pieces they are.
-    pub pieces: std::ops::Range<usize>,
+    /// Where its chunks are read.
+    pub from: Arc<dyn Chunks>,
+    /// Which chunks they are.
+    pub chunks: std::ops::Range<usize>,
     /// How often an epoch has each pair: 2 for twice in every epoch, 0.5 for once in two epochs.
     pub weight: f64,
     /// What changes its pairs while they are learned from, if anything does; then its pairs have no alternatives, and there is
@@ -82,14 +82,14 @@ pub struct Part {
 
 impl Part {
     /// All of it, once an epoch.
-    pub fn whole(name: &str, from: Arc<dyn Pieces>) -> Part {
-        let pieces = 0..from.pieces().len();
-        Part { name: name.to_string(), from, pieces, weight: 1.0, modifiers: None }
+    pub fn whole(name: &str, from: Arc<dyn Chunks>) -> Part {
+        let chunks = 0..from.chunks().len();
+        Part { name: name.to_string(), from, chunks, weight: 1.0, modifiers: None }
     }
 
     /// Its pairs.
     pub fn pairs(&self) -> usize {
-        self.from.pieces()[self.pieces.clone()].iter().map(|piece| piece.pairs).sum()
+        self.from.chunks()[self.chunks.clone()].iter().map(|chunk| chunk.pairs).sum()
     }
 }
 
@@ -104,14 +104,14 @@ pub fn evenly_spaced(parts: &[Part], count: usize) -> Result<EncodedCorpus, Corp
     let mut start = 0;
     let mut chosen: Option<EncodedCorpus> = None;
     for part in parts {
-        for piece in part.pieces.clone() {
-            let end = start + part.from.pieces()[piece].pairs;
+        for chunk in part.chunks.clone() {
+            let end = start + part.from.chunks()[chunk].pairs;
             let mut here = Vec::new();
             while let Some(index) = wanted.next_if(|index| *index < end) {
                 here.push(index - start);
             }
             if !here.is_empty() {
-                let pairs = part.from.read(piece)?;
+                let pairs = part.from.read(chunk)?;
                 chosen.get_or_insert_with(|| pairs.empty_like()).append(&pairs, here);
             }
             start = end;
