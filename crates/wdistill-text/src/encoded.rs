@@ -184,8 +184,7 @@ impl EncodedCorpus {
         (0..self.len()).map(|index| self.source.sentence(index).to_vec()).collect()
     }
 
-    /// The lengths of all pairs, each with its end-of-sentence id: what
-    /// [`crate::BatchOrder`] needs.
+    /// The lengths of all pairs, each with its end-of-sentence id.
     pub fn lengths(&self) -> Vec<PairLength> {
         let length = |index| PairLength {
             source: self.source.length(index),
