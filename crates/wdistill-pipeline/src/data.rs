@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use wdistill_corpus::{PairStore, SOURCE_TEXT, StoredPart, TARGET_TEXT};
+use wdistill_corpus::{LineFile, PairStore, SOURCE_TEXT, StoredPart, TARGET_TEXT};
 use wdistill_model::{DecoderStart, SourceEnding, Vocabularies};
 use wdistill_report::DataSet;
 use wdistill_text::{
     CheckedCorpus, CorpusLimits, CorpusReport, CorpusRole, CorpusStatistics, EncodedCorpus,
-    PairPolicy, ParallelText, SideCounts, TextLines, VocabularyPair, encode_corpus, read_lines,
+    PairPolicy, ParallelText, SideCounts, TextLines, VocabularyPair, encode_corpus,
 };
 
 use crate::error::PipelineError;
@@ -44,27 +44,28 @@ pub struct StoredText {
 }
 
 impl StoredText {
-    /// The sources of its pairs, in order.
+    /// The sources of its pairs, in order, in stretches of so many lines.
     ///
     /// # Errors
-    /// [`PipelineError::Changed`] if they are not those that were checked, [`PipelineError::Text`].
-    pub fn sources(&self) -> Result<Vec<String>, PipelineError> {
-        self.lines(SOURCE_TEXT, &self.texts[0])
+    /// [`PipelineError::Changed`] if they are not those that were checked, [`PipelineError::Corpus`].
+    pub fn sources(&self, stretch: usize) -> Result<LineFile, PipelineError> {
+        self.lines(SOURCE_TEXT, &self.texts[0], stretch)
     }
 
-    /// The targets of its pairs, in order.
+    /// The targets of its pairs, in the same way.
     ///
     /// # Errors
     /// As [`Self::sources`].
-    pub fn targets(&self) -> Result<Vec<String>, PipelineError> {
-        self.lines(TARGET_TEXT, &self.texts[1])
+    pub fn targets(&self, stretch: usize) -> Result<LineFile, PipelineError> {
+        self.lines(TARGET_TEXT, &self.texts[1], stretch)
     }
 
-    fn lines(&self, file: &str, hash: &String) -> Result<Vec<String>, PipelineError> {
-        let text = read_lines(&self.folder.join(file))?;
-        match text.hash == *hash {
-            true => Ok(text.lines),
-            false => Err(PipelineError::Changed { path: text.path }),
+    fn lines(&self, file: &str, hash: &str, stretch: usize) -> Result<LineFile, PipelineError> {
+        let path = self.folder.join(file);
+        let text = LineFile::open(&path, stretch)?;
+        match text.hash() == hash {
+            true => Ok(text),
+            false => Err(PipelineError::Changed { path }),
         }
     }
 

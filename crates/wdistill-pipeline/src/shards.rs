@@ -9,7 +9,7 @@ use wdistill_base::{FileError, Pending, Problem, atomic_write, hash_bytes, hash_
 
 use crate::error::PipelineError;
 use crate::stage::{MADE_AGAIN, read, write};
-use crate::translating::{Translated, Untranslated};
+use crate::translating::{Stretch, Translated, Untranslated};
 
 /// Source lines of a shard; a kill loses at most one shard's work.
 pub const SHARD: usize = 10_000;
@@ -121,12 +121,16 @@ pub(crate) struct Shards<'a> {
 impl Shards<'_> {
     /// How many there are when all are made.
     pub fn count(&self) -> usize {
-        self.text.lines.len().div_ceil(SHARD)
+        self.text.lines.stretches()
     }
 
     /// The lines of one.
-    pub fn part(&self, shard: usize) -> Untranslated<'_> {
-        self.text.part(shard * SHARD, SHARD)
+    pub fn part(&self, shard: usize) -> Result<Stretch, PipelineError> {
+        self.text.stretch(shard)
+    }
+
+    fn source(&self, shard: usize) -> Result<Vec<String>, PipelineError> {
+        Ok(self.text.lines.read(shard)?)
     }
 
     fn path(&self, shard: usize, ending: &str) -> PathBuf {
@@ -155,9 +159,9 @@ impl Shards<'_> {
         if !text.exists() {
             return Ok(None);
         }
-        let source = self.part(shard).lines;
+        let source = self.source(shard)?;
         let expected = source.len() * self.per_line;
-        let fact = if record.source_hash != hash(source) {
+        let fact = if record.source_hash != hash(&source) {
             "it translates another text".to_string()
         } else if record.lines != expected {
             format!("it has {} lines, expected {expected}", record.lines)
@@ -186,11 +190,11 @@ impl Shards<'_> {
         report: &mut PseudoReport,
     ) -> Result<(), PipelineError> {
         let Translated { lines, cut, joined, tokens, seconds } = translated;
-        let source = self.part(shard).lines;
+        let source = self.source(shard)?;
         let text: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
         atomic_write(&self.path(shard, "txt"), text.as_bytes())?;
         let record = Record {
-            source_hash: hash(source),
+            source_hash: hash(&source),
             target_hash: hash_bytes(text.as_bytes()),
             lines: lines.len(),
             empty: lines.iter().filter(|line| line.is_empty()).count(),
@@ -216,12 +220,14 @@ impl Shards<'_> {
                 let problem = Problem::with_hint("it is gone", "give the same command again");
                 return Err(PipelineError::PseudoData { path, problem });
             };
-            report.add(self.part(shard).lines.len(), &record);
+            report.add(self.text.lines.lines_of(shard), &record);
         }
         let (source, target) = (self.folder.join(SOURCE), self.folder.join(TARGET));
         self.publish(&source, |out| {
-            for line in self.text.lines {
-                (0..self.per_line).try_for_each(|_| writeln!(out, "{line}"))?;
+            for shard in 0..self.count() {
+                for line in self.text.lines.read(shard).map_err(io::Error::other)? {
+                    (0..self.per_line).try_for_each(|_| writeln!(out, "{line}"))?;
+                }
             }
             Ok(())
         })?;
@@ -249,7 +255,7 @@ impl Shards<'_> {
         let mut report = PseudoReport::default();
         for shard in 0..self.count() {
             if let Some(record) = read::<Record>(&self.path(shard, "json"))? {
-                report.add(self.part(shard).lines.len(), &record);
+                report.add(self.text.lines.lines_of(shard), &record);
             }
         }
         Ok(report)

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use wdistill_base::Problem;
+use wdistill_corpus::LineFile;
 use wdistill_metrics::{Chrf, CorpusMetric, MetricsError};
 use wdistill_model::{Config, Dense, Model};
 use wdistill_runtime::{DecodingOptions, Notice, Scored, Translation, Translator};
@@ -17,28 +18,32 @@ use crate::settings::Keep;
 /// A text to translate, and what becomes of its translations.
 #[derive(Clone, Copy)]
 pub struct Untranslated<'a> {
-    /// Its lines.
-    pub lines: &'a [String],
+    /// Its lines, a stretch for each shard.
+    pub lines: &'a LineFile,
     /// Their translations in the training text, for [`Keep::Nearest`].
-    pub references: &'a [String],
+    pub references: Option<&'a LineFile>,
     /// Which of the translations become pairs.
     pub keep: Keep,
 }
 
 impl Untranslated<'_> {
-    /// Some of its lines, of which there may be fewer, with their references if there are any.
-    pub(crate) fn part(&self, first: usize, count: usize) -> Untranslated<'_> {
-        let part = |lines: &'_ [String]| {
-            let first = first.min(lines.len());
-            first..(first + count).min(lines.len())
-        };
-        let (lines, references) = (part(self.lines), part(self.references));
-        Untranslated {
-            lines: &self.lines[lines],
-            references: &self.references[references],
-            keep: self.keep,
-        }
+    /// The lines of a shard, with their references if there are any.
+    pub(crate) fn stretch(&self, shard: usize) -> Result<Stretch, PipelineError> {
+        let read = |file: &LineFile| file.read(shard);
+        let references = self.references.map(read).transpose()?.unwrap_or_default();
+        Ok(Stretch { lines: read(self.lines)?, references, keep: self.keep })
     }
+}
+
+/// Some lines to translate, in memory.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Stretch {
+    /// The lines.
+    pub lines: Vec<String>,
+    /// Their translations in the training text, or none.
+    pub references: Vec<String>,
+    /// Which of the translations become pairs.
+    pub keep: Keep,
 }
 
 /// Translations of some lines.
@@ -59,11 +64,11 @@ pub(crate) struct Translated {
 /// Translates some lines.
 pub(crate) fn translate(
     translator: &Translator,
-    text: Untranslated<'_>,
+    text: &Stretch,
 ) -> Result<Translated, PipelineError> {
     let per_line = text.keep.per_line(translator.options().decoding.search.n_best);
     let start = Instant::now();
-    let found = translator.translate(text.lines)?;
+    let found = translator.translate(&text.lines)?;
     let seconds = start.elapsed().as_secs_f64();
     let mut translated = Translated { lines: Vec::new(), cut: 0, joined: 0, tokens: 0, seconds };
     for (number, found) in found.into_iter().enumerate() {
@@ -155,7 +160,7 @@ enum Question {
     /// To have this translator; the weights of its model follow.
     Have(Box<Described>),
     /// To translate some lines.
-    Translate { lines: Vec<String>, references: Vec<String>, keep: Keep },
+    Translate(Stretch),
 }
 
 /// What another program has for its work.
@@ -194,10 +199,8 @@ pub(crate) fn ask_to_have(
 }
 
 /// The question for translations of some lines.
-pub(crate) fn ask_to_translate(text: Untranslated<'_>) -> Vec<u8> {
-    let Untranslated { lines, references, keep } = text;
-    let (lines, references) = (lines.to_vec(), references.to_vec());
-    Question::Translate { lines, references, keep }.text()
+pub(crate) fn ask_to_translate(text: Stretch) -> Vec<u8> {
+    Question::Translate(text).text()
 }
 
 /// The translations in an answer to [`ask_to_translate`].
@@ -222,11 +225,10 @@ impl Assistant {
                 self.translator = Some(made);
                 Ok(Vec::new())
             }
-            Question::Translate { lines, references, keep } => {
+            Question::Translate(text) => {
                 let translator = self.translator.as_ref().expect("it was sent before");
-                let text = Untranslated { lines: &lines, references: &references, keep };
                 let translated =
-                    translate(translator, text).map_err(|error| Problem::of(&error))?;
+                    translate(translator, &text).map_err(|error| Problem::of(&error))?;
                 Ok(serde_json::to_vec(&translated).expect("plain data"))
             }
         }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use wdistill_corpus::LineFile;
 use wdistill_metrics::{Chrf, CorpusMetric};
 use wdistill_model::{Architecture, Config, DecoderStart, Model, Vocabularies};
 use wdistill_pipeline::{
@@ -41,6 +42,13 @@ fn translator(lines: &[String], beam_size: usize) -> Translator {
     Translator::new(&model, Arc::new(pair), options).unwrap()
 }
 
+/// Lines in a file.
+fn line_file(lines: &[String], path: &Path) -> LineFile {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, lines.join("\n") + "\n").unwrap();
+    LineFile::open(path, SHARD).unwrap()
+}
+
 /// Translates lines, one translation each, alone or as the first of several ranks.
 fn translated(
     translator: &Translator,
@@ -48,7 +56,8 @@ fn translated(
     lines: &[String],
     folder: &Path,
 ) -> Result<PseudoReport, PipelineError> {
-    let text = Untranslated { lines, references: &[], keep: Keep::Best };
+    let lines = &line_file(lines, &folder.join("lines.txt"));
+    let text = Untranslated { lines, references: None, keep: Keep::Best };
     translate_corpus(translator, ranks, text, folder, Display::Silent, &Interrupt::default())
 }
 
@@ -245,13 +254,16 @@ fn of_a_beam_all_is_kept_or_what_a_score_chooses() {
         (0..).zip(&beams).map(|(line, beam)| beam[line % 3].clone()).collect();
     let kept = |keep: Keep| -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
-        let text = Untranslated { lines: &lines, references: &references, keep };
+        let file = |lines: &[String], name: &str| line_file(lines, &folder.path().join(name));
+        let (lines, references) = (file(&lines, "lines.txt"), file(&references, "references.txt"));
+        let text = Untranslated { lines: &lines, references: Some(&references), keep };
         let (display, interrupt) = (Display::Silent, Interrupt::default());
         translate_corpus(&translator, &Alone, text, folder.path(), display, &interrupt).unwrap();
         let [source, target] = ["source.txt", "target.txt"]
             .map(|file| fs::read_to_string(folder.path().join(file)).unwrap());
         assert_eq!(source.lines().count(), target.lines().count());
-        let times = source.lines().count() / lines.len();
+        let times = source.lines().count() / lines.lines();
+        let lines = lines.read(0).unwrap();
         let repeated = lines.iter().flat_map(|line| std::iter::repeat_n(line.as_str(), times));
         assert!(source.lines().eq(repeated));
         target.lines().map(str::to_string).collect()

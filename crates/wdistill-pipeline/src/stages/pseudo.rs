@@ -12,7 +12,7 @@ use crate::names::PSEUDO_DATA;
 use crate::pipeline::{Pipeline, RunOptions};
 use crate::progress::{Display, Progress};
 use crate::settings::{Keep, PseudoDataRecipe};
-use crate::shards::{Part, PseudoReport, SOURCE, Shards, TARGET};
+use crate::shards::{Part, PseudoReport, SHARD, SOURCE, Shards, TARGET};
 use crate::stage::Fingerprint;
 use crate::stages::pairs::PairChecks;
 use crate::stages::prepare::Prepared;
@@ -52,14 +52,14 @@ fn make(
     interrupt: &Interrupt,
 ) -> Result<(), PipelineError> {
     let _willing = interrupt.willing();
-    let all = shards.text.lines.len();
+    let all = shards.text.lines.lines();
     let progress = Progress::new(display, "pseudo data", all as u64);
     let mut report = shards.so_far()?;
     for round in shards.missing(part)?.chunks(ranks.count()) {
         for (other, shard) in round.iter().enumerate().skip(1) {
-            ask(ranks, other, &ask_to_translate(shards.part(*shard)))?;
+            ask(ranks, other, &ask_to_translate(shards.part(*shard)?))?;
         }
-        let own = translate(translator, shards.part(round[0]))?;
+        let own = translate(translator, &shards.part(round[0])?)?;
         shards.keep(round[0], &own, &mut report)?;
         for (other, shard) in round.iter().enumerate().skip(1) {
             let translated = read_translations(&answer(ranks, other)?);
@@ -170,12 +170,13 @@ impl Pipeline {
         let translator = Translator::new(&model, prepared.vocabularies.clone(), options)?;
         (1..ranks.count()).try_for_each(|other| answer(ranks, other).map(|_| ()))?;
         let training = &prepared.training;
-        let lines = training.sources()?;
+        let lines = training.sources(SHARD)?;
         let references = match keep {
-            Keep::Nearest => training.targets()?,
-            Keep::Best | Keep::All | Keep::Consensus => Vec::new(),
+            Keep::Nearest => Some(training.targets(SHARD)?),
+            Keep::Best | Keep::All | Keep::Consensus => None,
         };
-        work(&translator, Untranslated { lines: &lines, references: &references, keep })
+        let references = references.as_ref();
+        work(&translator, Untranslated { lines: &lines, references, keep })
     }
 }
 
