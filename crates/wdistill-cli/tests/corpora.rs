@@ -56,6 +56,8 @@ training = { updates = 24, max_tokens = 400, warm_up = 10, validate_every = 12, 
 beam_size = 2
 max_length = 12
 keep = "all"
+[[pseudo_data.sources]]
+file = "monolingual-*.en.gz"
 [decoding]
 beam_size = 1
 max_length = 12
@@ -111,6 +113,13 @@ fn write_task(folder: &Path) {
     let memory =
         format!("<?xml version=\"1.0\"?>\n<tmx version=\"1.4\"><body>\n{units}</body></tmx>\n");
     fs::write(folder.join("memory.tmx"), memory).unwrap();
+    // Two texts of the source language, of which one has an empty line and one that is far too long.
+    let lines = |lines: &[&str]| lines.join("\n") + "\n";
+    pack(&folder.join("monolingual-a.en.gz"), &lines(&["I see a red house.", "", "Where is it?"]));
+    pack(
+        &folder.join("monolingual-b.en.gz"),
+        &lines(&[&"far too long ".repeat(100), "She sees me."]),
+    );
     fs::copy(folder.join("test.de"), folder.join("other.de")).unwrap();
     fs::write(folder.join("four.toml"), RECIPE).unwrap();
 }
@@ -145,7 +154,8 @@ fn four_corpora_are_mixed_and_twenty_kills_cost_no_bit() {
         "as pair 1 of plain",
         "training, memory: ",
         ": 70 pairs, 70 kept, 0 left out",
-        "pseudo data: 400 lines",
+        "monolingual-*.en.gz: 3 lines, 1 empty and 1 over the token limit left out",
+        "pseudo data: 403 lines",
         "teacher: pairs were changed: ",
         " written in capitals, ",
     ] {
@@ -173,6 +183,7 @@ fn four_corpora_are_mixed_and_twenty_kills_cost_no_bit() {
     for file in [
         "pairs/training/pairs.bin",
         "pairs/training/left-out.tsv",
+        "sources/lines.txt",
         "pairs/pseudo-data/pairs.bin",
         "teacher/model/model.safetensors",
         "wd/generator/model/model.safetensors",
@@ -222,6 +233,8 @@ fn what_is_wrong_with_corpora_is_said_at_once() {
     assert!(said.contains("columns.tsv.gz:1: found 3 columns"), "{said}");
     let said = wrong(&[("test.de\", other_references = [\"other.de\"]", "test.de\"")]);
     assert!(said.contains("test has 1 references, and validation has 2"), "{said}");
+    let said = wrong(&[("keep = \"all\"", "keep = \"nearest\"")]);
+    assert!(said.contains("the texts of sources have no translations to be near to"), "{said}");
     let said = wrong(&[("parts/plain-*.de", "parts/plain-a.de")]);
     assert!(said.contains("3 files, but 1 for"), "{said}");
 }

@@ -51,7 +51,7 @@ pub use run_folder::RunFolder;
 pub use settings::{
     BenchmarkRecipe, CorpusRecipe, Cycle, DataRecipe, Duplicates, FilterRecipe, Keep,
     LanguageCheck, MixtureRecipe, ModifierRecipe, PairFormat, Pairs, PseudoDataRecipe,
-    TeacherDecoder, TextPair,
+    SourceRecipe, TeacherDecoder, TextPair,
 };
 pub use shapes::{MeasuredShape, Measuring, Vary, largest_at, measure_shape, student_shapes};
 pub use shards::{Part, PseudoReport, SHARD};

@@ -34,6 +34,7 @@ pub const RESERVED_NAMES: &[&str] = &[
     "validation",
     "pseudo",
     "survey",
+    "sources",
     "pairs",
     "evaluation",
     "speed",

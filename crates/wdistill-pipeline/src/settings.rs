@@ -321,6 +321,14 @@ pub enum Keep {
     Consensus,
 }
 
+/// A text of the source language alone, which the teacher translates as well.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceRecipe {
+    /// The text, a line a sentence, compressed or not, relative to the data folder; or a folder, or a pattern.
+    pub file: PathBuf,
+}
+
 /// How the teacher translates the training text.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct PseudoDataRecipe {
@@ -330,6 +338,9 @@ pub struct PseudoDataRecipe {
     /// Which of its translations of a line become pairs.
     #[serde(default)]
     pub keep: Keep,
+    /// Texts of the source language that it translates besides the training text's sources.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceRecipe>,
 }
 
 impl<'d> Deserialize<'d> for PseudoDataRecipe {
@@ -337,8 +348,10 @@ impl<'d> Deserialize<'d> for PseudoDataRecipe {
     fn deserialize<D: Deserializer<'d>>(deserializer: D) -> Result<PseudoDataRecipe, D::Error> {
         let mut table = toml::Table::deserialize(deserializer)?;
         let keep = table.remove("keep").map_or(Ok(Keep::default()), toml::Value::try_into);
+        let sources = table.remove("sources").map_or(Ok(Vec::new()), toml::Value::try_into);
         Ok(PseudoDataRecipe {
             keep: keep.map_err(D::Error::custom)?,
+            sources: sources.map_err(D::Error::custom)?,
             decoding: table.try_into().map_err(D::Error::custom)?,
         })
     }
@@ -349,7 +362,7 @@ impl Default for PseudoDataRecipe {
     fn default() -> Self {
         let search = SearchOptions { beam_size: 6, ..SearchOptions::default() };
         let decoding = DecodingOptions { search, ..DecodingOptions::default() };
-        PseudoDataRecipe { decoding, keep: Keep::default() }
+        PseudoDataRecipe { decoding, keep: Keep::default(), sources: Vec::new() }
     }
 }
 

@@ -59,11 +59,14 @@ impl Stages<'_> {
         let text = &self.texts.training;
         let recipe = &self.plan.pseudo_data;
         let seconds = measure.decoding(teacher, &recipe.decoding)?;
-        let copies = recipe.keep.per_line(recipe.decoding.search.beam_size) as u64;
+        let copies = recipe.keep.per_line(recipe.decoding.search.beam_size) as f64;
+        // Lines of the source language alone are taken to be as long as the others.
+        let lines = text.pairs + self.texts.monolingual;
+        let more = copies * lines / text.pairs;
         Ok(StageEstimate {
-            seconds: text.pairs * text.target_tokens() * seconds,
-            // The translations stand in their pieces too, and are half of the text.
-            disk: (text.stored() + text.bytes / 2) * copies,
+            seconds: lines * text.target_tokens() * seconds,
+            // The translations stand in their shards too, and are half of the text.
+            disk: ((text.stored() + text.bytes / 2) as f64 * more) as u64,
             ..translating("pseudo", parameters(teacher))
         })
     }

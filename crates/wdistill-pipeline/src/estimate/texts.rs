@@ -1,9 +1,12 @@
 //! How long the sentences of a plan's texts are.
 
 use wdistill_base::Random;
+use wdistill_corpus::files_of;
 use wdistill_formats::{load_vocabularies, native};
 use wdistill_model::Vocabularies;
-use wdistill_text::{EncodedCorpus, PairLength, SpecialTokens, VocabularyPair, sorted_batches};
+use wdistill_text::{
+    EncodedCorpus, LineReader, PairLength, SpecialTokens, VocabularyPair, sorted_batches,
+};
 
 use crate::data::{HeldOut, conventions};
 use crate::error::PipelineError;
@@ -41,12 +44,27 @@ pub struct Texts {
     pub vocabularies: Vocabularies,
     /// Text to learn from.
     pub training: Lengths,
+    /// Lines of the source language alone that the teacher translates.
+    pub monolingual: f64,
     /// Text to judge a training by.
     pub validation: Lengths,
     /// Texts to judge finished systems by.
     pub tests: Vec<Lengths>,
     /// Whether tokens were counted, or guessed from words.
     counted: bool,
+}
+
+/// Lines of all texts of the source language alone.
+fn monolingual_lines(plan: &Plan) -> Result<usize, PipelineError> {
+    let mut lines = 0;
+    for source in &plan.pseudo_data.sources {
+        for file in files_of(&plan.data.folder.join(&source.file))? {
+            let mut reader = LineReader::open(&file)?;
+            while reader.next_line()?.is_some() {}
+            lines += reader.count();
+        }
+    }
+    Ok(lines)
 }
 
 impl Texts {
@@ -99,6 +117,7 @@ impl Texts {
         Ok(Texts {
             vocabularies,
             training,
+            monolingual: monolingual_lines(plan)? as f64,
             validation: read(&plan.data.validation)?,
             tests: tests.map(read).collect::<Result<_, _>>()?,
             counted: pair.is_some(),

@@ -12,7 +12,7 @@ use super::{Part, Plan, Problems, ResolvedSystem, ResolvedTeacher, VocabularyOri
 use crate::machine::total_memory;
 use crate::methods::LearnsFrom;
 use crate::names::{RESERVED_NAMES, TEST, VALIDATION};
-use crate::settings::Pairs;
+use crate::settings::{Keep, Pairs, PseudoDataRecipe};
 
 /// Bytes that training keeps for every weight at least: it, its gradient and Adam's two moments, in float32.
 const BYTES_OF_A_WEIGHT: f64 = 16.0;
@@ -145,6 +145,12 @@ impl Plan {
     }
 
     fn check_decoding(&self, problems: &mut Problems) {
+        let PseudoDataRecipe { keep, sources, .. } = &self.pseudo_data;
+        if *keep == Keep::Nearest && !sources.is_empty() {
+            let fact =
+                "keep is \"nearest\", and the texts of sources have no translations to be near to";
+            problems.add(Part::PseudoData, Problem::with_hint(fact, "\"consensus\" needs none"));
+        }
         for (part, decoding) in
             [(Part::PseudoData, &self.pseudo_data.decoding), (Part::Decoding, &self.decoding)]
         {

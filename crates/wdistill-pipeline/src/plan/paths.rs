@@ -13,6 +13,8 @@ impl Plan {
         let pairs = pairs.into_iter().flatten().chain(data.other_tests.values_mut());
         let texts = pairs.flat_map(TextPair::paths_mut);
         let texts = texts.chain(data.train.iter_mut().flat_map(CorpusRecipe::paths_mut));
+        let sources = self.pseudo_data.sources.iter_mut().map(|source| &mut source.file);
+        let texts = texts.chain(sources);
         let folders = [Some(&mut data.folder)].into_iter().flatten();
         let models = self.teacher.path().into_iter().chain(self.vocabulary.paths());
         texts.chain(folders).chain(models).collect()

@@ -7,6 +7,7 @@ mod pairs;
 mod prepare;
 mod pseudo;
 mod report;
+mod sources;
 mod train;
 mod validate;
 

@@ -16,6 +16,7 @@ use crate::shards::{Part, PseudoReport, SHARD, SOURCE, Shards, TARGET};
 use crate::stage::Fingerprint;
 use crate::stages::pairs::PairChecks;
 use crate::stages::prepare::Prepared;
+use crate::stages::sources::SourceLines;
 use crate::stages::train::Trained;
 use crate::translating::{
     Untranslated, ask_to_have, ask_to_translate, read_translations, translate,
@@ -86,10 +87,11 @@ impl Pipeline {
         prepared: &mut Prepared,
         teacher: &Trained,
     ) -> Result<Fingerprint, PipelineError> {
-        let (settings, inputs) = self.pseudo_inputs(prepared, teacher);
+        let sources = self.source_lines(prepared)?;
+        let (settings, inputs) = self.pseudo_inputs(prepared, teacher, &sources);
         let report: PseudoReport =
             self.stages.run_shared("pseudo", &inputs, &[SOURCE, TARGET], |folder| {
-                self.with_translator(prepared, teacher, |translator, text| {
+                self.with_translator(prepared, teacher, &sources, |translator, text| {
                     let RunOptions { display, interrupt, ranks, .. } = &self.options;
                     translate_corpus(translator, &**ranks, text, folder, *display, interrupt)
                 })
@@ -126,13 +128,14 @@ impl Pipeline {
         teacher: &Trained,
         part: Part,
     ) -> Result<(), PipelineError> {
-        let (_, inputs) = self.pseudo_inputs(prepared, teacher);
+        let sources = self.source_lines(prepared)?;
+        let (_, inputs) = self.pseudo_inputs(prepared, teacher, &sources);
         let Some(folder) = self.stages.open("pseudo", &inputs)? else {
             self.say("pseudo data", "is finished already");
             return Ok(());
         };
         self.folder.give_up()?;
-        self.with_translator(prepared, teacher, |translator, text| {
+        self.with_translator(prepared, teacher, &sources, |translator, text| {
             let per_line = text.keep.per_line(translator.options().decoding.search.n_best);
             let shards = Shards { folder: &folder, text, per_line };
             let RunOptions { display, interrupt, ranks, .. } = &self.options;
@@ -145,11 +148,13 @@ impl Pipeline {
         &self,
         prepared: &Prepared,
         teacher: &Trained,
+        sources: &SourceLines,
     ) -> (PseudoDataRecipe, Fingerprint) {
         let mut settings = self.plan.pseudo_data.clone();
         let search = &mut settings.decoding.search;
         search.n_best = settings.keep.n_best(search.beam_size);
-        let inputs = Fingerprint::of(&(&prepared.fingerprint, &teacher.fingerprint, &settings));
+        let text = sources.fingerprint.as_ref().unwrap_or(&prepared.fingerprint);
+        let inputs = Fingerprint::of(&(text, &teacher.fingerprint, &settings));
         (settings, inputs)
     }
 
@@ -158,9 +163,11 @@ impl Pipeline {
         &self,
         prepared: &Prepared,
         teacher: &Trained,
+        sources: &SourceLines,
         work: impl FnOnce(&Translator, Untranslated<'_>) -> Result<T, PipelineError>,
     ) -> Result<T, PipelineError> {
-        let (PseudoDataRecipe { decoding, keep }, _) = self.pseudo_inputs(prepared, teacher);
+        let (settings, _) = self.pseudo_inputs(prepared, teacher, sources);
+        let PseudoDataRecipe { decoding, keep, .. } = settings;
         let model = self.load(teacher)?;
         let ranks = &*self.options.ranks;
         for other in 1..ranks.count() {
@@ -170,13 +177,12 @@ impl Pipeline {
         let translator = Translator::new(&model, prepared.vocabularies.clone(), options)?;
         (1..ranks.count()).try_for_each(|other| answer(ranks, other).map(|_| ()))?;
         let training = &prepared.training;
-        let lines = training.sources(SHARD)?;
         let references = match keep {
             Keep::Nearest => Some(training.targets(SHARD)?),
             Keep::Best | Keep::All | Keep::Consensus => None,
         };
         let references = references.as_ref();
-        work(&translator, Untranslated { lines: &lines, references, keep })
+        work(&translator, Untranslated { lines: &sources.lines, references, keep })
     }
 }
 
