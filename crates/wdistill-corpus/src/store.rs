@@ -244,7 +244,7 @@ impl Lengths {
 }
 
 /// A file that is written line by line.
-pub(crate) struct TextWriter {
+pub struct TextWriter {
     path: PathBuf,
     file: BufWriter<File>,
     /// Bytes so far.
@@ -252,17 +252,29 @@ pub(crate) struct TextWriter {
 }
 
 impl TextWriter {
-    pub(crate) fn create(path: PathBuf) -> Result<TextWriter, CorpusError> {
+    /// Begins a file, in place of one that may be there.
+    ///
+    /// # Errors
+    /// [`CorpusError::File`].
+    pub fn create(path: PathBuf) -> Result<TextWriter, CorpusError> {
         let file = File::create(&path).map_err(FileError::when("create", &path))?;
         Ok(TextWriter { path, file: BufWriter::new(file), written: 0 })
     }
 
-    pub(crate) fn line(&mut self, line: &str) -> Result<(), CorpusError> {
+    /// Adds a line.
+    ///
+    /// # Errors
+    /// [`CorpusError::File`].
+    pub fn line(&mut self, line: &str) -> Result<(), CorpusError> {
         self.written += line.len() as u64 + 1;
         Ok(writeln!(self.file, "{line}").map_err(FileError::when("write", &self.path))?)
     }
 
-    pub(crate) fn finish(self) -> Result<(), CorpusError> {
+    /// Brings all lines to the disk.
+    ///
+    /// # Errors
+    /// [`CorpusError::File`].
+    pub fn finish(self) -> Result<(), CorpusError> {
         let file = self.file.into_inner().map_err(std::io::IntoInnerError::into_error);
         Ok(file.and_then(|file| file.sync_all()).map_err(FileError::when("write", &self.path))?)
     }

@@ -98,23 +98,15 @@ fn check(
     (pairs, first): (&[RawPair], u64),
     output: &mut Output,
 ) -> Result<(), CorpusError> {
-    let candidate = |(index, pair): (usize, &'_ RawPair)| {
-        let repeats = checks.repeats.of(first + index as u64);
-        (pair.lines, repeats)
-    };
-    let found: Vec<_> = pairs.iter().enumerate().map(candidate).collect();
-    let candidates: Vec<Candidate<'_>> = pairs
-        .iter()
-        .zip(found)
-        .map(|(pair, (lines, repeats))| {
-            let place = Place { files: files.paths(), lines };
-            Candidate { source: &pair.source, target: &pair.target, place, repeats }
+    let candidates: Vec<Candidate<'_>> = (first..)
+        .zip(pairs)
+        .map(|(number, RawPair { source, target, lines })| {
+            let place = Place { files: files.paths(), lines: *lines };
+            Candidate { source, target, place, repeats: checks.repeats.of(number) }
         })
         .collect();
-    let numbers = first..;
-    for ((candidate, verdict), number) in
-        candidates.iter().zip(checker.check(&candidates)?).zip(numbers)
-    {
+    let verdicts = checker.check(&candidates)?;
+    for (number, (candidate, verdict)) in (first..).zip(candidates.iter().zip(verdicts)) {
         match verdict {
             Verdict::Kept { source, target } => {
                 let group = number / checks.alternatives as u64;

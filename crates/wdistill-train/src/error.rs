@@ -95,6 +95,16 @@ impl TrainError {
     }
 }
 
+impl TrainError {
+    /// One problem of the settings of a training.
+    pub(crate) fn settings(problem: impl Into<String>) -> TrainError {
+        TrainError::Settings {
+            place: "training settings".to_string(),
+            problems: vec![problem.into()],
+        }
+    }
+}
+
 impl Hinted for TrainError {
     fn hint(&self) -> Option<String> {
         match self {

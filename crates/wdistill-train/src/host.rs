@@ -52,13 +52,11 @@ impl<'a> HostLearner<'a> {
         threads: usize,
     ) -> Result<HostLearner<'a>, TrainError> {
         if let Some(problem) = count_problem(ranks.count(), lesson.settings.shares) {
-            let place = "training settings".to_string();
-            return Err(TrainError::Settings { place, problems: vec![problem] });
+            return Err(TrainError::settings(problem));
         }
         if ranks.count() > 1 && lesson.guide.is_some() {
-            let place = "training settings".to_string();
             let problem = "guided_alignment is learned by one program alone, not by several ranks";
-            return Err(TrainError::Settings { place, problems: vec![problem.to_string()] });
+            return Err(TrainError::settings(problem));
         }
         let trainee = if ranks.count() > 1 { ship(ranks, trainee, lesson)? } else { trainee };
         let worker = agree(ranks, Worker::start(ranks, trainee, lesson, threads))?;

@@ -91,17 +91,11 @@ impl<'a> Worker<'a> {
         let settings = lesson.settings;
         if settings.learns_of_teacher() != lesson.teacher.is_some() {
             let problem = "word_, state_ or relation_distillation needs a teacher, and a teacher needs one of them";
-            return Err(TrainError::Settings {
-                place: "training settings".to_string(),
-                problems: vec![problem.to_string()],
-            });
+            return Err(TrainError::settings(problem));
         }
         if (settings.guided_alignment > 0.0) != lesson.guide.is_some() {
             let problem = "guided_alignment needs word alignments, and they need a weight";
-            return Err(TrainError::Settings {
-                place: "training settings".to_string(),
-                problems: vec![problem.to_string()],
-            });
+            return Err(TrainError::settings(problem));
         }
         let team = Team::start(settings.shares / ranks.count(), threads)?;
         let mut trainable = trainee.on_host();

@@ -1,12 +1,10 @@
 //! What the teacher translates: the sources of the training text, and texts of one language.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use wdistill_base::{FileError, hash_file};
-use wdistill_corpus::{CorpusError, LineFile, SOURCE_TEXT, files_of};
+use wdistill_base::hash_file;
+use wdistill_corpus::{LineFile, TextWriter, files_of};
 use wdistill_text::{LineReader, Vocabulary};
 
 use crate::error::PipelineError;
@@ -62,16 +60,16 @@ impl Pipeline {
         let limit = self.plan.data.max_sentence_tokens;
         let fingerprint = Fingerprint::of(&(&prepared.fingerprint, &hashes, limit));
         let counts: Vec<Counts> = self.stages.run("sources", &fingerprint, &[LINES], |folder| {
-            let path = folder.join(LINES);
-            let mut out = Output::create(&path)?;
-            // Read once before, so that it is what was checked.
-            prepared.training.sources(SHARD)?;
-            out.copy(&prepared.training.folder.join(SOURCE_TEXT))?;
+            let mut out = TextWriter::create(folder.join(LINES))?;
+            let training = prepared.training.sources(SHARD)?;
+            for stretch in 0..training.stretches() {
+                training.read(stretch)?.iter().try_for_each(|line| out.line(line))?;
+            }
             let mut counts = Vec::new();
             for files in &texts {
                 let mut found = Counts::default();
                 for file in files {
-                    out.add(file, &prepared.vocabularies.source, limit, &mut found)?;
+                    add_lines(&mut out, file, &prepared.vocabularies.source, limit, &mut found)?;
                     self.options.interrupt.check()?;
                 }
                 counts.push(found);
@@ -91,61 +89,34 @@ impl Pipeline {
     }
 }
 
-/// The file of lines, on its way.
-struct Output<'p> {
-    path: &'p Path,
-    file: BufWriter<File>,
-}
-
-impl<'p> Output<'p> {
-    fn create(path: &'p Path) -> Result<Output<'p>, PipelineError> {
-        let file = File::create(path).map_err(FileError::when("create", path))?;
-        Ok(Output { path, file: BufWriter::new(file) })
-    }
-
-    /// Adds a text as it stands.
-    fn copy(&mut self, text: &Path) -> Result<(), PipelineError> {
-        let mut input = File::open(text).map_err(FileError::when("open", text))?;
-        std::io::copy(&mut input, &mut self.file).map_err(FileError::when("write", self.path))?;
-        Ok(())
-    }
-
-    /// Adds the lines of a text that are neither empty nor too long.
-    fn add(
-        &mut self,
-        text: &Path,
-        vocabulary: &Vocabulary,
-        limit: usize,
-        counts: &mut Counts,
-    ) -> Result<(), PipelineError> {
-        let mut reader = LineReader::open(text).map_err(CorpusError::from)?;
-        loop {
-            let mut lines = Vec::new();
-            while lines.len() < AT_ONCE {
-                let Some(line) = reader.next_line()? else { break };
-                lines.push(line.to_string());
-            }
-            if lines.is_empty() {
-                return Ok(());
-            }
-            for (line, ids) in lines.iter().zip(vocabulary.encode_batch(&lines)) {
-                let count = match (line.trim().is_empty(), ids.len() < limit) {
-                    (true, _) => &mut counts.empty,
-                    (false, false) => &mut counts.too_long,
-                    (false, true) => {
-                        writeln!(self.file, "{line}")
-                            .map_err(FileError::when("write", self.path))?;
-                        &mut counts.kept
-                    }
-                };
-                *count += 1;
-            }
+/// Adds the lines of a text that are neither empty nor too long.
+fn add_lines(
+    out: &mut TextWriter,
+    text: &Path,
+    vocabulary: &Vocabulary,
+    limit: usize,
+    counts: &mut Counts,
+) -> Result<(), PipelineError> {
+    let mut reader = LineReader::open(text)?;
+    loop {
+        let mut lines = Vec::new();
+        while lines.len() < AT_ONCE {
+            let Some(line) = reader.next_line()? else { break };
+            lines.push(line.to_string());
         }
-    }
-
-    fn finish(self) -> Result<(), PipelineError> {
-        let file = self.file.into_inner().map_err(std::io::IntoInnerError::into_error);
-        let synced = file.and_then(|file| file.sync_all());
-        Ok(synced.map_err(FileError::when("write", self.path))?)
+        if lines.is_empty() {
+            return Ok(());
+        }
+        for (line, ids) in lines.iter().zip(vocabulary.encode_batch(&lines)) {
+            let count = match (line.trim().is_empty(), ids.len() < limit) {
+                (true, _) => &mut counts.empty,
+                (false, false) => &mut counts.too_long,
+                (false, true) => {
+                    out.line(line)?;
+                    &mut counts.kept
+                }
+            };
+            *count += 1;
+        }
     }
 }
