@@ -18,7 +18,7 @@ use wdistill_pipeline::{
 use wdistill_runtime::{
     DecodingOptions, Precision, Translator, TranslatorError, TranslatorOptions,
 };
-use wdistill_search::SearchOptions;
+use wdistill_search::{Sampling, SearchOptions};
 use wdistill_text::{Normalisation, Sharing, SubwordModel};
 use wdistill_train::{BEST_FOLDER, Ranks};
 
@@ -118,6 +118,16 @@ pub struct Search {
     /// Longest translation of any line in tokens
     #[arg(long, value_name = "N", default_value_t = 512)]
     max_length: usize,
+    /// Draw every word by chance among so many of the most probable ones, or among all for 0, in place of a search for the
+    /// best; then --beam-size counts the samples
+    #[arg(long, value_name = "N")]
+    sampling_top_k: Option<usize>,
+    /// Below 1 probable words are drawn more often, above 1 the others
+    #[arg(long, value_name = "T", default_value_t = 1.0, requires = "sampling_top_k")]
+    sampling_temperature: f64,
+    /// Decides every choice, together with the words of a sentence
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "sampling_top_k")]
+    sampling_seed: u64,
     /// Source tokens of a batch, each counted once for every hypothesis
     #[arg(long, value_name = "N", default_value_t = 4096)]
     batch_tokens: usize,
@@ -143,11 +153,17 @@ impl Search {
             message("--beam is called --beam-size now; the earlier name is still read");
         }
         let beam_size = beam.unwrap_or(beam_size);
+        let sampling = self.sampling_top_k.map(|top_k| Sampling {
+            top_k,
+            temperature: self.sampling_temperature,
+            seed: self.sampling_seed,
+        });
         let search = SearchOptions {
             beam_size,
             length_penalty,
             max_length_ratio,
             max_length,
+            sampling,
             ..SearchOptions::default()
         };
         let precision = match self.quantize {
@@ -173,6 +189,7 @@ const TYPED: &[(&str, &str)] = &[
     ("n_best", "--n-best"),
     ("threads", "--threads"),
     ("beam_size", "--beam-size"),
+    ("sampling.temperature", "--sampling-temperature"),
 ];
 
 /// An error about options that names them as they were typed.

@@ -17,6 +17,7 @@ title = "Four corpora"
 languages = { source = "en", target = "de" }
 duplicates = "drop"
 validation = { source = "validation.en", target = "validation.de", other_references = ["validation.de"] }
+other_validations = { same = { source = "validation.en", target = "validation.de" } }
 test = { source = "test.en", target = "test.de", other_references = ["other.de"] }
 other_tests = { again = { source = "validation.en", target = "validation.de", other_references = ["other.de"] } }
 [[data.train]]
@@ -41,7 +42,7 @@ name = "memory"
 file = "memory.tmx"
 [[data.stages]]
 until_update = 12
-weights = { memory = 0, pseudo-data = 0.5 }
+weights = { memory = 0, pseudo-data = 0.5, back-translation = 2 }
 [[data.stages]]
 weights = { plain = 0.25, memory = 3 }
 [vocabulary]
@@ -58,6 +59,14 @@ max_length = 12
 keep = "all"
 [[pseudo_data.sources]]
 file = "monolingual-*.en.gz"
+[back_translation]
+model = "reverse/teacher/model"
+sources = [{ file = "monolingual.de" }]
+tag = "<BT>"
+weight = 0.5
+beam_size = 2
+sampling = { top_k = 5 }
+max_length = 12
 [decoding]
 beam_size = 1
 max_length = 12
@@ -68,6 +77,9 @@ sentences = 5
 method = "wd"
 generator = { updates = 12 }
 "#;
+
+/// A text of the target language.
+const MONOLINGUAL: [&str; 3] = ["Der Hund schläft.", "Ich sehe ein rotes Haus.", "Wo ist sie?"];
 
 fn pack(path: &Path, text: &str) {
     fs::write(path, packed_by_name(path, text.as_bytes()).unwrap()).unwrap();
@@ -121,6 +133,13 @@ fn write_task(folder: &Path) {
         &lines(&[&"far too long ".repeat(100), "She sees me."]),
     );
     fs::copy(folder.join("test.de"), folder.join("other.de")).unwrap();
+    fs::write(folder.join("monolingual.de"), lines(&MONOLINGUAL)).unwrap();
+    let reverse = "train --train train.de train.en --validation validation.de validation.en --seed 3 --vocabulary-size 500 \
+                   --preset transformer-nano --set training.updates=10 --set training.max_tokens=400 \
+                   --set training.validate_every=10 --threads 2 --quiet --out reverse";
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wdistill"));
+    let output = command.current_dir(folder).args(reverse.split_whitespace()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     fs::write(folder.join("four.toml"), RECIPE).unwrap();
 }
 
@@ -156,6 +175,8 @@ fn four_corpora_are_mixed_and_twenty_kills_cost_no_bit() {
         ": 70 pairs, 70 kept, 0 left out",
         "monolingual-*.en.gz: 3 lines, 1 empty and 1 over the token limit left out",
         "pseudo data: 403 lines",
+        "monolingual.de: 3 lines, 0 empty and 0 over the token limit left out",
+        "back translation: 3 lines",
         "teacher: pairs were changed: ",
         " written in capitals, ",
     ] {
@@ -165,6 +186,29 @@ fn four_corpora_are_mixed_and_twenty_kills_cost_no_bit() {
     assert!(report.contains("nrefs:2|"), "{report}");
     let sources = fs::read_to_string(whole.join("pairs/training/source.txt")).unwrap();
     assert_eq!(sources.lines().filter(|line| line.starts_with(">>de<< ")).count(), 100);
+    let back = |side: &str| {
+        let file = whole.join(format!("pairs/back-translation/{side}.txt"));
+        fs::read_to_string(file).unwrap()
+    };
+    assert!(back("source").lines().all(|line| line.starts_with("<BT> ")), "{}", back("source"));
+    assert!(back("target").lines().all(|line| MONOLINGUAL.contains(&line)), "{}", back("target"));
+
+    // The second validation text is the first one.
+    let log = fs::read_to_string(whole.join("teacher/metrics.jsonl")).unwrap();
+    let events = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let validations: Vec<_> = events.filter(|event| event["kind"] == "validation").collect();
+    assert_eq!(validations.len(), 2);
+    for event in validations {
+        assert_eq!(event["others"]["same"]["loss"], event["loss"], "{event}");
+    }
+
+    let mut part = Command::new(env!("CARGO_BIN_EXE_wdistill"));
+    part.arg("pseudo-data").arg(folder.path().join("four.toml"));
+    part.args(["--text", "back-translation", "--part", "1/1", "--threads", "1", "--out"]);
+    let output = part.arg(folder.path().join("part")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let shard = |run: &Path| fs::read(run.join("back-translation/text/shards/00000.txt")).unwrap();
+    assert!(shard(&folder.path().join("part")) == shard(&whole));
 
     // At moments from the first to the last of the time that a whole run takes; the seed is that of this test.
     let mut random = Random::named(1, "kills");
@@ -184,6 +228,7 @@ fn four_corpora_are_mixed_and_twenty_kills_cost_no_bit() {
         "pairs/training/pairs.bin",
         "pairs/training/left-out.tsv",
         "sources/lines.txt",
+        "pairs/back-translation/pairs.bin",
         "pairs/pseudo-data/pairs.bin",
         "teacher/model/model.safetensors",
         "wd/generator/model/model.safetensors",
@@ -209,12 +254,14 @@ fn what_is_wrong_with_corpora_is_said_at_once() {
         String::from_utf8(output.stderr).unwrap()
     };
     let said = wrong(&[
+        ("weight = 0.5\nbeam_size", "weight = -1\nbeam_size"),
         ("name = \"lines\"", "name = \"columns\""),
         ("weight = 0.5\n", "weight = 0.5\nshare = 3\n"),
         ("memory = 0, ", "memoir = 0, "),
         ("typos = 0.3", "typos = 3.0"),
         ("columns = [2, 3]", "columns = [0, 3]"),
         ("until_update = 12", ""),
+        ("sampling = { top_k = 5 }", "sampling = { temperature = 0 }"),
     ]);
     for expected in [
         "two corpora are called columns",
@@ -224,6 +271,8 @@ fn what_is_wrong_with_corpora_is_said_at_once() {
         "3 is no share from 0 to 1",
         "columns is [0, 3], expected numbers from 1",
         "stage 1 has no end",
+        "back_translation: weight is -1, expected 0 or more",
+        "back_translation: sampling.temperature is 0, expected more than 0",
     ] {
         assert!(said.contains(expected), "{expected:?} in\n{said}");
     }

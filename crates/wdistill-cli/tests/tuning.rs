@@ -1,4 +1,4 @@
-//! Fine-tuning: a finished model is trained on.
+//! Fine-tuning: a finished model is trained on; and lengths of trainings.
 
 mod common;
 
@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 
 use common::{Sizes, write_texts};
 use wdistill_formats::native;
+use wdistill_text::VocabularyPair;
 
 const CORPUS: &str = "--train train.en train.de --validation validation.en validation.de";
 const SHORT: &str = "--set training.updates=10 --set training.validate_every=5 --set training.max_tokens=400 --threads 2";
@@ -78,4 +79,39 @@ fn a_finished_model_is_trained_on_and_what_is_frozen_stays() {
     let both = recipe.replace("[teacher]", "[teacher]\nmodel = \"nowhere\"");
     fs::write(folder.join("both.toml"), both).unwrap();
     refused(folder, "plan both.toml", &["from has no use beside model"]);
+}
+
+#[test]
+fn lengths_in_epochs_and_tokens_are_updates_once_the_text_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_texts(folder, Sizes { train: 300, validation: 12, test: 12 });
+    let train = |lengths: &str, out: &str| {
+        let lengths: String =
+            lengths.split(' ').map(|length| format!(" --set training.{length}")).collect();
+        let shape = "--preset transformer-nano --vocabulary-size 500 --set training.max_tokens=400";
+        done(folder, &format!("train {CORPUS} {shape} --threads 2{lengths} --out {out}"));
+        fs::read(folder.join(out).join("teacher/model/model.safetensors")).unwrap()
+    };
+    let in_epochs = train("updates=2epochs validate_every=0.5epochs warm_up=1epoch", "epochs");
+    let size = fs::read_to_string(folder.join("epochs/teacher/epoch.json")).unwrap();
+    let size: serde_json::Value = serde_json::from_str(&size).unwrap();
+    let (updates, tokens) = (size["updates"].as_f64().unwrap(), size["tokens"].as_u64().unwrap());
+    assert!(updates > 10.0, "{updates}");
+    let counted = format!(
+        "updates={} validate_every={} warm_up={updates}",
+        2.0 * updates,
+        (updates / 2.0).ceil()
+    );
+    assert!(train(&counted, "updates") == in_epochs);
+    let in_tokens = format!("updates={}tokens validate_every=0.5epochs warm_up=1epoch", 2 * tokens);
+    assert!(train(&in_tokens, "tokens") == in_epochs);
+
+    let targets = fs::read_to_string(folder.join("epochs/pairs/training/target.txt")).unwrap();
+    let pair = VocabularyPair::load(&folder.join("epochs/vocabulary")).unwrap();
+    let expected: usize = targets.lines().map(|line| pair.target.encode(line).len() + 1).sum();
+    assert_eq!(tokens, expected as u64);
+
+    let wrong = format!("train {CORPUS} --out other --set training.updates=5minutes");
+    refused(folder, &wrong, &["\"5minutes\" is no length of training", "\"5 epochs\""]);
 }

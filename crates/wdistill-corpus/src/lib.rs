@@ -30,7 +30,9 @@ pub use error::CorpusError;
 pub use filters::{InLanguages, Letters};
 pub use line_file::LineFile;
 pub use modifiers::{Modification, Modifiers, Probabilities};
-pub use order::{Batches, Mixture, MixtureStage, Modifications, PAIRS_OF_A_BLOCK, Position};
+pub use order::{
+    Batches, EpochSize, Mixture, MixtureStage, Modifications, PAIRS_OF_A_BLOCK, Position,
+};
 pub use raw::{Changes, RawPair, ReadPairs};
 pub use reader::PairFiles;
 pub use sample::SampledLines;

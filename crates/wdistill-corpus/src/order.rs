@@ -80,6 +80,15 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+/// How large an epoch is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EpochSize {
+    /// Its batches.
+    pub batches: u64,
+    /// Tokens of its targets, with their ends.
+    pub target_tokens: u64,
+}
+
 /// How many pairs were changed in each way.
 pub type Modifications = BTreeMap<Modification, u64>;
 
@@ -209,21 +218,25 @@ impl<'m> Batches<'m> {
         Ok(batch)
     }
 
-    /// How many batches the first epoch of the first stage has; others have as many, or about as many if there are
-    /// several blocks, alternatives, or weights that are no whole numbers.
+    /// How large the first epoch of the first stage is; others are as large, or about as large if there are several blocks,
+    /// alternatives, or weights that are no whole numbers. Reads all pairs once.
     ///
     /// # Errors
     /// What reading brings.
-    pub fn batches_of_an_epoch(&self) -> Result<u64, CorpusError> {
+    pub fn size_of_an_epoch(&self) -> Result<EpochSize, CorpusError> {
         let mut order = Batches::new(self.mixture, self.settings, self.seed)?;
-        let mut count = 0;
+        let mut size = EpochSize::default();
         while order.position.epoch == 0 {
             if order.blocks() > 0 {
-                count += order.block()?.batches.len() as u64;
+                let block = order.block()?;
+                size.batches += block.batches.len() as u64;
+                let lengths = block.pairs.lengths();
+                size.target_tokens +=
+                    lengths.iter().map(|length| length.target as u64).sum::<u64>();
             }
             order.next_block();
         }
-        Ok(count)
+        Ok(size)
     }
 
     fn next_block(&mut self) {

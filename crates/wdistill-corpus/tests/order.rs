@@ -148,7 +148,7 @@ fn a_position_survives_its_serialised_form() {
 fn a_position_beyond_the_epoch_is_an_error() {
     let mixture = Mixture::of(vec![part("a", many(), 1.0)]);
     let mut order = batches(&mixture, 64, 5);
-    let offset = order.batches_of_an_epoch().unwrap();
+    let offset = order.size_of_an_epoch().unwrap().batches;
     let before = order.position();
     for position in [
         Position { epoch: 2, offset, ..before },

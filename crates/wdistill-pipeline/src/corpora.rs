@@ -7,12 +7,12 @@ use std::sync::Arc;
 use serde_json::json;
 use wdistill_base::Problem;
 use wdistill_corpus::{
-    Corpus, InLanguages, Letters, Mixture, MixtureStage, Modifiers, PairFiles, Part, aligned,
-    files_of,
+    Corpus, InLanguages, Letters, Modifiers, PairFiles, Part, aligned, files_of,
 };
 use wdistill_formats::detectable_code;
 use wdistill_model::Languages;
 use wdistill_text::{Filter, VocabularyPair};
+use wdistill_train::Length;
 
 use crate::error::PipelineError;
 use crate::names::{PSEUDO_DATA, TRAINING};
@@ -22,6 +22,12 @@ use crate::settings::{
 
 /// Checks of one corpus.
 pub(crate) type Filters = Vec<Box<dyn Filter>>;
+
+/// What a training learns from until an update, or to its end.
+pub(crate) struct MixedParts {
+    pub(crate) until: Option<Length>,
+    pub(crate) parts: Vec<Part>,
+}
 
 /// Extensions of compressed files, behind which the format's stands.
 const COMPRESSED: [&str; 4] = ["gz", "zst", "xz", "bz2"];
@@ -145,14 +151,15 @@ impl ModifierRecipe {
 
 impl DataRecipe {
     /// Everything that is wrong with the corpora and their mixtures, without a look at the files.
-    pub(crate) fn corpora_problems(&self) -> Vec<Problem> {
+    /// `back` is the name of pairs that were translated back, if there are such.
+    pub(crate) fn corpora_problems(&self, back: Option<&'static str>) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.train.is_empty() {
             problems.push("train has no corpus".into());
         }
         problems.extend(self.filters.problem().map(|problem| problem.at("filters")));
         problems.extend(self.modifiers.problem());
-        let mut names = BTreeSet::from([PSEUDO_DATA]);
+        let mut names: BTreeSet<&str> = [PSEUDO_DATA].into_iter().chain(back).collect();
         for corpus in &self.train {
             let name = corpus.name_or_only();
             let found = corpus.problems().into_iter();
@@ -175,7 +182,7 @@ impl DataRecipe {
 
     fn stage_problems(&self, names: &BTreeSet<&str>) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let mut last = 0;
+        let mut last = Length::Updates(0);
         for (index, stage) in self.stages.iter().enumerate() {
             let number = index + 1;
             let is_last = number == self.stages.len();
@@ -188,7 +195,7 @@ impl DataRecipe {
                     format!("stage {number}, the last one, has an end"),
                     "it counts to the end of the training; leave until_update out",
                 )),
-                Some(until) if until <= last => problems.push(
+                Some(until) if until.is_longer(last) == Some(false) => problems.push(
                     format!("stage {number} ends at update {until}, expected more than {last}")
                         .into(),
                 ),
@@ -255,15 +262,16 @@ impl DataRecipe {
         Ok(filters)
     }
 
-    /// What a training learns from, of these parts: each with its weight or share, in stages.
+    /// What a training learns from, of these parts: each with its weight or share, one stage after the other, each with its
+    /// end.
     ///
     /// # Errors
     /// [`PipelineError::Settings`] if subwords are to be sampled, and the vocabularies cannot do it.
-    pub(crate) fn mixture(
+    pub(crate) fn in_stages(
         &self,
         mut parts: Vec<Part>,
         vocabularies: &Arc<VocabularyPair>,
-    ) -> Result<Mixture, PipelineError> {
+    ) -> Result<Vec<MixedParts>, PipelineError> {
         let recipe = |name: &str| self.train.iter().find(|corpus| corpus.name_or_only() == name);
         let share = |part: &Part| recipe(&part.name).and_then(|corpus| corpus.share);
         let shared = || parts.iter().filter_map(|part| Some((share(part)?, part.pairs() as f64)));
@@ -272,7 +280,7 @@ impl DataRecipe {
         for part in &mut parts {
             let given = recipe(&part.name).and_then(|corpus| corpus.weight);
             let by_share = share(part).map(|share| share / shares * pairs / part.pairs() as f64);
-            part.weight = given.or(by_share).unwrap_or(1.0);
+            part.weight = given.or(by_share).unwrap_or(part.weight);
         }
         for part in &mut parts {
             let corpus = recipe(&part.name);
@@ -280,16 +288,16 @@ impl DataRecipe {
                 corpus.map(|corpus| self.modifiers(corpus, vocabularies)).transpose()?.flatten();
         }
         if self.stages.is_empty() {
-            return Ok(Mixture::of(parts));
+            return Ok(vec![MixedParts { until: None, parts }]);
         }
         let stages = self.stages.iter().map(|stage| {
             let mut parts = parts.clone();
             for part in &mut parts {
                 part.weight = stage.weights.get(&part.name).copied().unwrap_or(part.weight);
             }
-            MixtureStage { until: stage.until_update, parts }
+            MixedParts { until: stage.until_update, parts }
         });
-        Ok(Mixture::in_stages(stages.collect()))
+        Ok(stages.collect())
     }
 
     /// What changes the pairs of a corpus, if anything does.

@@ -10,7 +10,7 @@ use wdistill_base::Problem;
 use wdistill_generator::Start;
 use wdistill_model::Architecture;
 use wdistill_runtime::DecodingOptions;
-use wdistill_train::TrainingSettings;
+use wdistill_train::{Length, TrainingRecipe};
 
 use crate::error::PipelineError;
 use crate::methods::{Method, Phases};
@@ -18,7 +18,7 @@ use crate::plan::{
     Part, Plan, Problems, ResolvedSystem, ResolvedTeacher, StudentBase, VocabularyOrigin,
 };
 use crate::recipe::changes::table;
-use crate::recipe::{VocabularyRecipe, given_teacher, phase_1, tuned_teacher, with_changes};
+use crate::recipe::{VocabularyRecipe, given_teacher, rest_of, tuned_teacher, with_changes};
 use crate::settings::{BenchmarkRecipe, DataRecipe, Pairs, PseudoDataRecipe, TeacherDecoder};
 
 /// What the settings of a job are, for errors.
@@ -26,7 +26,7 @@ const SETTINGS: &str = "settings, which --set KEY=VALUE changes";
 
 /// Updates over which the learning rate of phase 2 rises at most: a student that has weights already needs no more (1,000 in
 /// the paper's code, where other runs have 4,000).
-const WARM_UP_OF_PHASE_2: u64 = 1000;
+const WARM_UP_OF_PHASE_2: Length = Length::Updates(1000);
 
 /// One model on a parallel text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -41,7 +41,7 @@ pub struct TrainJob {
     /// The model's shape.
     pub architecture: Architecture,
     /// How it is trained.
-    pub training: TrainingSettings,
+    pub training: TrainingRecipe,
     /// How its validations are decoded.
     pub decoding: DecodingOptions,
 }
@@ -76,6 +76,7 @@ impl TrainJob {
             teacher: model.expect("without problems"),
             student: None,
             systems: Vec::new(),
+            back_translation: None,
             pseudo_data: PseudoDataRecipe::default(),
             decoding: self.decoding,
             benchmark: BenchmarkRecipe::default(),
@@ -106,12 +107,12 @@ pub struct DistillJob {
     /// The student's shape.
     pub architecture: Architecture,
     /// The settings of both phases, with the updates of both together.
-    pub training: TrainingSettings,
+    pub training: TrainingRecipe,
     /// Changes for phase 1; it has half of all updates unless it says otherwise.
-    #[schemars(with = "TrainingSettings")]
+    #[schemars(with = "TrainingRecipe")]
     pub generator: Table,
     /// Changes for phase 2; its warm-up is at most 1,000 updates unless it says otherwise.
-    #[schemars(with = "TrainingSettings")]
+    #[schemars(with = "TrainingRecipe")]
     pub student: Table,
     /// How the teacher translates the training text.
     pub pseudo_data: PseudoDataRecipe,
@@ -165,6 +166,7 @@ impl DistillJob {
             teacher: given.expect("without problems"),
             student: Some(StudentBase { architecture: self.architecture, training: self.training }),
             systems: vec![system],
+            back_translation: None,
             pseudo_data: self.pseudo_data,
             decoding: self.decoding,
             benchmark: BenchmarkRecipe::default(),
@@ -179,7 +181,7 @@ impl DistillJob {
         &self,
         method: Method,
         problems: &mut Problems,
-    ) -> Option<(Option<TrainingSettings>, TrainingSettings)> {
+    ) -> Option<(Option<TrainingRecipe>, TrainingRecipe)> {
         if !self.generator.is_empty() {
             let fact = format!("{} has one phase, and no settings for a first one", method.name);
             problems.add(Part::SystemGenerator(0), Problem::with_hint(fact, "--method wd has two"));
@@ -189,18 +191,19 @@ impl DistillJob {
     }
 
     /// The settings of the two phases.
-    fn phases(
-        &self,
-        problems: &mut Problems,
-    ) -> Option<(Option<TrainingSettings>, TrainingSettings)> {
+    fn phases(&self, problems: &mut Problems) -> Option<(Option<TrainingRecipe>, TrainingRecipe)> {
         let all = self.training.updates;
-        let half = TrainingSettings { updates: all / 2, ..self.training.clone() };
-        let generator = with_changes(&half, &self.generator).and_then(|own| phase_1(own, all));
+        let half = TrainingRecipe { updates: all.half(), ..self.training.clone() };
+        let generator = with_changes(&half, &self.generator);
         let generator = problems.take(Part::SystemGenerator(0), generator);
-        let rest = TrainingSettings {
-            updates: all - generator.as_ref().map_or(0, |generator| generator.updates),
-            warm_up: self.training.warm_up.min(WARM_UP_OF_PHASE_2),
-            ..self.training.clone()
+        let warm_up = match self.training.warm_up.is_longer(WARM_UP_OF_PHASE_2) {
+            Some(true) => WARM_UP_OF_PHASE_2,
+            Some(false) | None => self.training.warm_up,
+        };
+        let rest = TrainingRecipe { warm_up, ..self.training.clone() };
+        let rest = match &generator {
+            Some(first) => problems.take(Part::SystemGenerator(0), rest_of(rest, first.updates))?,
+            None => rest,
         };
         let training = problems.take(Part::SystemTraining(0), with_changes(&rest, &self.student));
         Some((Some(generator?), training?))

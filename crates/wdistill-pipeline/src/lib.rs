@@ -12,6 +12,7 @@ mod error;
 mod estimate;
 mod follow;
 mod job;
+mod lengths;
 mod machine;
 mod messages;
 mod methods;
@@ -39,7 +40,7 @@ pub use job::{DistillJob, TrainJob};
 pub use machine::peak_memory;
 pub use messages::{Listener, listen, message};
 pub use methods::{CUT, LearnsFrom, METHODS, Method, Origin, Phases, Role, WD};
-pub use names::{GENERATOR, IMPORTED_TEACHER, TEACHER};
+pub use names::{GENERATOR, IMPORTED_BACK_TRANSLATION, IMPORTED_TEACHER, TEACHER};
 pub use pipeline::{Caution, Pipeline, RunOptions};
 pub use plan::{Plan, ResolvedSystem, ResolvedTeacher, StudentBase, VocabularyOrigin};
 pub use progress::{Display, Progress};
@@ -49,9 +50,9 @@ pub use recipe::{
 };
 pub use run_folder::RunFolder;
 pub use settings::{
-    BenchmarkRecipe, CorpusRecipe, Cycle, DataRecipe, Duplicates, FilterRecipe, Keep,
-    LanguageCheck, MixtureRecipe, ModifierRecipe, PairFormat, Pairs, PseudoDataRecipe,
-    SourceRecipe, TeacherDecoder, TextPair,
+    BackTranslationRecipe, BenchmarkRecipe, CorpusRecipe, Cycle, DataRecipe, Duplicates,
+    FilterRecipe, Keep, LanguageCheck, MixtureRecipe, ModifierRecipe, PairFormat, Pairs,
+    PseudoDataRecipe, SourceRecipe, TeacherDecoder, TextPair,
 };
 pub use shapes::{MeasuredShape, Measuring, Vary, largest_at, measure_shape, student_shapes};
 pub use shards::{Part, PseudoReport, SHARD};

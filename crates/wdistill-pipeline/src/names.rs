@@ -15,6 +15,9 @@ pub const TRAINING: &str = "training";
 /// Name of the teacher's translations among corpora.
 pub const PSEUDO_DATA: &str = "pseudo-data";
 
+/// Name of the pairs whose sources a model wrote, among corpora.
+pub const BACK_TRANSLATION: &str = "back-translation";
+
 /// Folder of phase 1 below that of its system.
 pub const GENERATOR: &str = "generator";
 
@@ -24,10 +27,15 @@ pub const STUDENT: &str = "student";
 /// Folder of a run for a given teacher that came from another toolkit.
 pub const IMPORTED_TEACHER: &str = "imported-teacher";
 
+/// Folder of a run for a given model of the other direction that came from another toolkit.
+pub const IMPORTED_BACK_TRANSLATION: &str = "imported-back-translation";
+
 /// Files and folders of a run that are no system's; no student may have their names, in capitals or not.
 pub const RESERVED_NAMES: &[&str] = &[
     TEACHER,
     IMPORTED_TEACHER,
+    BACK_TRANSLATION,
+    IMPORTED_BACK_TRANSLATION,
     "data",
     "data.txt",
     "vocabulary",

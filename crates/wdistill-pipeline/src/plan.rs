@@ -12,11 +12,13 @@ use wdistill_generator::Start;
 use wdistill_model::{Architecture, Config, Conventions, Embeddings};
 use wdistill_runtime::DecodingOptions;
 use wdistill_text::{Sharing, VocabularySettings};
-use wdistill_train::TrainingSettings;
+use wdistill_train::{Length, TrainingRecipe};
 
 use crate::error::PipelineError;
 use crate::methods::Method;
-use crate::settings::{BenchmarkRecipe, DataRecipe, Pairs, PseudoDataRecipe, TeacherDecoder};
+use crate::settings::{
+    BackTranslationRecipe, BenchmarkRecipe, DataRecipe, Pairs, PseudoDataRecipe, TeacherDecoder,
+};
 
 /// Everything that a run does.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +37,8 @@ pub struct Plan {
     pub student: Option<StudentBase>,
     /// Students.
     pub systems: Vec<ResolvedSystem>,
+    /// Pairs whose sources are made of texts of the target language.
+    pub back_translation: Option<BackTranslationRecipe>,
     /// How the teacher translates the training text.
     pub pseudo_data: PseudoDataRecipe,
     /// How systems are validated, tested and timed.
@@ -67,12 +71,12 @@ pub enum VocabularyOrigin {
 #[derive(Clone, Debug, PartialEq)]
 pub enum ResolvedTeacher {
     /// It is trained here.
-    Trained(Architecture, TrainingSettings),
+    Trained(Architecture, TrainingRecipe),
     /// It is given: its folder and its configuration.
     Given(PathBuf, Config),
     /// It is a finished model that is trained on here: the model's folder, its configuration, perhaps with another dropout,
     /// and the settings.
-    Tuned(PathBuf, Config, TrainingSettings),
+    Tuned(PathBuf, Config, TrainingRecipe),
 }
 
 /// What students share, where a system does not say otherwise.
@@ -81,7 +85,7 @@ pub struct StudentBase {
     /// Their shape.
     pub architecture: Architecture,
     /// Their settings, with the updates that each has in all phases together.
-    pub training: TrainingSettings,
+    pub training: TrainingRecipe,
 }
 
 /// A system with all settings worked out.
@@ -108,9 +112,9 @@ pub struct ResolvedSystem {
     /// Its shape.
     pub architecture: Architecture,
     /// Phase 1 of a method that has two.
-    pub generator: Option<TrainingSettings>,
+    pub generator: Option<TrainingRecipe>,
     /// Its own training; with phase 1 it has the updates that all systems have.
-    pub training: TrainingSettings,
+    pub training: TrainingRecipe,
 }
 
 /// A part of a plan, which recipes and commands call by different names.
@@ -130,6 +134,8 @@ pub enum Part {
     StudentArchitecture,
     /// The settings that students share.
     StudentTraining,
+    /// Texts that are translated back.
+    BackTranslation,
     /// How the teacher translates.
     PseudoData,
     /// How systems are tested.
@@ -201,7 +207,7 @@ impl ResolvedTeacher {
     }
 
     /// Its settings, if it is trained here.
-    pub(crate) fn training(&self) -> Option<&TrainingSettings> {
+    pub(crate) fn training(&self) -> Option<&TrainingRecipe> {
         match self {
             ResolvedTeacher::Given(..) => None,
             ResolvedTeacher::Trained(_, settings) | ResolvedTeacher::Tuned(_, _, settings) => {
@@ -228,18 +234,20 @@ impl ResolvedTeacher {
 
 impl ResolvedSystem {
     /// Its trainings, in order.
-    pub fn phases(&self) -> impl Iterator<Item = &TrainingSettings> {
+    pub fn phases(&self) -> impl Iterator<Item = &TrainingRecipe> {
         self.generator.iter().chain([&self.training])
     }
 
-    /// Updates in all phases together.
-    pub fn updates(&self) -> u64 {
-        self.phases().map(|phase| phase.updates).fold(0, u64::saturating_add)
+    /// How long all phases are together; none if their lengths have different units.
+    pub fn updates(&self) -> Option<Length> {
+        let mut lengths = self.phases().map(|phase| phase.updates);
+        let first = lengths.next()?;
+        lengths.try_fold(first, Length::plus)
     }
 
     /// Whether a phase of it learns more of the teacher than its translations.
     pub fn learns_of_teacher(&self) -> bool {
-        self.phases().any(TrainingSettings::learns_of_teacher)
+        self.phases().any(TrainingRecipe::learns_of_teacher)
     }
 
     /// Whether a phase of it learns the teacher's distribution over words.
@@ -250,7 +258,7 @@ impl ResolvedSystem {
     /// What more than translations a phase of it learns, each in words.
     pub fn learned_of_teacher(&self) -> impl Iterator<Item = &'static str> {
         let weighs =
-            |weight: fn(&TrainingSettings) -> f64| self.phases().any(|phase| weight(phase) > 0.0);
+            |weight: fn(&TrainingRecipe) -> f64| self.phases().any(|phase| weight(phase) > 0.0);
         let all = [
             (self.learns_words(), "word-level distillation"),
             (weighs(|phase| phase.state_distillation), "distillation of states"),
@@ -272,7 +280,7 @@ impl Plan {
     }
 
     /// The settings of all trainings.
-    fn trainings(&self) -> impl Iterator<Item = &TrainingSettings> {
+    fn trainings(&self) -> impl Iterator<Item = &TrainingRecipe> {
         self.systems.iter().flat_map(ResolvedSystem::phases).chain(self.teacher.training())
     }
 }

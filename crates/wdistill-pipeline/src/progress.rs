@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use wdistill_base::{Problem, in_words};
-use wdistill_train::{Happening, Observer, TrainingEvent, TrainingSettings, ValidationEvent, now};
+use wdistill_train::{
+    Happening, Observer, OtherScores, TrainingEvent, TrainingSettings, ValidationEvent, now,
+};
 
 use crate::messages::message;
 
@@ -251,8 +253,13 @@ fn validation(event: &ValidationEvent) -> String {
         0 => String::new(),
         cut => format!("  {cut} cut at the maximum length"),
     };
+    let other = |(name, other): (&String, &OtherScores)| {
+        let scores = score("BLEU", other.bleu) + &score("chrF", other.chrf);
+        format!("; {name}: loss {:.3}{scores}", other.loss)
+    };
+    let others: String = event.others.iter().map(other).collect();
     format!(
-        "update {}: validation loss {:.3}  perplexity {}{decoded}{cut}{}",
+        "update {}: validation loss {:.3}  perplexity {}{decoded}{cut}{}{others}",
         event.updates,
         event.loss,
         perplexity_in_words(event.perplexity),

@@ -8,7 +8,7 @@ mod write;
 
 pub use changes::{Settings, with_changes};
 use lines::Lines;
-pub(crate) use resolve::{given_teacher, phase_1, tuned_teacher};
+pub(crate) use resolve::{given_teacher, rest_of, tuned_teacher};
 use schema::Unknown;
 pub use schema::{Choice, Key, KeyTable, RECIPE, key_tables, renamed};
 
@@ -23,12 +23,13 @@ use wdistill_generator::Start;
 use wdistill_model::Architecture;
 use wdistill_runtime::DecodingOptions;
 use wdistill_text::{Normalisation, Sharing, SubwordModel};
-use wdistill_train::TrainingSettings;
+use wdistill_train::TrainingRecipe;
 
 use crate::error::PipelineError;
 use crate::methods::Method;
 use crate::settings::{
-    BenchmarkRecipe, Cycle, DataRecipe, Pairs, PseudoDataRecipe, TeacherDecoder,
+    BackTranslationRecipe, BenchmarkRecipe, Cycle, DataRecipe, Pairs, PseudoDataRecipe,
+    TeacherDecoder,
 };
 
 /// Subwords: to be learned, with `size`, or from files, with `source` and `target`; neither for a teacher
@@ -99,7 +100,7 @@ pub struct ModelRecipe {
     pub architecture: Table,
     /// Changes to the default training settings.
     #[serde(default)]
-    #[schemars(with = "TrainingSettings")]
+    #[schemars(with = "TrainingRecipe")]
     pub training: Table,
 }
 
@@ -124,7 +125,7 @@ pub struct TeacherRecipe {
     pub architecture: Table,
     /// Changes to the default training settings.
     #[serde(default)]
-    #[schemars(with = "TrainingSettings")]
+    #[schemars(with = "TrainingRecipe")]
     pub training: Table,
 }
 
@@ -168,14 +169,14 @@ pub struct SystemRecipe {
     /// Phase 1 of a method that has two (`wd`, `cut-twice`): changes to the student's training settings; its `updates` are
     /// part of the student's, not added to them.
     #[serde(default, skip_serializing_if = "Table::is_empty")]
-    #[schemars(with = "TrainingSettings")]
+    #[schemars(with = "TrainingRecipe")]
     pub generator: Table,
     /// When the schedule comes to its end, for a method with two phases.
     #[serde(default, skip_serializing_if = "ends_with_each_phase")]
     pub cycle: Cycle,
     /// Changes to the student's training settings, for this system (phase 2, if there are two).
     #[serde(default, skip_serializing_if = "Table::is_empty")]
-    #[schemars(with = "TrainingSettings")]
+    #[schemars(with = "TrainingRecipe")]
     pub training: Table,
 }
 
@@ -206,6 +207,9 @@ pub struct Recipe {
     /// Shape of the students, and the settings that all of them share; needed if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub student: Option<ModelRecipe>,
+    /// Pairs whose sources are made of texts of the target language, learned from with the training text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back_translation: Option<BackTranslationRecipe>,
     /// How the teacher translates the training text.
     #[serde(default, deserialize_with = "changes_of_pseudo_data")]
     pub pseudo_data: PseudoDataRecipe,
@@ -276,7 +280,9 @@ impl Recipe {
         };
         let VocabularyRecipe { source, target, .. } = &mut recipe.vocabulary;
         let TeacherRecipe { model, from, .. } = &mut recipe.teacher;
-        for path in [model, from, source, target].into_iter().flatten() {
+        let reverse = recipe.back_translation.as_mut().map(|recipe| &mut recipe.model);
+        let models = [model, from, source, target].into_iter().flatten().chain(reverse);
+        for path in models {
             *path = folder.join(&*path);
         }
         Ok(recipe)

@@ -11,6 +11,7 @@ use wdistill_model::Languages;
 use wdistill_runtime::DecodingOptions;
 use wdistill_search::SearchOptions;
 use wdistill_text::CorpusLimits;
+use wdistill_train::Length;
 
 use crate::names::{TEST, VALIDATION};
 
@@ -199,9 +200,10 @@ impl CorpusRecipe {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MixtureRecipe {
-    /// The last update that it counts for; the last stage has none.
+    /// The last update that it counts for, or another length from the start of the training, such as "2 epochs" of the first
+    /// stage's; the last stage has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until_update: Option<u64>,
+    pub until_update: Option<Length>,
     /// How often an epoch has each pair, by the names of corpora, and `pseudo-data` for the teacher's translations; those
     /// that are not named keep their weight.
     #[serde(default)]
@@ -242,6 +244,9 @@ pub struct DataRecipe {
     pub stages: Vec<MixtureRecipe>,
     /// Text to judge a run by while it trains.
     pub validation: TextPair,
+    /// More texts that every validation tells of, each with its name; they decide nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub other_validations: BTreeMap<String, TextPair>,
     /// Text to judge the finished systems by; a whole run needs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<TextPair>,
@@ -321,7 +326,7 @@ pub enum Keep {
     Consensus,
 }
 
-/// A text of the source language alone, which the teacher translates as well.
+/// A text of one language.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SourceRecipe {
@@ -352,6 +357,53 @@ impl<'d> Deserialize<'d> for PseudoDataRecipe {
         Ok(PseudoDataRecipe {
             keep: keep.map_err(D::Error::custom)?,
             sources: sources.map_err(D::Error::custom)?,
+            decoding: table.try_into().map_err(D::Error::custom)?,
+        })
+    }
+}
+
+/// Texts of the target language, of which a model of the other direction makes sources (back-translation; Sennrich et al.,
+/// 2016).
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct BackTranslationRecipe {
+    /// Folder of a model from the target language to the source language, relative to the recipe; the command `wdistill run`
+    /// imports one of another toolkit.
+    pub model: PathBuf,
+    /// Texts of the target language, each line a sentence.
+    pub sources: Vec<SourceRecipe>,
+    /// Stands in front of every source that the model wrote, with a space between, such as `<BT>` (Caswell et al., 2019).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// How often an epoch has each of these pairs; 1 if nothing is said. In `weights` of a stage they are called
+    /// `back-translation`.
+    #[serde(default = "whole", skip_serializing_if = "is_whole")]
+    pub weight: f64,
+    /// The model's decoding.
+    #[serde(flatten)]
+    pub decoding: DecodingOptions,
+}
+
+fn whole() -> f64 {
+    1.0
+}
+
+fn is_whole(weight: &f64) -> bool {
+    *weight == 1.0
+}
+
+impl<'d> Deserialize<'d> for BackTranslationRecipe {
+    /// By hand, since settings that refuse unknown names cannot be part of others.
+    fn deserialize<D: Deserializer<'d>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut table = toml::Table::deserialize(deserializer)?;
+        let mut required = |key| table.remove(key).ok_or_else(|| D::Error::missing_field(key));
+        let (model, sources) = (required("model")?, required("sources")?);
+        let tag = table.remove("tag").map(toml::Value::try_into).transpose();
+        let weight = table.remove("weight").map_or(Ok(whole()), toml::Value::try_into);
+        Ok(BackTranslationRecipe {
+            model: model.try_into().map_err(D::Error::custom)?,
+            sources: sources.try_into().map_err(D::Error::custom)?,
+            tag: tag.map_err(D::Error::custom)?,
+            weight: weight.map_err(D::Error::custom)?,
             decoding: table.try_into().map_err(D::Error::custom)?,
         })
     }
@@ -407,7 +459,7 @@ impl Default for BenchmarkRecipe {
 }
 
 impl DataRecipe {
-    /// All texts that judge, with their names: validation, test, and the others.
+    /// The texts that finished systems are judged by, with their names: validation, test, and the others.
     pub(crate) fn held_out(&self) -> impl Iterator<Item = (&str, &TextPair)> {
         let first = [(VALIDATION, Some(&self.validation)), (TEST, self.test.as_ref())];
         let first = first.into_iter().filter_map(|(name, pair)| Some((name, pair?)));
@@ -423,6 +475,7 @@ impl DataRecipe {
             train: vec![CorpusRecipe::aligned(train)],
             stages: Vec::new(),
             validation,
+            other_validations: BTreeMap::new(),
             test: None,
             other_tests: BTreeMap::new(),
             max_sentence_tokens: default_sentence_tokens(),

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use wdistill_base::{ContentError, FileError, Problem};
 use wdistill_report::{Curve, Report, StageRow, StageState, from_json};
-use wdistill_train::{Event, LINES_FILE, TrainingSettings, now};
+use wdistill_train::{Event, LINES_FILE, TrainingRecipe, now};
 
 use crate::error::PipelineError;
+use crate::lengths::updates_of;
 use crate::names::{GENERATOR, STUDENT, TEACHER};
 use crate::plan::{Plan, ResolvedSystem};
 use crate::recipe::Recipe;
@@ -20,10 +21,10 @@ struct Training<'a> {
     system: String,
     /// Its folder below that of the run.
     folder: PathBuf,
-    settings: &'a TrainingSettings,
+    settings: &'a TrainingRecipe,
     seed: u64,
-    /// Updates of the phases before it.
-    before: u64,
+    /// The phase before it, if there is one, and its folder.
+    before: Option<(&'a TrainingRecipe, PathBuf)>,
 }
 
 /// The report of a run as far as it is known, with the curves of all trainings up to now, and how far each of them is.
@@ -45,8 +46,8 @@ pub fn watch(run: &Path) -> Result<(Report, Vec<StageRow>), PipelineError> {
     let mut rows = Vec::new();
     for training in trainings(&plan) {
         let events = events(&run.join(&training.folder).join(LINES_FILE))?;
-        rows.push(training.row(run, &events));
-        report.curves.extend(training.curve(&events));
+        rows.push(training.row(run, &events)?);
+        report.curves.extend(training.curve(run, &events)?);
     }
     let is_done = rows.iter().all(|row| row.state == StageState::Finished);
     report.unfinished = report.unfinished.or_else(|| (!is_done).then(|| GOES_ON.to_string()));
@@ -63,7 +64,7 @@ fn trainings(plan: &Plan) -> Vec<Training<'_>> {
         folder: TEACHER.into(),
         settings,
         seed: plan.seed,
-        before: 0,
+        before: None,
     });
     let of_students = plan.systems.iter().flat_map(|system| {
         let candidates = system.candidates();
@@ -86,13 +87,14 @@ fn phases<'a>(system: &'a ResolvedSystem, name: String, one: &ResolvedSystem) ->
         before,
     };
     let generator = system.generator.as_ref();
-    let before = generator.map_or(0, |settings| settings.updates);
-    let first = generator.map(|settings| training(GENERATOR, settings, 0));
+    let before = generator.map(|settings| (settings, Path::new(&one.name).join(GENERATOR)));
+    let first = generator.map(|settings| training(GENERATOR, settings, None));
     first.into_iter().chain([training(STUDENT, &system.training, before)]).collect()
 }
 
 impl Training<'_> {
-    fn row(&self, run: &Path, events: &[Event]) -> StageRow {
+    fn row(&self, run: &Path, events: &[Event]) -> Result<StageRow, PipelineError> {
+        let all_updates = updates_of(self.settings, &run.join(&self.folder))?;
         let state = match (is_finished(&run.join(&self.folder)), events) {
             (true, _) => StageState::Finished,
             (false, []) => StageState::ToCome,
@@ -105,7 +107,8 @@ impl Training<'_> {
             Event::Validation(event) => event.seconds,
         });
         let left = |seconds: f64| {
-            seconds / updates as f64 * self.settings.updates.saturating_sub(updates) as f64
+            let left = all_updates?.saturating_sub(updates) as f64;
+            Some(seconds / updates as f64 * left)
         };
         let training = events.iter().rev().find_map(|event| match event {
             Event::Training(event) => Some(event),
@@ -115,26 +118,29 @@ impl Training<'_> {
             Event::Validation(event) => Some(event),
             Event::Training(_) => None,
         });
-        StageRow {
+        Ok(StageRow {
             name: self.folder.display().to_string(),
             state,
             updates,
-            all_updates: self.settings.updates,
+            all_updates,
             training_loss: training.map(|event| event.loss),
             validation_loss: validation.map(|event| event.loss),
             validation_bleu: validation.and_then(|event| event.bleu),
             tokens_per_second: training.map(|event| event.tokens_per_second),
             seconds,
-            seconds_left: seconds.filter(|_| state == StageState::UnderWay).map(left),
+            seconds_left: seconds.filter(|_| state == StageState::UnderWay).and_then(left),
             last_line: last.map(|event| event.time().to_string()),
-        }
+        })
     }
 
-    fn curve(&self, events: &[Event]) -> Option<Curve> {
+    fn curve(&self, run: &Path, events: &[Event]) -> Result<Option<Curve>, PipelineError> {
+        let before = self.before.as_ref();
+        let before = before.map(|(settings, folder)| updates_of(settings, &run.join(folder)));
+        let before = before.transpose()?.flatten().unwrap_or(0);
         let stage = self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let points = events.iter().map(|event| point(event, self.before)).collect();
+        let points = events.iter().map(|event| point(event, before)).collect();
         let (system, seed) = (self.system.clone(), Some(self.seed));
-        (!events.is_empty()).then_some(Curve { system, stage, seed, points })
+        Ok((!events.is_empty()).then_some(Curve { system, stage, seed, points }))
     }
 }
 

@@ -314,8 +314,8 @@ pub struct StageRow {
     pub state: StageState,
     /// Updates done.
     pub updates: u64,
-    /// All its updates.
-    pub all_updates: u64,
+    /// All its updates; not known for one that is asked for in epochs, and has not begun.
+    pub all_updates: Option<u64>,
     /// Training loss of the last line of its log.
     pub training_loss: Option<f64>,
     /// Loss of the last validation.

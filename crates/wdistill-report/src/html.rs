@@ -83,7 +83,7 @@ fn stage_table(stages: &[StageRow]) -> String {
         vec![
             escaped(&row.name),
             state.to_string(),
-            format!("{} of {}", grouped(row.updates), grouped(row.all_updates)),
+            format!("{} of {}", grouped(row.updates), or_dash(row.all_updates, grouped)),
             or_dash(row.training_loss, loss),
             or_dash(row.validation_loss, loss),
             or_dash(row.validation_bleu, score),
@@ -411,7 +411,7 @@ mod tests {
             name: "kd<1>/student".to_string(),
             state: StageState::UnderWay,
             updates: 1200,
-            all_updates: 30_000,
+            all_updates: Some(30_000),
             training_loss: Some(4.5),
             seconds_left: Some(7200.0),
             ..StageRow::default()

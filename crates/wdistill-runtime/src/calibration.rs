@@ -170,7 +170,7 @@ pub fn activation_factors(
     for source in sources.iter().filter(|source| source.len() > 1) {
         let tokens = Tokens::from_sentences([watched.config.vocabularies.encoder_input(source)]);
         let mut decoder = BatchDecoder::new(&watched, &engine, &tokens);
-        search(&mut decoder, &[source.len() - 1], &settings)
+        search(&mut decoder, &[(source.len() - 1).into()], &settings)
             .map_err(|error| Problem::from(error.to_string()))?;
     }
     let leaves = watched.weights.leaves().into_iter();

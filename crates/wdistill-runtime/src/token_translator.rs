@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use wdistill_base::Problem;
+use wdistill_base::{Problem, mix};
 use wdistill_kernels::{Float32Matrix, Int8Matrix, PackedWeight, Workers};
 use wdistill_model::{Config, Dense, Int8, Model, Tokens, Vocabularies};
 use wdistill_search::{
-    Ending, Hypothesis, Scores, SearchOptions, SearchSettings, SettingsError, Step, StepModel,
-    Vocabulary, search,
+    Ending, Hypothesis, Scores, SearchOptions, SearchSettings, SettingsError, SourceSentence, Step,
+    StepModel, Vocabulary, search,
 };
 
 use crate::alignment::{Alignment, Pair, align};
@@ -363,17 +363,27 @@ fn translate_batch<W: PackedWeight>(
     let vocabularies = &model.config.vocabularies;
     let sources = batch.iter().map(|source| vocabularies.encoder_input(source.ids));
     let tokens = Tokens::from_sentences(sources);
-    let words: Vec<usize> = batch.iter().map(|source| source.ids.len() - 1).collect();
+    let sources: Vec<SourceSentence> =
+        batch.iter().map(|source| of_search(source.ids, settings.options())).collect();
     let mut decoder = BatchDecoder::new(model, engine, &tokens);
     if let Some(shortlist) = shortlist {
         let least = settings.candidates(vocabularies.target);
         decoder = decoder.restricted(&tokens, shortlist, least);
     }
     let mut decoder = Interruptible { decoder, between_steps };
-    search(&mut decoder, &words, settings).map_err(|reason| TokenError::Search {
+    search(&mut decoder, &sources, settings).map_err(|reason| TokenError::Search {
         sentences: batch.iter().map(|source| source.index + 1).collect(),
         reason,
     })
+}
+
+/// A sentence for a search. What is drawn by chance follows from its words, so that neither its place nor its neighbours
+/// decide anything.
+fn of_search(ids: &[u32], options: &SearchOptions) -> SourceSentence {
+    let seed = options.sampling.map_or(0, |sampling| {
+        ids.iter().fold(sampling.seed, |seed, id| mix(seed ^ u64::from(*id)))
+    });
+    SourceSentence { words: ids.len() - 1, seed }
 }
 
 /// A decoder that lets something else happen before each step.

@@ -11,7 +11,8 @@ use wdistill_runtime::{Activations, BatchDecoder, Cpu, DecodingEngine, Shortlist
 
 type Engine32 = Cpu<Float32Matrix>;
 use wdistill_search::{
-    Candidate, Scores, SearchOptions, SearchSettings, Step, StepModel, Vocabulary, search,
+    Candidate, Scores, SearchOptions, SearchSettings, SourceSentence, Step, StepModel, Vocabulary,
+    search,
 };
 
 /// Weights and activations are of size one, products sum at most 32 of them.
@@ -119,7 +120,8 @@ impl StepModel for Rereader {
 #[test]
 fn a_search_finds_what_it_finds_over_the_reference() {
     let sources = sentences(6, 9);
-    let words: Vec<usize> = sources.iter().map(|source| source.len() - 1).collect();
+    let words: Vec<SourceSentence> =
+        sources.iter().map(|source| (source.len() - 1).into()).collect();
     let mut lengths = std::collections::BTreeSet::new();
     for model in models() {
         for beam in [1, 2, 5] {
@@ -143,7 +145,8 @@ fn a_search_finds_what_it_finds_over_the_reference() {
 #[test]
 fn with_a_shortlist_only_its_words_share_the_probability() {
     let sources = sentences(6, 9);
-    let words: Vec<usize> = sources.iter().map(|source| source.len() - 1).collect();
+    let words: Vec<SourceSentence> =
+        sources.iter().map(|source| (source.len() - 1).into()).collect();
     // Every source word may become itself or the next but one; 3 and 5 may always be written.
     let count = common::WORDS as u32;
     let of_source = (0..count).map(|word| vec![(word + 2) % count, word]).collect();

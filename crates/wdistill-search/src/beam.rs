@@ -76,15 +76,32 @@ impl Hinted for SearchError {
     }
 }
 
+/// A sentence to translate, as far as a search needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceSentence {
+    /// Its words, without its end token.
+    pub words: usize,
+    /// Decides what is drawn by chance, if anything is.
+    pub seed: u64,
+}
+
+impl From<usize> for SourceSentence {
+    /// For a search that draws nothing.
+    fn from(words: usize) -> SourceSentence {
+        SourceSentence { words, seed: 0 }
+    }
+}
+
 /// Translates a batch: up to `n_best` hypotheses for each sentence (at least one), by falling score;
-/// of two equal ones, first the one that finished first. `source_words` counts the words of each
-/// source sentence without its end token.
+/// of two equal ones, first the one that finished first.
 ///
 /// At each step every sentence's continuations are ranked by log-probability (equal ones by the rank of
 /// the hypothesis, then by token). The end token finishes its hypothesis if it ranks among the first
 /// `beam`; the first `beam` other continuations live on. At the maximum length every hypothesis is
 /// ended, at the end token's true log-probability. This is fairseq's search (`sequence_generator.py`),
-/// apart from [`Stopping::NoneBetter`]. A beam of one is greedy search: always the most probable word.
+/// apart from [`Stopping::NoneBetter`]. A beam of one is greedy search: always the most probable word. With
+/// [`SearchOptions::sampling`](crate::SearchOptions::sampling) there is no rank: every hypothesis goes on with a word of its
+/// own, which is drawn.
 ///
 /// # Errors
 /// [`SearchError`], when the settings do not suit the vocabulary or the model's scores make no sense.
@@ -93,15 +110,14 @@ impl Hinted for SearchError {
 /// If the model answers with other than `[rows, candidates]` scores.
 pub fn search<M: StepModel>(
     model: &mut M,
-    source_words: &[usize],
+    sources: &[SourceSentence],
     settings: &SearchSettings,
 ) -> Result<Vec<Vec<Hypothesis>>, SearchError> {
     let vocabulary = model.vocabulary();
     check_forbidden(settings, &vocabulary)?;
-    let new = source_words
-        .iter()
-        .enumerate()
-        .map(|(row, words)| Sentence::new(settings.maximum_length(*words), row, vocabulary.start));
+    let new = sources.iter().enumerate().map(|(row, source)| {
+        Sentence::new(settings.maximum_length(source.words), row, vocabulary.start, source.seed)
+    });
     let mut sentences: Vec<Sentence> = new.collect();
     let candidates = settings.candidates(vocabulary.size);
     let (mut rows_of_sentence, mut tokens, mut parents) = (Vec::new(), Vec::new(), Vec::new());
@@ -154,13 +170,22 @@ fn check_forbidden(settings: &SearchSettings, vocabulary: &Vocabulary) -> Result
 
 /// A hypothesis that may go on.
 #[derive(Default)]
-struct Live {
-    tokens: Vec<u32>,
+pub(crate) struct Live {
+    pub(crate) tokens: Vec<u32>,
     /// Last of `tokens`, or the start token.
     last: u32,
-    log_probability: f64,
+    pub(crate) log_probability: f64,
+    /// Its number among the samples of its sentence.
+    pub(crate) sample: u64,
     /// Row of the step before that it extends.
     parent: usize,
+}
+
+impl Live {
+    /// One that a word of a sample will be put to.
+    pub(crate) fn of_sample(sample: u64) -> Live {
+        Live { sample, ..Live::default() }
+    }
 }
 
 /// Memory that sentences and steps share, so that a step takes hardly any of its own.
@@ -174,19 +199,21 @@ struct Reused {
 }
 
 /// What became of one source sentence so far.
-struct Sentence {
-    /// By falling log-probability.
-    live: Vec<Live>,
+pub(crate) struct Sentence {
+    /// By falling log-probability; samples by their numbers.
+    pub(crate) live: Vec<Live>,
     /// In the order in which they finished.
-    finished: Vec<Hypothesis>,
+    pub(crate) finished: Vec<Hypothesis>,
     /// Most words of its translation.
     maximum: usize,
+    /// Of what is drawn.
+    pub(crate) seed: u64,
 }
 
 impl Sentence {
-    fn new(maximum: usize, row: usize, start: u32) -> Sentence {
-        let first = Live { tokens: Vec::new(), last: start, log_probability: 0.0, parent: row };
-        Sentence { live: vec![first], finished: Vec::new(), maximum }
+    fn new(maximum: usize, row: usize, start: u32, seed: u64) -> Sentence {
+        let first = Live { last: start, parent: row, ..Live::default() };
+        Sentence { live: vec![first], finished: Vec::new(), maximum, seed }
     }
 
     fn best(mut self, n_best: usize) -> Vec<Hypothesis> {
@@ -197,12 +224,12 @@ impl Sentence {
 }
 
 /// A word that may follow one of a sentence's hypotheses.
-struct Continuation {
+pub(crate) struct Continuation {
     /// Number of the hypothesis among the sentence's live ones.
-    hypothesis: usize,
-    token: u32,
+    pub(crate) hypothesis: usize,
+    pub(crate) token: u32,
     /// Of hypothesis and word together.
-    log_probability: f64,
+    pub(crate) log_probability: f64,
 }
 
 impl Continuation {
@@ -214,13 +241,13 @@ impl Continuation {
 }
 
 /// One step of all sentences.
-struct Round<'a> {
-    settings: &'a SearchSettings,
-    end: u32,
+pub(crate) struct Round<'a> {
+    pub(crate) settings: &'a SearchSettings,
+    pub(crate) end: u32,
     scores: &'a Scores,
     candidates: usize,
     /// Words that every live hypothesis has.
-    words: usize,
+    pub(crate) words: usize,
 }
 
 impl Round<'_> {
@@ -236,6 +263,9 @@ impl Round<'_> {
         if self.words == sentence.maximum {
             self.end_all(sentence, rows);
             return Ok(());
+        }
+        if let Some(sampling) = self.settings.options().sampling {
+            return self.draw(sampling, index, sentence, rows);
         }
         let beam = self.settings.options().beam_size;
         let Reused { ranked, next: live, old } = reused;
@@ -278,17 +308,21 @@ impl Round<'_> {
         }
     }
 
-    /// Everything that is allowed to follow, best first.
-    fn rank(&self, ranked: &mut Vec<Continuation>, sentence: &Sentence, rows: Range<usize>) {
+    /// The candidates of one row that are allowed to follow it, best first.
+    pub(crate) fn allowed(&self, row: usize) -> impl Iterator<Item = &crate::Candidate> {
         let end_allowed = self.words >= self.settings.options().min_length;
-        let allowed = |candidate: &&crate::Candidate| {
+        self.row(row).iter().filter(move |candidate| {
             candidate.log_probability > f64::NEG_INFINITY
                 && !self.settings.is_forbidden(candidate.token)
                 && (end_allowed || candidate.token != self.end)
-        };
+        })
+    }
+
+    /// Everything that is allowed to follow, best first.
+    fn rank(&self, ranked: &mut Vec<Continuation>, sentence: &Sentence, rows: Range<usize>) {
         let of_row = |(hypothesis, row): (usize, usize)| {
             let before = sentence.live[hypothesis].log_probability;
-            self.row(row).iter().filter(allowed).map(move |candidate| Continuation {
+            self.allowed(row).map(move |candidate| Continuation {
                 hypothesis,
                 token: candidate.token,
                 log_probability: before + candidate.log_probability,
@@ -321,7 +355,7 @@ impl Round<'_> {
     }
 
     /// Adds a finished hypothesis, unless the beam is full of them and that was to be the end.
-    fn finish(&self, sentence: &mut Sentence, end: &Continuation, ending: Ending) {
+    pub(crate) fn finish(&self, sentence: &mut Sentence, end: &Continuation, ending: Ending) {
         let options = self.settings.options();
         if options.stopping == Stopping::BeamFinished
             && sentence.finished.len() == options.beam_size
@@ -360,7 +394,12 @@ impl Round<'_> {
     }
 }
 
-fn extend(extended: &mut Live, hypothesis: &Live, next: &Continuation, first_row: usize) {
+pub(crate) fn extend(
+    extended: &mut Live,
+    hypothesis: &Live,
+    next: &Continuation,
+    first_row: usize,
+) {
     refill(&mut extended.tokens, hypothesis.tokens.iter().copied().chain([next.token]));
     extended.last = next.token;
     extended.log_probability = next.log_probability;

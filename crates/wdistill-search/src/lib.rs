@@ -1,4 +1,4 @@
-//! Greedy and beam search over anything that can predict the next word.
+//! Greedy and beam search, and sampling, over anything that can predict the next word.
 //!
 //! A [`StepModel`] is given the live hypotheses of a batch of sentences and names the best next words
 //! of each; [`search`] keeps, extends, finishes and ranks. The search holds no floating-point arrays of
@@ -34,16 +34,17 @@
 //! }
 //!
 //! let settings = SearchSettings::new(SearchOptions { beam_size: 2, ..SearchOptions::default() })?;
-//! let best = &search(&mut Toy, &[1], &settings)?[0][0];
+//! let best = &search(&mut Toy, &[1.into()], &settings)?[0][0];
 //! assert_eq!(best.tokens, [1]);
 //! assert!((best.score - (0.6f64.ln() + 0.9f64.ln()) / 2.0).abs() < 1e-12);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod beam;
+mod sample;
 mod settings;
 mod step;
 
-pub use beam::{Ending, Hypothesis, SearchError, search};
-pub use settings::{SearchOptions, SearchSettings, SettingsError, Stopping};
+pub use beam::{Ending, Hypothesis, SearchError, SourceSentence, search};
+pub use settings::{Sampling, SearchOptions, SearchSettings, SettingsError, Stopping};
 pub use step::{Candidate, Scores, Step, StepModel, Vocabulary};

@@ -19,6 +19,29 @@ pub enum Stopping {
     NoneBetter,
 }
 
+/// Words drawn by chance in place of the best ones: `beam_size` translations of each sentence, independent of each other.
+///
+/// Of the `k` most probable next words each is drawn with the probability `p^(1 / temperature)`, scaled to a sum of 1 (Fan et
+/// al., 2018, for `top_k`).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Sampling {
+    /// Of how many of the most probable words the next one is drawn; 0 for all.
+    pub top_k: usize,
+    /// Below 1 the probable words are drawn more often, above 1 the others.
+    pub temperature: f64,
+    /// Decides every choice, together with the sentence's words: a sentence has the same samples wherever it stands.
+    pub seed: u64,
+}
+
+impl Default for Sampling {
+    /// Of all words, by their probabilities.
+    fn default() -> Self {
+        Sampling { top_k: 0, temperature: 1.0, seed: 1 }
+    }
+}
+
 /// Raw options of a search; [`SearchSettings::new`] checks them.
 ///
 /// A translation has at most `min(max_length, floor(max_length_ratio * source words) + max_length_constant)` words, where
@@ -46,6 +69,10 @@ pub struct SearchOptions {
     pub n_best: usize,
     /// When a sentence is done.
     pub stopping: Stopping,
+    /// Words drawn by chance, in place of a search for the best ones; then `beam_size` counts the samples, and `n_best` of
+    /// them, those with the highest scores, come out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<Sampling>,
     /// Tokens that are never written, such as padding. The probabilities of the others stay as they are.
     pub forbidden: Vec<u32>,
 }
@@ -62,6 +89,7 @@ impl Default for SearchOptions {
             min_length: 0,
             n_best: 1,
             stopping: Stopping::default(),
+            sampling: None,
             forbidden: Vec::new(),
         }
     }
@@ -117,10 +145,15 @@ impl SearchSettings {
         self.options.forbidden.binary_search(&token).is_ok()
     }
 
-    /// Next words that each hypothesis must name so that none is missed: `beam` words that go on, the
-    /// end token, and as many as are thrown away.
+    /// Next words that each hypothesis must name so that none is missed: `beam` words that go on, or those of which one is
+    /// drawn, the end token, and as many as are thrown away.
     pub fn candidates(&self, vocabulary: usize) -> usize {
-        (self.options.beam_size + 1 + self.options.forbidden.len()).min(vocabulary)
+        let wanted = match self.options.sampling {
+            None => self.options.beam_size,
+            Some(Sampling { top_k: 0, .. }) => vocabulary,
+            Some(Sampling { top_k, .. }) => top_k,
+        };
+        wanted.saturating_add(1 + self.options.forbidden.len()).min(vocabulary)
     }
 }
 
@@ -144,6 +177,13 @@ fn problems(options: &SearchOptions) -> Vec<Problem> {
         problems.push(
             format!("n_best is {n_best}, expected 1 to beam_size, which is {beam_size}").into(),
         );
+    }
+    if let Some(Sampling { temperature, .. }) = options.sampling
+        && !(temperature > 0.0 && temperature.is_finite())
+    {
+        let fact = format!("sampling.temperature is {temperature}, expected more than 0");
+        problems
+            .push(Problem::with_hint(fact, "without sampling the most probable words are taken"));
     }
     if !(length_penalty.is_finite() && length_penalty.abs() <= LARGEST_PENALTY) {
         let fact = format!(

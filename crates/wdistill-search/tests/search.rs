@@ -1,8 +1,8 @@
 //! Search on small tables, against results worked out by hand and against enumeration.
 
 use wdistill_search::{
-    Candidate, Ending, Hypothesis, Scores, SearchError, SearchOptions, SearchSettings, Step,
-    StepModel, Stopping, Vocabulary, search,
+    Candidate, Ending, Hypothesis, Sampling, Scores, SearchError, SearchOptions, SearchSettings,
+    SourceSentence, Step, StepModel, Stopping, Vocabulary, search,
 };
 
 const END: u32 = 0;
@@ -116,7 +116,7 @@ fn run<L: Language>(
     options: SearchOptions,
 ) -> Vec<Vec<Hypothesis>> {
     let settings = SearchSettings::new(options).unwrap();
-    search(&mut Runner::new(language, sentences), &vec![3; sentences], &settings).unwrap()
+    search(&mut Runner::new(language, sentences), &vec![3.into(); sentences], &settings).unwrap()
 }
 
 fn tokens(hypotheses: &[Hypothesis]) -> Vec<&[u32]> {
@@ -311,7 +311,7 @@ fn a_sentence_that_is_done_costs_no_rows() {
     let settings = SearchSettings::new(options(1, 9)).unwrap();
     let certain = Chain(vec![vec![1.0, 0.0], vec![1.0, 0.0]]);
     let mut runner = Runner::new(&certain, 2);
-    let results = search(&mut runner, &[3, 3], &settings).unwrap();
+    let results = search(&mut runner, &[3.into(); 2], &settings).unwrap();
     assert_eq!((runner.steps, runner.rows), (1, 2));
     assert!(results.iter().all(|hypotheses| hypotheses[0].tokens.is_empty()));
     assert_eq!(results[0][0].score, 0.0);
@@ -331,7 +331,7 @@ fn equal_scores_are_ordered_by_token() {
 fn senseless_settings_and_scores_are_refused_with_their_place() {
     let fails = |chain: &Chain, options| {
         let settings = SearchSettings::new(options).unwrap();
-        search(&mut Runner::new(chain, 1), &[3], &settings).unwrap_err()
+        search(&mut Runner::new(chain, 1), &[3.into()], &settings).unwrap_err()
     };
     let end = SearchOptions { forbidden: vec![END], ..options(2, 5) };
     assert_eq!(fails(&garden_path(), end), SearchError::EndForbidden(END));
@@ -342,4 +342,70 @@ fn senseless_settings_and_scores_are_refused_with_their_place() {
     assert!(error.contains("sentence 0") && error.contains("word 1: the model"), "{error}");
     let stuck = Chain(vec![vec![0.0, 1.0], vec![0.0, 0.0]]);
     assert_eq!(fails(&stuck, options(2, 5)), SearchError::DeadEnd { sentence: 0, position: 1 });
+}
+
+/// Samples of many sentences, each with a seed of its own.
+fn sampled(chain: &Chain, sentences: u64, options: SearchOptions) -> Vec<Vec<Hypothesis>> {
+    let settings = SearchSettings::new(options).unwrap();
+    let sources: Vec<SourceSentence> =
+        (0..sentences).map(|seed| SourceSentence { words: 3, seed }).collect();
+    search(&mut Runner::new(chain, sources.len()), &sources, &settings).unwrap()
+}
+
+/// The end with 0.1, words 1, 2, 3 with 0.2, 0.3, 0.4; after a word the end.
+fn one_word() -> Chain {
+    let end = vec![1.0, 0.0, 0.0, 0.0];
+    Chain(vec![vec![0.1, 0.2, 0.3, 0.4], end.clone(), end.clone(), end])
+}
+
+#[test]
+fn words_are_drawn_by_their_probabilities() {
+    let sampling = |top_k, temperature| Some(Sampling { top_k, temperature, seed: 1 });
+    // Probabilities of nothing and of the words 1 to 3, worked out by hand.
+    let cases = [
+        (sampling(0, 1.0), [0.1, 0.2, 0.3, 0.4]),
+        (sampling(2, 1.0), [0.0, 0.0, 3.0 / 7.0, 4.0 / 7.0]),
+        (sampling(0, 0.5), [1.0 / 30.0, 4.0 / 30.0, 9.0 / 30.0, 16.0 / 30.0]),
+        (sampling(9, 1.0), [0.1, 0.2, 0.3, 0.4]),
+    ];
+    for (sampling, expected) in cases {
+        let chain = one_word();
+        let options = SearchOptions { sampling, n_best: 2, ..options(2, 9) };
+        let found = sampled(&chain, 5000, options);
+        let mut counts = [0.0; 4];
+        for hypothesis in found.iter().flatten() {
+            let word = hypothesis.tokens.first().copied().unwrap_or(END) as usize;
+            counts[word] += 1.0;
+            let probability: f64 = [0.1, 0.2, 0.3, 0.4][word];
+            assert!((hypothesis.log_probability - probability.ln()).abs() < 1e-12);
+            assert_eq!(hypothesis.ending, Ending::EndToken);
+        }
+        for (count, expected) in counts.iter().zip(expected) {
+            let deviation = f64::sqrt(10_000.0 * expected * (1.0 - expected));
+            assert!((count - 10_000.0 * expected).abs() <= 4.0 * deviation, "{counts:?}");
+        }
+    }
+}
+
+#[test]
+fn samples_are_the_same_alone_and_among_others_and_keep_their_prefixes() {
+    let chain = Chain(vec![vec![0.2, 0.4, 0.4]; 3]);
+    let sampling = Some(Sampling::default());
+    let options = SearchOptions { sampling, n_best: 3, ..options(3, 12) };
+    let together = sampled(&chain, 40, options.clone());
+    let settings = SearchSettings::new(options).unwrap();
+    for (seed, expected) in (0..).zip(&together) {
+        let source = [SourceSentence { words: 3, seed }];
+        let alone = search(&mut Runner::new(&chain, 1), &source, &settings).unwrap();
+        assert_eq!(alone[0], *expected);
+        assert_eq!(expected.len(), 3);
+        for hypothesis in expected {
+            let words = hypothesis.tokens.len();
+            let probability = 0.4f64.ln() * words as f64 + 0.2f64.ln();
+            assert!((hypothesis.log_probability - probability).abs() < 1e-9);
+        }
+    }
+    let different: std::collections::BTreeSet<&Vec<u32>> =
+        together.iter().flatten().map(|hypothesis| &hypothesis.tokens).collect();
+    assert!(different.len() > 40, "{}", different.len());
 }

@@ -20,6 +20,7 @@ mod guide;
 mod host;
 mod interrupt;
 mod learner;
+mod length;
 mod log;
 mod observer;
 mod optimiser;
@@ -48,7 +49,8 @@ pub use guide::Guide;
 pub use host::HostLearner;
 pub use interrupt::{Interrupt, Reaction, Willing};
 pub use learner::{Clipping, Learner, Parameters, StepReport, Weights};
-pub use log::{EVENTS_FILE, Event, LINES_FILE, TrainingEvent, ValidationEvent, now};
+pub use length::{Epoch, Length};
+pub use log::{EVENTS_FILE, Event, LINES_FILE, OtherScores, TrainingEvent, ValidationEvent, now};
 pub use observer::{Happening, Observer, Unobserved};
 pub use ranks::{
     Alone, Pieces, Ranks, Threads, count_problem, introduce, join_pieces, sum_into_pieces, threads,
@@ -58,7 +60,7 @@ pub use ranks::{Mpi, MpiSession};
 pub use run::{BEST_FOLDER, Ended, KEPT_WHILE_TRAINING, Outcome, Run, SaveModel, has_checkpoint};
 pub use schedule::Schedule;
 pub use selection::{Candidate, Judgement, Selected};
-pub use settings::{Criterion, Optimiser, Selection, TrainingSettings};
+pub use settings::{Criterion, Optimiser, Selection, Training, TrainingRecipe, TrainingSettings};
 pub use teacher::check_inside;
 pub use team::{Team, loss_in_text};
 pub use trainable::Trainee;

@@ -1,5 +1,6 @@
 //! What a run writes down as it goes: `metrics.jsonl`, and the same for TensorBoard.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -94,11 +95,25 @@ pub struct ValidationEvent {
     pub best: bool,
     /// Translations that were cut at the maximum length.
     pub cut_translations: usize,
+    /// Of other texts, by their names; they decide nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub others: BTreeMap<String, OtherScores>,
     /// Seconds of training since the run began.
     pub seconds: f64,
     /// When it was written, in UTC.
     #[serde(default)]
     pub time: String,
+}
+
+/// What a validation found in a text that decides nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OtherScores {
+    /// Label-smoothed cross-entropy a target token, in nats.
+    pub loss: f64,
+    /// BLEU of decoded text; absent if the criterion is the loss.
+    pub bleu: Option<f64>,
+    /// chrF of decoded text; absent if the criterion is the loss.
+    pub chrf: Option<f64>,
 }
 
 /// JSON has no infinity.
@@ -178,22 +193,30 @@ fn seconds_of(time: &str) -> f64 {
 fn record(event: &Event) -> Vec<u8> {
     let numbers = match event {
         Event::Training(event) => vec![
-            ("training/loss", Some(event.loss)),
-            ("training/inside", Some(event.inside).filter(|inside| *inside != 0.0)),
-            ("training/perplexity", Some(event.perplexity)),
-            ("training/learning_rate", Some(event.learning_rate)),
-            ("training/gradient_norm", Some(event.gradient_norm)),
-            ("training/tokens_per_second", Some(event.tokens_per_second)),
+            ("training/loss".to_string(), Some(event.loss)),
+            ("training/inside".to_string(), Some(event.inside).filter(|inside| *inside != 0.0)),
+            ("training/perplexity".to_string(), Some(event.perplexity)),
+            ("training/learning_rate".to_string(), Some(event.learning_rate)),
+            ("training/gradient_norm".to_string(), Some(event.gradient_norm)),
+            ("training/tokens_per_second".to_string(), Some(event.tokens_per_second)),
         ],
-        Event::Validation(event) => vec![
-            ("validation/loss", Some(event.loss)),
-            ("validation/perplexity", Some(event.perplexity)),
-            ("validation/bleu", event.bleu),
-            ("validation/chrf", event.chrf),
-        ],
+        Event::Validation(event) => {
+            let others =
+                event.others.iter().flat_map(|(name, OtherScores { loss, bleu, chrf })| {
+                    let scores = [("loss", Some(*loss)), ("bleu", *bleu), ("chrf", *chrf)];
+                    scores.map(|(score, number)| (format!("validation/{name}/{score}"), number))
+                });
+            let first = [
+                ("validation/loss".to_string(), Some(event.loss)),
+                ("validation/perplexity".to_string(), Some(event.perplexity)),
+                ("validation/bleu".to_string(), event.bleu),
+                ("validation/chrf".to_string(), event.chrf),
+            ];
+            first.into_iter().chain(others).collect()
+        }
     };
-    let numbers = numbers.into_iter().filter_map(|(tag, number)| Some((tag, number?)));
-    let numbers: Vec<_> = numbers.collect();
+    let numbers: Vec<(&str, f64)> =
+        numbers.iter().filter_map(|(tag, number)| Some((tag.as_str(), (*number)?))).collect();
     tensorboard::scalars(seconds_of(event.time()), event.updates(), &numbers)
 }
 
@@ -214,6 +237,10 @@ mod tests {
             chrf: Some(50.0),
             best: true,
             cut_translations: 0,
+            others: BTreeMap::from([(
+                "talks".to_string(),
+                OtherScores { loss: 3.0, bleu: None, chrf: Some(40.0) },
+            )]),
             seconds: 1.0,
             time: "2026-11-28T16:50:37Z".to_string(),
         })

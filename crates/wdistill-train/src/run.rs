@@ -1,5 +1,6 @@
 //! The training loop: one for teachers, generators and students.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use crate::divergence::{Watch, above_uniform, diverged};
 use crate::error::TrainError;
 use crate::interrupt::Interrupt;
 use crate::learner::{Clipping, Learner, StepReport, Weights};
-use crate::log::{Event, LINES_FILE, MetricsLog, TrainingEvent, ValidationEvent, now};
+use crate::log::{Event, LINES_FILE, MetricsLog, OtherScores, TrainingEvent, ValidationEvent, now};
 use crate::observer::{Happening, Observer};
 use crate::schedule::{Plateau, Progress, Schedule};
 use crate::selection::{Candidate, Selected};
@@ -48,6 +49,8 @@ pub struct Run<'a> {
     pub mixture: &'a Mixture,
     /// What judges it.
     pub validator: &'a Validator<'a>,
+    /// What is told of it besides, at every validation.
+    pub other_validators: &'a [Validator<'a>],
     /// Settings.
     pub settings: &'a TrainingSettings,
     /// Decides the order of batches and the dropout.
@@ -321,6 +324,7 @@ impl<'a> Loop<'a> {
 
     fn validate(&mut self, learner: &mut dyn Learner) -> Result<(), TrainError> {
         let scores = self.scores(learner, Weights::Current)?;
+        let others = self.other_scores(learner)?;
         let model = learner.model()?;
         let judgement = scores.judgement(self.settings().criterion);
         let updates = self.state.updates;
@@ -348,6 +352,7 @@ impl<'a> Loop<'a> {
             chrf: scores.chrf,
             best,
             cut_translations: scores.cut_translations,
+            others,
             seconds: self.state.seconds,
             time: now(),
         };
@@ -395,7 +400,28 @@ impl<'a> Loop<'a> {
         weights: Weights<'_>,
     ) -> Result<Scores, TrainError> {
         self.observe(Happening::Validating { updates: self.state.updates });
-        let validator = self.run.validator;
+        self.scores_of(self.run.validator, learner, weights)
+    }
+
+    /// What is told besides.
+    fn other_scores(
+        &mut self,
+        learner: &mut dyn Learner,
+    ) -> Result<BTreeMap<String, OtherScores>, TrainError> {
+        let mut others = BTreeMap::new();
+        for validator in self.run.other_validators {
+            let scores = self.scores_of(validator, learner, Weights::Current)?;
+            others.insert(validator.name.to_string(), scores.as_other());
+        }
+        Ok(others)
+    }
+
+    fn scores_of(
+        &mut self,
+        validator: &Validator<'_>,
+        learner: &mut dyn Learner,
+        weights: Weights<'_>,
+    ) -> Result<Scores, TrainError> {
         let loss = learner.loss(weights, validator.corpus)?;
         let scores = match self.settings().criterion {
             Criterion::Loss => Scores::of_loss(loss),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::divergence::Divergence;
+use crate::length::{Epoch, Length};
 use crate::schedule::Schedule;
 
 /// Which weights a run hands on.
@@ -61,13 +62,17 @@ pub enum Optimiser {
     Muon,
 }
 
-/// Settings of one training run; equal for a teacher, a student and a generator.
+/// Settings of one training run; equal for a teacher, a student and a generator. Its lengths are of the type `L`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(bound = "L: schemars::JsonSchema + Serialize + From<u64>")
+)]
 #[serde(deny_unknown_fields, default)]
-pub struct TrainingSettings {
-    /// Optimiser steps.
-    pub updates: u64,
+pub struct Training<L> {
+    /// How long it is: optimiser steps, or epochs or target tokens, as every length here: 20000, "20k", "5 epochs", "2G tokens".
+    pub updates: L,
     /// Most tokens of a batch: sentences times the longest of either side.
     pub max_tokens: usize,
     /// Batches whose gradients make one update.
@@ -77,13 +82,13 @@ pub struct TrainingSettings {
     pub shares: usize,
     /// Highest learning rate, reached at the end of the warm-up.
     pub learning_rate: f64,
-    /// Updates over which the learning rate rises linearly from 0.
-    pub warm_up: u64,
+    /// How long the learning rate rises linearly from 0.
+    pub warm_up: L,
     /// How the learning rate falls after the warm-up.
     pub schedule: Schedule,
-    /// Updates after which a linear or cosine schedule has come to its end, if that is not the end of this training but
-    /// of a later phase; 0 for this training's.
-    pub schedule_updates: u64,
+    /// When a linear or cosine schedule has come to its end, if that is not the end of this training but of a later phase; 0
+    /// for this training's.
+    pub schedule_updates: L,
     /// What the rate is multiplied by at a plateau, for `schedule = "plateau"`.
     pub plateau_factor: f64,
     /// Validations in a row without a new best that are a plateau.
@@ -121,20 +126,20 @@ pub struct TrainingSettings {
     pub guided_alignment: f64,
     /// Longest gradient, as a Euclidean norm over all parameters; 0 for no limit.
     pub clip_norm: f64,
-    /// Updates between lines of the log.
-    pub log_every: u64,
-    /// Updates between validations.
-    pub validate_every: u64,
+    /// How far lines of the log are apart.
+    pub log_every: L,
+    /// How far validations are apart.
+    pub validate_every: L,
     /// What makes a validation the best; where BLEU or chrF are equal, the lower loss does.
     pub criterion: Criterion,
     /// Stop after this many validations without a new best; 0 for never.
     pub patience: u64,
-    /// Updates between checkpoints.
-    pub checkpoint_every: u64,
+    /// How far checkpoints are apart.
+    pub checkpoint_every: L,
     /// Minutes after which a checkpoint is written in any case; 0 for never.
     pub checkpoint_minutes: u64,
-    /// Updates between snapshots for averaging.
-    pub snapshot_every: u64,
+    /// How far snapshots for averaging are apart.
+    pub snapshot_every: L,
     /// Snapshots averaged.
     pub average_last: usize,
     /// Which weights to hand on.
@@ -147,6 +152,12 @@ pub struct TrainingSettings {
     pub divergence: Divergence,
 }
 
+/// A training whose lengths are known in updates.
+pub type TrainingSettings = Training<u64>;
+
+/// A training as it is asked for.
+pub type TrainingRecipe = Training<Length>;
+
 /// More shares, or batches of one update, are slips of the pen.
 const MOST_SHARES: usize = 1024;
 const MOST_BATCHES: usize = 100_000;
@@ -157,18 +168,18 @@ const SHARES: usize = 2;
 /// A thousand updates, or thereabouts.
 const MOVING_AVERAGE_DECAY: f64 = 0.999;
 
-impl Default for TrainingSettings {
+impl<L: From<u64>> Default for Training<L> {
     /// The paper's settings, scaled to nothing: 30,000 updates of 4,096 tokens.
     fn default() -> Self {
-        TrainingSettings {
-            updates: 30_000,
+        Training {
+            updates: 30_000.into(),
             max_tokens: 4096,
             accumulation: 1,
             shares: SHARES,
             learning_rate: 7e-4,
-            warm_up: 4000,
+            warm_up: 4000.into(),
             schedule: Schedule::default(),
-            schedule_updates: 0,
+            schedule_updates: 0.into(),
             plateau_factor: 0.5,
             plateau_validations: 3,
             freeze: Vec::new(),
@@ -183,13 +194,13 @@ impl Default for TrainingSettings {
             relation_distillation: 0.0,
             guided_alignment: 0.0,
             clip_norm: 0.0,
-            log_every: 50,
-            validate_every: 1000,
+            log_every: 50.into(),
+            validate_every: 1000.into(),
             criterion: Criterion::Bleu,
             patience: 0,
-            checkpoint_every: 500,
+            checkpoint_every: 500.into(),
             checkpoint_minutes: 10,
-            snapshot_every: 1000,
+            snapshot_every: 1000.into(),
             average_last: 5,
             selection: Selection::Average,
             moving_average_decay: MOVING_AVERAGE_DECAY,
@@ -198,26 +209,24 @@ impl Default for TrainingSettings {
     }
 }
 
-impl TrainingSettings {
+impl<L: Copy + From<u64> + Into<Length>> Training<L> {
     /// Everything that makes no sense, each in a line.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
+        let is_zero = |length: L| length.into().is_zero();
         let at_least_one = [
-            ("updates", self.updates),
-            ("max_tokens", self.max_tokens as u64),
-            ("accumulation", self.accumulation as u64),
-            ("log_every", self.log_every),
-            ("validate_every", self.validate_every),
-            ("checkpoint_every", self.checkpoint_every),
-            ("snapshot_every", self.snapshot_every),
-            ("average_last", self.average_last as u64),
-            ("plateau_validations", self.plateau_validations),
+            ("updates", is_zero(self.updates)),
+            ("max_tokens", self.max_tokens == 0),
+            ("accumulation", self.accumulation == 0),
+            ("log_every", is_zero(self.log_every)),
+            ("validate_every", is_zero(self.validate_every)),
+            ("checkpoint_every", is_zero(self.checkpoint_every)),
+            ("snapshot_every", is_zero(self.snapshot_every)),
+            ("average_last", self.average_last == 0),
+            ("plateau_validations", self.plateau_validations == 0),
         ];
-        for (name, value) in at_least_one {
-            if value == 0 {
-                problems.push(format!("{name} is 0, expected at least 1"));
-            }
-        }
+        let zeros = at_least_one.iter().filter(|(_, is_zero)| *is_zero);
+        problems.extend(zeros.map(|(name, _)| format!("{name} is 0, expected at least 1")));
         if !self.shares.is_power_of_two() || self.shares > MOST_SHARES {
             let found = self.shares;
             problems
@@ -231,10 +240,10 @@ impl TrainingSettings {
             problems.push("divergence is 0, expected at least 1 update, or \"off\"".to_string());
         }
         self.check_rates(&mut problems);
-        if self.schedule_updates != 0 && self.schedule_updates < self.updates {
-            let (found, updates) = (self.schedule_updates, self.updates);
+        let (schedule, updates) = (self.schedule_updates.into(), self.updates.into());
+        if !schedule.is_zero() && updates.is_longer(schedule) == Some(true) {
             problems.push(format!(
-                "schedule_updates is {found}, expected 0, or at least updates = {updates}"
+                "schedule_updates is {schedule}, expected 0, or at least updates = {updates}"
             ));
         }
         if !(0.0..=1.0).contains(&self.word_distillation) {
@@ -292,17 +301,10 @@ impl TrainingSettings {
 
     /// These settings without those that change only what is told and kept on the way: runs that agree
     /// in the rest train the same weights.
-    pub fn decisive(&self) -> TrainingSettings {
-        let TrainingSettings {
-            log_every, checkpoint_every, checkpoint_minutes, divergence, ..
-        } = TrainingSettings::default();
-        TrainingSettings {
-            log_every,
-            checkpoint_every,
-            checkpoint_minutes,
-            divergence,
-            ..self.clone()
-        }
+    pub fn decisive(&self) -> Training<L> {
+        let Training { log_every, checkpoint_every, checkpoint_minutes, divergence, .. } =
+            Training::default();
+        Training { log_every, checkpoint_every, checkpoint_minutes, divergence, ..self.clone() }
     }
 
     /// Whether the decoded text of validations decides which weights come out.
@@ -310,7 +312,68 @@ impl TrainingSettings {
         self.criterion != Criterion::Loss
             && (self.patience > 0 || self.selection != Selection::Last)
     }
+}
 
+impl TrainingRecipe {
+    /// Whether all its lengths are known without a look at the text.
+    pub fn is_in_updates(&self) -> bool {
+        let lengths = [
+            self.updates,
+            self.warm_up,
+            self.schedule_updates,
+            self.log_every,
+            self.validate_every,
+            self.checkpoint_every,
+            self.snapshot_every,
+        ];
+        lengths.into_iter().all(Length::is_in_updates)
+    }
+
+    /// The same with all lengths in updates, where an epoch is as large as that.
+    ///
+    /// # Panics
+    /// Without an epoch, if one is not [in updates](Self::is_in_updates).
+    pub fn in_updates(&self, epoch: Option<Epoch>) -> TrainingSettings {
+        let updates = |length: Length| length.in_updates(epoch);
+        Training {
+            updates: updates(self.updates),
+            max_tokens: self.max_tokens,
+            accumulation: self.accumulation,
+            shares: self.shares,
+            learning_rate: self.learning_rate,
+            warm_up: updates(self.warm_up),
+            schedule: self.schedule,
+            schedule_updates: updates(self.schedule_updates),
+            plateau_factor: self.plateau_factor,
+            plateau_validations: self.plateau_validations,
+            freeze: self.freeze.clone(),
+            optimiser: self.optimiser,
+            adam_betas: self.adam_betas,
+            adam_epsilon: self.adam_epsilon,
+            muon_momentum: self.muon_momentum,
+            weight_decay: self.weight_decay,
+            label_smoothing: self.label_smoothing,
+            word_distillation: self.word_distillation,
+            state_distillation: self.state_distillation,
+            relation_distillation: self.relation_distillation,
+            guided_alignment: self.guided_alignment,
+            clip_norm: self.clip_norm,
+            log_every: updates(self.log_every),
+            validate_every: updates(self.validate_every),
+            criterion: self.criterion,
+            patience: self.patience,
+            checkpoint_every: updates(self.checkpoint_every),
+            checkpoint_minutes: self.checkpoint_minutes,
+            snapshot_every: updates(self.snapshot_every),
+            average_last: self.average_last,
+            selection: self.selection,
+            moving_average_decay: self.moving_average_decay,
+            divergence: self.divergence,
+        }
+    }
+}
+
+impl TrainingSettings {
     /// The learning rate of an update, counted from 1, before any plateau:
     ///
     /// `rate * min(update / warm_up, fall(update))`, where the [`Schedule`] says how it falls.

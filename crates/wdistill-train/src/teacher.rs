@@ -15,7 +15,7 @@ use wdistill_model::{
 
 use crate::batch::{Batch, decode};
 use crate::error::TrainError;
-use crate::settings::TrainingSettings;
+use crate::settings::{Training, TrainingSettings};
 
 /// A teacher that runs beside its student. It reads the same vocabularies, never drops, and is not trained.
 pub(crate) struct Teacher<'a> {
@@ -149,16 +149,16 @@ impl<'a> Teacher<'a> {
 ///
 /// # Errors
 /// A [`Problem`] if `state_distillation` cannot compare these shapes.
-pub fn check_inside(
-    settings: &TrainingSettings,
+pub fn check_inside<L>(
+    settings: &Training<L>,
     teacher: &Config,
     student: &Config,
 ) -> Result<(), Problem> {
     pairings(settings, teacher, student).map(|_| ())
 }
 
-fn pairings(
-    settings: &TrainingSettings,
+fn pairings<L>(
+    settings: &Training<L>,
     theirs: &Config,
     ours: &Config,
 ) -> Result<Vec<Pairing>, Problem> {

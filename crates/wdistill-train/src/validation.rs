@@ -12,11 +12,14 @@ use wdistill_runtime::{
 use wdistill_text::{EncodedCorpus, VocabularyPair};
 
 use crate::error::TrainError;
+use crate::log::OtherScores;
 use crate::selection::Judgement;
 use crate::settings::Criterion;
 
 /// A held-out set and how to decode it.
 pub struct Validator<'a> {
+    /// Its name in the log.
+    pub name: &'a str,
     /// Its pairs.
     pub corpus: &'a EncodedCorpus,
     /// Target lines as they stand in the file, then other translations of the same sources.
@@ -44,6 +47,11 @@ impl Scores {
     /// Of a text that was not decoded.
     pub fn of_loss(loss: LossSums) -> Scores {
         Scores { loss, bleu: None, chrf: None, cut_translations: 0 }
+    }
+
+    /// As the log has them, of a text that decides nothing.
+    pub fn as_other(&self) -> OtherScores {
+        OtherScores { loss: self.loss.mean(), bleu: self.bleu, chrf: self.chrf }
     }
 
     /// What decides by a criterion.

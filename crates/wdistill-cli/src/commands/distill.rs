@@ -13,11 +13,11 @@ use wdistill_formats::native;
 use wdistill_generator::Start;
 use wdistill_model::{Architecture, Conventions};
 use wdistill_pipeline::{
-    CUT, DistillJob, Method, Pipeline, PseudoDataRecipe, RunFolder, Standing, Teachers, Vary, WD,
-    message,
+    CUT, DistillJob, IMPORTED_TEACHER, Method, Pipeline, PseudoDataRecipe, RunFolder, Standing,
+    Teachers, Vary, WD, message,
 };
 use wdistill_runtime::{DecodingOptions, Precision};
-use wdistill_train::{Optimiser, Ranks, Schedule, TrainingSettings};
+use wdistill_train::{Length, Optimiser, Ranks, Schedule, TrainingRecipe};
 
 use crate::commands::import::Open;
 use crate::commands::print;
@@ -65,17 +65,17 @@ impl StudentMethod {
     }
 
     /// The settings unless something else is asked for.
-    fn settings(self) -> TrainingSettings {
+    fn settings(self) -> TrainingRecipe {
         match self {
-            StudentMethod::Cut => TrainingSettings {
+            StudentMethod::Cut => TrainingRecipe {
                 optimiser: Optimiser::Muon,
                 learning_rate: 2.5e-3,
-                warm_up: 1000,
+                warm_up: Length::Updates(1000),
                 schedule: Schedule::Linear,
                 word_distillation: 0.5,
-                ..TrainingSettings::default()
+                ..TrainingRecipe::default()
             },
-            StudentMethod::Wd => TrainingSettings::default(),
+            StudentMethod::Wd => TrainingRecipe::default(),
         }
     }
 }
@@ -131,9 +131,9 @@ pub struct Distill {
     /// training.updates=20000, student.warm_up=500, pseudo_data.beam_size=4, data.max_sentence_tokens=100
     #[arg(long = "set", value_name = "KEY=VALUE")]
     changes: Vec<String>,
-    /// Updates of phase 1, in which the generator is trained; part of training.updates [default: half]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    generator_updates: Option<u32>,
+    /// Length of phase 1, in which the generator is trained; part of training.updates, in the same unit [default: half]
+    #[arg(long, value_name = "N")]
+    generator_updates: Option<Length>,
     /// How the student is made
     #[arg(long, value_enum, default_value = "cut")]
     method: StudentMethod,
@@ -158,7 +158,8 @@ impl Distill {
     /// As the first of the programs that work together.
     fn lead(mut self, ranks: Arc<dyn Ranks>) -> anyhow::Result<()> {
         let folder = RunFolder::claim(&self.out)?;
-        self.teacher = self.open.native_teacher(&self.teacher, &folder, &self.common)?;
+        let run = (&folder, IMPORTED_TEACHER);
+        self.teacher = self.open.native_model(&self.teacher, run, &self.common)?;
         let job = DistillJob {
             seed: self.corpus.seed(),
             data: self.corpus.data()?,
@@ -243,8 +244,11 @@ impl Distill {
 
     /// What phase 1 has of its own.
     fn generator(&self) -> Table {
-        let updates = self.generator_updates.map(|updates| ("updates", i64::from(updates).into()));
-        updates.into_iter().map(|(key, value)| (key.to_string(), value)).collect()
+        let updates = |length: Length| {
+            let value = toml::Value::try_from(length).expect("a number or a text");
+            ("updates".to_string(), value)
+        };
+        self.generator_updates.map(updates).into_iter().collect()
     }
 }
 

@@ -9,7 +9,7 @@ use wdistill_formats::{
     Format, FormatError, ImportOptions, Imported, Subwords, TOOLKITS, Toolkit, import,
 };
 use wdistill_model::{Languages, SourceEnding};
-use wdistill_pipeline::{IMPORTED_TEACHER, RunFolder, message};
+use wdistill_pipeline::{RunFolder, message};
 
 use crate::commands::print;
 use crate::settings::{Common, languages};
@@ -108,19 +108,19 @@ impl Open {
         Ok(model.save(folder)?)
     }
 
-    /// A teacher's folder. A model of another toolkit is read into the folder of the run first; it gives the
-    /// same bytes each time, so that a run that was killed goes on.
-    pub fn native_teacher(
+    /// A model's folder. A model of another toolkit is read into a folder of the run first, `imported`; it gives the same
+    /// bytes each time, so that a run that was killed goes on.
+    pub fn native_model(
         &self,
-        teacher: &Path,
-        run: &RunFolder,
+        model: &Path,
+        (run, imported): (&RunFolder, &str),
         common: &Common,
     ) -> anyhow::Result<PathBuf> {
-        if Format::detect(teacher)? == Format::Wdistill {
-            return Ok(teacher.to_path_buf());
+        if Format::detect(model)? == Format::Wdistill {
+            return Ok(model.to_path_buf());
         }
-        let folder = run.path().join(IMPORTED_TEACHER);
-        self.import_into(teacher, &folder, None, |note| common.say(note))?;
+        let folder = run.path().join(imported);
+        self.import_into(model, &folder, None, |note| common.say(note))?;
         Ok(folder)
     }
 }

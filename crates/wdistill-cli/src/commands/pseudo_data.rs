@@ -1,6 +1,6 @@
-//! `wdistill pseudo-data`: a part of the teacher's translations of a recipe's training text.
+//! `wdistill pseudo-data`: a part of the teacher's translations of a recipe's training text, or of what is translated back.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use wdistill_base::Problem;
 use wdistill_pipeline::{Part, RunFolder};
 
@@ -15,6 +15,17 @@ pub struct PseudoData {
     /// Which part to make, of how many: I/N, with I from 1 to N
     #[arg(long, value_name = "I/N", value_parser = part)]
     part: Part,
+    /// Which text is translated
+    #[arg(long, value_enum, value_name = "TEXT", default_value = "pseudo-data")]
+    text: Text,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Text {
+    /// What the teacher translates
+    PseudoData,
+    /// The texts of [back_translation]
+    BackTranslation,
 }
 
 fn part(text: &str) -> Result<Part, String> {
@@ -23,14 +34,17 @@ fn part(text: &str) -> Result<Part, String> {
 
 impl PseudoData {
     pub fn run(self) -> anyhow::Result<()> {
-        let PseudoData { carried, part } = &self;
+        let PseudoData { carried, part, text } = &self;
         together(&carried.common, |ranks| {
             // Whoever comes first prepares texts and teacher, and the others find them.
             let pipeline = carried.pipeline(RunFolder::wait_for, ranks)?;
-            carried.common.install(|| {
-                let prepared = pipeline.prepare()?;
-                let teacher = pipeline.teacher(&prepared)?;
-                Ok(pipeline.pseudo_part(&prepared, &teacher, *part)?)
+            carried.common.install(|| match text {
+                Text::PseudoData => {
+                    let prepared = pipeline.prepare()?;
+                    let teacher = pipeline.teacher(&prepared)?;
+                    Ok(pipeline.pseudo_part(&prepared, &teacher, *part)?)
+                }
+                Text::BackTranslation => Ok(pipeline.back_translation_part(*part)?),
             })
         })
     }

@@ -8,7 +8,7 @@ use wdistill_formats::native;
 use wdistill_model::Architecture;
 use wdistill_pipeline::{Pipeline, RunFolder, TrainJob};
 use wdistill_runtime::DecodingOptions;
-use wdistill_train::{Ranks, TrainingSettings};
+use wdistill_train::{Ranks, TrainingRecipe};
 
 use crate::commands::print;
 use crate::ranks::together;
@@ -59,7 +59,7 @@ impl Train {
             data: self.corpus.data()?,
             vocabulary: self.subwords.recipe(),
             architecture,
-            training: TrainingSettings::default(),
+            training: TrainingRecipe::default(),
             decoding: DecodingOptions::default(),
         };
         let plan = changed(&job, &self.changes)?.plan(from.as_deref())?;

@@ -183,15 +183,15 @@ impl<'a> Measure<'a> {
         Ok(TrainingCost { trained, parameters, update, validation, memory })
     }
 
-    /// Seconds of a validation: the loss in its text, and a translation unless the loss is the criterion.
+    /// Seconds of a validation: the loss in its texts, and a translation unless the loss is the criterion.
     fn validation(
         &mut self,
         learner: &mut dyn Learner,
         criterion: Criterion,
         batch: &wdistill_text::EncodedCorpus,
     ) -> Result<f64, PipelineError> {
-        let text = &self.texts.validation;
-        let tokens = text.pairs * text.target_tokens();
+        let texts = [&self.texts.validation].into_iter().chain(&self.texts.other_validations);
+        let tokens: f64 = texts.map(|text| text.pairs * text.target_tokens()).sum();
         let start = Instant::now();
         let found = learner.loss(Weights::Current, batch)?.tokens;
         let loss = start.elapsed().as_secs_f64() * tokens / found as f64;

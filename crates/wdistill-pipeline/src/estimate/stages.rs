@@ -1,7 +1,8 @@
 //! The stages of a plan, and what each takes.
 
+use wdistill_formats::native;
 use wdistill_model::Config;
-use wdistill_train::{Selection, TrainingSettings};
+use wdistill_train::{Epoch, Selection, TrainingRecipe, TrainingSettings};
 
 use super::StageEstimate;
 use super::measure::{Measure, TrainingCase, TrainingCost};
@@ -9,7 +10,7 @@ use super::texts::Texts;
 use crate::disk::kept_by_training;
 use crate::error::PipelineError;
 use crate::methods::LearnsFrom;
-use crate::names::{GENERATOR, STUDENT, TEACHER, TRAINING};
+use crate::names::{BACK_TRANSLATION, GENERATOR, STUDENT, TEACHER, TRAINING};
 use crate::plan::{Plan, ResolvedSystem};
 use crate::settings::Pairs;
 
@@ -33,8 +34,20 @@ impl Stages<'_> {
             disk: self.texts.training.stored(),
             ..translating(&format!("pairs/{TRAINING}"), 0)
         }];
+        if let Some(recipe) = &self.plan.back_translation {
+            let text = &self.texts.training;
+            let config = native::load_config(&recipe.model)?;
+            let seconds = measure.decoding(&config, &recipe.decoding)?;
+            stages.push(StageEstimate {
+                // A line is taken to be as long as those of the training text.
+                seconds: self.texts.back * text.target_tokens() * seconds,
+                disk: (text.stored() as f64 * self.texts.back / text.pairs) as u64,
+                ..translating(BACK_TRANSLATION, parameters(&config))
+            });
+        }
         if let Some(settings) = self.plan.teacher.training() {
-            let (config, settings) = (teacher.clone(), settings.clone());
+            let settings = self.in_updates(settings, Pairs::Original, &teacher);
+            let config = teacher.clone();
             let case = TrainingCase { config, settings, teacher: None, begin: None };
             stages.push(training(TEACHER.to_string(), 1, &case, measure.training(&case)?));
         }
@@ -93,16 +106,38 @@ impl Stages<'_> {
             let Some(settings) = settings else { continue };
             // A student costs the same, whatever it begins with; a generator trains factors in its place.
             let begin = (phase == GENERATOR).then(|| (system.method, system.start, source.clone()));
-            let case = TrainingCase {
-                config: config.clone(),
-                settings: settings.clone(),
-                teacher: runs(settings),
-                begin,
-            };
+            let settings = self.in_updates(settings, system.pairs, &config);
+            let teacher = runs(&settings);
+            let case = TrainingCase { config: config.clone(), settings, teacher, begin };
             let name = format!("{}/{phase}", system.name);
             stages.push(training(name, times, &case, measure.training(&case)?));
         }
         Ok(())
+    }
+
+    /// A training with its lengths in updates, as far as an epoch can be told before the text is encoded.
+    fn in_updates(
+        &self,
+        recipe: &TrainingRecipe,
+        pairs: Pairs,
+        config: &Config,
+    ) -> TrainingSettings {
+        if recipe.is_in_updates() {
+            return recipe.in_updates(None);
+        }
+        let text = &self.texts.training;
+        let translated = text.pairs + self.texts.monolingual;
+        let originals = text.pairs + self.texts.back;
+        let all = match pairs {
+            Pairs::Original => originals,
+            Pairs::OriginalAndPseudo => originals + translated,
+            Pairs::Pseudo => translated,
+        };
+        let (corpus, batches) = text.made_up(&config.vocabularies, recipe.max_tokens);
+        let of_a_batch = corpus.len() as f64 / batches.len() as f64;
+        let updates = all / of_a_batch / recipe.accumulation as f64;
+        let tokens = (all * text.target_tokens()) as u64;
+        recipe.in_updates(Some(Epoch { updates, tokens }))
     }
 
     /// The configuration of the model whose weights a system is made of.

@@ -11,6 +11,7 @@ use wdistill_text::{
 use crate::data::{HeldOut, conventions};
 use crate::error::PipelineError;
 use crate::plan::{Plan, VocabularyOrigin};
+use crate::settings::SourceRecipe;
 
 /// Pairs of a text whose tokens are counted, drawn by chance.
 const SAMPLE: usize = 2000;
@@ -46,18 +47,22 @@ pub struct Texts {
     pub training: Lengths,
     /// Lines of the source language alone that the teacher translates.
     pub monolingual: f64,
+    /// Lines of the target language alone that are translated back.
+    pub back: f64,
     /// Text to judge a training by.
     pub validation: Lengths,
+    /// More texts that its validations tell of.
+    pub other_validations: Vec<Lengths>,
     /// Texts to judge finished systems by.
     pub tests: Vec<Lengths>,
     /// Whether tokens were counted, or guessed from words.
     counted: bool,
 }
 
-/// Lines of all texts of the source language alone.
-fn monolingual_lines(plan: &Plan) -> Result<usize, PipelineError> {
+/// Lines of texts of one language.
+fn lines_of(plan: &Plan, texts: &[SourceRecipe]) -> Result<usize, PipelineError> {
     let mut lines = 0;
-    for source in &plan.pseudo_data.sources {
+    for source in texts {
         for file in files_of(&plan.data.folder.join(&source.file))? {
             let mut reader = LineReader::open(&file)?;
             while reader.next_line()?.is_some() {}
@@ -113,12 +118,16 @@ impl Texts {
             let (place, problems) = ("data.train".to_string(), vec![problem.into()]);
             return Err(PipelineError::Settings { place, problems });
         }
+        let back = plan.back_translation.as_ref().map_or(&[][..], |recipe| &recipe.sources);
+        let others = plan.data.other_validations.values();
         let tests = plan.data.test.iter().chain(plan.data.other_tests.values());
         Ok(Texts {
             vocabularies,
             training,
-            monolingual: monolingual_lines(plan)? as f64,
+            monolingual: lines_of(plan, &plan.pseudo_data.sources)? as f64,
+            back: lines_of(plan, back)? as f64,
             validation: read(&plan.data.validation)?,
+            other_validations: others.map(read).collect::<Result<_, _>>()?,
             tests: tests.map(read).collect::<Result<_, _>>()?,
             counted: pair.is_some(),
         })

@@ -3,16 +3,17 @@
 use std::collections::BTreeSet;
 
 use wdistill_base::Problem;
+use wdistill_formats::native;
 use wdistill_model::{Architecture, Config, ConfigError, Languages, Transformer, Vocabularies};
 use wdistill_search::SearchSettings;
 use wdistill_text::Sharing;
-use wdistill_train::{TrainingSettings, check_inside, count_problem, freezing_problems};
+use wdistill_train::{TrainingRecipe, check_inside, count_problem, freezing_problems};
 
 use super::{Part, Plan, Problems, ResolvedSystem, ResolvedTeacher, VocabularyOrigin};
 use crate::machine::total_memory;
 use crate::methods::LearnsFrom;
-use crate::names::{RESERVED_NAMES, TEST, VALIDATION};
-use crate::settings::{Keep, Pairs, PseudoDataRecipe};
+use crate::names::{BACK_TRANSLATION, RESERVED_NAMES, TEST, VALIDATION};
+use crate::settings::{BackTranslationRecipe, Keep, Pairs, PseudoDataRecipe};
 
 /// Bytes that training keeps for every weight at least: it, its gradient and Adam's two moments, in float32.
 const BYTES_OF_A_WEIGHT: f64 = 16.0;
@@ -20,7 +21,7 @@ const BYTES_OF_A_WEIGHT: f64 = 16.0;
 impl Plan {
     /// Numbers of programs that cannot work on these trainings together.
     pub(crate) fn check_ranks(&self, ranks: usize, problems: &mut Problems) {
-        let found = |settings: &TrainingSettings| count_problem(ranks, settings.shares);
+        let found = |settings: &TrainingRecipe| count_problem(ranks, settings.shares);
         if let ResolvedTeacher::Trained(_, settings) = &self.teacher {
             problems.extend(Part::TeacherTraining, found(settings));
         }
@@ -45,6 +46,7 @@ impl Plan {
             self.check_systems(teacher.as_ref(), &mut problems);
         }
         self.check_decoding(&mut problems);
+        self.check_back_translation(&mut problems);
         self.check_data(&mut problems);
         let separate =
             matches!(self.vocabulary, VocabularyOrigin::Learned { sharing: Sharing::Separate, .. });
@@ -129,10 +131,13 @@ impl Plan {
         }
         problems.extend(Part::SystemTraining(index), system.training.problems());
         let all = self.student.as_ref().map(|student| student.training.updates);
-        if let Some(all) = all.filter(|all| *all != system.updates()) {
+        if let Some(all) =
+            all.filter(|all| !system.updates().is_some_and(|found| found.is_as_long(*all)))
+        {
+            let found = system.phases().map(|phase| phase.updates.to_string());
+            let found = found.collect::<Vec<_>>().join(" + ");
             let fact = format!(
-                "updates is {}, expected the {all} that students have in all phases together",
-                system.updates()
+                "updates is {found}, expected the {all} that students have in all phases together"
             );
             let hint = "phase 1 takes its share by generator.updates";
             problems.add(Part::SystemTraining(index), Problem::with_hint(fact, hint));
@@ -151,9 +156,11 @@ impl Plan {
                 "keep is \"nearest\", and the texts of sources have no translations to be near to";
             problems.add(Part::PseudoData, Problem::with_hint(fact, "\"consensus\" needs none"));
         }
-        for (part, decoding) in
-            [(Part::PseudoData, &self.pseudo_data.decoding), (Part::Decoding, &self.decoding)]
-        {
+        let back = self.back_translation.as_ref();
+        let back = back.map(|recipe| (Part::BackTranslation, &recipe.decoding));
+        let decodings =
+            [(Part::PseudoData, &self.pseudo_data.decoding), (Part::Decoding, &self.decoding)];
+        for (part, decoding) in decodings.into_iter().chain(back) {
             if let Err(error) = SearchSettings::new(decoding.search.clone()) {
                 problems.extend(part, error.0);
             }
@@ -167,8 +174,41 @@ impl Plan {
         }
     }
 
+    /// What is wrong with texts that are translated back, without a look at them.
+    fn check_back_translation(&self, problems: &mut Problems) {
+        let Some(BackTranslationRecipe { model, sources, weight, .. }) = &self.back_translation
+        else {
+            return;
+        };
+        let part = Part::BackTranslation;
+        if sources.is_empty() {
+            problems.add(part, "sources is empty, expected texts of the target language");
+        }
+        if !(*weight >= 0.0 && weight.is_finite()) {
+            problems.add(part, format!("weight is {weight}, expected 0 or more"));
+        }
+        let Some(config) =
+            problems.take(part, native::load_config(model).map_err(|error| Problem::of(&error)))
+        else {
+            return;
+        };
+        if let (Some(data), Some(found)) = (&self.data.languages, &config.languages)
+            && (&data.source, &data.target) != (&found.target, &found.source)
+        {
+            let fact = format!(
+                "the model translates from {} to {}, expected from {} to {}",
+                found.source, found.target, data.target, data.source
+            );
+            problems.add(
+                part,
+                Problem::with_hint(fact, "it translates texts of the target language back"),
+            );
+        }
+    }
+
     fn check_data(&self, problems: &mut Problems) {
-        problems.extend(Part::Data, self.data.corpora_problems());
+        let back = self.back_translation.as_ref().map(|_| BACK_TRANSLATION);
+        problems.extend(Part::Data, self.data.corpora_problems(back));
         let validation = self.data.validation.reference_count();
         for (name, text) in self.data.held_out() {
             let count = text.reference_count();
@@ -185,10 +225,16 @@ impl Plan {
         if self.data.test.is_none() && !self.data.other_tests.is_empty() {
             problems.add(Part::Data, "other_tests come beside test, and there is none");
         }
-        for name in self.data.other_tests.keys() {
-            if !is_a_folders(name) || [TEST, VALIDATION].contains(&name.as_str()) {
-                let problem = format!("other_tests: {name:?} cannot be the name of a text");
-                problems.add(Part::Data, problem);
+        let others = [
+            ("other_tests", &self.data.other_tests),
+            ("other_validations", &self.data.other_validations),
+        ];
+        for (key, texts) in others {
+            for name in texts.keys() {
+                if !is_a_folders(name) || [TEST, VALIDATION].contains(&name.as_str()) {
+                    let problem = format!("{key}: {name:?} cannot be the name of a text");
+                    problems.add(Part::Data, problem);
+                }
             }
         }
         let longest = self.data.max_sentence_tokens;

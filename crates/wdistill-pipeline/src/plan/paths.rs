@@ -3,28 +3,33 @@
 use std::path::{Path, PathBuf};
 
 use super::{Plan, ResolvedTeacher, VocabularyOrigin};
-use crate::settings::{CorpusRecipe, TextPair};
+use crate::settings::{BackTranslationRecipe, CorpusRecipe, TextPair};
 
 impl Plan {
     /// All paths that it names.
     pub(super) fn paths(&mut self) -> Vec<&mut PathBuf> {
         let data = &mut self.data;
         let pairs = [Some(&mut data.validation), data.test.as_mut()];
-        let pairs = pairs.into_iter().flatten().chain(data.other_tests.values_mut());
+        let pairs = pairs.into_iter().flatten().chain(data.other_validations.values_mut());
+        let pairs = pairs.chain(data.other_tests.values_mut());
         let texts = pairs.flat_map(TextPair::paths_mut);
         let texts = texts.chain(data.train.iter_mut().flat_map(CorpusRecipe::paths_mut));
         let sources = self.pseudo_data.sources.iter_mut().map(|source| &mut source.file);
         let texts = texts.chain(sources);
+        let back = self.back_translation.iter_mut();
+        let back = back.flat_map(|BackTranslationRecipe { sources, model, .. }| {
+            sources.iter_mut().map(|source| &mut source.file).chain([model])
+        });
         let folders = [Some(&mut data.folder)].into_iter().flatten();
         let models = self.teacher.path().into_iter().chain(self.vocabulary.paths());
-        texts.chain(folders).chain(models).collect()
+        texts.chain(folders).chain(models).chain(back).collect()
     }
 
     /// The same plan for a document that leaves this machine: without its folders.
     pub(crate) fn without_folders(&self) -> Plan {
         let mut plan = self.clone();
         plan.data.folder = PathBuf::new();
-        for path in plan.teacher.path().into_iter().chain(plan.vocabulary.paths()) {
+        for path in plan.models() {
             *path = path.file_name().map(PathBuf::from).unwrap_or_default();
         }
         plan
@@ -34,10 +39,16 @@ impl Plan {
     pub(crate) fn in_folder(&self, here: &Path) -> Plan {
         let mut plan = self.clone();
         plan.data.folder = here.join(&plan.data.folder);
-        for path in plan.teacher.path().into_iter().chain(plan.vocabulary.paths()) {
+        for path in plan.models() {
             *path = here.join(&*path);
         }
         plan
+    }
+
+    /// Models and vocabularies that it names.
+    fn models(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let back = self.back_translation.as_mut().map(|recipe| &mut recipe.model);
+        self.teacher.path().into_iter().chain(self.vocabulary.paths()).chain(back)
     }
 }
 

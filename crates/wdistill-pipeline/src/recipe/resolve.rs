@@ -6,7 +6,7 @@ use wdistill_formats::native;
 use wdistill_generator::Start;
 use wdistill_model::{Architecture, Config, Conventions};
 use wdistill_text::VocabularySettings;
-use wdistill_train::{Schedule, TrainingSettings};
+use wdistill_train::{Length, Schedule, TrainingRecipe};
 
 use super::changes::{changed, merge, table};
 use super::{ModelRecipe, Recipe, SystemRecipe, TeacherRecipe, VocabularyRecipe};
@@ -55,6 +55,7 @@ impl Recipe {
             teacher: teacher.expect("without problems"),
             student: student.flatten(),
             systems,
+            back_translation: self.back_translation.clone(),
             pseudo_data: self.pseudo_data.clone(),
             decoding: self.decoding.clone(),
             benchmark: self.benchmark,
@@ -164,7 +165,7 @@ pub(crate) fn given_teacher(folder: &std::path::Path) -> Result<ResolvedTeacher,
 pub(crate) fn tuned_teacher(
     folder: &std::path::Path,
     changes: &Table,
-    training: TrainingSettings,
+    training: TrainingRecipe,
 ) -> Result<ResolvedTeacher, Problem> {
     let config = native::load_config(folder).map_err(|error| Problem::of(&error))?;
     let wanted: Architecture = changed(&table(&config.architecture), changes)?;
@@ -190,17 +191,17 @@ fn resolve_system(
     let of = |part: fn(usize) -> Part| move |problem: Problem| (part, problem);
     let method = system.method;
     check_choices(system).map_err(of(Part::System))?;
-    let all: TrainingSettings =
+    let all: TrainingRecipe =
         changed(&student.training, &system.training).map_err(of(Part::SystemTraining))?;
     let mut generator = match method.phases {
-        Phases::Two => Some(
-            resolve_generator(system, student, all.updates).map_err(of(Part::SystemGenerator))?,
-        ),
+        Phases::Two => Some(resolve_generator(system, student).map_err(of(Part::SystemGenerator))?),
         Phases::One => None,
     };
     let (seed, other_seeds) = seeds(system, recipe).map_err(of(Part::System))?;
-    let phase_1 = generator.as_ref().map_or(0, |settings| settings.updates);
-    let mut training = TrainingSettings { updates: all.updates - phase_1, ..all };
+    let mut training = match &generator {
+        Some(first) => rest_of(all, first.updates).map_err(of(Part::SystemGenerator))?,
+        None => all,
+    };
     if system.cycle == Cycle::Whole {
         join_schedules(generator.as_mut(), &mut training).map_err(of(Part::System))?;
     }
@@ -228,8 +229,8 @@ fn resolve_system(
 /// Makes one linear schedule of those of two phases: the first one's is as long as both, and the second one begins where the
 /// first one ended.
 fn join_schedules(
-    first: Option<&mut TrainingSettings>,
-    second: &mut TrainingSettings,
+    first: Option<&mut TrainingRecipe>,
+    second: &mut TrainingRecipe,
 ) -> Result<(), Problem> {
     let Some(first) = first else {
         return Err("cycle = \"whole\" needs two phases, and there is one".into());
@@ -238,7 +239,12 @@ fn join_schedules(
         let fact = "cycle = \"whole\" needs a linear schedule in both phases";
         return Err(Problem::with_hint(fact, "training = { schedule = \"linear\" } in [student]"));
     }
-    first.schedule_updates = first.updates + second.updates;
+    let both = first.updates.plus(second.updates).filter(|_| first.is_in_updates());
+    let Some(both) = both else {
+        return Err("cycle = \"whole\" needs the lengths of phase 1 in updates".into());
+    };
+    first.schedule_updates = both;
+    let first = first.in_updates(None);
     second.learning_rate = first.learning_rate_at(first.updates);
     Ok(())
 }
@@ -263,27 +269,31 @@ fn first_filled<'a, T>(own: &'a [T], all: &'a [T]) -> &'a [T] {
 fn resolve_generator(
     system: &SystemRecipe,
     student: &ModelRecipe,
-    all: u64,
-) -> Result<TrainingSettings, Problem> {
+) -> Result<TrainingRecipe, Problem> {
     if !system.generator.contains_key("updates") {
         let name = system.method.name;
         return Err(format!("{name} needs updates here, its share of the student's").into());
     }
-    let settings: TrainingSettings = changed(&student.training, &system.generator)?;
-    phase_1(settings, all)
+    changed(&student.training, &system.generator)
 }
 
-/// Phase 1 of a student with so many updates in all.
+/// What is left of a training after a first phase.
 ///
 /// # Errors
-/// If it leaves none for phase 2.
-pub(crate) fn phase_1(settings: TrainingSettings, all: u64) -> Result<TrainingSettings, Problem> {
-    if settings.updates < all {
-        return Ok(settings);
+/// If nothing is left, or the lengths have different units.
+pub(crate) fn rest_of(all: TrainingRecipe, phase_1: Length) -> Result<TrainingRecipe, Problem> {
+    let whole = all.updates;
+    match (whole.is_longer(phase_1), whole.minus(phase_1)) {
+        (Some(true), Some(updates)) => Ok(TrainingRecipe { updates, ..all }),
+        (None, _) => Err(Problem::with_hint(
+            format!("updates is \"{phase_1}\", and \"{whole}\" of all phases"),
+            "both lengths need one unit",
+        )),
+        _ => Err(format!(
+            "updates is {phase_1}, which leaves none of the student's {whole} for phase 2"
+        )
+        .into()),
     }
-    let found = settings.updates;
-    Err(format!("updates is {found}, which leaves none of the student's {all} updates for phase 2")
-        .into())
 }
 
 /// That a method has what a system chooses.
@@ -351,6 +361,7 @@ impl Part {
             Part::StudentArchitecture => "student.architecture".to_string(),
             Part::StudentTraining => "student.training".to_string(),
             Part::PseudoData => "pseudo_data".to_string(),
+            Part::BackTranslation => "back_translation".to_string(),
             Part::Decoding => "decoding".to_string(),
             Part::Benchmark => "benchmark".to_string(),
             Part::System(index) => format!("systems[{index}]"),
@@ -403,12 +414,28 @@ mod tests {
         let resolved = plan(RECIPE).unwrap();
         assert_eq!(resolved.student.as_ref().unwrap().architecture.summary(), "2x16/32 + 1x16/32");
         let [kd, wd] = &resolved.systems[..] else { panic!() };
-        assert_eq!((kd.name.as_str(), kd.training.updates, kd.training.warm_up), ("kd", 100, 7));
+        let lengths = |settings: &TrainingRecipe| [settings.updates, settings.warm_up];
+        let updates = |counts: [u64; 2]| counts.map(Length::Updates);
+        assert_eq!((kd.name.as_str(), lengths(&kd.training)), ("kd", updates([100, 7])));
         let generator = wd.generator.as_ref().unwrap();
-        assert_eq!((generator.updates, generator.warm_up), (40, 5));
-        assert_eq!((wd.training.updates, wd.training.warm_up), (60, 7));
+        assert_eq!(lengths(generator), updates([40, 5]));
+        assert_eq!(lengths(&wd.training), updates([60, 7]));
         assert_eq!((wd.training.learning_rate, generator.learning_rate), (0.5, 7e-4));
         assert_eq!((kd.start, wd.start), (None, Some(Start::Cut)));
+    }
+
+    #[test]
+    fn phases_share_epochs_as_they_share_updates() {
+        let in_epochs = RECIPE.replace("updates = 100", "updates = \"10 epochs\"");
+        let phase_1 = |updates: &str| in_epochs.replace("updates = 40", updates);
+        let resolved = plan(&phase_1("updates = \"4 epochs\"")).unwrap();
+        let system = &resolved.systems[1];
+        assert_eq!(system.generator.as_ref().unwrap().updates, Length::Epochs(4.0));
+        assert_eq!(system.training.updates, Length::Epochs(6.0));
+        let said = plan(&phase_1("updates = 40")).unwrap_err();
+        assert!(said.contains("updates is \"40\", and \"10 epochs\" of all phases"), "{said}");
+        let said = plan(&phase_1("updates = \"10 epochs\"")).unwrap_err();
+        assert!(said.contains("leaves none of the student's 10 epochs"), "{said}");
     }
 
     /// 40 of 100 updates are phase 1; its warm-up is 5.
@@ -421,9 +448,10 @@ mod tests {
         let system = plan_of(&whole);
         let (first, second) = (system.generator.clone().unwrap(), &system.training);
         let rate = |update: f64| 7e-4 * (100.0 - update + 1.0) / 95.0;
+        let first = first.in_updates(None);
         assert!((first.learning_rate_at(40) - rate(40.0)).abs() < 1e-12);
         assert!((second.learning_rate - rate(40.0)).abs() < 1e-12);
-        assert_eq!((first.schedule_updates, second.schedule_updates), (100, 0));
+        assert_eq!((first.schedule_updates, second.schedule_updates), (100, Length::Updates(0)));
         // Rates that are tried keep the proportion.
         let tried = whole.replace("cycle =", "learning_rates = [7e-3]\ncycle =");
         let candidate = plan_of(&tried).candidates()[0].clone();

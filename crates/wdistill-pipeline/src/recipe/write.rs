@@ -17,6 +17,7 @@ impl Plan {
             vocabulary: self.vocabulary.to_recipe(),
             teacher: self.teacher.to_recipe(),
             student: self.student.as_ref().map(StudentBase::to_recipe),
+            back_translation: self.back_translation.clone(),
             pseudo_data: self.pseudo_data.clone(),
             decoding: self.decoding.clone(),
             benchmark: self.benchmark,

@@ -1,6 +1,7 @@
 //! The stages of a run, a file each: work that is done once, skipped while its inputs stay the same, and resumed if it was
 //! cut off.
 
+mod back_translation;
 mod benchmark;
 mod evaluate;
 mod pairs;

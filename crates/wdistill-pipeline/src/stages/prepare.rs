@@ -7,10 +7,13 @@ use std::sync::Arc;
 use wdistill_base::{Problem, atomic_write, hash_file};
 use wdistill_corpus::{Part, SampledLines};
 use wdistill_formats::{load_vocabularies, native};
+use wdistill_report::DataSet;
+use wdistill_runtime::TranslatorOptions;
 use wdistill_text::{
     CorpusReport, ParallelText, SOURCE_FILE, Sharing, TARGET_FILE, VocabularyPair,
     VocabularySettings,
 };
+use wdistill_train::Validator;
 
 use crate::data::{HeldOut, StoredText, TextSet, encode};
 use crate::error::PipelineError;
@@ -28,10 +31,14 @@ pub struct Prepared {
     pub vocabularies: Arc<VocabularyPair>,
     /// Text to learn from.
     pub training: StoredText,
+    /// Pairs whose sources a model wrote, and how often an epoch has each, if the recipe has them.
+    pub back_translation: Option<(StoredText, f64)>,
     /// The teacher's translations of its sources, once [`Pipeline::pseudo_data`] has made them.
     pub pseudo: Option<StoredText>,
     /// Text to judge a run by while it trains.
     pub validation: TextSet,
+    /// More texts that its validations tell of.
+    pub other_validations: Vec<TextSet>,
     /// Texts to judge the finished systems by: none, or `test` and then the others.
     pub tests: Vec<TextSet>,
     /// Of texts, limits and vocabularies.
@@ -46,6 +53,29 @@ impl Prepared {
         [&self.validation].into_iter().chain(&self.tests)
     }
 
+    /// Lines of the report's table of data: what is learned from, then everything that judges.
+    pub(crate) fn summaries(&self) -> Vec<DataSet> {
+        let judging = [&self.validation].into_iter().chain(&self.other_validations);
+        let judging = judging.chain(&self.tests).map(TextSet::summary);
+        let back = self.back_translation.iter().flat_map(|(text, _)| text.summaries());
+        self.training.summaries().into_iter().chain(back).chain(judging).collect()
+    }
+
+    /// What judges a model by a text, decoded so.
+    pub(crate) fn validator<'p>(
+        &'p self,
+        set: &'p TextSet,
+        translator: &'p TranslatorOptions,
+    ) -> Validator<'p> {
+        Validator {
+            name: &set.role,
+            corpus: &set.corpus,
+            references: &set.references,
+            vocabularies: &self.vocabularies,
+            translator,
+        }
+    }
+
     /// What a system with these pairs learns from.
     pub(crate) fn parts(&self, pairs: Pairs) -> Vec<Part> {
         let (originals, pseudo) = match pairs {
@@ -54,48 +84,75 @@ impl Prepared {
             Pairs::Pseudo => (false, true),
         };
         let training = originals.then_some(&self.training);
+        let back = self.back_translation.as_ref().filter(|_| originals);
+        let back = back.into_iter().flat_map(|(text, weight)| {
+            text.store.mixed().into_iter().map(|part| Part { weight: *weight, ..part })
+        });
         let pseudo = self.pseudo.as_ref().filter(|_| pseudo);
-        training.into_iter().chain(pseudo).flat_map(|text| text.store.mixed()).collect()
+        let mixed = |text: &StoredText| text.store.mixed();
+        training
+            .into_iter()
+            .flat_map(mixed)
+            .chain(back)
+            .chain(pseudo.into_iter().flat_map(mixed))
+            .collect()
     }
 }
 
 impl Pipeline {
-    /// Checks the texts, learns or reads the vocabularies, encodes. Every file is read before anything
-    /// is done with one of them.
+    /// Checks the texts, learns or reads the vocabularies, encodes, and translates back what the recipe says. Every file is
+    /// read before anything is done with one of them.
     ///
     /// # Errors
-    /// [`PipelineError::Text`], [`PipelineError::Corpus`].
+    /// [`PipelineError::Text`], [`PipelineError::Corpus`], and what [`Pipeline::pseudo_data`] brings.
     pub fn prepare(&self) -> Result<Prepared, PipelineError> {
+        let mut prepared = self.texts()?;
+        self.back_translation(&mut prepared)?;
+        Ok(prepared)
+    }
+
+    /// The texts and vocabularies, without what is made of them.
+    pub(crate) fn texts(&self) -> Result<Prepared, PipelineError> {
         let data = &self.plan.data;
-        let held_out = data
-            .held_out()
-            .map(|(name, pair)| Ok((name, HeldOut::read(&data.folder, pair)?)))
-            .collect::<Result<Vec<_>, PipelineError>>()?;
+        let read = |(name, pair)| Ok((name, HeldOut::read(&data.folder, pair)?));
+        let held_out = data.held_out().map(read).collect::<Result<Vec<_>, PipelineError>>()?;
+        let others = data.other_validations.iter().map(|(name, pair)| (name.as_str(), pair));
+        let others = others.map(read).collect::<Result<Vec<_>, PipelineError>>()?;
         let (corpora, filters) = (data.corpora()?, data.filters()?);
         let training = self.survey(TRAINING, corpora)?;
-        held_out.iter().try_for_each(|(_, read)| self.check_sides(&read.text))?;
+        let all_held_out = held_out.iter().chain(&others);
+        all_held_out.into_iter().try_for_each(|(_, read)| self.check_sides(&read.text))?;
         // What judges finished systems decides nothing of their training.
         let judge = Fingerprint::of(&held_out[0].1.hashes());
         let (vocabularies, notes) = self.vocabularies(&training)?;
         let train = training.fingerprint.clone();
         let checks = PairChecks { vocabularies: &vocabularies, filters: &filters, alternatives: 1 };
         let training = self.pairs("training", TRAINING, &training, checks)?;
-        let mut tests = held_out
-            .into_iter()
-            .map(|(name, read)| self.held_out(name, read, &vocabularies))
-            .collect::<Result<Vec<_>, _>>()?;
+        let encoded = |(name, read)| self.held_out(name, read, &vocabularies);
+        let mut tests = held_out.into_iter().map(encoded).collect::<Result<Vec<_>, _>>()?;
         let validation = tests.remove(0);
+        let other_validations = others.into_iter().map(encoded).collect::<Result<Vec<_>, _>>()?;
         let folder = self.path("vocabulary");
         let hashes = [hash_file(&folder.join(SOURCE_FILE))?, hash_file(&folder.join(TARGET_FILE))?];
         self.check_tied(&vocabularies)?;
         let limits = (data.max_sentence_tokens, data.max_length_ratio, data.duplicates);
         let fingerprint = Fingerprint::of(&(train, judge, hashes, limits));
-        let held_out = [&validation].into_iter().chain(&tests);
+        let held_out = [&validation].into_iter().chain(&other_validations).chain(&tests);
         let held_out = held_out.map(|set| (set.role.clone(), &set.report));
         let reports = training.named_reports().chain(held_out);
         self.write_data_report("data.txt", reports)?;
         let vocabularies = Arc::new(vocabularies);
-        Ok(Prepared { vocabularies, training, pseudo: None, validation, tests, fingerprint, notes })
+        Ok(Prepared {
+            vocabularies,
+            training,
+            back_translation: None,
+            pseudo: None,
+            validation,
+            other_validations,
+            tests,
+            fingerprint,
+            notes,
+        })
     }
 
     /// As [`Self::check_same_text`], of a text in memory.

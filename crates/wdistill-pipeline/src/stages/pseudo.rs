@@ -2,11 +2,15 @@
 //! Kim and Rush, 2016).
 
 use std::path::Path;
+use std::sync::Arc;
 
+use wdistill_base::Random;
 use wdistill_corpus::{Corpus, PairFiles};
-use wdistill_runtime::Translator;
+use wdistill_runtime::{DecodingOptions, Translator};
+use wdistill_text::VocabularyPair;
 use wdistill_train::{Interrupt, Ranks, answer, ask, line_by_line};
 
+use crate::data::StoredText;
 use crate::error::PipelineError;
 use crate::names::PSEUDO_DATA;
 use crate::pipeline::{Pipeline, RunOptions};
@@ -76,6 +80,23 @@ fn make(
     Ok(())
 }
 
+/// A text that a model translates, in a stage.
+pub(crate) struct Translating<'a> {
+    /// The stage.
+    pub(crate) stage: &'a str,
+    /// What comes of it, in words.
+    pub(crate) name: &'a str,
+    /// Who translates.
+    pub(crate) model: &'a Trained,
+    pub(crate) vocabularies: &'a Arc<VocabularyPair>,
+    /// How.
+    pub(crate) decoding: &'a DecodingOptions,
+    /// What.
+    pub(crate) text: Untranslated<'a>,
+    /// Everything that decides what is written.
+    pub(crate) inputs: &'a Fingerprint,
+}
+
 impl Pipeline {
     /// Appends the teacher's translations of the training text's sources, as pairs, to the training text;
     /// lines that the checks left out are not translated.
@@ -87,32 +108,16 @@ impl Pipeline {
         prepared: &mut Prepared,
         teacher: &Trained,
     ) -> Result<Fingerprint, PipelineError> {
-        let sources = self.source_lines(prepared)?;
-        let (settings, inputs) = self.pseudo_inputs(prepared, teacher, &sources);
-        let report: PseudoReport =
-            self.stages.run_shared("pseudo", &inputs, &[SOURCE, TARGET], |folder| {
-                self.with_translator(prepared, teacher, &sources, |translator, text| {
-                    let RunOptions { display, interrupt, ranks, .. } = &self.options;
-                    translate_corpus(translator, &**ranks, text, folder, *display, interrupt)
-                })
-            })?;
-        let summary = pseudo_summary(&report);
-        self.say("pseudo data", &summary);
-        let folder = self.path("pseudo");
-        let files = PairFiles::Aligned { source: folder.join(SOURCE), target: folder.join(TARGET) };
-        let name = PSEUDO_DATA.to_string();
-        let text =
-            self.survey(PSEUDO_DATA, vec![Corpus { name, files: vec![files], tag: None }])?;
-        let per_line = settings.keep.per_line(settings.decoding.search.beam_size);
-        let vocabularies = &prepared.vocabularies;
-        let checks = PairChecks { vocabularies, filters: &[], alternatives: per_line };
-        let pairs = self.pairs("pseudo data", PSEUDO_DATA, &text, checks)?;
-        self.write_data_report("pseudo/data.txt", pairs.named_reports())?;
+        let (inputs, summary) = self.with_pseudo_data(prepared, teacher, |translating| {
+            Ok((translating.inputs.clone(), self.translated(translating)?))
+        })?;
         prepared.notes.push(format!("pseudo data: {summary}"));
-        for report in &pairs.reports {
-            let report = report.without_folders().to_string();
-            prepared.notes.extend(report.lines().map(|line| format!("pseudo data: {line}")));
-        }
+        let folder = self.path(PSEUDO);
+        let files = PairFiles::Aligned { source: folder.join(SOURCE), target: folder.join(TARGET) };
+        let PseudoDataRecipe { decoding, keep, .. } = &self.plan.pseudo_data;
+        let alternatives = keep.per_line(decoding.search.beam_size);
+        let pairs = self.made_pairs(prepared, PSEUDO_DATA, files, None, alternatives)?;
+        self.write_data_report("pseudo/data.txt", pairs.named_reports())?;
         prepared.pseudo = Some(pairs);
         Ok(inputs)
     }
@@ -128,14 +133,81 @@ impl Pipeline {
         teacher: &Trained,
         part: Part,
     ) -> Result<(), PipelineError> {
-        let sources = self.source_lines(prepared)?;
-        let (_, inputs) = self.pseudo_inputs(prepared, teacher, &sources);
-        let Some(folder) = self.stages.open("pseudo", &inputs)? else {
-            self.say("pseudo data", "is finished already");
+        self.with_pseudo_data(prepared, teacher, |translating| {
+            self.translated_part(translating, part)
+        })
+    }
+
+    /// Does something with what the teacher is to translate.
+    fn with_pseudo_data<T>(
+        &self,
+        prepared: &Prepared,
+        teacher: &Trained,
+        work: impl FnOnce(&Translating<'_>) -> Result<T, PipelineError>,
+    ) -> Result<T, PipelineError> {
+        let SourceLines { lines, fingerprint } = self.source_lines(prepared)?;
+        let mut settings = self.plan.pseudo_data.clone();
+        let search = &mut settings.decoding.search;
+        search.n_best = settings.keep.n_best(search.beam_size);
+        settings.decoding = self.seeded(&settings.decoding, PSEUDO);
+        let inputs = Fingerprint::of(&(&fingerprint, &teacher.fingerprint, &settings));
+        let PseudoDataRecipe { decoding, keep, .. } = &settings;
+        let references = match keep {
+            Keep::Nearest => Some(prepared.training.targets(SHARD)?),
+            Keep::Best | Keep::All | Keep::Consensus => None,
+        };
+        work(&Translating {
+            stage: PSEUDO,
+            name: "pseudo data",
+            model: teacher,
+            vocabularies: &prepared.vocabularies,
+            decoding,
+            text: Untranslated { lines: &lines, references: references.as_ref(), keep: *keep },
+            inputs: &inputs,
+        })
+    }
+
+    /// The same decoding; what is drawn by chance follows from the run's seed too.
+    pub(crate) fn seeded(&self, decoding: &DecodingOptions, stage: &str) -> DecodingOptions {
+        let mut decoding = decoding.clone();
+        if let Some(sampling) = &mut decoding.search.sampling {
+            let stream = format!("{stage}, samples {}", sampling.seed);
+            sampling.seed = Random::named(self.plan.seed, &stream).bits();
+        }
+        decoding
+    }
+
+    /// Translates a text, says what came of it, and gives that back.
+    pub(crate) fn translated(
+        &self,
+        translating: &Translating<'_>,
+    ) -> Result<String, PipelineError> {
+        let Translating { stage, name, text, inputs, .. } = translating;
+        let report: PseudoReport =
+            self.stages.run_shared(stage, inputs, &[SOURCE, TARGET], |folder| {
+                self.with_translator(translating, |translator| {
+                    let RunOptions { display, interrupt, ranks, .. } = &self.options;
+                    translate_corpus(translator, &**ranks, *text, folder, *display, interrupt)
+                })
+            })?;
+        let summary = summary(&report);
+        self.say(name, &summary);
+        Ok(summary)
+    }
+
+    /// Translates a part of a text.
+    pub(crate) fn translated_part(
+        &self,
+        translating: &Translating<'_>,
+        part: Part,
+    ) -> Result<(), PipelineError> {
+        let &Translating { stage, name, text, inputs, .. } = translating;
+        let Some(folder) = self.stages.open(stage, inputs)? else {
+            self.say(name, "is finished already");
             return Ok(());
         };
         self.folder.give_up()?;
-        self.with_translator(prepared, teacher, &sources, |translator, text| {
+        self.with_translator(translating, |translator| {
             let per_line = text.keep.per_line(translator.options().decoding.search.n_best);
             let shards = Shards { folder: &folder, text, per_line };
             let RunOptions { display, interrupt, ranks, .. } = &self.options;
@@ -143,50 +215,52 @@ impl Pipeline {
         })
     }
 
-    /// How the teacher translates, and everything that decides what it writes.
-    fn pseudo_inputs(
-        &self,
-        prepared: &Prepared,
-        teacher: &Trained,
-        sources: &SourceLines,
-    ) -> (PseudoDataRecipe, Fingerprint) {
-        let mut settings = self.plan.pseudo_data.clone();
-        let search = &mut settings.decoding.search;
-        search.n_best = settings.keep.n_best(search.beam_size);
-        let text = sources.fingerprint.as_ref().unwrap_or(&prepared.fingerprint);
-        let inputs = Fingerprint::of(&(text, &teacher.fingerprint, &settings));
-        (settings, inputs)
-    }
-
-    /// Does something with the teacher, which all ranks have then, and with what it is to translate.
+    /// Does something with a translator that all ranks have then.
     fn with_translator<T>(
         &self,
-        prepared: &Prepared,
-        teacher: &Trained,
-        sources: &SourceLines,
-        work: impl FnOnce(&Translator, Untranslated<'_>) -> Result<T, PipelineError>,
+        translating: &Translating<'_>,
+        work: impl FnOnce(&Translator) -> Result<T, PipelineError>,
     ) -> Result<T, PipelineError> {
-        let (settings, _) = self.pseudo_inputs(prepared, teacher, sources);
-        let PseudoDataRecipe { decoding, keep, .. } = settings;
-        let model = self.load(teacher)?;
+        let &Translating { model, vocabularies, decoding, .. } = translating;
+        let model = self.load(model)?;
         let ranks = &*self.options.ranks;
         for other in 1..ranks.count() {
-            ask(ranks, other, &ask_to_have(&model, &prepared.vocabularies, &decoding))?;
+            ask(ranks, other, &ask_to_have(&model, vocabularies, decoding))?;
         }
-        let options = line_by_line(&decoding, self.options.threads);
-        let translator = Translator::new(&model, prepared.vocabularies.clone(), options)?;
+        let options = line_by_line(decoding, self.options.threads);
+        let translator = Translator::new(&model, vocabularies.clone(), options)?;
         (1..ranks.count()).try_for_each(|other| answer(ranks, other).map(|_| ()))?;
-        let training = &prepared.training;
-        let references = match keep {
-            Keep::Nearest => Some(training.targets(SHARD)?),
-            Keep::Best | Keep::All | Keep::Consensus => None,
-        };
-        let references = references.as_ref();
-        work(&translator, Untranslated { lines: &sources.lines, references, keep })
+        work(&translator)
+    }
+
+    /// Pairs of which a model wrote one side, checked and encoded, with what was found in the notes.
+    pub(crate) fn made_pairs(
+        &self,
+        prepared: &mut Prepared,
+        name: &str,
+        files: PairFiles,
+        tag: Option<&str>,
+        alternatives: usize,
+    ) -> Result<StoredText, PipelineError> {
+        let tag = tag.map(str::to_string);
+        let corpus = Corpus { name: name.to_string(), files: vec![files], tag };
+        let text = self.survey(name, vec![corpus])?;
+        let vocabularies = &prepared.vocabularies;
+        let checks = PairChecks { vocabularies, filters: &[], alternatives };
+        let role = name.replace('-', " ");
+        let pairs = self.pairs(&role, name, &text, checks)?;
+        for report in &pairs.reports {
+            let report = report.without_folders().to_string();
+            prepared.notes.extend(report.lines().map(|line| format!("{role}: {line}")));
+        }
+        Ok(pairs)
     }
 }
 
-fn pseudo_summary(report: &PseudoReport) -> String {
+/// The stage of the teacher's translations.
+const PSEUDO: &str = "pseudo";
+
+fn summary(report: &PseudoReport) -> String {
     let PseudoReport { lines, empty, cut, joined, tokens, seconds, .. } = report;
     let speed = *tokens as f64 / seconds;
     format!(

@@ -9,7 +9,6 @@ use wdistill_report::{Curve, CurvePoint, Decoding, Report, html, to_json};
 use wdistill_runtime::Precision;
 use wdistill_train::{Event, above_uniform, now};
 
-use crate::data::TextSet;
 use crate::error::PipelineError;
 use crate::machine;
 use crate::pipeline::{Pipeline, recipe_text};
@@ -31,7 +30,6 @@ impl Pipeline {
         self.cards(prepared, systems, speeds)?;
         let speeds = speeds.iter().map(Some).chain(std::iter::repeat(None));
         let rows = systems.iter().zip(speeds);
-        let held_out = prepared.held_out().map(TextSet::summary);
         let report = Report {
             title: plan.title.clone(),
             task_description: plan.data.description.clone(),
@@ -42,7 +40,7 @@ impl Pipeline {
             unfinished: self.unfinished(systems, has_speeds),
             seed: plan.seed,
             recipe_toml: recipe_text(&self.plan.without_folders().to_recipe()),
-            data: prepared.training.summaries().into_iter().chain(held_out).collect(),
+            data: prepared.summaries(),
             decoding: self.decoding(),
             systems: rows
                 .map(|(system, speed)| self.row(system, speed, systems))

@@ -1,4 +1,4 @@
-//! What the teacher translates: the sources of the training text, and texts of one language.
+//! What is translated: the sources of the training text, and texts of one language.
 
 use std::path::{Path, PathBuf};
 
@@ -9,11 +9,12 @@ use wdistill_text::{LineReader, Vocabulary};
 
 use crate::error::PipelineError;
 use crate::pipeline::Pipeline;
+use crate::settings::SourceRecipe;
 use crate::shards::SHARD;
 use crate::stage::Fingerprint;
 use crate::stages::prepare::Prepared;
 
-/// The lines that are translated, if there are others than those of the training text.
+/// The lines that are translated, in the folder of a stage.
 const LINES: &str = "lines.txt";
 
 /// Lines that are divided into tokens together.
@@ -30,27 +31,54 @@ struct Counts {
     too_long: usize,
 }
 
-/// Lines to translate.
+/// Lines to translate, in stretches of a shard, and what decides them.
 pub(crate) struct SourceLines {
-    /// In stretches of a shard.
     pub(crate) lines: LineFile,
-    /// Of the texts of one language; none if there are no such texts.
-    pub(crate) fingerprint: Option<Fingerprint>,
+    pub(crate) fingerprint: Fingerprint,
+}
+
+/// Texts of one language, from which lines are gathered.
+pub(crate) struct Gathered<'a> {
+    /// The stage that does it.
+    pub(crate) stage: &'a str,
+    /// Lines that come first.
+    pub(crate) first: Option<LineFile>,
+    /// Of what decides them.
+    pub(crate) fingerprint: &'a Fingerprint,
+    /// The texts.
+    pub(crate) texts: &'a [SourceRecipe],
+    /// Says how many tokens a line has.
+    pub(crate) vocabulary: &'a Vocabulary,
 }
 
 impl Pipeline {
     /// The lines that the teacher translates: the sources of the training text that were kept, then those of every text of
-    /// `pseudo_data.sources`, without empty lines and lines of too many tokens, which are counted.
+    /// `pseudo_data.sources`.
+    ///
+    /// # Errors
+    /// As [`Self::gather`].
+    pub(crate) fn source_lines(&self, prepared: &Prepared) -> Result<SourceLines, PipelineError> {
+        let texts = &self.plan.pseudo_data.sources;
+        let lines = prepared.training.sources(SHARD)?;
+        if texts.is_empty() {
+            return Ok(SourceLines { lines, fingerprint: prepared.fingerprint.clone() });
+        }
+        self.gather(Gathered {
+            stage: "sources",
+            first: Some(lines),
+            fingerprint: &prepared.fingerprint,
+            texts,
+            vocabulary: &prepared.vocabularies.source,
+        })
+    }
+
+    /// Gathers lines in a file, without empty ones and those of too many tokens, which are counted.
     ///
     /// # Errors
     /// [`PipelineError::Corpus`], [`PipelineError::Text`].
-    pub(crate) fn source_lines(&self, prepared: &Prepared) -> Result<SourceLines, PipelineError> {
+    pub(crate) fn gather(&self, gathered: Gathered<'_>) -> Result<SourceLines, PipelineError> {
+        let Gathered { stage, first, fingerprint, texts: recipes, vocabulary } = gathered;
         let folder = &self.plan.data.folder;
-        let recipes = &self.plan.pseudo_data.sources;
-        if recipes.is_empty() {
-            let lines = prepared.training.sources(SHARD)?;
-            return Ok(SourceLines { lines, fingerprint: None });
-        }
         let texts: Vec<Vec<PathBuf>> = recipes
             .iter()
             .map(|recipe| files_of(&folder.join(&recipe.file)))
@@ -58,18 +86,19 @@ impl Pipeline {
         let hashes: Vec<String> =
             texts.iter().flatten().map(|path| hash_file(path)).collect::<Result<_, _>>()?;
         let limit = self.plan.data.max_sentence_tokens;
-        let fingerprint = Fingerprint::of(&(&prepared.fingerprint, &hashes, limit));
-        let counts: Vec<Counts> = self.stages.run("sources", &fingerprint, &[LINES], |folder| {
+        let fingerprint = Fingerprint::of(&(fingerprint, &hashes, limit));
+        let counts: Vec<Counts> = self.stages.run(stage, &fingerprint, &[LINES], |folder| {
             let mut out = TextWriter::create(folder.join(LINES))?;
-            let training = prepared.training.sources(SHARD)?;
-            for stretch in 0..training.stretches() {
-                training.read(stretch)?.iter().try_for_each(|line| out.line(line))?;
+            if let Some(first) = &first {
+                for stretch in 0..first.stretches() {
+                    first.read(stretch)?.iter().try_for_each(|line| out.line(line))?;
+                }
             }
             let mut counts = Vec::new();
             for files in &texts {
                 let mut found = Counts::default();
                 for file in files {
-                    add_lines(&mut out, file, &prepared.vocabularies.source, limit, &mut found)?;
+                    add_lines(&mut out, file, vocabulary, limit, &mut found)?;
                     self.options.interrupt.check()?;
                 }
                 counts.push(found);
@@ -80,12 +109,12 @@ impl Pipeline {
         for (recipe, Counts { kept, empty, too_long }) in recipes.iter().zip(&counts) {
             let file = recipe.file.display();
             self.say(
-                "sources",
+                stage,
                 &format!("{file}: {kept} lines, {empty} empty and {too_long} over the token limit left out"),
             );
         }
-        let lines = LineFile::open(&self.path("sources").join(LINES), SHARD)?;
-        Ok(SourceLines { lines, fingerprint: Some(fingerprint) })
+        let lines = LineFile::open(&self.path(stage).join(LINES), SHARD)?;
+        Ok(SourceLines { lines, fingerprint })
     }
 }
 

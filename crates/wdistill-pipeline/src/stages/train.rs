@@ -12,12 +12,13 @@ use wdistill_runtime::{DecodingOptions, best_alignment_head};
 use wdistill_text::{EncodedCorpus, LexicalTable, SOURCE_FILE, TARGET_FILE, sorted_batches};
 use wdistill_train::{
     Batch, Device, Ended, Event, Guide, Judgement, Learner, Lesson, Run, Selected, Trainee,
-    TrainingSettings, Validator, has_checkpoint, line_by_line,
+    TrainingRecipe, TrainingSettings, has_checkpoint, line_by_line,
 };
 
 use crate::data::conventions;
 use crate::disk::kept_by_training;
 use crate::error::PipelineError;
+use crate::lengths::in_updates;
 use crate::methods::{Beginning, LearnsFrom, Method, Origin, Sources};
 use crate::names::{GENERATOR, STUDENT, TEACHER};
 use crate::pipeline::Pipeline;
@@ -103,7 +104,7 @@ struct TrainingInputs<'a> {
     /// Those of the recipe: a given teacher's belong to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     languages: Option<&'a Languages>,
-    settings: TrainingSettings,
+    settings: TrainingRecipe,
     /// What it begins with.
     begins: &'a Begins,
     /// Only if it can decide which weights come out.
@@ -156,7 +157,7 @@ impl<'a> Teachers<'a> {
 struct TrainingStage<'a> {
     name: &'a str,
     architecture: &'a Architecture,
-    settings: &'a TrainingSettings,
+    settings: &'a TrainingRecipe,
     pairs: Pairs,
     data: &'a Fingerprint,
     begins: &'a Begins,
@@ -299,17 +300,16 @@ impl Pipeline {
         trainee: Trainee,
         Place { seed, inputs, folder }: Place<'_>,
     ) -> Result<TrainingResult, PipelineError> {
-        let &TrainingStage { name, settings, pairs, teacher, .. } = stage;
+        let &TrainingStage { name, pairs, teacher, .. } = stage;
         let threads = self.options.threads;
-        let mixture = self.plan.data.mixture(prepared.parts(pairs), &prepared.vocabularies)?;
+        let stages = self.plan.data.in_stages(prepared.parts(pairs), &prepared.vocabularies)?;
+        let (mixture, settings) = in_updates(stages, stage.settings, seed, folder)?;
+        let settings = &settings;
         let translator = line_by_line(&self.plan.decoding, threads);
-        let validator = Validator {
-            corpus: &prepared.validation.corpus,
-            references: &prepared.validation.references,
-            vocabularies: &prepared.vocabularies,
-            translator: &translator,
-        };
-        let teacher = running_teacher(teacher, settings).map(|teacher| self.load(teacher));
+        let validator = |set| prepared.validator(set, &translator);
+        let others: Vec<_> = prepared.other_validations.iter().map(validator).collect();
+        let validator = validator(&prepared.validation);
+        let teacher = running_teacher(teacher, stage.settings).map(|teacher| self.load(teacher));
         let teacher = teacher.transpose()?;
         // Where no student is made, the model is nobody's teacher.
         let is_alone = name == TEACHER && self.plan.systems.is_empty();
@@ -324,6 +324,7 @@ impl Pipeline {
             name,
             mixture: &mixture,
             validator: &validator,
+            other_validators: &others,
             settings,
             seed,
             inputs,
@@ -524,7 +525,7 @@ const EXAMPLES: usize = 2000;
 /// The teacher that runs beside its student, if the settings give anything that it computes a weight.
 fn running_teacher<'a>(
     teacher: Option<&'a Trained>,
-    settings: &TrainingSettings,
+    settings: &TrainingRecipe,
 ) -> Option<&'a Trained> {
     teacher.filter(|_| settings.learns_of_teacher())
 }
@@ -550,6 +551,23 @@ fn description(system: &ResolvedSystem) -> String {
     ];
     let more = system.learned_of_teacher().filter(|_| learns_from_teacher).map(str::to_string);
     parts.into_iter().flatten().chain(more).collect::<Vec<_>>().join(", ")
+}
+
+/// A finished model that somebody gives.
+///
+/// # Errors
+/// [`PipelineError::Io`] if its files cannot be read.
+pub(crate) fn given(name: &str, folder: &Path) -> Result<Trained, PipelineError> {
+    let hashes = model_hashes(folder)?;
+    Ok(Trained {
+        name: name.to_string(),
+        description: String::new(),
+        model: folder.to_path_buf(),
+        fingerprint: Fingerprint::of(&hashes),
+        hashes,
+        seed: None,
+        stages: Vec::new(),
+    })
 }
 
 /// Hashes of a model's configuration and weights.

@@ -7,7 +7,7 @@ use wdistill_formats::native;
 use wdistill_model::Transformer;
 use wdistill_text::{EncodedCorpus, VocabularyPair};
 use wdistill_train::{
-    Criterion, Team, TrainingSettings, Validator, above_uniform, line_by_line, loss_in_text,
+    Criterion, Team, TrainingSettings, above_uniform, line_by_line, loss_in_text,
 };
 
 use crate::error::PipelineError;
@@ -160,12 +160,7 @@ impl Pipeline {
             let busy = Progress::busy(self.options.display, &name, "validating");
             let model = self.load(system)?;
             let translator = line_by_line(decoding, self.options.threads);
-            let validator = Validator {
-                corpus: &set.corpus,
-                references: &set.references,
-                vocabularies: &prepared.vocabularies,
-                translator: &translator,
-            };
+            let validator = prepared.validator(set, &translator);
             let settings =
                 TrainingSettings { criterion: Criterion::Bleu, ..TrainingSettings::default() };
             let mut team = Team::start(settings.shares, self.options.threads)?;

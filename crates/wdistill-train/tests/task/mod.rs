@@ -89,6 +89,7 @@ impl Task {
             VocabularyPair { source: self.vocabulary.clone(), target: self.vocabulary.clone() };
         let vocabularies = Arc::new(pair);
         let validator = Validator {
+            name: "validation",
             corpus: &self.corpus,
             references: std::slice::from_ref(&self.lines),
             vocabularies: &vocabularies,
@@ -100,6 +101,7 @@ impl Task {
             name: "test",
             mixture: &mixture,
             validator: &validator,
+            other_validators: &[],
             settings,
             seed: 5,
             inputs: "toy",

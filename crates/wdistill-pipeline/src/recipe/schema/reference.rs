@@ -165,7 +165,7 @@ mod tests {
         let updates = find("systems[].generator", "updates").unwrap();
         assert_eq!(
             (updates.takes.as_str(), updates.default.as_deref()),
-            ("whole number", Some("30000"))
+            ("whole number or text", Some("30000"))
         );
         assert_eq!(find("systems[].generator", "updates"), find("teacher.training", "updates"));
         assert_eq!(find("student.architecture.encoder", "layers").unwrap().default, None);

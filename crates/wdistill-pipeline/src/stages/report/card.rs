@@ -9,7 +9,6 @@ use wdistill_model::{Languages, Transformer};
 use wdistill_report::{CARD_FILE, ModelCard, Signatures, TestScores, is_unchanged_card};
 
 use super::rows;
-use crate::data::TextSet;
 use crate::error::PipelineError;
 use crate::machine;
 use crate::methods::Origin;
@@ -77,7 +76,6 @@ impl Pipeline {
             return Ok(());
         }
         let config = native::load_config(&trained.model)?;
-        let held_out = prepared.held_out().map(TextSet::summary);
         let has_of_teacher = |system: &ResolvedSystem| {
             system.method.origin != Origin::Random
                 || system.pairs != Pairs::Original
@@ -105,7 +103,7 @@ impl Pipeline {
             shape: config.architecture.summary(),
             parameters: Transformer::parameters(&config) as u64,
             task_description: self.plan.data.description.clone(),
-            data: prepared.training.summaries().into_iter().chain(held_out).collect(),
+            data: prepared.summaries(),
             seed: trained.seed,
             signatures: match tests.is_empty() {
                 true => Signatures::default(),

@@ -1,0 +1,97 @@
+//! Lengths of trainings in epochs and tokens, which become updates once the text is there.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use wdistill_base::Problem;
+use wdistill_corpus::{Batches, Mixture, MixtureStage, Part};
+use wdistill_text::BatchSettings;
+use wdistill_train::{Epoch, Length, TrainingRecipe, TrainingSettings};
+
+use crate::corpora::MixedParts;
+use crate::error::PipelineError;
+use crate::stage::{read, write};
+
+/// The size of an epoch, in the folder of a training that is asked for in epochs or tokens.
+const EPOCH_FILE: &str = "epoch.json";
+
+/// What is in it.
+#[derive(Serialize, Deserialize)]
+struct Size {
+    /// Updates of an epoch.
+    updates: f64,
+    /// Tokens of its targets.
+    tokens: u64,
+}
+
+/// What a training learns from, and how, with all lengths in updates. If any has another unit, the first epoch is counted, and
+/// kept in the training's folder.
+///
+/// # Errors
+/// [`PipelineError::Settings`] for stages that end before they begin, and lengths that contradict each other once they are
+/// updates; what reading brings.
+pub(crate) fn in_updates(
+    stages: Vec<MixedParts>,
+    recipe: &TrainingRecipe,
+    seed: u64,
+    folder: &Path,
+) -> Result<(Mixture, TrainingSettings), PipelineError> {
+    let known = |stage: &MixedParts| stage.until.is_none_or(Length::is_in_updates);
+    let epoch = match recipe.is_in_updates() && stages.iter().all(known) {
+        true => None,
+        false => Some(count(&stages[0].parts, recipe, seed, folder)?),
+    };
+    let settings = recipe.in_updates(epoch);
+    let stages: Vec<MixtureStage> = stages
+        .into_iter()
+        .map(|MixedParts { until, parts }| MixtureStage {
+            until: until.map(|end| end.in_updates(epoch)),
+            parts,
+        })
+        .collect();
+    let ends: Vec<u64> = stages.iter().filter_map(|stage| stage.until).collect();
+    let mut problems: Vec<Problem> = settings.problems().into_iter().map(Problem::from).collect();
+    if !ends.is_sorted_by(|one, next| one < next) {
+        problems
+            .push(format!("the stages end at the updates {ends:?}, expected rising ones").into());
+    }
+    match problems.is_empty() {
+        true => Ok((Mixture::in_stages(stages), settings)),
+        false => {
+            let place = "the lengths, in updates".to_string();
+            Err(PipelineError::Settings { place, problems })
+        }
+    }
+}
+
+/// Counts an epoch of these parts.
+fn count(
+    parts: &[Part],
+    recipe: &TrainingRecipe,
+    seed: u64,
+    folder: &Path,
+) -> Result<Epoch, PipelineError> {
+    let mixture = Mixture::of(parts.to_vec());
+    let batches = BatchSettings { max_tokens: recipe.max_tokens };
+    let size = Batches::new(&mixture, batches, seed)?.size_of_an_epoch()?;
+    let updates = size.batches as f64 / recipe.accumulation as f64;
+    let tokens = size.target_tokens;
+    write(&folder.join(EPOCH_FILE), &Size { updates, tokens })?;
+    Ok(Epoch { updates, tokens })
+}
+
+/// How many updates a training of a run has; none if it is not in updates, and has not begun.
+///
+/// # Errors
+/// [`PipelineError::Content`] for a damaged file.
+pub(crate) fn updates_of(
+    recipe: &TrainingRecipe,
+    folder: &Path,
+) -> Result<Option<u64>, PipelineError> {
+    if let Length::Updates(updates) = recipe.updates {
+        return Ok(Some(updates));
+    }
+    let size = read::<Size>(&folder.join(EPOCH_FILE))?;
+    let epoch = size.map(|Size { updates, tokens }| Epoch { updates, tokens });
+    Ok(epoch.map(|epoch| recipe.updates.in_updates(Some(epoch))))
+}
