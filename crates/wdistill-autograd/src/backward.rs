@@ -123,6 +123,29 @@ impl<R: Real> Tape<'_, R> {
         loss_sums(sums, targets)
     }
 
+    /// `-ln p(words)` of each sentence of a batch, without gradients: `offsets` are the rows at which the sentences begin, and
+    /// how many rows there are, and `words [rows]` the right word of each row.
+    pub fn sentence_losses(
+        &self,
+        model: &Model<Tracked>,
+        states: Variable,
+        words: &[u32],
+        offsets: &[usize],
+    ) -> Vec<f64> {
+        let hidden = self.value(states);
+        let projection = self.projection(model);
+        let mut logits = self.workspace.logits();
+        let loss = |rows: &[usize]| {
+            let (first, end) = (rows[0], rows[1]);
+            let words = &words[first..end];
+            let targets = LossTargets { words, smoothing: 0.0, teacher: None };
+            let hidden = &hidden[first * projection.width..end * projection.width];
+            let sums = kernels::smoothed_cross_entropy(&mut logits, hidden, &targets, &projection);
+            sums.negative_log_likelihood
+        };
+        offsets.windows(2).map(loss).collect()
+    }
+
     /// The loss of a batch; its gradient with respect to every weight, times
     /// `targets.gradient_scale`, is added to `gradients`. What else is lost at activations inside the model comes as its
     /// slopes there, `inside`, which are carried back together with the others.

@@ -40,6 +40,7 @@ weight = 0.5
 [[data.train]]
 name = "memory"
 file = "memory.tmx"
+filters = { scores = { model = "forward/teacher/model", reverse_model = "reverse/teacher/model", share = 0.8 } }
 [[data.stages]]
 until_update = 12
 weights = { memory = 0, pseudo-data = 0.5, back-translation = 2 }
@@ -134,12 +135,18 @@ fn write_task(folder: &Path) {
     );
     fs::copy(folder.join("test.de"), folder.join("other.de")).unwrap();
     fs::write(folder.join("monolingual.de"), lines(&MONOLINGUAL)).unwrap();
-    let reverse = "train --train train.de train.en --validation validation.de validation.en --seed 3 --vocabulary-size 500 \
-                   --preset transformer-nano --set training.updates=10 --set training.max_tokens=400 \
-                   --set training.validate_every=10 --threads 2 --quiet --out reverse";
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wdistill"));
-    let output = command.current_dir(folder).args(reverse.split_whitespace()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for (out, from, to) in [("forward", "en", "de"), ("reverse", "de", "en")] {
+        let texts = format!(
+            "--train train.{from} train.{to} --validation validation.{from} validation.{to}"
+        );
+        let train = format!(
+            "train {texts} --out {out} --seed 3 --vocabulary-size 500 --preset transformer-nano --threads 2 --quiet \
+             --set training.updates=10 --set training.max_tokens=400 --set training.validate_every=10"
+        );
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wdistill"));
+        let output = command.current_dir(folder).args(train.split_whitespace()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
     fs::write(folder.join("four.toml"), RECIPE).unwrap();
 }
 
@@ -172,9 +179,11 @@ fn four_corpora_are_mixed_and_twenty_kills_cost_no_bit() {
         ": 81 pairs, 80 kept, 1 left out",
         "as pair 1 of plain",
         "training, memory: ",
-        ": 70 pairs, 70 kept, 0 left out",
+        ": 70 pairs, 56 kept, 14 left out",
+        "14 pairs with a poor score, left out",
+        "scores/memory: 70 pairs, ",
         "monolingual-*.en.gz: 3 lines, 1 empty and 1 over the token limit left out",
-        "pseudo data: 403 lines",
+        "pseudo data: 389 lines",
         "monolingual.de: 3 lines, 0 empty and 0 over the token limit left out",
         "back translation: 3 lines",
         "teacher: pairs were changed: ",
@@ -202,13 +211,19 @@ fn four_corpora_are_mixed_and_twenty_kills_cost_no_bit() {
         assert_eq!(event["others"]["same"]["loss"], event["loss"], "{event}");
     }
 
-    let mut part = Command::new(env!("CARGO_BIN_EXE_wdistill"));
-    part.arg("pseudo-data").arg(folder.path().join("four.toml"));
-    part.args(["--text", "back-translation", "--part", "1/1", "--threads", "1", "--out"]);
-    let output = part.arg(folder.path().join("part")).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let shard = |run: &Path| fs::read(run.join("back-translation/text/shards/00000.txt")).unwrap();
-    assert!(shard(&folder.path().join("part")) == shard(&whole));
+    let parts = folder.path().join("parts");
+    for (text, shard) in [
+        ("scores", "scores/memory/shards/00000.bin"),
+        ("back-translation", "back-translation/text/shards/00000.txt"),
+    ] {
+        let mut part = Command::new(env!("CARGO_BIN_EXE_wdistill"));
+        part.arg("pseudo-data").arg(folder.path().join("four.toml")).arg("--out").arg(&parts);
+        let output =
+            part.args(["--text", text, "--part", "1/1", "--threads", "1"]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let bytes = |run: &Path| fs::read(run.join(shard)).unwrap();
+        assert!(bytes(&parts) == bytes(&whole), "{shard}");
+    }
 
     // At moments from the first to the last of the time that a whole run takes; the seed is that of this test.
     let mut random = Random::named(1, "kills");
@@ -227,6 +242,7 @@ fn four_corpora_are_mixed_and_twenty_kills_cost_no_bit() {
     for file in [
         "pairs/training/pairs.bin",
         "pairs/training/left-out.tsv",
+        "scores/memory/scores.bin",
         "sources/lines.txt",
         "pairs/back-translation/pairs.bin",
         "pairs/pseudo-data/pairs.bin",
@@ -262,6 +278,7 @@ fn what_is_wrong_with_corpora_is_said_at_once() {
         ("columns = [2, 3]", "columns = [0, 3]"),
         ("until_update = 12", ""),
         ("sampling = { top_k = 5 }", "sampling = { temperature = 0 }"),
+        ("share = 0.8", "share = 1.8, highest = 3"),
     ]);
     for expected in [
         "two corpora are called columns",
@@ -271,6 +288,8 @@ fn what_is_wrong_with_corpora_is_said_at_once() {
         "3 is no share from 0 to 1",
         "columns is [0, 3], expected numbers from 1",
         "stage 1 has no end",
+        "corpus memory: scores.share is 1.8, expected a share from 0 to 1",
+        "corpus memory: scores: expected either highest or share",
         "back_translation: weight is -1, expected 0 or more",
         "back_translation: sampling.temperature is 0, expected more than 0",
     ] {

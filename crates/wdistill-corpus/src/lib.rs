@@ -20,6 +20,7 @@ mod order;
 mod raw;
 mod reader;
 mod sample;
+mod scores;
 mod store;
 mod survey;
 mod training;
@@ -36,6 +37,7 @@ pub use order::{
 pub use raw::{Changes, RawPair, ReadPairs};
 pub use reader::PairFiles;
 pub use sample::SampledLines;
+pub use scores::{PairScores, score_of_share};
 pub use store::{
     Alternative, INDEX_FILE, PAIRS_FILE, PAIRS_OF_A_CHUNK, PairStore, SOURCE_TEXT, StoreWriter,
     StoredPart, TARGET_TEXT, TextWriter,

@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use wdistill_text::{
-    Candidate, CorpusLimits, CorpusReport, Filter, PairChecker, Place, Verdict, VocabularyPair,
+    Candidate, CorpusLimits, CorpusReport, Filter, Objection, PairChecker, Place, Verdict,
+    VocabularyPair,
 };
 
 use crate::corpus::Corpus;
 use crate::error::CorpusError;
 use crate::raw::{RawPair, ReadPairs};
 use crate::reader::PairFiles;
+use crate::scores::PairScores;
 use crate::store::{Alternative, StoreWriter, TextWriter};
 use crate::survey::Repeats;
 
@@ -27,6 +29,8 @@ pub struct Checks<'c> {
     pub limits: &'c CorpusLimits,
     /// Further checks, for each corpus.
     pub filters: &'c [Vec<Box<dyn Filter>>],
+    /// Scores that a model gave to the pairs of each corpus; none, or one for each.
+    pub scores: &'c [Option<PairScores>],
     /// Which pairs repeat an earlier one.
     pub repeats: &'c Repeats<'c>,
     /// How many neighbours are alternatives of each other, such as several translations of one line; 1 for none.
@@ -49,7 +53,9 @@ pub fn write_pairs<E: From<CorpusError>>(
     let mut output = Output::create(folder, checks.vocabularies)?;
     let mut number = 0;
     let mut reports = Vec::new();
-    for (corpus, filters) in corpora.iter().zip(checks.filters) {
+    for (index, (corpus, filters)) in corpora.iter().zip(checks.filters).enumerate() {
+        let scores = checks.scores.get(index).and_then(Option::as_ref);
+        let mut scores = scores.map(PairScores::open).transpose()?;
         output.store.begin_part(&corpus.name)?;
         let VocabularyPair { source, target } = checks.vocabularies;
         let mut checker = PairChecker::new([source, target], checks.limits, filters)
@@ -61,7 +67,13 @@ pub fn write_pairs<E: From<CorpusError>>(
                 if pairs.is_empty() {
                     break;
                 }
-                check(&mut checker, checks, (corpus, files), (&pairs, number), &mut output)?;
+                let known = pairs.iter().map(|_| match &mut scores {
+                    Some(scores) => scores.next(),
+                    None => Ok(None),
+                });
+                let known = known.collect::<Result<Vec<_>, _>>()?;
+                let pairs_and_known = (&pairs[..], known, number);
+                check(&mut checker, checks, (corpus, files), pairs_and_known, &mut output)?;
                 number += pairs.len() as u64;
                 progress(number)?;
             }
@@ -90,19 +102,21 @@ fn read_some(corpus: &Corpus, reader: &mut dyn ReadPairs) -> Result<Vec<RawPair>
     Ok(pairs)
 }
 
-/// Checks some pairs, the first of which has this number over all corpora, and writes what is kept.
+/// Checks some pairs, with what is known to be wrong with each, and writes what is kept. The first pair has this number over all
+/// corpora.
 fn check(
     checker: &mut PairChecker<'_>,
     checks: &Checks<'_>,
     (corpus, files): (&Corpus, &PairFiles),
-    (pairs, first): (&[RawPair], u64),
+    (pairs, known, first): (&[RawPair], Vec<Option<Objection>>, u64),
     output: &mut Output,
 ) -> Result<(), CorpusError> {
     let candidates: Vec<Candidate<'_>> = (first..)
         .zip(pairs)
-        .map(|(number, RawPair { source, target, lines })| {
+        .zip(known)
+        .map(|((number, RawPair { source, target, lines }), known)| {
             let place = Place { files: files.paths(), lines: *lines };
-            Candidate { source, target, place, repeats: checks.repeats.of(number) }
+            Candidate { source, target, place, repeats: checks.repeats.of(number), known }
         })
         .collect();
     let verdicts = checker.check(&candidates)?;

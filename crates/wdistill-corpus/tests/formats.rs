@@ -211,6 +211,7 @@ fn corpora_are_surveyed_checked_and_written() {
         vocabularies: &vocabularies,
         limits: &limits,
         filters: &filters,
+        scores: &[],
         repeats: &repeats,
         alternatives: 1,
     };

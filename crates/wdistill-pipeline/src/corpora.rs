@@ -17,7 +17,7 @@ use wdistill_train::Length;
 use crate::error::PipelineError;
 use crate::names::{PSEUDO_DATA, TRAINING};
 use crate::settings::{
-    CorpusRecipe, DataRecipe, FilterRecipe, LanguageCheck, ModifierRecipe, PairFormat,
+    CorpusRecipe, DataRecipe, FilterRecipe, LanguageCheck, ModifierRecipe, PairFormat, ScoreRecipe,
 };
 
 /// Checks of one corpus.
@@ -56,7 +56,7 @@ impl CorpusRecipe {
                 problems.push(format!("{name} is {value}, expected 0 or more").into());
             }
         }
-        problems.extend(self.filters.problem());
+        problems.extend(self.filters.problems());
         problems.extend(self.modifiers.and_then(|modifiers| modifiers.problem()));
         if self.weight.is_some() && self.share.is_some() {
             let hint =
@@ -134,9 +134,24 @@ impl CorpusRecipe {
 }
 
 impl FilterRecipe {
-    fn problem(&self) -> Option<Problem> {
-        let outside = self.min_letters.filter(|share| !(0.0..=1.0).contains(share))?;
-        Some(format!("min_letters is {outside}, expected a share from 0 to 1").into())
+    fn problems(&self) -> Vec<Problem> {
+        let scores = self.scores.as_ref();
+        let shares = [
+            ("min_letters", self.min_letters),
+            ("scores.share", scores.and_then(|scores| scores.share)),
+        ];
+        let outside = |(name, share): (&str, Option<f64>)| {
+            let share = share.filter(|share| !(0.0..=1.0).contains(share))?;
+            Some(Problem::from(format!("{name} is {share}, expected a share from 0 to 1")))
+        };
+        let mut problems: Vec<Problem> = shares.into_iter().filter_map(outside).collect();
+        if let Some(ScoreRecipe { highest, share, .. }) = scores
+            && highest.is_some() == share.is_some()
+        {
+            let hint = "highest is a score, share a part of the pairs";
+            problems.push(Problem::with_hint("scores: expected either highest or share", hint));
+        }
+        problems
     }
 }
 
@@ -157,7 +172,8 @@ impl DataRecipe {
         if self.train.is_empty() {
             problems.push("train has no corpus".into());
         }
-        problems.extend(self.filters.problem().map(|problem| problem.at("filters")));
+        let found = self.filters.problems().into_iter();
+        problems.extend(found.map(|problem| problem.at("filters")));
         problems.extend(self.modifiers.problem());
         let mut names: BTreeSet<&str> = [PSEUDO_DATA].into_iter().chain(back).collect();
         for corpus in &self.train {
@@ -238,7 +254,7 @@ impl DataRecipe {
     }
 
     fn filters_of(&self, corpus: &CorpusRecipe) -> Result<Filters, PipelineError> {
-        let FilterRecipe { min_letters, other_languages } = corpus.filters;
+        let FilterRecipe { min_letters, other_languages, .. } = corpus.filters;
         let mut filters: Filters = Vec::new();
         if let Some(least) = min_letters.or(self.filters.min_letters) {
             filters.push(Box::new(Letters { least }));

@@ -94,7 +94,7 @@ fn notes(texts: &Texts, threads: usize) -> Vec<String> {
         "disk: what stays when a stage is finished, worked out; a checkpoint that is replaced is there twice for a moment"
             .to_string(),
         texts.note(),
-        "not in it: learning subwords and word alignments, solving layers for a fitted start, and the time that patience may save"
+        "not in it: learning subwords and word alignments, scoring pairs for a filter, solving layers for a fitted start, and the time that patience may save"
             .to_string(),
     ]
 }

@@ -52,7 +52,7 @@ pub use run_folder::RunFolder;
 pub use settings::{
     BackTranslationRecipe, BenchmarkRecipe, CorpusRecipe, Cycle, DataRecipe, Duplicates,
     FilterRecipe, Keep, LanguageCheck, MixtureRecipe, ModifierRecipe, PairFormat, Pairs,
-    PseudoDataRecipe, SourceRecipe, TeacherDecoder, TextPair,
+    PseudoDataRecipe, ScoreRecipe, SourceRecipe, TeacherDecoder, TextPair,
 };
 pub use shapes::{MeasuredShape, Measuring, Vary, largest_at, measure_shape, student_shapes};
 pub use shards::{Part, PseudoReport, SHARD};

@@ -36,6 +36,7 @@ pub const RESERVED_NAMES: &[&str] = &[
     IMPORTED_TEACHER,
     BACK_TRANSLATION,
     IMPORTED_BACK_TRANSLATION,
+    "scores",
     "data",
     "data.txt",
     "vocabulary",

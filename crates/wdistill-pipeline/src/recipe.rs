@@ -29,7 +29,7 @@ use crate::error::PipelineError;
 use crate::methods::Method;
 use crate::settings::{
     BackTranslationRecipe, BenchmarkRecipe, Cycle, DataRecipe, Pairs, PseudoDataRecipe,
-    TeacherDecoder,
+    ScoreRecipe, TeacherDecoder,
 };
 
 /// Subwords: to be learned, with `size`, or from files, with `source` and `target`; neither for a teacher
@@ -282,6 +282,7 @@ impl Recipe {
         let TeacherRecipe { model, from, .. } = &mut recipe.teacher;
         let reverse = recipe.back_translation.as_mut().map(|recipe| &mut recipe.model);
         let models = [model, from, source, target].into_iter().flatten().chain(reverse);
+        let models = models.chain(recipe.data.scores_mut().flat_map(ScoreRecipe::models_mut));
         for path in models {
             *path = folder.join(&*path);
         }

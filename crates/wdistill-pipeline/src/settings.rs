@@ -67,8 +67,26 @@ pub enum LanguageCheck {
     LeaveOut,
 }
 
+/// A model's opinion of pairs: `H`, the cross-entropy of the target given the source, in nats a token. With a model of the other
+/// direction too it is `|H1 - H2| + (H1 + H2) / 2`, for the cross-entropies of both (Junczys-Dowmunt, 2018). Low ones are good.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScoreRecipe {
+    /// Folder of a finished model of this direction, relative to the recipe.
+    pub model: PathBuf,
+    /// Folder of one of the other direction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverse_model: Option<PathBuf>,
+    /// Pairs with a higher score are left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub highest: Option<f64>,
+    /// The share of a corpus's pairs, from 0 to 1, that is kept: those with the lowest scores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+}
+
 /// Further checks of the text of pairs to learn from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilterRecipe {
     /// Pairs are left out if a smaller share of a side's characters, blanks aside, are letters; from 0 to 1.
@@ -77,6 +95,9 @@ pub struct FilterRecipe {
     /// What to do with pairs in other languages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_languages: Option<LanguageCheck>,
+    /// Pairs that a model finds unlikely are left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<ScoreRecipe>,
 }
 
 impl FilterRecipe {
@@ -184,6 +205,13 @@ pub struct CorpusRecipe {
     pub modifiers: Option<ModifierRecipe>,
 }
 
+impl ScoreRecipe {
+    /// The models that it names.
+    pub(crate) fn models_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        [&mut self.model].into_iter().chain(&mut self.reverse_model)
+    }
+}
+
 impl CorpusRecipe {
     /// Two texts that are aligned line by line.
     pub fn aligned(TextPair { source, target, .. }: TextPair) -> CorpusRecipe {
@@ -192,7 +220,8 @@ impl CorpusRecipe {
 
     /// The paths that it names.
     pub(crate) fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        [&mut self.source, &mut self.target, &mut self.file].into_iter().flatten()
+        let texts = [&mut self.source, &mut self.target, &mut self.file].into_iter().flatten();
+        texts.chain(self.filters.scores.iter_mut().flat_map(ScoreRecipe::models_mut))
     }
 }
 
@@ -459,6 +488,20 @@ impl Default for BenchmarkRecipe {
 }
 
 impl DataRecipe {
+    /// Every opinion of a model that is asked for.
+    pub(crate) fn scores_mut(&mut self) -> impl Iterator<Item = &mut ScoreRecipe> {
+        let of_corpora = self.train.iter_mut().map(|corpus| &mut corpus.filters);
+        [&mut self.filters]
+            .into_iter()
+            .chain(of_corpora)
+            .filter_map(|filter| filter.scores.as_mut())
+    }
+
+    /// The opinion that is asked for of a corpus.
+    pub(crate) fn scores_of<'r>(&'r self, corpus: &'r CorpusRecipe) -> Option<&'r ScoreRecipe> {
+        corpus.filters.scores.as_ref().or(self.filters.scores.as_ref())
+    }
+
     /// The texts that finished systems are judged by, with their names: validation, test, and the others.
     pub(crate) fn held_out(&self) -> impl Iterator<Item = (&str, &TextPair)> {
         let first = [(VALIDATION, Some(&self.validation)), (TEST, self.test.as_ref())];

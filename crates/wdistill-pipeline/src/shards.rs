@@ -32,7 +32,8 @@ impl Part {
     /// All of the work.
     pub const WHOLE: Part = Part { index: 0, count: 1 };
 
-    fn has(self, shard: usize) -> bool {
+    /// Whether a shard is its own.
+    pub(crate) fn has(self, shard: usize) -> bool {
         shard % self.count == self.index
     }
 }

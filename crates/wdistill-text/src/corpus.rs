@@ -189,7 +189,7 @@ pub fn encode_corpus(
             let repeats = (first < index).then(|| format!("line {}", first + 1));
             let files = [text.source.path.as_path(), &text.target.path];
             let place = Place { files, lines: [index + 1; 2] };
-            Candidate { source, target, place, repeats }
+            Candidate { source, target, place, repeats, known: None }
         })
         .collect();
     let (mut ids, mut lines) = (Vec::new(), Vec::new());

@@ -29,6 +29,7 @@ mod pass;
 mod ranks;
 mod run;
 mod schedule;
+mod score;
 mod selection;
 mod settings;
 mod shipment;
@@ -59,6 +60,7 @@ pub use ranks::{
 pub use ranks::{Mpi, MpiSession};
 pub use run::{BEST_FOLDER, Ended, KEPT_WHILE_TRAINING, Outcome, Run, SaveModel, has_checkpoint};
 pub use schedule::Schedule;
+pub use score::pair_losses;
 pub use selection::{Candidate, Judgement, Selected};
 pub use settings::{Criterion, Optimiser, Selection, Training, TrainingRecipe, TrainingSettings};
 pub use teacher::check_inside;

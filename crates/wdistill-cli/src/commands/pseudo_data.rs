@@ -1,4 +1,4 @@
-//! `wdistill pseudo-data`: a part of the teacher's translations of a recipe's training text, or of what is translated back.
+//! `wdistill pseudo-data`: a part of the teacher's translations of a recipe's training text, of what is translated back, or of scores.
 
 use clap::{Args, ValueEnum};
 use wdistill_base::Problem;
@@ -26,6 +26,8 @@ enum Text {
     PseudoData,
     /// The texts of [back_translation]
     BackTranslation,
+    /// The training text, which is not translated but scored, for filters.scores
+    Scores,
 }
 
 fn part(text: &str) -> Result<Part, String> {
@@ -44,6 +46,7 @@ impl PseudoData {
                     let teacher = pipeline.teacher(&prepared)?;
                     Ok(pipeline.pseudo_part(&prepared, &teacher, *part)?)
                 }
+                Text::Scores => Ok(pipeline.scores_part(*part)?),
                 Text::BackTranslation => Ok(pipeline.back_translation_part(*part)?),
             })
         })

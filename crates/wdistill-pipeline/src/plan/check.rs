@@ -1,6 +1,7 @@
 //! Everything that can be known to be wrong before anything runs.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use wdistill_base::Problem;
 use wdistill_formats::native;
@@ -13,10 +14,17 @@ use super::{Part, Plan, Problems, ResolvedSystem, ResolvedTeacher, VocabularyOri
 use crate::machine::total_memory;
 use crate::methods::LearnsFrom;
 use crate::names::{BACK_TRANSLATION, RESERVED_NAMES, TEST, VALIDATION};
-use crate::settings::{BackTranslationRecipe, Keep, Pairs, PseudoDataRecipe};
+use crate::settings::{BackTranslationRecipe, Keep, Pairs, PseudoDataRecipe, ScoreRecipe};
 
 /// Bytes that training keeps for every weight at least: it, its gradient and Adam's two moments, in float32.
 const BYTES_OF_A_WEIGHT: f64 = 16.0;
+
+/// Which way a model translates, by the recipe's languages.
+#[derive(Clone, Copy)]
+enum Direction {
+    Forward,
+    Backward,
+}
 
 impl Plan {
     /// Numbers of programs that cannot work on these trainings together.
@@ -47,6 +55,7 @@ impl Plan {
         }
         self.check_decoding(&mut problems);
         self.check_back_translation(&mut problems);
+        self.check_scores(&mut problems);
         self.check_data(&mut problems);
         let separate =
             matches!(self.vocabulary, VocabularyOrigin::Learned { sharing: Sharing::Separate, .. });
@@ -187,23 +196,42 @@ impl Plan {
         if !(*weight >= 0.0 && weight.is_finite()) {
             problems.add(part, format!("weight is {weight}, expected 0 or more"));
         }
-        let Some(config) =
-            problems.take(part, native::load_config(model).map_err(|error| Problem::of(&error)))
-        else {
-            return;
-        };
-        if let (Some(data), Some(found)) = (&self.data.languages, &config.languages)
-            && (&data.source, &data.target) != (&found.target, &found.source)
-        {
-            let fact = format!(
-                "the model translates from {} to {}, expected from {} to {}",
-                found.source, found.target, data.target, data.source
-            );
-            problems.add(
-                part,
-                Problem::with_hint(fact, "it translates texts of the target language back"),
-            );
+        problems.extend(part, self.direction_problem(model, Direction::Backward));
+    }
+
+    /// What is wrong with the models that score pairs.
+    fn check_scores(&self, problems: &mut Problems) {
+        let of_corpora = self.data.train.iter().map(|corpus| &corpus.filters);
+        let scores = [&self.data.filters].into_iter().chain(of_corpora);
+        for ScoreRecipe { model, reverse_model, .. } in scores.filter_map(|f| f.scores.as_ref()) {
+            let models =
+                [(Some(model), Direction::Forward), (reverse_model.as_ref(), Direction::Backward)];
+            for (model, direction) in models {
+                let found = model.and_then(|model| self.direction_problem(model, direction));
+                problems.extend(Part::Data, found.map(|problem| problem.at("scores")));
+            }
         }
+    }
+
+    /// That a model cannot be read, or is known to translate another way.
+    fn direction_problem(&self, model: &Path, direction: Direction) -> Option<Problem> {
+        let config = match native::load_config(model) {
+            Ok(config) => config,
+            Err(error) => return Some(Problem::of(&error)),
+        };
+        let (Some(data), Some(found)) = (&self.data.languages, &config.languages) else {
+            return None;
+        };
+        let [from, to] = match direction {
+            Direction::Forward => [&data.source, &data.target],
+            Direction::Backward => [&data.target, &data.source],
+        };
+        let Languages { source, target } = found;
+        ([source, target] != [from, to]).then(|| {
+            let model = model.display();
+            format!("{model} translates from {source} to {target}, expected from {from} to {to}")
+                .into()
+        })
     }
 
     fn check_data(&self, problems: &mut Problems) {

@@ -3,26 +3,28 @@
 use std::path::{Path, PathBuf};
 
 use super::{Plan, ResolvedTeacher, VocabularyOrigin};
-use crate::settings::{BackTranslationRecipe, CorpusRecipe, TextPair};
+use crate::settings::{BackTranslationRecipe, CorpusRecipe, ScoreRecipe, TextPair};
 
 impl Plan {
     /// All paths that it names.
     pub(super) fn paths(&mut self) -> Vec<&mut PathBuf> {
+        let mut paths: Vec<&mut PathBuf> = Vec::new();
         let data = &mut self.data;
-        let pairs = [Some(&mut data.validation), data.test.as_mut()];
-        let pairs = pairs.into_iter().flatten().chain(data.other_validations.values_mut());
+        paths.push(&mut data.folder);
+        let pairs = [Some(&mut data.validation), data.test.as_mut()].into_iter().flatten();
+        let pairs = pairs.chain(data.other_validations.values_mut());
         let pairs = pairs.chain(data.other_tests.values_mut());
-        let texts = pairs.flat_map(TextPair::paths_mut);
-        let texts = texts.chain(data.train.iter_mut().flat_map(CorpusRecipe::paths_mut));
-        let sources = self.pseudo_data.sources.iter_mut().map(|source| &mut source.file);
-        let texts = texts.chain(sources);
-        let back = self.back_translation.iter_mut();
-        let back = back.flat_map(|BackTranslationRecipe { sources, model, .. }| {
-            sources.iter_mut().map(|source| &mut source.file).chain([model])
-        });
-        let folders = [Some(&mut data.folder)].into_iter().flatten();
-        let models = self.teacher.path().into_iter().chain(self.vocabulary.paths());
-        texts.chain(folders).chain(models).chain(back).collect()
+        paths.extend(pairs.flat_map(TextPair::paths_mut));
+        paths.extend(data.train.iter_mut().flat_map(CorpusRecipe::paths_mut));
+        paths.extend(data.filters.scores.iter_mut().flat_map(ScoreRecipe::models_mut));
+        paths.extend(self.pseudo_data.sources.iter_mut().map(|source| &mut source.file));
+        if let Some(BackTranslationRecipe { sources, model, .. }) = &mut self.back_translation {
+            paths.extend(sources.iter_mut().map(|source| &mut source.file));
+            paths.push(model);
+        }
+        paths.extend(self.teacher.path());
+        paths.extend(self.vocabulary.paths());
+        paths
     }
 
     /// The same plan for a document that leaves this machine: without its folders.
@@ -48,7 +50,9 @@ impl Plan {
     /// Models and vocabularies that it names.
     fn models(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let back = self.back_translation.as_mut().map(|recipe| &mut recipe.model);
-        self.teacher.path().into_iter().chain(self.vocabulary.paths()).chain(back)
+        let scores = self.data.scores_mut().flat_map(ScoreRecipe::models_mut);
+        let models = self.teacher.path().into_iter().chain(self.vocabulary.paths());
+        models.chain(back).chain(scores)
     }
 }
 

@@ -8,6 +8,7 @@ mod pairs;
 mod prepare;
 mod pseudo;
 mod report;
+mod scores;
 mod sources;
 mod train;
 mod validate;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use wdistill_base::hash_file;
 use wdistill_corpus::{
-    Census, Checks, Corpus, INDEX_FILE, LEFT_OUT, PAIRS_FILE, PairStore, REPEATS_FILE, Repeats,
-    SOURCE_TEXT, Survey, TARGET_TEXT, survey, write_pairs,
+    Census, Checks, Corpus, INDEX_FILE, LEFT_OUT, PAIRS_FILE, PairScores, PairStore, REPEATS_FILE,
+    Repeats, SOURCE_TEXT, Survey, TARGET_TEXT, survey, write_pairs,
 };
 use wdistill_text::{CorpusReport, VocabularyPair};
 
@@ -15,7 +15,9 @@ use crate::data::{StoredText, limits};
 use crate::error::PipelineError;
 use crate::pipeline::Pipeline;
 use crate::progress::Progress;
+use crate::settings::FilterRecipe;
 use crate::stage::Fingerprint;
+use crate::stages::scores::Judged;
 
 /// A text that was looked through.
 pub(crate) struct Surveyed {
@@ -24,7 +26,7 @@ pub(crate) struct Surveyed {
     /// What there is in them.
     pub(crate) survey: Survey,
     /// Hashes of their files, as they were when this began.
-    hashes: Vec<Vec<String>>,
+    pub(crate) hashes: Vec<Vec<String>>,
     /// Of its files and what is made of them.
     pub(crate) fingerprint: Fingerprint,
 }
@@ -54,6 +56,8 @@ pub(crate) struct PairChecks<'c> {
     pub(crate) vocabularies: &'c VocabularyPair,
     /// Checks of each corpus; none at all for the teacher's translations.
     pub(crate) filters: &'c [Filters],
+    /// What models find of the pairs of each corpus; none at all, or one for each.
+    pub(crate) scores: &'c [Option<Judged>],
     /// How many neighbours are alternatives, of which an epoch has one.
     pub(crate) alternatives: usize,
 }
@@ -122,14 +126,24 @@ impl Pipeline {
         text: &Surveyed,
         checks: PairChecks<'_>,
     ) -> Result<StoredText, PipelineError> {
-        let PairChecks { vocabularies, filters, alternatives } = checks;
+        let PairChecks { vocabularies, filters, scores, alternatives } = checks;
         let Surveyed { corpora, survey, fingerprint, .. } = text;
         let limits = limits(&self.plan.data);
         let hashes = [vocabularies.source.content_hash(), vocabularies.target.content_hash()];
         let data = &self.plan.data;
-        let of_corpora: Vec<_> = data.train.iter().map(|corpus| corpus.filters).collect();
-        let recipe = (!filters.is_empty()).then_some((data.filters, of_corpora));
+        // What models find is known by what it was made from, not by the models' folders.
+        let by_text = |filters: &FilterRecipe| FilterRecipe { scores: None, ..filters.clone() };
+        let of_corpora: Vec<_> = data.train.iter().map(|corpus| by_text(&corpus.filters)).collect();
+        let recipe = (!filters.is_empty()).then_some((by_text(&data.filters), of_corpora));
         let inputs = Fingerprint::of(&(fingerprint, hashes, &limits, recipe, alternatives));
+        let judged = scores.iter().flatten().map(|found| (&found.inputs, found.scores.highest));
+        let judged: Vec<_> = judged.collect();
+        let inputs = match judged.is_empty() {
+            true => inputs,
+            false => Fingerprint::of(&(inputs, judged)),
+        };
+        let scores: Vec<Option<PairScores>> =
+            scores.iter().map(|found| Some(found.as_ref()?.scores.clone())).collect();
         let stage = format!("pairs/{name}");
         let products = [INDEX_FILE, PAIRS_FILE, SOURCE_TEXT, TARGET_TEXT, LEFT_OUT];
         let Found { reports, texts } = self.stages.run(&stage, &inputs, &products, |folder| {
@@ -138,8 +152,14 @@ impl Pipeline {
             let repeats = Repeats::read(&self.path(&format!("survey/{name}")), survey, corpora)?;
             let none: Vec<Filters> = corpora.iter().map(|_| Vec::new()).collect();
             let filters = if filters.is_empty() { &none } else { filters };
-            let checks =
-                Checks { vocabularies, limits: &limits, filters, repeats: &repeats, alternatives };
+            let checks = Checks {
+                vocabularies,
+                limits: &limits,
+                filters,
+                scores: &scores,
+                repeats: &repeats,
+                alternatives,
+            };
             let reports = write_pairs(corpora, &checks, folder, |pairs| {
                 progress.update(pairs, String::new);
                 self.options.interrupt.check().map_err(PipelineError::from)

@@ -126,7 +126,13 @@ impl Pipeline {
         let judge = Fingerprint::of(&held_out[0].1.hashes());
         let (vocabularies, notes) = self.vocabularies(&training)?;
         let train = training.fingerprint.clone();
-        let checks = PairChecks { vocabularies: &vocabularies, filters: &filters, alternatives: 1 };
+        let scores = self.scores(&training)?;
+        let checks = PairChecks {
+            vocabularies: &vocabularies,
+            filters: &filters,
+            scores: &scores,
+            alternatives: 1,
+        };
         let training = self.pairs("training", TRAINING, &training, checks)?;
         let encoded = |(name, read)| self.held_out(name, read, &vocabularies);
         let mut tests = held_out.into_iter().map(encoded).collect::<Result<Vec<_>, _>>()?;

@@ -246,7 +246,7 @@ impl Pipeline {
         let corpus = Corpus { name: name.to_string(), files: vec![files], tag };
         let text = self.survey(name, vec![corpus])?;
         let vocabularies = &prepared.vocabularies;
-        let checks = PairChecks { vocabularies, filters: &[], alternatives };
+        let checks = PairChecks { vocabularies, filters: &[], scores: &[], alternatives };
         let role = name.replace('-', " ");
         let pairs = self.pairs(&role, name, &text, checks)?;
         for report in &pairs.reports {

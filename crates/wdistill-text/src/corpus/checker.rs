@@ -29,6 +29,8 @@ pub struct Candidate<'t> {
     pub place: Place<'t>,
     /// Where the same pair stood before, in words; none if it did not.
     pub repeats: Option<String>,
+    /// What is known to be wrong with it, if anything is.
+    pub known: Option<Objection>,
 }
 
 /// What is wrong with a pair.
@@ -63,7 +65,8 @@ pub enum Verdict {
 /// Encodes pairs and leaves out, or only reports, those outside the limits.
 ///
 /// A pair is left out for one reason, the first that holds of: an empty side (white space counts
-/// as empty), too many tokens, too different lengths, what a filter finds, identical sides, a repetition. Findings for
+/// as empty), too many tokens, too different lengths, what a filter finds, what is known already, identical sides, a
+/// repetition. Findings for
 /// which pairs are kept are counted for every pair that is not left out, a pair perhaps in several.
 pub struct PairChecker<'c> {
     vocabularies: [&'c Vocabulary; 2],
@@ -155,6 +158,7 @@ impl<'c> PairChecker<'c> {
         objections.extend(
             self.filters.iter().filter_map(|filter| filter.object(source_text, target_text)),
         );
+        objections.extend(candidate.known.clone());
         objections.extend(same_text(candidate));
         self.pairs += 1;
         let leaves_out =

@@ -31,6 +31,8 @@ pub enum FindingKind {
     FewLetters,
     /// A side is in another language than it should be.
     OtherLanguage,
+    /// A model finds the pair unlikely.
+    PoorScore,
     /// Source and target are the same text.
     IdenticalSides,
     /// The pair occurred before.
@@ -51,6 +53,7 @@ impl FindingKind {
             Self::LengthRatio => "pairs over the length ratio",
             Self::FewLetters => "pairs with too few letters",
             Self::OtherLanguage => "pairs in another language",
+            Self::PoorScore => "pairs with a poor score",
             Self::IdenticalSides => "pairs with identical source and target",
             Self::DuplicatePairs => "repetitions of an earlier pair",
         }
