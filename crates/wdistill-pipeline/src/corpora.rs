@@ -258,7 +258,7 @@ impl DataRecipe {
     /// What a training learns from, of these parts: each with its weight or share, in stages.
     ///
     /// # Errors
-    /// [`PipelineError::Settings`] if subwords are to be sampled, and the vocabularies cannot do it.
+    /// [`PipelineError::Settings`] if subwords are to be sampled, and a vocabulary is a list of words.
     pub(crate) fn mixture(
         &self,
         mut parts: Vec<Part>,
@@ -307,8 +307,8 @@ impl DataRecipe {
         match Modifiers::new(probabilities, vocabularies.clone(), longest) {
             Some(modifiers) => Ok(Some(Arc::new(modifiers))),
             None => Err(corpus.wrong(Problem::with_hint(
-                "subword_sampling needs merges to leave out, and the vocabularies have none",
-                "`model = \"bpe\"` under [vocabulary] learns a vocabulary of byte pair encoding",
+                "subword_sampling needs subwords, and a vocabulary of the teacher is a list of whole words",
+                "leave it out, or train a teacher with a vocabulary that is learned here",
             ))),
         }
     }

@@ -104,8 +104,9 @@ pub struct ModifierRecipe {
     /// A placeholder, such as `{3}`, at the same end of both sides.
     #[serde(skip_serializing_if = "is_zero")]
     pub placeholders: f64,
-    /// Other subwords for the same words: BPE dropout (Provilkov et al., 2020) of 0.1; for a vocabulary of byte pair encoding
-    /// that was learned here.
+    /// Other subwords for the same words: for byte pair encoding, BPE dropout of 0.1 (Provilkov et al., 2020); for a unigram
+    /// model, a segmentation drawn with its probability to the power of 0.1 (Kudo, 2018). Vocabularies that were learned here
+    /// and imported ones, but for lists of whole words.
     #[serde(skip_serializing_if = "is_zero")]
     pub subword_sampling: f64,
 }

@@ -24,8 +24,10 @@ mod batches;
 mod binary_shortlist;
 mod compressed;
 mod corpus;
+mod cut;
 mod encoded;
 mod error;
+mod lattice;
 mod left_out;
 mod length;
 mod lexical;
@@ -45,6 +47,7 @@ pub use corpus::{
     Finding, FindingKind, Objection, PairChecker, PairPolicy, ParallelText, Place, Verdict,
     encode_corpus,
 };
+pub use cut::SubwordSampling;
 pub use encoded::{CorpusStatistics, EncodedCorpus, SideCounts, SideStatistics};
 pub use error::TextError;
 pub use left_out::LeftOut;
