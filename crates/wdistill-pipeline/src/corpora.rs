@@ -42,6 +42,10 @@ impl CorpusRecipe {
                 "source and target are two texts that are aligned line by line; file has both sides",
             )),
         }
+        if self.alignments.is_some() && self.file.is_some() {
+            let hint = "two texts that are aligned line by line, source and target, may have them";
+            problems.push(Problem::with_hint("a file of both sides has no alignments", hint));
+        }
         if let Some(columns) = self.columns.filter(|columns| columns.contains(&0)) {
             problems.push(format!("columns is {columns:?}, expected numbers from 1").into());
         }
@@ -86,7 +90,10 @@ impl CorpusRecipe {
     /// Its files as they are now.
     fn corpus(&self, folder: &Path, recipe: Option<&Languages>) -> Result<Corpus, PipelineError> {
         let files = match (&self.source, &self.target, &self.file) {
-            (Some(source), Some(target), _) => aligned(&folder.join(source), &folder.join(target))?,
+            (Some(source), Some(target), _) => {
+                let alignments = self.alignments.as_ref().map(|path| folder.join(path));
+                aligned(&folder.join(source), &folder.join(target), alignments.as_deref())?
+            }
             (_, _, Some(file)) => files_of(&folder.join(file))?
                 .into_iter()
                 .map(|path| self.pair_files(path, recipe))

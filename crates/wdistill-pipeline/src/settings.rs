@@ -150,6 +150,11 @@ pub struct CorpusRecipe {
     /// Target side, relative to the data folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<PathBuf>,
+    /// Word alignments of `source` and `target`, relative to the data folder, for trainings with `guided_alignment`: a line for
+    /// each pair in Pharaoh's format, `0-0 1-2`, places of a source word and a target word, counted from 0; words are
+    /// divided by spaces. Without this, alignments are those of IBM model 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alignments: Option<PathBuf>,
     /// Both sides, relative to the data folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
@@ -192,7 +197,8 @@ impl CorpusRecipe {
 
     /// The paths that it names.
     pub(crate) fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        [&mut self.source, &mut self.target, &mut self.file].into_iter().flatten()
+        let CorpusRecipe { source, target, alignments, file, .. } = self;
+        [source, target, alignments, file].into_iter().flatten()
     }
 }
 

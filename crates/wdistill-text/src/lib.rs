@@ -32,6 +32,7 @@ mod left_out;
 mod length;
 mod lexical;
 mod lines;
+mod links;
 mod sentence_piece;
 mod sentences;
 mod subword_nmt;
@@ -57,6 +58,7 @@ pub use lines::{
     LineReader, Occurrences, TextLines, lines_as_they_come, read_lines,
     read_lines_or_standard_input,
 };
+pub use links::{Link, MOST_LINKED_TOKENS, token_links};
 pub use sentence_piece::{
     ByteFallback, DummySpace, EncodedPiece, ExtraSpaces, NormalizerParts, PieceKind, SentencePiece,
     SentencePieceAlgorithm, SentencePieceModel, SentencePieceParts, SpaceEscape, SpecialNames,

@@ -10,6 +10,7 @@ mod native;
 mod normalisation;
 mod train;
 mod unigram;
+mod word_ends;
 mod words;
 
 pub use imported::TokenList;

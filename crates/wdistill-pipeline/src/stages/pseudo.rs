@@ -99,7 +99,11 @@ impl Pipeline {
         let summary = pseudo_summary(&report);
         self.say("pseudo data", &summary);
         let folder = self.path("pseudo");
-        let files = PairFiles::Aligned { source: folder.join(SOURCE), target: folder.join(TARGET) };
+        let files = PairFiles::Aligned {
+            source: folder.join(SOURCE),
+            target: folder.join(TARGET),
+            alignments: None,
+        };
         let name = PSEUDO_DATA.to_string();
         let text =
             self.survey(PSEUDO_DATA, vec![Corpus { name, files: vec![files], tag: None }])?;
