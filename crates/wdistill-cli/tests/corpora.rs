@@ -24,6 +24,7 @@ other_tests = { again = { source = "validation.en", target = "validation.de", ot
 name = "plain"
 source = "parts/plain-*.en"
 target = "parts/plain-*.de"
+alignments = "parts/plain-*.align.gz"
 filters = { min_letters = 0.4 }
 [[data.train]]
 name = "columns"
@@ -50,10 +51,10 @@ weights = { plain = 0.25, memory = 3 }
 size = 500
 [teacher]
 preset = "transformer-nano"
-training = { updates = 40, max_tokens = 400, warm_up = 10, validate_every = 20, checkpoint_every = 3, average_last = 1, criterion = "loss" }
+training = { updates = 40, guided_alignment = 0.1, max_tokens = 400, warm_up = 10, validate_every = 20, checkpoint_every = 3, average_last = 1, criterion = "loss" }
 [student]
 preset = "transformer-nano"
-training = { updates = 24, max_tokens = 400, warm_up = 10, validate_every = 12, checkpoint_every = 2, average_last = 1, criterion = "loss" }
+training = { updates = 24, guided_alignment = 0.1, max_tokens = 400, warm_up = 10, validate_every = 12, checkpoint_every = 2, average_last = 1, criterion = "loss" }
 [pseudo_data]
 beam_size = 2
 max_length = 12
@@ -86,6 +87,13 @@ fn pack(path: &Path, text: &str) {
     fs::write(path, packed_by_name(path, text.as_bytes()).unwrap()).unwrap();
 }
 
+/// An alignment of words by their places.
+fn diagonal((source, target): &(&String, &String)) -> String {
+    let [source, target] = [source, target].map(|side| side.split_whitespace().count());
+    let links: Vec<String> = (0..source.min(target)).map(|word| format!("{word}-{word}")).collect();
+    links.join(" ")
+}
+
 /// The demonstration's text in four forms.
 fn write_task(folder: &Path) {
     write_texts(folder, Sizes { train: 400, validation: 12, test: 12 });
@@ -103,11 +111,13 @@ fn write_task(folder: &Path) {
         let file = |language: &str| folder.join(format!("parts/plain-{name}.{language}"));
         fs::write(file("en"), side(part, |pair| pair.0.clone())).unwrap();
         fs::write(file("de"), side(part, |pair| pair.1.clone())).unwrap();
+        pack(&file("align.gz"), &side(part, diagonal));
     }
     // One pair has hardly a letter, one has no target, one is there again in another corpus.
     let file = |language: &str| folder.join(format!("parts/plain-c.{language}"));
     fs::write(file("en"), "1 2 3 4 5\nno target\n").unwrap();
     fs::write(file("de"), "1 2 3 4 5 6\n\n").unwrap();
+    pack(&file("align.gz"), "0-0 4-5\n\n");
     let columns = side(&pairs[150..250], |(source, target)| format!("0.5\t{source}\t{target}"));
     pack(&folder.join("columns.tsv.gz"), &columns);
     let object = |(source, target): &(&String, &String)| {
@@ -241,6 +251,7 @@ fn four_corpora_are_mixed_and_twenty_kills_cost_no_bit() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     for file in [
         "pairs/training/pairs.bin",
+        "pairs/training/alignments.bin",
         "pairs/training/left-out.tsv",
         "scores/memory/scores.bin",
         "sources/lines.txt",
@@ -305,4 +316,17 @@ fn what_is_wrong_with_corpora_is_said_at_once() {
     assert!(said.contains("the texts of sources have no translations to be near to"), "{said}");
     let said = wrong(&[("parts/plain-*.de", "parts/plain-a.de")]);
     assert!(said.contains("3 files, but 1 for"), "{said}");
+    let said = wrong(&[("columns = [2, 3]", "columns = [2, 3]\nalignments = \"a.align\"")]);
+    assert!(said.contains("a file of both sides has no alignments"), "{said}");
+    let said = wrong(&[("guided_alignment = 0.1, ", "")]);
+    assert!(
+        said.contains("a corpus has alignments, and no training has guided_alignment"),
+        "{said}"
+    );
+    pack(&folder.path().join("parts/plain-c.align.gz"), "0-0 4-6\n\n");
+    let said = wrong(&[]);
+    assert!(
+        said.contains("plain-c.align.gz:1: 4-6 names target word 6, counted from 0, of 6"),
+        "{said}"
+    );
 }

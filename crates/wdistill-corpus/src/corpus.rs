@@ -24,7 +24,9 @@ pub struct Corpus {
 impl Corpus {
     /// All files, each once.
     pub fn all_files(&self) -> Vec<&Path> {
-        let mut paths: Vec<&Path> = self.files.iter().flat_map(PairFiles::paths).collect();
+        let files = self.files.iter();
+        let paths = files.flat_map(|files| files.paths().into_iter().chain(files.alignments()));
+        let mut paths: Vec<&Path> = paths.collect();
         paths.dedup();
         paths
     }
@@ -81,6 +83,8 @@ impl Corpus {
             && !pair.source.trim().is_empty()
         {
             pair.source.insert_str(0, &format!("{tag} "));
+            let words = tag.split_ascii_whitespace().count();
+            pair.alignment.iter_mut().flatten().for_each(|[source, _]| *source += words);
         }
         Ok(found)
     }
@@ -134,18 +138,32 @@ pub fn files_of(path: &Path) -> Result<Vec<PathBuf>, CorpusError> {
     }
 }
 
-/// Pairs of two sides' files, in the order of their names.
+/// Pairs of two sides' files, in the order of their names, with files of word alignments if there are some.
 ///
 /// # Errors
-/// As [`files_of`], and [`CorpusError::Path`] if the sides have different numbers of files.
-pub fn aligned(source: &Path, target: &Path) -> Result<Vec<PairFiles>, CorpusError> {
-    let (sources, targets) = (files_of(source)?, files_of(target)?);
-    if sources.len() != targets.len() {
-        let fact =
-            format!("{} files, but {} for {}", sources.len(), targets.len(), target.display());
-        let problem = Problem::with_hint(fact, "every source file needs its target file");
-        return Err(CorpusError::Path { path: source.to_path_buf(), problem });
-    }
-    let pair = |(source, target)| PairFiles::Aligned { source, target };
+/// As [`files_of`], and [`CorpusError::Path`] if the sides, or the alignments, have different numbers of files.
+pub fn aligned(
+    source: &Path,
+    target: &Path,
+    alignments: Option<&Path>,
+) -> Result<Vec<PairFiles>, CorpusError> {
+    let sources = files_of(source)?;
+    let beside = |path: &Path, hint: &str| {
+        let files = files_of(path)?;
+        if files.len() != sources.len() {
+            let (count, path) = (files.len(), path.display());
+            let fact = format!("{} files, but {count} for {path}", sources.len());
+            let problem = Problem::with_hint(fact, hint);
+            return Err(CorpusError::Path { path: source.to_path_buf(), problem });
+        }
+        Ok(files)
+    };
+    let targets = beside(target, "every source file needs its target file")?;
+    let hint = "every source file needs its file of alignments";
+    let mut alignments = alignments.map(|path| beside(path, hint)).transpose()?.map(Vec::into_iter);
+    let pair = |(source, target)| {
+        let alignments = alignments.as_mut().and_then(Iterator::next);
+        PairFiles::Aligned { source, target, alignments }
+    };
     Ok(sources.into_iter().zip(targets).map(pair).collect())
 }

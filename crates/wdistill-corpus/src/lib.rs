@@ -39,8 +39,8 @@ pub use reader::PairFiles;
 pub use sample::SampledLines;
 pub use scores::{PairScores, score_of_share};
 pub use store::{
-    Alternative, INDEX_FILE, PAIRS_FILE, PAIRS_OF_A_CHUNK, PairStore, SOURCE_TEXT, StoreWriter,
-    StoredPart, TARGET_TEXT, TextWriter,
+    ALIGNMENTS_FILE, Alternative, INDEX_FILE, PAIRS_FILE, PAIRS_OF_A_CHUNK, PairStore, SOURCE_TEXT,
+    StoreWriter, StoredPart, TARGET_TEXT, TextWriter,
 };
 pub use survey::{Census, REPEATS_FILE, Repeats, Survey, survey};
 pub use training::{Checks, LEFT_OUT, write_pairs};

@@ -6,10 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use wdistill_base::Random;
-use wdistill_text::VocabularyPair;
-
-/// The probability with which a merge is left out, in a pair whose subwords are sampled: that of the paper.
-const MERGE_DROPOUT: f64 = 0.1;
+use wdistill_text::{SubwordSampling, VocabularyPair};
 
 /// Letters for each slip.
 const LETTERS_OF_A_SLIP: usize = 25;
@@ -76,24 +73,16 @@ pub(crate) struct Modified {
 }
 
 impl Modifiers {
-    /// Changes pairs in these ways. None if subwords are to be sampled, and a vocabulary has no merges that could be left
-    /// out.
+    /// Changes pairs in these ways. None if subwords are to be sampled, and a vocabulary is a list of words, which have no
+    /// parts.
     pub fn new(
         probabilities: Probabilities,
         vocabularies: Arc<VocabularyPair>,
         max_tokens: usize,
     ) -> Option<Modifiers> {
         let samples = probabilities.get(&Modification::SubwordSampling).is_some_and(|p| *p > 0.0);
-        let can_sample = |vocabularies: &VocabularyPair| {
-            [&vocabularies.source, &vocabularies.target]
-                .iter()
-                .all(|side| side.encode_with_dropout("", 0.0, &mut Random::new(0)).is_some())
-        };
-        (!samples || can_sample(&vocabularies)).then_some(Modifiers {
-            probabilities,
-            vocabularies,
-            max_tokens,
-        })
+        let can_sample = vocabularies.source.can_sample() && vocabularies.target.can_sample();
+        (!samples || can_sample).then_some(Modifiers { probabilities, vocabularies, max_tokens })
     }
 
     /// A pair as it is this time; none if it stays as it is.
@@ -119,9 +108,8 @@ impl Modifiers {
         let samples = ways.contains(&Modification::SubwordSampling);
         let VocabularyPair { source, target } = &*self.vocabularies;
         let [source, target] = [(source, &sides[0]), (target, &sides[1])].map(|(side, line)| {
-            let dropout = if samples { MERGE_DROPOUT } else { 0.0 };
-            let sampled = side.encode_with_dropout(line, dropout, &mut random);
-            sampled.filter(|_| samples).unwrap_or_else(|| side.encode(line))
+            let mut sample = || side.sample(line, SubwordSampling::default(), &mut random);
+            samples.then(&mut sample).flatten().unwrap_or_else(|| side.encode(line))
         });
         let fits = source.len().max(target.len()) < self.max_tokens;
         fits.then_some(Modified { source, target, ways })
@@ -212,7 +200,7 @@ fn add_placeholder(sides: &mut [String; 2], random: &mut Random) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wdistill_text::{SubwordModel, Vocabulary, VocabularySettings};
+    use wdistill_text::{SubwordModel, TokenList, Vocabulary, VocabularySettings};
 
     const SOURCE: &str = "The captain's ship, the old one, sails at 5.";
     const TARGET: &str = "Das Schiff des Kapitäns, das alte, segelt um 5.";
@@ -228,7 +216,11 @@ mod tests {
 
     /// The text of a pair that is changed in one way for certain.
     fn changed(way: Modification, seed: u64) -> (String, String, Vec<u32>) {
-        let vocabularies = vocabularies(SubwordModel::Bpe);
+        changed_by(SubwordModel::Bpe, way, seed)
+    }
+
+    fn changed_by(model: SubwordModel, way: Modification, seed: u64) -> (String, String, Vec<u32>) {
+        let vocabularies = vocabularies(model);
         let probabilities = Probabilities::from([(way, 1.0)]);
         let modifiers = Modifiers::new(probabilities, vocabularies.clone(), 500).unwrap();
         let found = modifiers.modify(SOURCE, TARGET, Random::new(seed)).unwrap();
@@ -272,13 +264,21 @@ mod tests {
 
     #[test]
     fn sampled_subwords_are_others_of_the_same_text() {
-        let (source, target, ids) = changed(Modification::SubwordSampling, 1);
-        assert_eq!((&*source, &*target), (SOURCE, TARGET));
-        let usual = vocabularies(SubwordModel::Bpe).source.encode(SOURCE);
-        assert!(ids.len() > usual.len(), "{} and {}", ids.len(), usual.len());
-        assert_ne!(ids, changed(Modification::SubwordSampling, 2).2);
+        for model in [SubwordModel::Bpe, SubwordModel::Unigram] {
+            let way = Modification::SubwordSampling;
+            let (source, target, ids) = changed_by(model, way, 1);
+            assert_eq!((&*source, &*target), (SOURCE, TARGET));
+            let usual = vocabularies(model).source.encode(SOURCE);
+            assert!(ids.len() > usual.len(), "{} and {}", ids.len(), usual.len());
+            assert_eq!(ids, changed_by(model, way, 1).2);
+            assert_ne!(ids, changed_by(model, way, 2).2);
+        }
         let sampling = Probabilities::from([(Modification::SubwordSampling, 0.1)]);
-        assert!(Modifiers::new(sampling, vocabularies(SubwordModel::Unigram), 500).is_none());
+        let tokens = ["</s>", "<unk>", "ship"].map(str::to_string).into();
+        let list = TokenList { tokens, end: 0, unknown: 1, controls: Vec::new() };
+        let words = Vocabulary::from_words(list).unwrap();
+        let words = Arc::new(VocabularyPair { source: words.clone(), target: words });
+        assert!(Modifiers::new(sampling, words, 500).is_none());
     }
 
     #[test]

@@ -15,6 +15,9 @@ pub struct RawPair {
     pub target: String,
     /// Where they begin: lines, from 1.
     pub lines: [usize; 2],
+    /// Words that belong together, source and target, by their places from 0, if that is given; words are what blanks of
+    /// ASCII divide.
+    pub alignment: Option<Vec<[usize; 2]>>,
 }
 
 /// What a reader changed in what it read: the kind, the file, and where.

@@ -20,6 +20,9 @@ pub enum PairFiles {
         source: PathBuf,
         /// Target side.
         target: PathBuf,
+        /// Word alignments in Pharaoh's format, if they are given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        alignments: Option<PathBuf>,
     },
     /// A pair a line, its sides in columns that tabulators divide.
     TabSeparated {
@@ -48,10 +51,18 @@ impl PairFiles {
     /// The files, source first; the same one twice if it has both sides.
     pub fn paths(&self) -> [&Path; 2] {
         match self {
-            PairFiles::Aligned { source, target } => [source, target],
+            PairFiles::Aligned { source, target, .. } => [source, target],
             PairFiles::TabSeparated { path, .. }
             | PairFiles::JsonLines { path, .. }
             | PairFiles::Tmx { path, .. } => [path, path],
+        }
+    }
+
+    /// The file of word alignments, if there is one.
+    pub fn alignments(&self) -> Option<&Path> {
+        match self {
+            PairFiles::Aligned { alignments, .. } => alignments.as_deref(),
+            _ => None,
         }
     }
 
@@ -61,7 +72,9 @@ impl PairFiles {
     /// [`CorpusError::Text`].
     pub fn open(&self) -> Result<Box<dyn ReadPairs + '_>, CorpusError> {
         Ok(match self {
-            PairFiles::Aligned { source, target } => Box::new(Aligned::open(source, target)?),
+            PairFiles::Aligned { source, target, alignments } => {
+                Box::new(Aligned::open(source, target, alignments.as_deref())?)
+            }
             PairFiles::TabSeparated { path, columns } => {
                 Box::new(TabSeparated::open(path, *columns)?)
             }

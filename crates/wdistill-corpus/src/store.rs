@@ -12,6 +12,13 @@
 //! ```
 //!
 //! A pair and its alternatives stand in one chunk.
+//!
+//! Where links of tokens are given, `alignments.bin` has those of the chunks with some, in the same way:
+//!
+//! ```text
+//! n numbers   links of pairs and 1 more; 0 where nothing is given for a pair
+//! numbers     all links: a source token in the lower half of the number, a target token in the upper one
+//! ```
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -21,7 +28,7 @@ use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 use wdistill_base::{FileError, Problem, atomic_write, hash_bytes};
-use wdistill_text::{CorpusStatistics, EncodedCorpus, SideCounts, SpecialTokens};
+use wdistill_text::{CorpusStatistics, EncodedCorpus, Link, SideCounts, SpecialTokens};
 
 use crate::chunks::{Chunk, Chunks, Part};
 use crate::error::CorpusError;
@@ -30,6 +37,9 @@ use crate::error::CorpusError;
 pub const INDEX_FILE: &str = "pairs.json";
 /// The pairs themselves.
 pub const PAIRS_FILE: &str = "pairs.bin";
+
+/// Which tokens of the pairs belong together, where that is given.
+pub const ALIGNMENTS_FILE: &str = "alignments.bin";
 
 /// Sources of the pairs, one a line.
 pub const SOURCE_TEXT: &str = "source.txt";
@@ -50,14 +60,24 @@ const MADE_AGAIN: &str = "remove its folder, and it will be made again";
 /// A chunk, as the index has it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Place {
+    #[serde(flatten)]
+    pairs: Stretch,
+    /// Its links, if it has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    links: Option<Stretch>,
+    /// Bytes of the texts before the chunk's first lines.
+    text: [u64; 2],
+    chunk: Chunk,
+}
+
+/// A stretch of a file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Stretch {
     /// Bytes before it.
     start: u64,
     /// Its bytes.
     bytes: u64,
     hash: String,
-    /// Bytes of the texts before the chunk's first lines.
-    text: [u64; 2],
-    chunk: Chunk,
 }
 
 /// A run of chunks that come from one corpus.
@@ -93,10 +113,10 @@ pub enum Alternative {
 /// Writes a store, pair by pair. What is not finished has no index, and is no store.
 pub struct StoreWriter {
     folder: PathBuf,
-    file: BufWriter<File>,
+    pairs: NumberWriter,
+    links: Option<NumberWriter>,
     index: Index,
     text: [TextWriter; 2],
-    written: u64,
     /// Pairs that are not written yet.
     waiting: Waiting,
 }
@@ -105,6 +125,9 @@ pub struct StoreWriter {
 struct Waiting {
     sources: Lengths,
     targets: Lengths,
+    /// Of each pair up to the last that has some, the number of its links and 1 more, or 0.
+    link_counts: Vec<u32>,
+    links: Vec<u32>,
     /// Bytes of the texts before their first lines.
     text: [u64; 2],
 }
@@ -125,19 +148,29 @@ impl StoreWriter {
         if index.exists() {
             std::fs::remove_file(&index).map_err(FileError::when("remove", &index))?;
         }
-        let path = folder.join(PAIRS_FILE);
-        let file = File::create(&path).map_err(FileError::when("create", &path))?;
+        let pairs = NumberWriter::create(folder.join(PAIRS_FILE))?;
         let (parts, places) = (Vec::new(), Vec::new());
         let [source, target] =
             [SOURCE_TEXT, TARGET_TEXT].map(|name| TextWriter::create(folder.join(name)));
         Ok(StoreWriter {
             folder: folder.to_path_buf(),
-            file: BufWriter::new(file),
+            pairs,
+            links: None,
             index: Index { version: VERSION, special, parts, places },
             text: [source?, target?],
-            written: 0,
             waiting: Waiting::default(),
         })
+    }
+
+    /// The store has links of tokens, of some pairs or even of none.
+    ///
+    /// # Errors
+    /// [`CorpusError::File`].
+    pub fn begin_links(&mut self) -> Result<(), CorpusError> {
+        if self.links.is_none() {
+            self.links = Some(NumberWriter::create(self.folder.join(ALIGNMENTS_FILE))?);
+        }
+        Ok(())
     }
 
     /// What follows comes from this corpus.
@@ -191,6 +224,19 @@ impl StoreWriter {
         Ok(())
     }
 
+    /// Which tokens of the pair that was pushed last belong together.
+    ///
+    /// # Panics
+    /// If no pair was pushed.
+    pub fn link(&mut self, links: &[Link]) {
+        let Waiting { sources, link_counts, links: all, .. } = &mut self.waiting;
+        let before = sources.lengths.len().checked_sub(1).expect("a pair was pushed");
+        link_counts.resize(before, 0);
+        link_counts.push(links.len() as u32 + 1);
+        let number = |[source, target]: &Link| u32::from(*source) | u32::from(*target) << 16;
+        all.extend(links.iter().map(number));
+    }
+
     /// Writes the rest and the index.
     ///
     /// # Errors
@@ -200,18 +246,15 @@ impl StoreWriter {
         for text in self.text {
             text.finish()?;
         }
-        let path = self.folder.join(PAIRS_FILE);
-        self.file
-            .into_inner()
-            .map_err(std::io::IntoInnerError::into_error)
-            .and_then(|file| file.sync_all())
-            .map_err(FileError::when("write", &path))?;
+        self.pairs.finish()?;
+        self.links.map_or(Ok(()), NumberWriter::finish)?;
         let text = serde_json::to_string(&self.index).expect("plain data");
         Ok(atomic_write(&self.folder.join(INDEX_FILE), text.as_bytes())?)
     }
 
     fn write_chunk(&mut self) -> Result<(), CorpusError> {
-        let Waiting { sources, targets, text } = std::mem::take(&mut self.waiting);
+        let Waiting { sources, targets, mut link_counts, links, text } =
+            std::mem::take(&mut self.waiting);
         if sources.lengths.is_empty() {
             return Ok(());
         }
@@ -222,14 +265,18 @@ impl StoreWriter {
             pairs: sources.lengths.len(),
             longest: longest(&sources.lengths).max(longest(&targets.lengths)),
         };
-        let numbers = [sources.lengths, targets.lengths, sources.ids, targets.ids];
-        let bytes: Vec<u8> =
-            numbers.iter().flatten().flat_map(|number| number.to_le_bytes()).collect();
-        let path = self.folder.join(PAIRS_FILE);
-        self.file.write_all(&bytes).map_err(FileError::when("write", &path))?;
-        let (start, bytes, hash) = (self.written, bytes.len() as u64, hash_bytes(&bytes));
-        self.written += bytes;
-        self.index.places.push(Place { start, bytes, hash, text, chunk });
+        let links = match link_counts.is_empty() {
+            true => None,
+            false => {
+                link_counts.resize(chunk.pairs, 0);
+                self.begin_links()?;
+                let file = self.links.as_mut().expect("it was begun");
+                Some(file.write(&[&link_counts, &links])?)
+            }
+        };
+        let Lengths { lengths, ids } = sources;
+        let pairs = self.pairs.write(&[&lengths, &targets.lengths, &ids, &targets.ids])?;
+        self.index.places.push(Place { pairs, links, text, chunk });
         let end = self.index.places.len();
         self.index.parts.last_mut().expect("a part was begun").chunks.end = end;
         Ok(())
@@ -241,6 +288,40 @@ impl Lengths {
         self.lengths.push(ids.len() as u32 | mark);
         self.ids.extend_from_slice(ids);
     }
+}
+
+/// A file of numbers of 32 bits.
+struct NumberWriter {
+    path: PathBuf,
+    file: BufWriter<File>,
+    /// Bytes so far.
+    written: u64,
+}
+
+impl NumberWriter {
+    fn create(path: PathBuf) -> Result<NumberWriter, CorpusError> {
+        let file = File::create(&path).map_err(FileError::when("create", &path))?;
+        Ok(NumberWriter { path, file: BufWriter::new(file), written: 0 })
+    }
+
+    /// Adds numbers, and says where they stand.
+    fn write(&mut self, numbers: &[&[u32]]) -> Result<Stretch, CorpusError> {
+        let numbers = numbers.iter().copied().flatten();
+        let bytes: Vec<u8> = numbers.flat_map(|number| number.to_le_bytes()).collect();
+        self.file.write_all(&bytes).map_err(FileError::when("write", &self.path))?;
+        let (start, bytes, hash) = (self.written, bytes.len() as u64, hash_bytes(&bytes));
+        self.written += bytes;
+        Ok(Stretch { start, bytes, hash })
+    }
+
+    fn finish(self) -> Result<(), CorpusError> {
+        Ok(finished(self.file).map_err(FileError::when("write", &self.path))?)
+    }
+}
+
+/// Brings everything to the disk.
+fn finished(file: BufWriter<File>) -> std::io::Result<()> {
+    file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()
 }
 
 /// A file that is written line by line.
@@ -275,8 +356,7 @@ impl TextWriter {
     /// # Errors
     /// [`CorpusError::File`].
     pub fn finish(self) -> Result<(), CorpusError> {
-        let file = self.file.into_inner().map_err(std::io::IntoInnerError::into_error);
-        Ok(file.and_then(|file| file.sync_all()).map_err(FileError::when("write", &self.path))?)
+        Ok(finished(self.file).map_err(FileError::when("write", &self.path))?)
     }
 }
 
@@ -284,10 +364,10 @@ impl TextWriter {
 #[derive(Debug)]
 pub struct PairStore {
     folder: PathBuf,
-    path: PathBuf,
     index: Index,
     chunks: Vec<Chunk>,
-    file: Mutex<File>,
+    pairs: NumberReader,
+    links: Option<NumberReader>,
 }
 
 impl PairStore {
@@ -304,11 +384,13 @@ impl PairStore {
             let fact = format!("it has version {}, expected {VERSION}", index.version);
             return Err(damaged(&path, &fact));
         }
-        let path = folder.join(PAIRS_FILE);
-        let file = File::open(&path).map_err(FileError::when("open", &path))?;
+        let pairs = NumberReader::open(folder.join(PAIRS_FILE))?;
+        let has_links = index.places.iter().any(|place| place.links.is_some());
+        let links = has_links.then(|| NumberReader::open(folder.join(ALIGNMENTS_FILE)));
+        let links = links.transpose()?;
         let chunks = index.places.iter().map(|place| place.chunk).collect();
         let folder = folder.to_path_buf();
-        Ok(PairStore { folder, path, index, chunks, file: Mutex::new(file) })
+        Ok(PairStore { folder, index, chunks, pairs, links })
     }
 
     /// What came from which corpus, as parts of a mixture that an epoch has once.
@@ -348,14 +430,46 @@ impl PairStore {
         CorpusStatistics { pairs: self.len(), source, target }
     }
 
-    fn bytes(&self, place: &Place) -> Result<Vec<u8>, CorpusError> {
-        let mut bytes = vec![0; place.bytes as usize];
+    /// The links of the pairs of a chunk.
+    fn links(&self, place: &Place) -> Result<Vec<Option<Vec<Link>>>, CorpusError> {
+        let (Some(stretch), Some(file)) = (&place.links, &self.links) else {
+            return Ok(Vec::new());
+        };
+        let numbers = file.read(stretch)?;
+        let (counts, mut links) = numbers.split_at(place.chunk.pairs);
+        let mut take = |count: &u32| {
+            let (own, rest) = links.split_at(count.checked_sub(1)? as usize);
+            links = rest;
+            Some(own.iter().map(|number| [*number as u16, (number >> 16) as u16]).collect())
+        };
+        Ok(counts.iter().map(&mut take).collect())
+    }
+}
+
+/// A file of numbers of 32 bits, read in stretches.
+#[derive(Debug)]
+struct NumberReader {
+    path: PathBuf,
+    file: Mutex<File>,
+}
+
+impl NumberReader {
+    fn open(path: PathBuf) -> Result<NumberReader, CorpusError> {
+        let file = File::open(&path).map_err(FileError::when("open", &path))?;
+        Ok(NumberReader { path, file: Mutex::new(file) })
+    }
+
+    fn read(&self, Stretch { start, bytes, hash }: &Stretch) -> Result<Vec<u32>, CorpusError> {
+        let mut content = vec![0; *bytes as usize];
         let mut file = self.file.lock().expect("no reader panics");
-        file.seek(SeekFrom::Start(place.start))
-            .and_then(|_| file.read_exact(&mut bytes))
+        file.seek(SeekFrom::Start(*start))
+            .and_then(|_| file.read_exact(&mut content))
             .map_err(FileError::when("read", &self.path))?;
-        match hash_bytes(&bytes) == place.hash {
-            true => Ok(bytes),
+        match hash_bytes(&content) == *hash {
+            true => Ok(content
+                .chunks_exact(4)
+                .map(|bytes| u32::from_le_bytes(bytes.try_into().expect("four bytes")))
+                .collect()),
             false => Err(damaged(&self.path, "its pairs are not those that were written")),
         }
     }
@@ -385,11 +499,7 @@ impl Chunks for PairStore {
 
     fn read(&self, number: usize) -> Result<EncodedCorpus, CorpusError> {
         let place = &self.index.places[number];
-        let bytes = self.bytes(place)?;
-        let numbers: Vec<u32> = bytes
-            .chunks_exact(4)
-            .map(|bytes| u32::from_le_bytes(bytes.try_into().expect("four bytes")))
-            .collect();
+        let numbers = self.pairs.read(&place.pairs)?;
         let pairs = place.chunk.pairs;
         let (sources, rest) = numbers.split_at(pairs);
         let (targets, ids) = rest.split_at(pairs);
@@ -409,7 +519,9 @@ impl Chunks for PairStore {
             *group += usize::from(source & ALTERNATIVE == 0);
             Some(*group)
         });
-        Ok(corpus.with_alternatives(groups.collect()))
+        let links = self.links(place)?;
+        let links = links.iter().map(Option::as_deref);
+        Ok(corpus.with_alternatives(groups.collect()).with_links(links))
     }
 }
 

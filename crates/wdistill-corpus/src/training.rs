@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use wdistill_base::parallel;
 use wdistill_text::{
-    Candidate, CorpusLimits, CorpusReport, Filter, Objection, PairChecker, Place, Verdict,
-    VocabularyPair,
+    Candidate, CorpusLimits, CorpusReport, Filter, FindingKind, Link, Objection, Occurrences,
+    PairChecker, Place, Verdict, VocabularyPair, token_links,
 };
 
 use crate::corpus::Corpus;
@@ -51,6 +52,9 @@ pub fn write_pairs<E: From<CorpusError>>(
     mut progress: impl FnMut(u64) -> Result<(), E>,
 ) -> Result<Vec<CorpusReport>, E> {
     let mut output = Output::create(folder, checks.vocabularies)?;
+    if corpora.iter().flat_map(|corpus| &corpus.files).any(|files| files.alignments().is_some()) {
+        output.store.begin_links()?;
+    }
     let mut number = 0;
     let mut reports = Vec::new();
     for (index, (corpus, filters)) in corpora.iter().zip(checks.filters).enumerate() {
@@ -79,6 +83,10 @@ pub fn write_pairs<E: From<CorpusError>>(
             }
             for (kind, path, found) in reader.changes() {
                 checker.add_occurrences(kind, path, found);
+            }
+            if let Some(path) = files.alignments() {
+                let unmapped = std::mem::take(&mut output.unmapped);
+                checker.add_occurrences(FindingKind::UnmappedAlignment, path, &unmapped);
             }
         }
         let [source, target] = corpus.paths();
@@ -114,17 +122,24 @@ fn check(
     let candidates: Vec<Candidate<'_>> = (first..)
         .zip(pairs)
         .zip(known)
-        .map(|((number, RawPair { source, target, lines }), known)| {
+        .map(|((number, RawPair { source, target, lines, .. }), known)| {
             let place = Place { files: files.paths(), lines: *lines };
             Candidate { source, target, place, repeats: checks.repeats.of(number), known }
         })
         .collect();
     let verdicts = checker.check(&candidates)?;
+    let mut links = all_links(pairs, &verdicts, checks.vocabularies).into_iter();
     for (number, (candidate, verdict)) in (first..).zip(candidates.iter().zip(verdicts)) {
+        let given = links.next().unwrap_or(Given::Nothing);
         match verdict {
             Verdict::Kept { source, target } => {
                 let group = number / checks.alternatives as u64;
                 output.keep(candidate, group, &source, &target)?;
+                match given {
+                    Given::Nothing => {}
+                    Given::Links(links) => output.store.link(&links),
+                    Given::Unmapped => output.unmapped.add(candidate.place.lines[0]),
+                }
             }
             Verdict::LeftOut(objection) => {
                 let Place { files, lines } = candidate.place;
@@ -144,10 +159,39 @@ fn check(
     Ok(())
 }
 
+/// What is given of a pair's word alignment.
+enum Given {
+    Nothing,
+    Links(Vec<Link>),
+    /// Tokens cross its words.
+    Unmapped,
+}
+
+/// What is given for each of some pairs; nothing at all if none has an alignment.
+fn all_links(pairs: &[RawPair], verdicts: &[Verdict], vocabularies: &VocabularyPair) -> Vec<Given> {
+    if pairs.iter().all(|pair| pair.alignment.is_none()) {
+        return Vec::new();
+    }
+    let both: Vec<(&RawPair, &Verdict)> = pairs.iter().zip(verdicts).collect();
+    parallel::map_at_least(16, &both, |(pair, verdict)| {
+        let (Some(words), Verdict::Kept { source, target }) = (&pair.alignment, verdict) else {
+            return Given::Nothing;
+        };
+        let sources = vocabularies.source.word_ends(&pair.source, source);
+        let ends = sources.zip(vocabularies.target.word_ends(&pair.target, target));
+        match ends {
+            Some((sources, targets)) => Given::Links(token_links(words, [&sources, &targets])),
+            None => Given::Unmapped,
+        }
+    })
+}
+
 /// What is written.
 struct Output {
     store: StoreWriter,
     left_out: TextWriter,
+    /// Lines of alignments whose words tokens cross, of the files that are read.
+    unmapped: Occurrences,
     /// Of the pair that was kept last.
     group: Option<u64>,
 }
@@ -160,6 +204,7 @@ impl Output {
         Ok(Output {
             store: StoreWriter::create(folder, vocabularies.special_tokens())?,
             left_out,
+            unmapped: Occurrences::default(),
             group: None,
         })
     }

@@ -9,8 +9,8 @@ use wdistill_corpus::{
     SOURCE_TEXT, SampledLines, TARGET_TEXT, aligned, files_of, survey, write_pairs,
 };
 use wdistill_text::{
-    CorpusLimits, FindingKind, PairPolicy, Sides, SubwordModel, Vocabulary, VocabularyPair,
-    VocabularySettings, packed_by_name,
+    CorpusLimits, CorpusReport, FindingKind, Link, Normalisation, PairPolicy, Sides, SubwordModel,
+    Vocabulary, VocabularyPair, VocabularySettings, packed_by_name,
 };
 
 fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
@@ -124,7 +124,7 @@ fn texts_of_different_lengths_are_refused_with_both() {
     let folder = tempfile::tempdir().unwrap();
     let source = write(folder.path(), "a.en", "1\n2\n3\n");
     let target = write(folder.path(), "a.de.bz2", "1\n2\n");
-    let error = said(&read(&PairFiles::Aligned { source, target }).unwrap_err());
+    let error = said(&read(&PairFiles::Aligned { source, target, alignments: None }).unwrap_err());
     assert!(error.contains("a.en has 3 lines but") && error.contains("a.de.bz2 has 2"), "{error}");
 }
 
@@ -147,9 +147,107 @@ fn a_path_may_be_a_folder_or_a_pattern() {
     assert_eq!(names("nothing.en"), ["nothing.en"]);
     let error = said(&files_of(&folder.path().join("olds/*.en")).unwrap_err());
     assert!(error.contains("olds/*.en: there are no such files"), "{error}");
-    let error = aligned(&folder.path().join("news/*.en"), &folder.path().join("news/*.de"));
+    let error = aligned(&folder.path().join("news/*.en"), &folder.path().join("news/*.de"), None);
     let error = said(&error.unwrap_err());
     assert!(error.contains("2 files, but 1 for"), "{error}");
+}
+
+/// Pairs whose word alignments are given, of which some are left out and one has a token that two words share.
+#[test]
+fn given_alignments_go_with_their_pairs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str, text: &str| write(folder.path(), name, text);
+    let files = |part: usize, source: &str, target: &str, alignments: &str| {
+        path(&format!("{part}.en"), source);
+        path(&format!("{part}.de"), target);
+        path(&format!("{part}.align"), alignments);
+    };
+    files(1, "a bc\n\nab c\nb\tc\n", "cb a\nx\nc ba\nc b\n", "0-1 1-0\n\n1-0\n0-0\n");
+    files(2, "q r\ns\n", "r q\ns\n", "\n0-0\n");
+    let pattern = |name: &str| folder.path().join(name);
+    let files = aligned(&pattern("*.en"), &pattern("*.de"), Some(&pattern("*.align"))).unwrap();
+    let error = aligned(&pattern("*.en"), &pattern("*.de"), Some(&pattern("1.align")));
+    let error = said(&error.unwrap_err());
+    assert!(error.contains("2 files, but 1 for") && error.contains("of alignments"), "{error}");
+    let tagged = |tag: Option<&str>| Corpus {
+        name: "given".to_string(),
+        files: files.clone(),
+        tag: tag.map(str::to_string),
+    };
+    assert_eq!(tagged(None).all_files().len(), 6);
+    // One token a letter, and one for the space in front of a word: a word's tokens begin behind those before it.
+    let expected = |tag: u16| {
+        let word = |start: u16, letters: u16| start + tag..start + tag + 1 + letters;
+        let all = |sources: std::ops::Range<u16>, targets: std::ops::Range<u16>| -> Vec<Link> {
+            sources.flat_map(|one| targets.clone().map(move |other| [one, other])).collect()
+        };
+        let two = [all(word(0, 1), 3..5), all(word(2, 2), 0..3)].concat();
+        [Some(two), Some(all(word(3, 1), 0..2)), None, Some(vec![]), Some(all(word(0, 1), 0..2))]
+    };
+    for (tag, tokens) in [(None, 0), (Some("de"), 3)] {
+        let (links, report) = written(&tagged(tag), folder.path());
+        assert_eq!(links, expected(tokens));
+        let finding = report.finding(FindingKind::UnmappedAlignment).unwrap();
+        assert_eq!((finding.count, finding.examples[0].line), (1, 4));
+        let text = report.to_string();
+        assert!(
+            text.contains("words that tokens cross, replaced by those of IBM model 1"),
+            "{text}"
+        );
+    }
+}
+
+/// The links of the pairs of a corpus that are kept, and what was found in it.
+fn written(corpus: &Corpus, folder: &Path) -> (Vec<Option<Vec<Link>>>, CorpusReport) {
+    let folder = folder.join("written");
+    fs::create_dir_all(&folder).unwrap();
+    let corpora = [corpus.clone()];
+    let survey = survey::<CorpusError>(&corpora, &folder, |_| Ok(())).unwrap();
+    // Tabulators are letters here.
+    let settings = VocabularySettings {
+        normalisation: Normalisation::None,
+        ..VocabularySettings::new(SubwordModel::Bpe, 258 + 27)
+    };
+    let letters = Vocabulary::train(["abcdefghijklmnopqrstuvwxyz"], &settings).unwrap().vocabulary;
+    let checks = Checks {
+        scores: &[],
+        vocabularies: &VocabularyPair { source: letters.clone(), target: letters },
+        limits: &CorpusLimits::training(),
+        filters: &[Vec::new()],
+        repeats: &Repeats::read(&folder, &survey, &corpora).unwrap(),
+        alternatives: 1,
+    };
+    let mut reports = write_pairs::<CorpusError>(&corpora, &checks, &folder, |_| Ok(())).unwrap();
+    let pairs = PairStore::open(&folder).unwrap().read(0).unwrap();
+    let links = (0..pairs.len()).map(|pair| pairs.links(pair).map(<[Link]>::to_vec));
+    (links.collect(), reports.remove(0))
+}
+
+#[test]
+fn alignments_that_are_none_of_the_texts_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = write(folder.path(), "a.en", "a b\nc d\n");
+    let target = write(folder.path(), "a.de", "b a\nd c\n");
+    let error = |text: &str| {
+        let alignments = Some(write(folder.path(), "a.align.gz", text));
+        let (source, target) = (source.clone(), target.clone());
+        said(&read(&PairFiles::Aligned { source, target, alignments }).unwrap_err())
+    };
+    let found = error("0-1 1-0\n0-1 1-0 2-0\n");
+    assert!(
+        found.contains("a.align.gz:2: 2-0 names source word 2, counted from 0, of 2 | "),
+        "{found}"
+    );
+    let found = error("0-1\n0:1\n");
+    assert!(found.contains("a.align.gz:2: \"0:1\" is no link of two words | "), "{found}");
+    for (text, lines) in [("0-1\n", 1), ("0-0\n\nwhatever\n0-0\n", 4)] {
+        let found = error(text);
+        let expected = format!("a.align.gz: {lines} lines, but 2 in ");
+        assert!(
+            found.contains(&expected) && found.contains("an empty line aligns none"),
+            "{found}"
+        );
+    }
 }
 
 /// One token for each letter.
@@ -164,6 +262,7 @@ fn corpora(folder: &Path) -> Vec<Corpus> {
     let one = PairFiles::Aligned {
         source: write(folder, "a.en", "ab\n\ncd\nab\n"),
         target: write(folder, "a.de", "ba\nq\ndc\nba\n"),
+        alignments: None,
     };
     let two = |name: &str, text: &str| PairFiles::TabSeparated {
         path: write(folder, name, text),

@@ -8,7 +8,7 @@ use wdistill_corpus::{
     Modifiers, PAIRS_OF_A_BLOCK, PairStore, Part, Position, Probabilities, StoreWriter,
 };
 use wdistill_text::{
-    BatchSettings, EncodedCorpus, SpecialTokens, SubwordModel, Vocabulary, VocabularyPair,
+    BatchSettings, EncodedCorpus, Link, SpecialTokens, SubwordModel, Vocabulary, VocabularyPair,
     VocabularySettings,
 };
 
@@ -259,6 +259,7 @@ fn a_store_gives_back_what_was_written_and_refuses_what_was_changed() {
     writer.push([&[1, 2, 3], &[4]], ["x", "x"], Alternative::OfLast).unwrap();
     writer.push([&[], &[70_000, 3]], ["x", "x"], Alternative::New).unwrap();
     writer.finish().unwrap();
+    assert!(!folder.path().join("alignments.bin").exists(), "nothing is given");
     let store = PairStore::open(folder.path()).unwrap();
     let rows = [(&[1, 2, 3][..], &[][..]), (&[1, 2, 3], &[4]), (&[], &[70_000, 3])];
     let expected = EncodedCorpus::from_pairs(source, target, rows);
@@ -281,6 +282,63 @@ fn a_store_gives_back_what_was_written_and_refuses_what_was_changed() {
     assert!(PairStore::open(folder.path()).unwrap().read(0).is_err());
     std::fs::write(folder.path().join("pairs.json"), "{}").unwrap();
     assert!(PairStore::open(folder.path()).is_err());
+}
+
+/// Links of every third pair, over several chunks, come back with their pairs; pairs that are changed have none.
+#[test]
+fn links_stay_with_their_pairs() {
+    let vocabulary = Vocabulary::train(["a b"], &VocabularySettings::new(SubwordModel::Bpe, 300));
+    let vocabulary = vocabulary.unwrap().vocabulary;
+    let vocabularies =
+        Arc::new(VocabularyPair { source: vocabulary.clone(), target: vocabulary.clone() });
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = StoreWriter::create(folder.path(), vocabularies.special_tokens()).unwrap();
+    writer.begin_part("given").unwrap();
+    // The length of a pair says its number.
+    let given = |pair: usize| -> Option<Vec<Link>> {
+        let link = |link: usize| [link as u16, (pair % 7 * 9000) as u16];
+        (pair.is_multiple_of(3)).then(|| (0..pair % 4).map(link).collect())
+    };
+    let ids = vocabulary.encode("b");
+    for pair in 0..9000 {
+        let number = [pair as u32 + 2];
+        writer.push([&number, &ids], ["b", "b"], Alternative::New).unwrap();
+        given(pair).iter().for_each(|links| writer.link(links));
+    }
+    writer.begin_part("other").unwrap();
+    (0..10).for_each(|_| writer.push([&[1], &ids], ["b", "b"], Alternative::New).unwrap());
+    writer.finish().unwrap();
+    let store = Arc::new(PairStore::open(folder.path()).unwrap());
+    let seen = |modifiers: Option<Modifiers>| {
+        let changes = modifiers.is_some();
+        let mut parts = store.mixed();
+        parts[0].modifiers = modifiers.map(Arc::new);
+        let mixture = Mixture::of(parts);
+        let mut order = batches(&mixture, 400, 3);
+        let mut seen = 0;
+        while order.position().epoch == 0 {
+            let batch = order.next_batch(1).unwrap();
+            for pair in 0..batch.len() {
+                let (source, _) = batch.pair(pair);
+                let links = batch.links(pair).map(<[Link]>::to_vec);
+                seen += usize::from(links.is_some());
+                if !changes {
+                    let number = (source[0] as usize).checked_sub(2);
+                    assert_eq!(links, number.and_then(given), "{source:?}");
+                }
+            }
+        }
+        seen
+    };
+    assert_eq!(seen(None), 3000);
+    let upper = Probabilities::from([(Modification::UpperCase, 1.0)]);
+    assert_eq!(seen(Modifiers::new(upper, vocabularies, 500)), 0);
+    let path = folder.path().join("alignments.bin");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[9] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let error = PairStore::open(folder.path()).unwrap().read(0).unwrap_err();
+    assert!(error.to_string().contains("not those that were written"), "{error}");
 }
 
 /// Changed pairs are changed again in the same way after a resume, and counted once; without a change they are as stored.

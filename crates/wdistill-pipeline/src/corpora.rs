@@ -48,6 +48,10 @@ impl CorpusRecipe {
                 "source and target are two texts that are aligned line by line; file has both sides",
             )),
         }
+        if self.alignments.is_some() && self.file.is_some() {
+            let hint = "two texts that are aligned line by line, source and target, may have them";
+            problems.push(Problem::with_hint("a file of both sides has no alignments", hint));
+        }
         if let Some(columns) = self.columns.filter(|columns| columns.contains(&0)) {
             problems.push(format!("columns is {columns:?}, expected numbers from 1").into());
         }
@@ -92,7 +96,10 @@ impl CorpusRecipe {
     /// Its files as they are now.
     fn corpus(&self, folder: &Path, recipe: Option<&Languages>) -> Result<Corpus, PipelineError> {
         let files = match (&self.source, &self.target, &self.file) {
-            (Some(source), Some(target), _) => aligned(&folder.join(source), &folder.join(target))?,
+            (Some(source), Some(target), _) => {
+                let alignments = self.alignments.as_ref().map(|path| folder.join(path));
+                aligned(&folder.join(source), &folder.join(target), alignments.as_deref())?
+            }
             (_, _, Some(file)) => files_of(&folder.join(file))?
                 .into_iter()
                 .map(|path| self.pair_files(path, recipe))
@@ -282,7 +289,7 @@ impl DataRecipe {
     /// end.
     ///
     /// # Errors
-    /// [`PipelineError::Settings`] if subwords are to be sampled, and the vocabularies cannot do it.
+    /// [`PipelineError::Settings`] if subwords are to be sampled, and a vocabulary is a list of words.
     pub(crate) fn in_stages(
         &self,
         mut parts: Vec<Part>,
@@ -331,8 +338,8 @@ impl DataRecipe {
         match Modifiers::new(probabilities, vocabularies.clone(), longest) {
             Some(modifiers) => Ok(Some(Arc::new(modifiers))),
             None => Err(corpus.wrong(Problem::with_hint(
-                "subword_sampling needs merges to leave out, and the vocabularies have none",
-                "`model = \"bpe\"` under [vocabulary] learns a vocabulary of byte pair encoding",
+                "subword_sampling needs subwords, and a vocabulary of the teacher is a list of whole words",
+                "leave it out, or train a teacher with a vocabulary that is learned here",
             ))),
         }
     }

@@ -126,8 +126,9 @@ pub struct ModifierRecipe {
     /// A placeholder, such as `{3}`, at the same end of both sides.
     #[serde(skip_serializing_if = "is_zero")]
     pub placeholders: f64,
-    /// Other subwords for the same words: BPE dropout (Provilkov et al., 2020) of 0.1; for a vocabulary of byte pair encoding
-    /// that was learned here.
+    /// Other subwords for the same words: for byte pair encoding, BPE dropout of 0.1 (Provilkov et al., 2020); for a unigram
+    /// model, a segmentation drawn with its probability to the power of 0.1 (Kudo, 2018). Vocabularies that were learned here
+    /// and imported ones, but for lists of whole words.
     #[serde(skip_serializing_if = "is_zero")]
     pub subword_sampling: f64,
 }
@@ -171,6 +172,11 @@ pub struct CorpusRecipe {
     /// Target side, relative to the data folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<PathBuf>,
+    /// Word alignments of `source` and `target`, relative to the data folder, for trainings with `guided_alignment`: a line for
+    /// each pair in Pharaoh's format, `0-0 1-2`, places of a source word and a target word, counted from 0; words are
+    /// divided by spaces. Without this, alignments are those of IBM model 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alignments: Option<PathBuf>,
     /// Both sides, relative to the data folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
@@ -220,8 +226,9 @@ impl CorpusRecipe {
 
     /// The paths that it names.
     pub(crate) fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let texts = [&mut self.source, &mut self.target, &mut self.file].into_iter().flatten();
-        texts.chain(self.filters.scores.iter_mut().flat_map(ScoreRecipe::models_mut))
+        let CorpusRecipe { source, target, alignments, file, filters, .. } = self;
+        let texts = [source, target, alignments, file].into_iter().flatten();
+        texts.chain(filters.scores.iter_mut().flat_map(ScoreRecipe::models_mut))
     }
 }
 

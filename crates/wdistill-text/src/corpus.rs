@@ -144,6 +144,7 @@ impl CorpusLimits {
         let policy = match kind {
             FindingKind::ByteOrderMark | FindingKind::CarriageReturns => return Action::Stripped,
             FindingKind::LineBreaks => return Action::Replaced,
+            FindingKind::UnmappedAlignment => return Action::Aligned,
             FindingKind::DuplicatePairs => self.duplicates,
             FindingKind::IdenticalSides => self.identical_sides,
             _ => PairPolicy::LeaveOut,

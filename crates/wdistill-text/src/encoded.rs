@@ -1,6 +1,7 @@
 //! Parallel corpora as ids, stored without one allocation for each sentence.
 
 use crate::batches::PairLength;
+use crate::links::{Link, PairLinks};
 use crate::vocabulary::SpecialTokens;
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +62,7 @@ pub struct EncodedCorpus {
     part_sizes: Vec<usize>,
     /// Number of each pair's group, rising; pairs of a group are alternatives.
     groups: Vec<usize>,
+    links: PairLinks,
 }
 
 impl EncodedCorpus {
@@ -77,7 +79,21 @@ impl EncodedCorpus {
             target.push(target_ids);
         }
         let count = source.offsets.len() - 1;
-        Self { source, target, part_sizes: vec![count], groups: (0..count).collect() }
+        let (part_sizes, groups) = (vec![count], (0..count).collect());
+        Self { source, target, part_sizes, groups, links: PairLinks::default() }
+    }
+
+    /// The same pairs, with what is given of which of their tokens come from which: for each of the first pairs its links,
+    /// or none if nothing is.
+    pub fn with_links<'l>(self, links: impl IntoIterator<Item = Option<&'l [Link]>>) -> Self {
+        let mut all = PairLinks::default();
+        links.into_iter().enumerate().for_each(|(pair, links)| all.push(pair, links));
+        Self { links: all, ..self }
+    }
+
+    /// Which target tokens of a pair come from which source tokens, if that is given.
+    pub fn links(&self, pair: usize) -> Option<&[Link]> {
+        self.links.of(pair)
     }
 
     /// The same pairs, neighbours of which are alternatives, such as several translations of one line: `groups` has a number
@@ -103,8 +119,12 @@ impl EncodedCorpus {
             None => (SpecialTokens::native(), SpecialTokens::native()),
         };
         let (source, target) = (Side::new(source), Side::new(target));
-        let mut joined = Self { source, target, part_sizes: Vec::new(), groups: Vec::new() };
+        let (part_sizes, groups, links) = (Vec::new(), Vec::new(), PairLinks::default());
+        let mut joined = Self { source, target, part_sizes, groups, links };
         for corpus in corpora {
+            for pair in 0..corpus.len() {
+                joined.links.push(joined.len() + pair, corpus.links(pair));
+            }
             let first = joined.groups.last().map_or(0, |last| last + 1);
             joined.groups.extend(corpus.groups.iter().map(|group| first + group));
             joined.source.append(&corpus.source);
@@ -172,6 +192,7 @@ impl EncodedCorpus {
                 (Some(before), _) => before + 1,
             };
             last = Some(group);
+            self.links.push(self.groups.len(), other.links(index));
             self.groups.push(next);
             self.source.append_sentence(&other.source, index);
             self.target.append_sentence(&other.target, index);

@@ -24,12 +24,15 @@ mod batches;
 mod binary_shortlist;
 mod compressed;
 mod corpus;
+mod cut;
 mod encoded;
 mod error;
+mod lattice;
 mod left_out;
 mod length;
 mod lexical;
 mod lines;
+mod links;
 mod sentence_piece;
 mod sentences;
 mod subword_nmt;
@@ -45,6 +48,7 @@ pub use corpus::{
     Finding, FindingKind, Objection, PairChecker, PairPolicy, ParallelText, Place, Verdict,
     encode_corpus,
 };
+pub use cut::SubwordSampling;
 pub use encoded::{CorpusStatistics, EncodedCorpus, SideCounts, SideStatistics};
 pub use error::TextError;
 pub use left_out::LeftOut;
@@ -54,6 +58,7 @@ pub use lines::{
     LineReader, Occurrences, TextLines, lines_as_they_come, read_lines,
     read_lines_or_standard_input,
 };
+pub use links::{Link, MOST_LINKED_TOKENS, token_links};
 pub use sentence_piece::{
     ByteFallback, DummySpace, EncodedPiece, ExtraSpaces, NormalizerParts, PieceKind, SentencePiece,
     SentencePieceAlgorithm, SentencePieceModel, SentencePieceParts, SpaceEscape, SpecialNames,

@@ -19,6 +19,7 @@ pub(crate) use normalize::Normalizer;
 
 use wdistill_base::{FileError, Problem, parallel};
 
+use crate::cut::Cut;
 use crate::error::{Problems, TextError, shown};
 use crate::trie::Trie;
 use serde::{Deserialize, Serialize};
@@ -363,7 +364,7 @@ impl SentencePieceModel {
     /// one unknown id.
     pub fn encode(&self, line: &str) -> Vec<u32> {
         let mut ids = Vec::with_capacity(line.len() / 3 + 1);
-        self.for_each_piece(line, |id, _| ids.push(id));
+        self.for_each_piece(line, &mut Cut::Best, |id, _| ids.push(id));
         ids
     }
 
@@ -375,18 +376,23 @@ impl SentencePieceModel {
     /// A line's pieces with their ids, as [`Self::encode`] gives them.
     pub fn encode_pieces(&self, line: &str) -> Vec<EncodedPiece> {
         let mut pieces = Vec::new();
-        self.for_each_piece(line, |id, text| {
+        self.for_each_piece(line, &mut Cut::Best, |id, text| {
             pieces.push(EncodedPiece { id, text: text.to_owned() });
         });
         pieces
     }
 
-    /// Visits a line's pieces in order.
-    pub(crate) fn for_each_piece(&self, line: &str, mut visit: impl FnMut(u32, &str)) {
+    /// Visits a line's pieces in order. Drawn ones keep user-defined pieces whole.
+    pub(crate) fn for_each_piece(
+        &self,
+        line: &str,
+        cut: &mut Cut<'_>,
+        mut visit: impl FnMut(u32, &str),
+    ) {
         let normalized = self.normalizer.normalize(line);
         // Where unknown characters start that no known piece has ended yet, and how long they are.
         let (mut start, mut unknown) = (0, 0);
-        self.segment(&normalized, |id, text| {
+        self.segment(&normalized, cut, |id, text| {
             if id != self.unknown_id {
                 if unknown > 0 {
                     visit(self.unknown_id, &normalized[start..start + unknown]);
@@ -409,12 +415,19 @@ impl SentencePieceModel {
         }
     }
 
-    fn segment<'text>(&self, normalized: &'text str, visit: impl FnMut(u32, &'text str)) {
-        match &self.segmenter {
-            Segmenter::Unigram(model) => model.segment(normalized, visit),
-            Segmenter::Bpe(model) => {
-                model.segment(normalized, self.normalizer.user_defined(), visit)
+    fn segment<'text>(
+        &self,
+        normalized: &'text str,
+        cut: &mut Cut<'_>,
+        visit: impl FnMut(u32, &'text str),
+    ) {
+        let user_defined = self.normalizer.user_defined();
+        match (&self.segmenter, cut) {
+            (Segmenter::Unigram(model), Cut::Best) => model.segment(normalized, visit),
+            (Segmenter::Unigram(model), Cut::Drawn(draw)) => {
+                model.draw(normalized, user_defined, draw, visit)
             }
+            (Segmenter::Bpe(model), cut) => model.segment(normalized, user_defined, cut, visit),
         }
     }
 

@@ -3,6 +3,7 @@
 
 use wdistill_base::{FileError, Problem};
 
+use crate::cut::Cut;
 use crate::error::{Problems, TextError, shown};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -137,28 +138,28 @@ impl SubwordNmtCodes {
     /// Only spaces separate words, as in subword-nmt: a tab is part of a word.
     pub fn segment(&self, line: &str) -> Vec<String> {
         let mut subwords = Vec::new();
-        self.for_each_subword(line, |subword| subwords.push(subword.to_owned()));
+        for word in words_of(line) {
+            self.cut_word(word, &mut Cut::Best, |subword| subwords.push(subword.to_owned()));
+        }
         subwords
     }
 
-    pub(crate) fn for_each_subword(&self, line: &str, mut visit: impl FnMut(&str)) {
+    /// Visits the subwords of a word in order.
+    pub(crate) fn cut_word(&self, word: &str, cut: &mut Cut<'_>, mut visit: impl FnMut(&str)) {
         let mut marked = String::new();
-        for word in line.trim_matches(['\r', '\n', ' ']).split(' ').filter(|word| !word.is_empty())
-        {
-            let mut start = 0;
-            for end in self.cuts(word) {
-                marked.clear();
-                marked.push_str(&word[start..end]);
-                marked.push_str(SEPARATOR);
-                visit(&marked);
-                start = end;
-            }
-            visit(&word[start..]);
+        let mut start = 0;
+        for end in self.cuts(word, cut) {
+            marked.clear();
+            marked.push_str(&word[start..end]);
+            marked.push_str(SEPARATOR);
+            visit(&marked);
+            start = end;
         }
+        visit(&word[start..]);
     }
 
     /// Where a word is cut, in bytes.
-    fn cuts(&self, word: &str) -> Vec<usize> {
+    fn cuts(&self, word: &str, cut: &mut Cut<'_>) -> Vec<usize> {
         if word.chars().nth(1).is_none() {
             return Vec::new();
         }
@@ -177,7 +178,9 @@ impl SubwordNmtCodes {
                 agenda.pop();
             }
             for (left, right) in same.drain(..) {
-                self.merge(&mut symbols, left, right, rank, &mut agenda);
+                if !cut.drops() {
+                    self.merge(&mut symbols, left, right, rank, &mut agenda);
+                }
             }
         }
         let starts = symbols.iter().filter(|symbol| symbol.state == State::Alive);
@@ -244,6 +247,11 @@ impl SubwordNmtCodes {
             self.propose(symbols, previous, left, agenda);
         }
     }
+}
+
+/// The words of a line.
+pub(crate) fn words_of(line: &str) -> impl Iterator<Item = &str> {
+    line.trim_matches(['\r', '\n', ' ']).split(' ').filter(|word| !word.is_empty())
 }
 
 /// Pairs to merge: rank, left and right symbol; the lowest rank and then the leftmost come first.

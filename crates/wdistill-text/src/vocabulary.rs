@@ -10,12 +10,14 @@ mod native;
 mod normalisation;
 mod train;
 mod unigram;
+mod word_ends;
 mod words;
 
 pub use imported::TokenList;
 pub use normalisation::Normalisation;
 pub use train::{SubwordModel, TrainedVocabulary, VocabularySettings};
 
+use crate::cut::{Cut, SubwordSampling};
 use crate::error::TextError;
 use crate::sentence_piece::{SentencePieceAlgorithm, SentencePieceModel};
 use imported::Imported;
@@ -244,24 +246,33 @@ impl Vocabulary {
     ///
     /// Imported vocabularies give the unknown id where they have no token.
     pub fn encode(&self, line: &str) -> Vec<u32> {
-        match &self.segmenter {
-            Segmenter::Native(native) => native.encode(line),
-            Segmenter::Imported(imported) => imported.encode(line, self),
-        }
+        self.cut(line, &mut Cut::Best)
     }
 
-    /// As [`Self::encode`], but each merge of byte pair encoding is left out with probability `dropout`, so that a line is
-    /// cut in other ways each time (BPE dropout; Provilkov et al., 2020). None for a vocabulary of another kind, or an
-    /// imported one.
-    pub fn encode_with_dropout(
+    /// As [`Self::encode`], but cut in other ways each time; `None` for a list of words, which has no parts.
+    ///
+    /// User-defined pieces of a SentencePiece model stay whole, and characters that are spelled in bytes have all of them.
+    /// No piece is drawn that a list of tokens lacks, as long as there are smaller ones in its place: unigrams then have
+    /// the segmentations without it, SentencePiece's BPE cuts it into the parts that it was merged from, and codes of
+    /// subword-nmt cut its word in the usual way.
+    pub fn sample(
         &self,
         line: &str,
-        dropout: f64,
+        sampling: SubwordSampling,
         random: &mut Random,
     ) -> Option<Vec<u32>> {
+        self.can_sample().then(|| self.cut(line, &mut Cut::drawn(sampling, random)))
+    }
+
+    /// Whether there is more than one way to cut a line: for all but lists of words.
+    pub fn can_sample(&self) -> bool {
+        self.kind() != VocabularyKind::Words
+    }
+
+    fn cut(&self, line: &str, cut: &mut Cut<'_>) -> Vec<u32> {
         match &self.segmenter {
-            Segmenter::Native(native) => native.encode_with_dropout(line, dropout, random),
-            Segmenter::Imported(_) => None,
+            Segmenter::Native(native) => native.encode(line, cut),
+            Segmenter::Imported(imported) => imported.encode(line, self, cut),
         }
     }
 

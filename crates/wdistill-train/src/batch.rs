@@ -2,7 +2,7 @@
 
 use wdistill_autograd::{Tape, Tracked, Variable};
 use wdistill_model::{DecoderState, Model, Tokens, Vocabularies};
-use wdistill_text::EncodedCorpus;
+use wdistill_text::{EncodedCorpus, Link};
 
 /// Sentence pairs, packed; the decoder reads its start and the target without its end.
 pub struct Batch {
@@ -10,12 +10,16 @@ pub struct Batch {
     target: Tokens,
     /// The right word after each target token.
     words: Vec<u32>,
+    /// Of each pair which tokens belong together, where that is given; nothing at all if it is for none.
+    links: Vec<Option<Vec<Link>>>,
 }
 
 impl Batch {
     /// Packs pairs of a corpus whose sentences all end in their end token.
     pub fn new(corpus: &EncodedCorpus, pairs: &[usize], vocabularies: &Vocabularies) -> Batch {
+        let links = pairs.iter().map(|pair| corpus.links(*pair).map(<[Link]>::to_vec));
         Batch::of(pairs.iter().map(|pair| corpus.pair(*pair)), vocabularies)
+            .with_links(links.collect())
     }
 
     /// Packs pairs of sentences that all end in their end token.
@@ -34,7 +38,19 @@ impl Batch {
             source: Tokens::from_sentences(sources),
             target: Tokens::from_sentences(inputs.iter().map(Vec::as_slice)),
             words: targets.flatten().copied().collect(),
+            links: Vec::new(),
         }
+    }
+
+    /// The same, with what is given of which tokens of each pair belong together.
+    pub(crate) fn with_links(self, links: Vec<Option<Vec<Link>>>) -> Batch {
+        let links = if links.iter().any(Option::is_some) { links } else { Vec::new() };
+        Batch { links, ..self }
+    }
+
+    /// Which tokens of a pair belong together, if that is given.
+    pub(crate) fn links(&self, pair: usize) -> Option<&[Link]> {
+        self.links.get(pair)?.as_deref()
     }
 
     /// What the encoder reads.

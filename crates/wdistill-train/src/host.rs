@@ -54,10 +54,6 @@ impl<'a> HostLearner<'a> {
         if let Some(problem) = count_problem(ranks.count(), lesson.settings.shares) {
             return Err(TrainError::settings(problem));
         }
-        if ranks.count() > 1 && lesson.guide.is_some() {
-            let problem = "guided_alignment is learned by one program alone, not by several ranks";
-            return Err(TrainError::settings(problem));
-        }
         let trainee = if ranks.count() > 1 { ship(ranks, trainee, lesson)? } else { trainee };
         let worker = agree(ranks, Worker::start(ranks, trainee, lesson, threads))?;
         Ok(HostLearner { worker, rate_factor: 1.0 })

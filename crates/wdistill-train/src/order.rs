@@ -77,14 +77,22 @@ fn write_pairs(packet: &mut Packet, corpus: &EncodedCorpus, pairs: &[usize]) {
         let (source, target) = corpus.pair(*pair);
         packet.ids(source);
         packet.ids(target);
+        packet.links(corpus.links(*pair));
     }
 }
 
 /// A batch of written pairs, if there are any.
 fn read_batch(message: &mut Unpack<'_>, vocabularies: &Vocabularies) -> Option<Batch> {
-    let pairs: Vec<_> = (0..message.count()).map(|_| (message.ids(), message.ids())).collect();
+    let count = message.count();
+    let mut links = Vec::new();
+    let pair = |_| {
+        let sides = (message.ids(), message.ids());
+        links.push(message.links());
+        sides
+    };
+    let pairs: Vec<_> = (0..count).map(pair).collect();
     let slices = pairs.iter().map(|(source, target)| (&source[..], &target[..]));
-    (!pairs.is_empty()).then(|| Batch::of(slices, vocabularies))
+    (!pairs.is_empty()).then(|| Batch::of(slices, vocabularies).with_links(links))
 }
 
 /// An update that is divided into shares.

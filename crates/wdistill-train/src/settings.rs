@@ -121,8 +121,9 @@ pub struct Training<L> {
     /// (MiniLMv2; Wang et al., 2021).
     pub relation_distillation: f64,
     /// Weight of word alignments in the loss, which is added; 0 for off. A head of the decoder's last layer learns which
-    /// source word each target word comes from, as IBM model 1 finds it in the training text: `-a log p`, summed over source
-    /// words (Chen et al., 2016; Marian's `guided-alignment-weight`, whose default is 0.1).
+    /// source word each target word comes from, as the file `alignments` of a corpus says, or as IBM model 1 finds it in the
+    /// training text: `-a log p`, summed over source words (Chen et al., 2016; Marian's `guided-alignment-weight`, whose
+    /// default is 0.1).
     pub guided_alignment: f64,
     /// Longest gradient, as a Euclidean norm over all parameters; 0 for no limit.
     pub clip_norm: f64,

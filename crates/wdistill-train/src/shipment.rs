@@ -1,10 +1,12 @@
-//! How a training comes to the other ranks: its settings as text, what is trained and its teacher as numbers.
+//! How a training comes to the other ranks: its settings as text, what is trained, its teacher and its word alignments as
+//! numbers.
 
 use serde::{Deserialize, Serialize};
 use wdistill_generator::Frame;
 use wdistill_model::{Config, Dense, Model};
 
 use crate::error::TrainError;
+use crate::guide::Guide;
 use crate::order::Order;
 use crate::ranks::{Ranks, Unpack, spread_numbers};
 use crate::settings::TrainingSettings;
@@ -15,6 +17,7 @@ use crate::worker::Lesson;
 pub(crate) struct Shipment {
     pub trainee: Trainee,
     pub teacher: Option<Model<Dense<f32>>>,
+    pub guide: Option<Guide>,
     pub settings: TrainingSettings,
     pub seed: u64,
 }
@@ -72,6 +75,8 @@ pub(crate) fn ship(
     let text = serde_json::to_string(&bill).expect("plain data");
     let mut packet = Order::Train.packet();
     packet.bytes(text.as_bytes());
+    packet.number(u64::from(lesson.guide.is_some()));
+    lesson.guide.into_iter().for_each(|guide| guide.write(&mut packet));
     let message = packet.into_bytes();
     (1..ranks.count()).try_for_each(|other| ranks.send(other, &message))?;
     // What is spread is also written at those who receive: the teacher is not to be changed here, so a copy is spread.
@@ -86,11 +91,12 @@ pub(crate) fn ship(
 pub(crate) fn receive(ranks: &dyn Ranks, message: &mut Unpack<'_>) -> Result<Shipment, TrainError> {
     let bill: Bill = serde_json::from_slice(message.bytes()).expect("of the same program");
     let Bill { settings, seed, trained, teacher } = bill;
+    let guide = (message.number() == 1).then(|| Guide::read(message));
     let mut trainee = match trained {
         Trained::Weights(config) => Trainee::weights(Model::zeros(config)),
         Trained::Generator(frame) => Trainee::generator(frame.zeros()),
     };
     let mut teacher = teacher.map(Model::zeros);
     spread_all(ranks, &mut trainee, teacher.as_mut())?;
-    Ok(Shipment { trainee, teacher, settings, seed })
+    Ok(Shipment { trainee, teacher, guide, settings, seed })
 }

@@ -22,12 +22,16 @@ if [ "${#packages[@]}" -gt 0 ]; then
 fi
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
-cargo build --release --package wdistill-cli
-plain=$PWD/target/release/wdistill
-cargo build --release --package wdistill-cli --no-default-features --features mpi --target-dir target/mpi
-program=$PWD/target/mpi/release/wdistill
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+mkdir "$work/plain" "$work/mpi"
+cargo build --release --package wdistill-cli
+cp target/release/wdistill "$work/plain"
+# In the same folder, so that only what knows MPI is built again.
+cargo build --release --package wdistill-cli --features mpi
+cp target/release/wdistill "$work/mpi"
+plain=$work/plain/wdistill
+program=$work/mpi/wdistill
 
 for name in train validation test; do
     lines=30

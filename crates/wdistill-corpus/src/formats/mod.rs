@@ -2,6 +2,7 @@
 
 pub(crate) mod aligned;
 pub(crate) mod json_lines;
+pub(crate) mod pharaoh;
 pub(crate) mod tab_separated;
 pub(crate) mod tmx;
 

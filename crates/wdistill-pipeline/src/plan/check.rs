@@ -7,7 +7,7 @@ use wdistill_base::Problem;
 use wdistill_formats::native;
 use wdistill_model::{Architecture, Config, ConfigError, Languages, Transformer, Vocabularies};
 use wdistill_search::SearchSettings;
-use wdistill_text::Sharing;
+use wdistill_text::{MOST_LINKED_TOKENS, Sharing};
 use wdistill_train::{TrainingRecipe, check_inside, count_problem, freezing_problems};
 
 use super::{Part, Plan, Problems, ResolvedSystem, ResolvedTeacher, VocabularyOrigin};
@@ -270,6 +270,9 @@ impl Plan {
             let expected = "expected at least 2: a word and the end token";
             problems.add(Part::Data, format!("max_sentence_tokens is {longest}, {expected}"));
         }
+        if self.data.train.iter().any(|corpus| corpus.alignments.is_some()) {
+            problems.extend(Part::Data, self.alignment_problem());
+        }
         let held_out = self.data.max_held_out_tokens;
         if held_out < longest {
             let expected = format!("expected at least max_sentence_tokens = {longest}");
@@ -287,6 +290,24 @@ impl Plan {
             let hint = "lower the first or raise the second";
             problems.add(Part::Data, Problem::with_hint(fact, hint));
         }
+    }
+}
+
+impl Plan {
+    /// Why word alignments that a corpus names cannot be learned from, if they cannot.
+    fn alignment_problem(&self) -> Option<Problem> {
+        let longest = self.data.max_sentence_tokens;
+        if longest > MOST_LINKED_TOKENS {
+            let fact = format!("max_sentence_tokens is {longest}, and a corpus has alignments");
+            let hint =
+                format!("alignments are of sentences of at most {MOST_LINKED_TOKENS} tokens");
+            return Some(Problem::with_hint(fact, hint));
+        }
+        let nobody = self.trainings().all(|settings| settings.guided_alignment == 0.0);
+        let fact = "a corpus has alignments, and no training has guided_alignment";
+        nobody.then(|| {
+            Problem::with_hint(fact, "guided_alignment = 0.1 in a training gives them a weight")
+        })
     }
 }
 

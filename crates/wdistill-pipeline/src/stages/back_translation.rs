@@ -35,7 +35,11 @@ impl Pipeline {
         prepared.notes.push(format!("back translation: {summary}"));
         let folder = self.path(TEXT);
         // What was translated is what a student is to write.
-        let files = PairFiles::Aligned { source: folder.join(TARGET), target: folder.join(SOURCE) };
+        let files = PairFiles::Aligned {
+            source: folder.join(TARGET),
+            target: folder.join(SOURCE),
+            alignments: None,
+        };
         let pairs = self.made_pairs(prepared, BACK_TRANSLATION, files, recipe.tag.as_deref(), 1)?;
         let decides = (&prepared.fingerprint, &inputs, &recipe.tag, recipe.weight);
         prepared.fingerprint = Fingerprint::of(&decides);

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use wdistill_base::hash_file;
 use wdistill_corpus::{
-    Census, Checks, Corpus, INDEX_FILE, LEFT_OUT, PAIRS_FILE, PairScores, PairStore, REPEATS_FILE,
-    Repeats, SOURCE_TEXT, Survey, TARGET_TEXT, survey, write_pairs,
+    ALIGNMENTS_FILE, Census, Checks, Corpus, INDEX_FILE, LEFT_OUT, PAIRS_FILE, PairFiles,
+    PairScores, PairStore, REPEATS_FILE, Repeats, SOURCE_TEXT, Survey, TARGET_TEXT, survey,
+    write_pairs,
 };
 use wdistill_text::{CorpusReport, VocabularyPair};
 
@@ -145,7 +146,9 @@ impl Pipeline {
         let scores: Vec<Option<PairScores>> =
             scores.iter().map(|found| Some(found.as_ref()?.scores.clone())).collect();
         let stage = format!("pairs/{name}");
-        let products = [INDEX_FILE, PAIRS_FILE, SOURCE_TEXT, TARGET_TEXT, LEFT_OUT];
+        let mut products = vec![INDEX_FILE, PAIRS_FILE, SOURCE_TEXT, TARGET_TEXT, LEFT_OUT];
+        let files = corpora.iter().flat_map(|corpus| &corpus.files);
+        products.extend(files.filter_map(PairFiles::alignments).map(|_| ALIGNMENTS_FILE).next());
         let Found { reports, texts } = self.stages.run(&stage, &inputs, &products, |folder| {
             let progress = Progress::new(self.options.display, &stage, survey.pairs());
             let _willing = self.options.interrupt.willing();

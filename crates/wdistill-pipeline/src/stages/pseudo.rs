@@ -113,7 +113,11 @@ impl Pipeline {
         })?;
         prepared.notes.push(format!("pseudo data: {summary}"));
         let folder = self.path(PSEUDO);
-        let files = PairFiles::Aligned { source: folder.join(SOURCE), target: folder.join(TARGET) };
+        let files = PairFiles::Aligned {
+            source: folder.join(SOURCE),
+            target: folder.join(TARGET),
+            alignments: None,
+        };
         let PseudoDataRecipe { decoding, keep, .. } = &self.plan.pseudo_data;
         let alternatives = keep.per_line(decoding.search.beam_size);
         let pairs = self.made_pairs(prepared, PSEUDO_DATA, files, None, alternatives)?;

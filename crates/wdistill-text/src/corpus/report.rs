@@ -37,6 +37,8 @@ pub enum FindingKind {
     IdenticalSides,
     /// The pair occurred before.
     DuplicatePairs,
+    /// The pair's word alignment is given, but tokens cross its words.
+    UnmappedAlignment,
 }
 
 impl FindingKind {
@@ -56,6 +58,7 @@ impl FindingKind {
             Self::PoorScore => "pairs with a poor score",
             Self::IdenticalSides => "pairs with identical source and target",
             Self::DuplicatePairs => "repetitions of an earlier pair",
+            Self::UnmappedAlignment => "given word alignments of words that tokens cross",
         }
     }
 }
@@ -72,6 +75,8 @@ pub enum Action {
     Stripped,
     /// Spaces stand in their place.
     Replaced,
+    /// The pairs are in the corpus, and IBM model 1's word alignments stand in place of the given ones.
+    Aligned,
 }
 
 impl Action {
@@ -81,6 +86,7 @@ impl Action {
             Self::LeftOut => "left out",
             Self::Stripped => "stripped",
             Self::Replaced => "replaced by spaces",
+            Self::Aligned => "replaced by those of IBM model 1",
         }
     }
 }

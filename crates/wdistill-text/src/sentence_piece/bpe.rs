@@ -1,6 +1,7 @@
 //! Segmentation by merging the best pair of neighbours again and again (Sennrich et al. 2016).
 
 use super::{PieceKind, SentencePiece};
+use crate::cut::Cut;
 use crate::trie::Trie;
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
@@ -57,12 +58,13 @@ impl Ord for Pair {
 }
 
 /// One text while it is being cut.
-struct Merging<'model, 'text> {
+struct Merging<'model, 'text, 'cut> {
     model: &'model Bpe,
     text: &'text str,
+    cut: &'model mut Cut<'cut>,
     symbols: Vec<Symbol>,
     agenda: BinaryHeap<Pair>,
-    /// For unused pieces that were merged: how long their left part was, the last time.
+    /// For pieces that were merged, but are unused or not to be drawn: how long their left part was, the last time.
     splits: HashMap<u32, usize>,
 }
 
@@ -81,6 +83,7 @@ impl Bpe {
         &self,
         text: &'text str,
         user_defined: &Trie,
+        cut: &mut Cut<'_>,
         mut visit: impl FnMut(u32, &'text str),
     ) {
         if text.is_empty() {
@@ -88,7 +91,8 @@ impl Bpe {
         }
         let symbols = symbols(text, user_defined);
         let splits = HashMap::new();
-        let mut merging = Merging { model: self, text, symbols, agenda: BinaryHeap::new(), splits };
+        let agenda = BinaryHeap::new();
+        let mut merging = Merging { model: self, text, cut, symbols, agenda, splits };
         for right in 1..merging.symbols.len() {
             merging.propose(right - 1, right);
         }
@@ -118,7 +122,7 @@ fn symbols(text: &str, user_defined: &Trie) -> Vec<Symbol> {
     symbols
 }
 
-impl<'text> Merging<'_, 'text> {
+impl<'text> Merging<'_, 'text, '_> {
     /// Puts two neighbours on the agenda if they may be merged.
     fn propose(&mut self, left: usize, right: usize) {
         if left == NONE || right == NONE {
@@ -134,7 +138,7 @@ impl<'text> Merging<'_, 'text> {
         if let Some(&id) = self.model.ids.get(text) {
             let (score, kind) = self.model.pieces[id as usize];
             self.agenda.push(Pair { score, left, right, length });
-            if kind == PieceKind::Unused {
+            if kind == PieceKind::Unused || !self.cut.takes(id) {
                 self.splits.insert(id, split);
             }
         }
@@ -145,6 +149,9 @@ impl<'text> Merging<'_, 'text> {
             let (first, second) = (self.symbols[left].length, self.symbols[right].length);
             if first == 0 || second == 0 || first + second != length {
                 // One of the two has changed since.
+                continue;
+            }
+            if self.cut.drops() {
                 continue;
             }
             let next = self.symbols[right].next;
@@ -159,7 +166,7 @@ impl<'text> Merging<'_, 'text> {
         }
     }
 
-    /// Gives one piece, or the parts of an unused one; without parts it is unknown.
+    /// Gives one piece, or the parts of one that is unused or not to be drawn; an unused one without parts is unknown.
     fn give(&self, start: usize, end: usize, visit: &mut impl FnMut(u32, &'text str)) {
         let mut waiting = vec![(start, end)];
         while let Some((start, end)) = waiting.pop() {
@@ -167,7 +174,7 @@ impl<'text> Merging<'_, 'text> {
             let id = self.model.ids.get(text).copied().unwrap_or(self.model.unknown_id);
             let is_unused = self.model.pieces[id as usize].1 == PieceKind::Unused;
             match self.splits.get(&id) {
-                Some(&length) if is_unused => {
+                Some(&length) if is_unused || !self.cut.takes(id) => {
                     waiting.extend([(start + length, end), (start, start + length)]);
                 }
                 // Such as a single character, which has no parts.

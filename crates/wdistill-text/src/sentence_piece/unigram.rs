@@ -1,6 +1,8 @@
 //! The best segmentation by a unigram language model (Kudo 2018).
 
 use super::{PieceKind, SentencePiece};
+use crate::cut::Draw;
+use crate::lattice::{Edge, drawn_path};
 use crate::trie::Trie;
 
 /// How much worse than the worst piece an unknown character is, in nats.
@@ -111,5 +113,61 @@ impl Unigram {
             best[start + width].offer(self.unknown_id, self.unknown_score + before, start);
         }
         furthest
+    }
+
+    /// Visits the pieces of a drawn segmentation of `text` in order with their ids. User-defined pieces stay whole: of those
+    /// that start at a place the longest, from the front.
+    pub(super) fn draw<'text>(
+        &self,
+        text: &'text str,
+        user_defined: &Trie,
+        draw: &mut Draw<'_>,
+        mut visit: impl FnMut(u32, &'text str),
+    ) {
+        let (mut drawn, mut at) = (0, 0);
+        while let Some(character) = text[at..].chars().next() {
+            let mut whole = None;
+            user_defined
+                .for_each_prefix(&text.as_bytes()[at..], |length, id| whole = Some((length, id)));
+            let Some((length, id)) = whole else {
+                at += character.len_utf8();
+                continue;
+            };
+            self.draw_between(&text[drawn..at], draw, &mut visit);
+            visit(id, &text[at..at + length]);
+            at += length;
+            drawn = at;
+        }
+        self.draw_between(&text[drawn..], draw, &mut visit);
+    }
+
+    fn draw_between<'text>(
+        &self,
+        text: &'text str,
+        draw: &mut Draw<'_>,
+        visit: &mut impl FnMut(u32, &'text str),
+    ) {
+        let mut edges = Vec::with_capacity(4 * text.len());
+        for (start, character) in text.char_indices() {
+            let width = character.len_utf8();
+            let mut edge = |length: usize, id: u32, score: f32| {
+                edges.push(Edge { start, end: start + length, id, score: f64::from(score) });
+            };
+            let mut has_character = false;
+            self.trie.for_each_prefix(&text.as_bytes()[start..], |length, id| {
+                let Score::Fixed(score) = self.scores[id as usize] else { return };
+                let is_character = length == width;
+                has_character |= is_character;
+                // A character has no smaller pieces in its place.
+                if is_character || (draw.takes)(id) {
+                    edge(length, id, score);
+                }
+            });
+            if !has_character {
+                edge(width, self.unknown_id, self.unknown_score);
+            }
+        }
+        let path = drawn_path(text.len(), edges, draw.sampling.smoothing, draw.random);
+        path.iter().for_each(|edge| visit(edge.id, &text[edge.start..edge.end]));
     }
 }

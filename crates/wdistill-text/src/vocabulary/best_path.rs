@@ -1,6 +1,8 @@
 //! The best segmentation of a word by a unigram language model (Kudo 2018): pieces x_1 … x_n that spell it, with the
 //! largest Σ_i log p(x_i), summed in float64 from the front.
 
+use crate::cut::Draw;
+use crate::lattice::{Edge, drawn_path};
 use crate::trie::Trie;
 
 /// Pieces with their log probabilities, ready to use.
@@ -56,6 +58,19 @@ impl BestPath {
             end = best[end].start;
         }
         path.iter().rev().copied().for_each(visit);
+    }
+
+    /// Visits the pieces of a drawn segmentation of a word in order. All of its characters must be pieces.
+    pub(super) fn draw(&self, word: &str, draw: &mut Draw<'_>, mut visit: impl FnMut(u32)) {
+        let mut edges = Vec::with_capacity(4 * word.len());
+        for (start, _) in word.char_indices() {
+            self.trie.for_each_prefix(&word.as_bytes()[start..], |length, id| {
+                let score = self.scores[id as usize];
+                edges.push(Edge { start, end: start + length, id, score });
+            });
+        }
+        let path = drawn_path(word.len(), edges, draw.sampling.smoothing, draw.random);
+        path.iter().for_each(|edge| visit(edge.id));
     }
 }
 

@@ -1,9 +1,10 @@
 //! Vocabularies of other tools.
 
 use super::{Segmenter, TokenRole, Vocabulary, VocabularyKind};
+use crate::cut::Cut;
 use crate::error::{Problems, TextError, shown};
 use crate::sentence_piece::{PieceKind, SentencePieceModel, Surface, byte_of};
-use crate::subword_nmt::{SEPARATOR, SubwordNmtCodes};
+use crate::subword_nmt::{SEPARATOR, SubwordNmtCodes, words_of};
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use wdistill_base::Problem;
@@ -305,27 +306,40 @@ impl Imported {
         }
     }
 
-    pub(super) fn encode(&self, line: &str, vocabulary: &Vocabulary) -> Vec<u32> {
+    pub(super) fn encode(
+        &self,
+        line: &str,
+        vocabulary: &Vocabulary,
+        cut: &mut Cut<'_>,
+    ) -> Vec<u32> {
         let mut ids = Vec::with_capacity(line.len() / 3 + 1);
         let listed = |text: &str| vocabulary.text_id(text).unwrap_or(vocabulary.unknown);
         match self {
-            Self::SentencePiece { model } => model.for_each_piece(line, |id, _| ids.push(id)),
+            Self::SentencePiece { model } => model.for_each_piece(line, cut, |id, _| ids.push(id)),
             Self::SentencePieceTokens { model, numbers, added } => {
                 let mut rest = line;
                 while let Some((place, (token, id))) = added.find(rest) {
                     if place > 0 {
-                        encode_listed(&rest[..place], vocabulary, model, numbers, &mut ids);
+                        encode_listed(&rest[..place], vocabulary, (model, numbers), cut, &mut ids);
                     }
                     ids.push(*id);
                     rest = &rest[place + token.len()..];
                 }
                 if !rest.is_empty() {
-                    encode_listed(rest, vocabulary, model, numbers, &mut ids);
+                    encode_listed(rest, vocabulary, (model, numbers), cut, &mut ids);
                 }
             }
             Self::SubwordNmt { codes } => {
                 let rest = language_first(line, vocabulary, UnlistedLanguage::Text, &mut ids);
-                codes.for_each_subword(rest, |subword| ids.push(listed(subword)));
+                for word in words_of(rest) {
+                    let start = ids.len();
+                    codes.cut_word(word, cut, |subword| ids.push(listed(subword)));
+                    let is_drawn = matches!(cut, Cut::Drawn(_));
+                    if is_drawn && ids[start..].contains(&vocabulary.unknown) {
+                        ids.truncate(start);
+                        codes.cut_word(word, &mut Cut::Best, |subword| ids.push(listed(subword)));
+                    }
+                }
             }
             Self::Words => ids.extend(line.split_whitespace().map(listed)),
         }
@@ -359,12 +373,13 @@ impl Imported {
 fn encode_listed(
     text: &str,
     vocabulary: &Vocabulary,
-    model: &SentencePieceModel,
-    numbers: &Numbers,
+    (model, numbers): (&SentencePieceModel, &Numbers),
+    cut: &mut Cut<'_>,
     ids: &mut Vec<u32>,
 ) {
     let rest = language_first(text, vocabulary, UnlistedLanguage::Unknown, ids);
-    model.for_each_piece(rest, |piece, text| {
+    let is_listed = |piece: u32| numbers.tokens_of_pieces[piece as usize] != NONE;
+    model.for_each_piece(rest, &mut cut.of_pieces(&is_listed), |piece, text| {
         let token = numbers.tokens_of_pieces[piece as usize];
         let is_known = piece != model.unknown_id();
         ids.push(match token {

@@ -1,6 +1,7 @@
 //! Cutting words by learnt merges (byte pair encoding, Sennrich et al. 2016): of all neighbours the pair whose merge
 //! has the lowest rank becomes one piece, of equal ones the leftmost, until no pair has a merge.
 
+use crate::cut::Cut;
 use ahash::AHashMap;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -63,17 +64,11 @@ impl Merges {
     }
 
     /// Visits the pieces of a word in order. All of its characters must be pieces.
-    pub(super) fn segment(&self, word: &str, scratch: &mut MergeScratch, visit: impl FnMut(u32)) {
-        self.segment_without(word, scratch, || false, visit);
-    }
-
-    /// The same without the merges that `drops` says, which is asked for each of them when its turn comes (BPE dropout;
-    /// Provilkov et al., 2020).
-    pub(super) fn segment_without(
+    pub(super) fn segment(
         &self,
         word: &str,
+        cut: &mut Cut<'_>,
         scratch: &mut MergeScratch,
-        mut drops: impl FnMut() -> bool,
         mut visit: impl FnMut(u32),
     ) {
         let MergeScratch { symbols, agenda } = scratch;
@@ -90,7 +85,7 @@ impl Merges {
             self.propose(symbols, left, left + 1, agenda);
         }
         while let Some(Reverse((_, left, joined))) = agenda.pop() {
-            if !drops() {
+            if !cut.drops() {
                 self.merge(symbols, left, joined, agenda);
             }
         }
@@ -174,7 +169,7 @@ mod tests {
         for _ in 0..2000 {
             let word = word(&mut random, 60);
             let mut found = Vec::new();
-            model.segment(&word, &mut scratch, |piece| found.push(piece));
+            model.segment(&word, &mut Cut::Best, &mut scratch, |piece| found.push(piece));
             let tokens = library.tokenize(&word).unwrap();
             let expected: Vec<u32> = tokens.iter().map(|token| token.id).collect();
             assert_eq!(found, expected, "{word}");

@@ -7,9 +7,9 @@ use super::{
     BASE_SIZE, END_ID, FIRST_BYTE_ID, Normalisation, Segmenter, SubwordModel, TokenRole,
     UNKNOWN_ID, Vocabulary, export, train,
 };
+use crate::cut::Cut;
 use crate::sentence_piece::{SentencePieceAlgorithm, SentencePieceModel};
 use std::collections::{HashMap, HashSet};
-use wdistill_base::Random;
 
 /// Cuts text into learnt pieces and bytes.
 #[derive(Clone)]
@@ -129,39 +129,28 @@ impl Native {
         }
     }
 
-    pub(super) fn encode(&self, line: &str) -> Vec<u32> {
+    pub(super) fn encode(&self, line: &str, cut: &mut Cut<'_>) -> Vec<u32> {
+        let id = |piece| BASE_SIZE as u32 + piece;
         match &self.model {
             NativeModel::Bpe { model, .. } => {
                 let mut scratch = MergeScratch::default();
                 self.encode_words(line, |word, ids| {
-                    model.segment(word, &mut scratch, |piece| ids.push(BASE_SIZE as u32 + piece));
+                    model.segment(word, cut, &mut scratch, |piece| ids.push(id(piece)));
                 })
             }
             NativeModel::Unigram { model: UnigramModel::Words(model), .. } => {
                 let mut scratch = PathScratch::default();
-                self.encode_words(line, |word, ids| {
-                    model.segment(word, &mut scratch, |piece| ids.push(BASE_SIZE as u32 + piece));
+                self.encode_words(line, |word, ids| match cut {
+                    Cut::Best => model.segment(word, &mut scratch, |piece| ids.push(id(piece))),
+                    Cut::Drawn(draw) => model.draw(word, draw, |piece| ids.push(id(piece))),
                 })
             }
-            NativeModel::Unigram { model: UnigramModel::Lines(model), .. } => model.encode(line),
+            NativeModel::Unigram { model: UnigramModel::Lines(model), .. } => {
+                let mut ids = Vec::with_capacity(line.len() / 3 + 1);
+                model.for_each_piece(line, cut, |id, _| ids.push(id));
+                ids
+            }
         }
-    }
-
-    /// The same without some of the merges of byte pair encoding, each left out with this probability; none for another
-    /// model.
-    pub(super) fn encode_with_dropout(
-        &self,
-        line: &str,
-        dropout: f64,
-        random: &mut Random,
-    ) -> Option<Vec<u32>> {
-        let NativeModel::Bpe { model, .. } = &self.model else { return None };
-        let mut scratch = MergeScratch::default();
-        Some(self.encode_words(line, |word, ids| {
-            let drops = || random.uniform() < dropout;
-            let visit = |piece| ids.push(BASE_SIZE as u32 + piece);
-            model.segment_without(word, &mut scratch, drops, visit);
-        }))
     }
 
     /// Adds what `cut` makes of every word, which has characters that are pieces only, and the bytes between.

@@ -14,6 +14,7 @@
 //! give the same bits.
 
 use super::train::{LONGEST_PIECE, count_characters};
+use crate::lattice::log_sum;
 use crate::trie::Trie;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use wdistill_base::parallel;
@@ -288,12 +289,6 @@ impl PieceModel {
         scored.sort_by(|(a, x), (b, y)| y.total_cmp(x).then_with(|| a.cmp(b)));
         scored
     }
-}
-
-/// ln(eˣ + eʸ).
-fn log_sum(x: f64, y: f64) -> f64 {
-    let (low, high) = if x < y { (x, y) } else { (y, x) };
-    if low == f64::NEG_INFINITY { high } else { high + (low - high).exp().ln_1p() }
 }
 
 #[cfg(test)]

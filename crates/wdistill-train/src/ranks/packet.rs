@@ -2,6 +2,7 @@
 
 use wdistill_autograd::LossSums;
 use wdistill_base::Problem;
+use wdistill_text::Link;
 
 use crate::error::TrainError;
 
@@ -38,6 +39,13 @@ impl Packet {
     pub fn ids(&mut self, ids: &[u32]) {
         self.number(ids.len() as u64);
         self.0.extend(ids.iter().flat_map(|id| id.to_le_bytes()));
+    }
+
+    /// Links of tokens, or that none are given.
+    pub fn links(&mut self, links: Option<&[Link]>) {
+        self.number(links.map_or(0, |links| links.len() as u64 + 1));
+        let numbers = links.into_iter().flatten().flatten();
+        self.0.extend(numbers.flat_map(|token| token.to_le_bytes()));
     }
 
     pub fn loss(&mut self, loss: &LossSums) {
@@ -93,6 +101,13 @@ impl<'a> Unpack<'a> {
         let count = self.count();
         let (ids, _) = self.take(4 * count).as_chunks();
         ids.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect()
+    }
+
+    pub fn links(&mut self) -> Option<Vec<Link>> {
+        let count = self.count().checked_sub(1)?;
+        let (links, _) = self.take(4 * count).as_chunks();
+        let link = |&[a, b, c, d]: &[u8; 4]| [[a, b], [c, d]].map(u16::from_le_bytes);
+        Some(links.iter().map(link).collect())
     }
 
     pub fn text(&mut self) -> String {
