@@ -1,0 +1,56 @@
+//! Sums of columns.
+
+use super::*;
+
+/// Rows of threads that add partial sums.
+const SUMMANDS: u32 = 16;
+
+impl<L: Launcher> Device<L> {
+    /// `sums[c] += sum over i of partial[i * stride + c]`, in one order.
+    pub(super) fn add_partial_sums(
+        &self,
+        sums: Part<'_, f32>,
+        partial: Part<'_, f32>,
+        stride: usize,
+    ) -> Result<(), CudaError> {
+        let width = sums.length();
+        let parts = partial.length().div_ceil(stride);
+        let grid = Grid { threads: [32, SUMMANDS, 1], ..Grid::line(width.div_ceil(32), 32) };
+        let arguments = arguments![
+            sums.address(),
+            partial.address(),
+            count(parts),
+            count(stride),
+            count(width)
+        ];
+        self.launch(Kernel::AddPartialSums, grid.with_shared(32 * SUMMANDS as usize), &arguments)
+    }
+
+    /// Adds the sum of each column of `values [rows, width]` to `sums [width]`.
+    ///
+    /// # Errors
+    /// If the machine fails.
+    ///
+    /// # Panics
+    /// If a length does not fit.
+    pub fn add_column_sums(
+        &self,
+        sums: Part<'_, f32>,
+        values: Part<'_, bf16>,
+    ) -> Result<(), CudaError> {
+        let width = sums.length();
+        let rows = rows_of("column sums", values, width);
+        let blocks = rows.div_ceil(SUM_ROWS);
+        let partial = self.take::<f32>(blocks * width)?;
+        let grid = thread_a_column(width, blocks);
+        let arguments = arguments![
+            partial.part().address(),
+            values.address(),
+            count(rows),
+            count(width),
+            count(SUM_ROWS)
+        ];
+        self.launch(Kernel::ColumnSums, grid, &arguments)?;
+        self.add_partial_sums(sums, partial.part(), width)
+    }
+}
