@@ -13,18 +13,22 @@ use crate::kernel::Kernel;
 use crate::launcher::{Argument, Grid, Launcher, Product, arguments};
 use crate::pool::{Buffer, Number, Part, Pool};
 
+mod attention;
 mod elementwise;
 mod embed;
 mod generate;
 mod linear;
+mod loss;
 mod norm;
 mod optimiser;
 mod recur;
 mod sums;
 
+pub use attention::{AttentionInputs, AttentionOutput, AttentionShape, AttentionSpans, Rows};
 pub use embed::{Embedding, WordGroups};
 pub use generate::{Mixture, ScaleTanhShiftGradients};
 pub use linear::{Linear, LinearGradients};
+pub use loss::{CrossEntropyGradients, LossTargets, Projection, TeacherDistribution};
 pub use norm::{LayerNorm, NormGradients, NormStatistics};
 pub use optimiser::AdamBuffers;
 pub use recur::{RecurrenceGradients, RecurrenceInputs};

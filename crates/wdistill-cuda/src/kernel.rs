@@ -53,6 +53,13 @@ macro_rules! sources {
 }
 
 sources! {
+    ATTENTION "attention.cu" {
+        AttentionForward = attention_forward,
+        AttentionDeltas = attention_deltas,
+        AttentionBackwardQueries = attention_backward_queries,
+        AttentionBackwardKeys = attention_backward_keys,
+    }
+    LOSS "loss.cu" { CrossEntropy = cross_entropy, AddLosses = add_losses }
     NORM "norm.cu" {
         Residual = residual,
         NormForward = norm_forward,

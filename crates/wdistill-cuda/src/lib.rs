@@ -14,8 +14,10 @@ mod launcher;
 mod pool;
 
 pub use device::{
-    AdamBuffers, Device, Embedding, LayerNorm, Linear, LinearGradients, Mixture, NormGradients,
-    NormStatistics, RecurrenceGradients, RecurrenceInputs, ScaleTanhShiftGradients, WordGroups,
+    AdamBuffers, AttentionInputs, AttentionOutput, AttentionShape, AttentionSpans,
+    CrossEntropyGradients, Device, Embedding, LayerNorm, Linear, LinearGradients, LossTargets,
+    Mixture, NormGradients, NormStatistics, Projection, RecurrenceGradients, RecurrenceInputs,
+    Rows, ScaleTanhShiftGradients, TeacherDistribution, WordGroups,
 };
 pub use dropout::DropoutMask;
 pub use error::{CudaError, LIBRARIES_VARIABLE, Library};

@@ -1,11 +1,13 @@
 //! Every kernel, run on the CPU by `fibres.h`, against `wdistill-kernels` in float64 on random packed batches. Each test runs twice,
 //! the second time with blocks and threads in a mixed order, which must not change a bit.
 
+mod attention;
 mod elementwise;
 mod embed;
 mod fibres;
 mod generate;
 mod linear;
+mod loss;
 mod machine;
 mod norm;
 mod optimiser;
