@@ -6,6 +6,7 @@
 //! [`Device`] has the operations, written over a [`Launcher`]: a card, or, in the tests, the CPU, which runs the same kernels thread by
 //! thread. They compute what `wdistill-kernels` computes, on the same packed batches and with the same masks.
 
+mod card;
 mod device;
 mod dropout;
 mod error;
@@ -13,6 +14,7 @@ mod kernel;
 mod launcher;
 mod pool;
 
+pub use card::{Capability, Card, System, compile, load_library, look_for_card};
 pub use device::{
     AdamBuffers, AttentionInputs, AttentionOutput, AttentionShape, AttentionSpans,
     CrossEntropyGradients, Device, Embedding, LayerNorm, Linear, LinearGradients, LossTargets,

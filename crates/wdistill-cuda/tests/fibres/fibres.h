@@ -1,6 +1,6 @@
 // Runs CUDA C kernels on the CPU, for tests. Every thread of a block is a fibre that runs until it waits: at a barrier of its
-// block, or for the other threads of its warp. Blocks run one after another. An order other than 0 mixes blocks and threads, so
-// that what depends on their order shows. A barrier that not all threads reach, and shared memory written beyond what the launch
+// block, or for the other threads of its warp. Blocks run one after another. An order other than 0 mixes blocks and threads, and lets
+// warps run ahead of each other, so that what depends on their order shows. A barrier that not all threads reach, and shared memory written beyond what the launch
 // asked for, are errors. Shared memory starts as NaN in every block.
 #pragma once
 #include <ucontext.h>
@@ -105,11 +105,34 @@ static bool release(State state, unsigned first, unsigned end) {
     return true;
 }
 
-static bool release_any(unsigned threads) {
-    bool any = false;
-    for (unsigned first = 0; first < threads; first += WARP_THREADS)
-        any |= release(State::AtWarp, first, std::min(first + WARP_THREADS, threads));
-    return any || release(State::AtBlock, 0, threads);
+// Runs all threads of a warp that can run until they wait, in the order of `lanes`.
+static void run_warp(unsigned first, const std::vector<unsigned>& lanes) {
+    for (unsigned lane : lanes) {
+        unsigned t = first + lane;
+        if (all[t].state != State::Ready) continue;
+        current = t;
+        threadIdx = all[t].index;
+        swapcontext(&scheduler, &all[t].context);
+    }
+}
+
+static bool release_warp(unsigned first) { return release(State::AtWarp, first, first + WARP_THREADS); }
+
+// Runs all threads until none of them can go on. In their natural order all warps make one step after the other; in a mixed one
+// each warp runs ahead as far as it can, so that it overtakes whoever reads what it writes next.
+static void run_threads(unsigned threads, unsigned long long& order) {
+    bool runs_ahead = order != 0, any;
+    do {
+        any = false;
+        for (unsigned warp : sequence(threads / WARP_THREADS, order)) {
+            unsigned first = warp * WARP_THREADS;
+            std::vector<unsigned> lanes = sequence(WARP_THREADS, order);
+            do run_warp(first, lanes);
+            while (runs_ahead && release_warp(first));
+        }
+        for (unsigned first = 0; first < threads; first += WARP_THREADS) any |= release_warp(first);
+        any = any || release(State::AtBlock, 0, threads);
+    } while (any);
 }
 
 static void start(unsigned thread) {
@@ -129,15 +152,7 @@ static const char* run_block(unsigned threads, unsigned shared_bytes, unsigned l
     char* memory = reinterpret_cast<char*>(shared);
     std::memset(memory, 0xff, shared_bytes + GUARD);
     for (unsigned t = 0; t < threads; t++) start(t);
-    std::vector<unsigned> turns = sequence(threads, order);
-    do {
-        for (unsigned t : turns) {
-            if (all[t].state != State::Ready) continue;
-            current = t;
-            threadIdx = all[t].index;
-            swapcontext(&scheduler, &all[t].context);
-        }
-    } while (release_any(threads));
+    run_threads(threads, order);
     unsigned done = waiting(State::Done, 0, threads), block = waiting(State::AtBlock, 0, threads);
     if (done < threads) {
         std::snprintf(message, sizeof message,

@@ -5,21 +5,24 @@ use wdistill_cuda::{Argument, Grid};
 use crate::machine::run_text;
 use crate::support::exact;
 
+/// An order that is mixed.
+const MIXED: u64 = 0x2545_f491_4f6c_dd1d;
+
 /// One block of 64 threads with shared memory for 64 numbers, and an array of 64 numbers.
-fn run(name: &str, body: &str) -> Result<Vec<f64>, String> {
+fn run(name: &str, body: &str, order: u64) -> Result<Vec<f64>, String> {
     let text = format!(
         "extern \"C\" __global__ void {name}(float* y) {{ int t = threadIdx.x; (void)t; {body} }}"
     );
     let numbers = [0f32; 64];
     let argument = Argument::of(numbers.as_ptr() as u64);
-    run_text(name, &text, Grid::line(1, 64).with_shared(64), &[argument])?;
+    run_text(name, &text, Grid::line(1, 64).with_shared(64), &[argument], order)?;
     Ok(exact(&numbers))
 }
 
 #[test]
 fn threads_of_a_block_wait_for_each_other() {
     let body = "shared[t] = t; __syncthreads(); y[t] = shared[63 - t];";
-    let found = run("waits", body).unwrap();
+    let found = run("waits", body, 0).unwrap();
     assert_eq!(found, (0..64).map(|t| f64::from(63 - t)).collect::<Vec<_>>());
 }
 
@@ -27,7 +30,7 @@ fn threads_of_a_block_wait_for_each_other() {
 fn threads_of_a_warp_exchange_numbers() {
     let body = "float a = __shfl_xor_sync(~0u, (float)t, 1); float b = __shfl_sync(~0u, (float)t, 5); \
                 float c = __shfl_down_sync(~0u, (float)t, 16); y[t] = a + 100 * b + 10000 * c;";
-    let found = run("exchanges", body).unwrap();
+    let found = run("exchanges", body, MIXED).unwrap();
     let expected = |t: u32| {
         let (warp, lane) = (t / 32 * 32, t % 32);
         let below = if lane < 16 { t + 16 } else { t };
@@ -38,12 +41,12 @@ fn threads_of_a_warp_exchange_numbers() {
 
 #[test]
 fn a_barrier_that_not_all_threads_reach_is_an_error() {
-    let error = run("half_waits", "if (t < 32) __syncthreads();").unwrap_err();
+    let error = run("half_waits", "if (t < 32) __syncthreads();", 0).unwrap_err();
     assert_eq!(
         error,
         "half_waits: block (0, 0, 0): of 64 threads 32 wait for their block, 0 for their warp, and 32 have ended"
     );
-    let error = run("one_leaves", "if (t == 3) return; __syncwarp();").unwrap_err();
+    let error = run("one_leaves", "if (t == 3) return; __syncwarp();", MIXED).unwrap_err();
     assert!(
         error.contains("0 wait for their block, 31 for their warp, and 33 have ended"),
         "{error}"
@@ -52,11 +55,21 @@ fn a_barrier_that_not_all_threads_reach_is_an_error() {
 
 #[test]
 fn shared_memory_ends_where_the_launch_says() {
-    let error = run("writes_beyond", "shared[t + 1] = 0;").unwrap_err();
+    let error = run("writes_beyond", "shared[t + 1] = 0;", 0).unwrap_err();
     assert!(error.contains("writes byte 256 of its 256 bytes of shared memory"), "{error}");
 }
 
 #[test]
 fn shared_memory_starts_as_nan() {
-    assert!(run("reads", "y[t] = shared[t];").unwrap().iter().all(|number| number.is_nan()));
+    assert!(run("reads", "y[t] = shared[t];", 0).unwrap().iter().all(|number| number.is_nan()));
+}
+
+#[test]
+fn a_warp_runs_ahead_of_one_that_has_not_read_yet() {
+    // Each warp shows its number, twice, without waiting until the other has read the first.
+    let body = "int warp = t / 32; shared[warp] = warp + 1; __syncthreads(); float first = shared[1 - warp]; \
+                __syncwarp(); shared[warp] = 10; __syncthreads(); y[t] = first;";
+    let expected: Vec<f64> = (0..64).map(|t| f64::from(2 - t / 32)).collect();
+    assert_eq!(run("overtaken", body, 0).unwrap(), expected);
+    assert_ne!(run("overtaken", body, MIXED).unwrap(), expected);
 }

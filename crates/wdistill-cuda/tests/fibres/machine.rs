@@ -104,13 +104,19 @@ fn run(
 }
 
 /// Runs a kernel of a text of its own, to test `fibres.h` itself.
-pub fn run_text(name: &str, text: &str, grid: Grid, arguments: &[Argument]) -> Result<(), String> {
+pub fn run_text(
+    name: &str,
+    text: &str,
+    grid: Grid,
+    arguments: &[Argument],
+    order: u64,
+) -> Result<(), String> {
     let wrapper = format!("#include \"fibres.h\"\n{text}\nFIBRES({name})\n");
     let path = compile(name, &wrapper, &[]);
     let _one_at_a_time = libraries();
     // SAFETY: a library of this file's making.
     let library = unsafe { Library::new(path) }.unwrap();
-    run(&library, name, grid, arguments, 0)
+    run(&library, name, grid, arguments, order)
 }
 
 /// Bytes before and behind each piece of memory that nobody may write to.
