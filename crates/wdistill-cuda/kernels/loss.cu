@@ -66,13 +66,3 @@ extern "C" __global__ void cross_entropy(double* results, bf16* logits, const bf
         own[j] = narrow(weights.factor * gradient);
     }
 }
-
-// sums[i] += sum over rows of results[row, i], i < 3. One block. Shared memory: a float64 a warp.
-extern "C" __global__ void add_losses(double* sums, const double* results, int rows) {
-    for (int i = 0; i < 3; i++) {
-        double sum = 0;
-        for (int row = threadIdx.x; row < rows; row += blockDim.x) sum += results[3 * row + i];
-        sum = block_sum(sum, (double*)shared);
-        if (threadIdx.x == 0) sums[i] += sum;
-    }
-}

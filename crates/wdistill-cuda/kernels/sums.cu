@@ -1,4 +1,4 @@
-// Sums of columns, in two stages: blocks of rows, then their sums in order.
+// Sums of columns. Long ones take two stages: blocks of rows, then their sums in order.
 #include "numbers.cuh"
 #include "threads.cuh"
 
@@ -25,4 +25,14 @@ extern "C" __global__ void add_partial_sums(float* sums, const float* partial, i
     if (threadIdx.y > 0 || c >= width) return;
     for (int y = 1; y < blockDim.y; y++) sum += shared[y * WARP + threadIdx.x];
     sums[c] += sum;
+}
+
+// sums[i] += sum over rows of results[row, i] for i < columns, in float64. One block. Shared memory: a float64 a warp.
+extern "C" __global__ void add_results(double* sums, const double* results, int rows, int columns) {
+    for (int i = 0; i < columns; i++) {
+        double sum = 0;
+        for (int row = threadIdx.x; row < rows; row += blockDim.x) sum += results[(place)row * columns + i];
+        sum = block_sum(sum, (double*)shared);
+        if (threadIdx.x == 0) sums[i] += sum;
+    }
 }

@@ -5,7 +5,7 @@ const int WARP = 32;
 const unsigned ALL_LANES = 0xffffffffu;
 
 // The block's shared memory; its size is an argument of the launch.
-extern __shared__ float shared[];
+extern __shared__ __align__(16) float shared[];
 
 __device__ inline int lane_index() { return threadIdx.x % WARP; }
 __device__ inline int warp_index() { return threadIdx.x / WARP; }

@@ -21,6 +21,7 @@ mod linear;
 mod loss;
 mod norm;
 mod optimiser;
+mod pairs;
 mod recur;
 mod sums;
 
@@ -31,6 +32,7 @@ pub use linear::{Linear, LinearGradients};
 pub use loss::{CrossEntropyGradients, LossTargets, Projection, TeacherDistribution};
 pub use norm::{LayerNorm, NormGradients, NormStatistics};
 pub use optimiser::AdamBuffers;
+pub use pairs::{GuidedHead, LikenessGradient, PairSpans, Relations};
 pub use recur::{RecurrenceGradients, RecurrenceInputs};
 
 /// Threads of most blocks.

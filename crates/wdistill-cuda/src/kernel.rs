@@ -59,7 +59,7 @@ sources! {
         AttentionBackwardQueries = attention_backward_queries,
         AttentionBackwardKeys = attention_backward_keys,
     }
-    LOSS "loss.cu" { CrossEntropy = cross_entropy, AddLosses = add_losses }
+    LOSS "loss.cu" { CrossEntropy = cross_entropy }
     NORM "norm.cu" {
         Residual = residual,
         NormForward = norm_forward,
@@ -82,8 +82,15 @@ sources! {
         ScaleTanhShift = scale_tanh_shift,
         ScaleTanhShiftBackward = scale_tanh_shift_backward,
     }
+    PAIRS "pairs.cu" {
+        PairLogs = pair_logs,
+        GuidanceSlopes = guidance_slopes,
+        RelationSlopes = relation_slopes,
+        PairGradients = pair_gradients,
+        StateDistance = state_distance,
+    }
     RECUR "recur.cu" { RecurForward = recur_forward, RecurBackward = recur_backward }
-    SUMS "sums.cu" { ColumnSums = column_sums, AddPartialSums = add_partial_sums }
+    SUMS "sums.cu" { ColumnSums = column_sums, AddPartialSums = add_partial_sums, AddResults = add_results }
 }
 
 impl Source {

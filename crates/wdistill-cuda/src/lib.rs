@@ -17,9 +17,10 @@ mod pool;
 pub use card::{Capability, Card, System, compile, load_library, look_for_card};
 pub use device::{
     AdamBuffers, AttentionInputs, AttentionOutput, AttentionShape, AttentionSpans,
-    CrossEntropyGradients, Device, Embedding, LayerNorm, Linear, LinearGradients, LossTargets,
-    Mixture, NormGradients, NormStatistics, Projection, RecurrenceGradients, RecurrenceInputs,
-    Rows, ScaleTanhShiftGradients, TeacherDistribution, WordGroups,
+    CrossEntropyGradients, Device, Embedding, GuidedHead, LayerNorm, LikenessGradient, Linear,
+    LinearGradients, LossTargets, Mixture, NormGradients, NormStatistics, PairSpans, Projection,
+    RecurrenceGradients, RecurrenceInputs, Relations, Rows, ScaleTanhShiftGradients,
+    TeacherDistribution, WordGroups,
 };
 pub use dropout::DropoutMask;
 pub use error::{CudaError, LIBRARIES_VARIABLE, Library};

@@ -23,7 +23,8 @@ impl<'a> Rows<'a> {
         Rows { numbers, distance: width }
     }
 
-    fn check(self, what: &str, rows: usize, width: usize) {
+    /// Checks that there are so many rows.
+    pub(super) fn check(self, what: &str, rows: usize, width: usize) {
         assert!(self.distance >= width, "{what}: rows of {width} every {}", self.distance);
         let least = if rows == 0 { 0 } else { (rows - 1) * self.distance + width };
         let length = self.numbers.length();

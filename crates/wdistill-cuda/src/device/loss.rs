@@ -161,7 +161,7 @@ impl<L: Launcher> Device<L> {
             }
             let words = targets.words.range(range.clone());
             self.losses(results.part(), logits, other, words, weights)?;
-            self.add_losses(sums.part(), results.part(), range.len())?;
+            self.add_results(sums.part(), results.part().range(0..3 * range.len()))?;
             if let Some(gradients) = gradients {
                 self.gradients_of_logits(gradients, logits, own, range.start, projection)?;
             }
@@ -191,16 +191,6 @@ impl<L: Launcher> Device<L> {
         ];
         let grid = Grid::line(rows, ROW_THREADS).with_shared(ROW_THREADS as usize / 32);
         self.launch(Kernel::CrossEntropy, grid, &arguments)
-    }
-
-    fn add_losses(
-        &self,
-        sums: Part<'_, f64>,
-        results: Part<'_, f64>,
-        rows: usize,
-    ) -> Result<(), CudaError> {
-        let arguments = arguments![sums.address(), results.address(), count(rows)];
-        self.launch(Kernel::AddLosses, Grid::line(1, THREADS).with_shared(2 * WARPS), &arguments)
     }
 
     /// What follows from the gradients of a chunk of logits.

@@ -26,6 +26,28 @@ impl<L: Launcher> Device<L> {
         self.launch(Kernel::AddPartialSums, grid.with_shared(32 * SUMMANDS as usize), &arguments)
     }
 
+    /// `sums[i] += sum over rows of results[row, i]`.
+    pub(super) fn add_results(
+        &self,
+        sums: Part<'_, f64>,
+        results: Part<'_, f64>,
+    ) -> Result<(), CudaError> {
+        let columns = sums.length();
+        let rows = rows_of("results", results, columns);
+        let arguments = arguments![sums.address(), results.address(), count(rows), count(columns)];
+        // A float64 a warp.
+        let grid = Grid::line(1, THREADS).with_shared(2 * WARPS);
+        self.launch(Kernel::AddResults, grid, &arguments)
+    }
+
+    /// The sum of some results, once everything before is done.
+    pub(super) fn sum(&self, results: Part<'_, f64>) -> Result<f64, CudaError> {
+        let sum = self.take::<f64>(1)?;
+        sum.clear()?;
+        self.add_results(sum.part(), results)?;
+        Ok(sum.read()?[0])
+    }
+
     /// Adds the sum of each column of `values [rows, width]` to `sums [width]`.
     ///
     /// # Errors

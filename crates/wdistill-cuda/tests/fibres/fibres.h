@@ -18,6 +18,7 @@
 #define __global__
 #define __device__
 #define __shared__
+#define __align__(bytes)
 #define __restrict__
 #define __launch_bounds__(...)
 

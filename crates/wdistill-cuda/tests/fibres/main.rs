@@ -11,6 +11,7 @@ mod loss;
 mod machine;
 mod norm;
 mod optimiser;
+mod pairs;
 mod recur;
 mod sums;
 mod support;
