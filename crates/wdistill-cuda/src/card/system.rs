@@ -1,5 +1,6 @@
 //! What a system has to have before a card can be opened.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use cudarc::driver::{DriverError, result, sys};
@@ -173,8 +174,12 @@ impl System for Present {
 
 /// The folders that the environment names for libraries.
 pub(super) fn folders() -> Vec<PathBuf> {
-    let folders = std::env::var_os(LIBRARIES_VARIABLE).unwrap_or_default();
-    std::env::split_paths(&folders).collect()
+    in_list(&std::env::var_os(LIBRARIES_VARIABLE).unwrap_or_default())
+}
+
+/// The folders of a list like that of `PATH`. An empty place in it is no folder.
+fn in_list(list: &OsStr) -> Vec<PathBuf> {
+    std::env::split_paths(list).filter(|folder| !folder.as_os_str().is_empty()).collect()
 }
 
 /// Loads the compiler of kernels, for which no card is needed.
@@ -183,4 +188,16 @@ pub(super) fn folders() -> Vec<PathBuf> {
 /// If it is not there.
 pub(super) fn load_compiler() -> Result<(), CudaError> {
     load_library(&Present, &folders(), Library::Compiler)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_list_has_no_folder() {
+        assert!(in_list(OsStr::new("")).is_empty());
+        let list = std::env::join_paths(["/a", "", "/b"]).unwrap();
+        assert_eq!(in_list(&list), ["/a", "/b"].map(PathBuf::from));
+    }
 }

@@ -6,6 +6,7 @@ use wdistill_kernels as kernels;
 use wdistill_kernels::Mask;
 
 use crate::support::*;
+use crate::tested::{Order, Tested};
 
 /// Sentences by their queries and keys: none, one tile, several, and ends inside of tiles.
 const SENTENCES: [(usize, usize); 8] =
@@ -247,7 +248,7 @@ fn attention_without_keys_gives_zeros() {
 #[test]
 #[should_panic(expected = "this sentence has fewer keys than queries")]
 fn a_causal_query_sees_a_key() {
-    let machine = Machine::new(crate::machine::Fibres::new(0));
+    let machine = Machine::new(Tested::new(Order::Natural));
     let spans = machine.attention_spans(&[0, 1, 3], &[0, 1, 2]).unwrap();
     let [q, k] = [3, 2].map(|rows| fresh::<bf16>(&machine, rows));
     let inputs = AttentionInputs {

@@ -1,5 +1,6 @@
 //! Every kernel, run on the CPU by `fibres.h`, against `wdistill-kernels` in float64 on random packed batches. Each test runs twice,
-//! the second time with blocks and threads in a mixed order, which must not change a bit.
+//! the second time with blocks and threads in a mixed order, which must not change a bit. With `WDISTILL_TEST_CARD=0` the same tests run
+//! on card 0.
 
 mod attention;
 mod elementwise;
@@ -15,3 +16,4 @@ mod pairs;
 mod recur;
 mod sums;
 mod support;
+mod tested;

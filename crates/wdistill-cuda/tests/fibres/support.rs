@@ -4,16 +4,16 @@ use half::bf16;
 use wdistill_cuda::{Buffer, Device, DropoutMask, Number};
 use wdistill_kernels::{Dropout, DropoutKey};
 
-use crate::machine::Fibres;
+use crate::tested::{Order, Tested};
 
-pub type Machine = Device<Fibres>;
-pub type Numbers<T> = Buffer<Fibres, T>;
+pub type Machine = Device<Tested>;
+pub type Numbers<T> = Buffer<Tested, T>;
 
 /// Runs a test with the natural order of blocks and threads and with a mixed one, and compares what it returns bit by bit.
 #[track_caller]
 pub fn in_any_order<T: PartialEq>(test: impl Fn(&Machine) -> T) {
-    let natural = test(&Device::new(Fibres::new(0)));
-    let mixed = test(&Device::new(Fibres::new(0x2545_f491_4f6c_dd1d)));
+    let natural = test(&Device::new(Tested::new(Order::Natural)));
+    let mixed = test(&Device::new(Tested::new(Order::Mixed)));
     assert!(natural == mixed, "the order of blocks and threads changes the result");
 }
 
