@@ -14,11 +14,13 @@ use crate::launcher::{Argument, Grid, Launcher, Product, arguments};
 use crate::pool::{Buffer, Number, Part, Pool};
 
 mod attention;
+mod decode;
 mod elementwise;
 mod embed;
 mod generate;
 mod linear;
 mod loss;
+mod matrix;
 mod norm;
 mod optimiser;
 mod pairs;
@@ -26,10 +28,12 @@ mod recur;
 mod sums;
 
 pub use attention::{AttentionInputs, AttentionOutput, AttentionShape, AttentionSpans, Rows};
+pub use decode::{BestWords, Recall};
 pub use embed::{Embedding, WordGroups};
 pub use generate::{Mixture, ScaleTanhShiftGradients};
 pub use linear::{Linear, LinearGradients};
 pub use loss::{CrossEntropyGradients, LossTargets, Projection, TeacherDistribution};
+pub use matrix::{Factored, Matrix};
 pub use norm::{LayerNorm, NormGradients, NormStatistics};
 pub use optimiser::AdamBuffers;
 pub use pairs::{GuidedHead, LikenessGradient, PairSpans, Relations};
@@ -92,11 +96,15 @@ impl<L: Launcher> Device<L> {
         }
     }
 
-    /// Computes a product, unless its result is empty.
-    fn product(&self, product: &Product) -> Result<(), CudaError> {
+    /// Computes a product, unless its result is empty or nothing is added.
+    fn compute(&self, product: &Product) -> Result<(), CudaError> {
         if product.rows == 0 || product.columns == 0 {
             return Ok(());
         }
+        if product.inner == 0 && product.accumulate == Accumulate::Add {
+            return Ok(());
+        }
+        assert!(product.inner > 0, "a product that is an empty sum");
         // SAFETY: as for kernels.
         #[allow(unsafe_code)]
         unsafe {

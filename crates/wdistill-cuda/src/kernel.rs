@@ -66,6 +66,7 @@ sources! {
         ResidualNormForward = residual_norm_forward,
         NormBackward = norm_backward,
     }
+    DECODE "decode.cu" { Recall = recall, SelectRows = select_rows, BestWords = best_words }
     ELEMENTWISE "elementwise.cu" {
         Dropout = dropout,
         Add = add,

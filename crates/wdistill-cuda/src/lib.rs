@@ -16,11 +16,11 @@ mod pool;
 
 pub use card::{Capability, Card, System, compile, load_library, look_for_card};
 pub use device::{
-    AdamBuffers, AttentionInputs, AttentionOutput, AttentionShape, AttentionSpans,
-    CrossEntropyGradients, Device, Embedding, GuidedHead, LayerNorm, LikenessGradient, Linear,
-    LinearGradients, LossTargets, Mixture, NormGradients, NormStatistics, PairSpans, Projection,
-    RecurrenceGradients, RecurrenceInputs, Relations, Rows, ScaleTanhShiftGradients,
-    TeacherDistribution, WordGroups,
+    AdamBuffers, AttentionInputs, AttentionOutput, AttentionShape, AttentionSpans, BestWords,
+    CrossEntropyGradients, Device, Embedding, Factored, GuidedHead, LayerNorm, LikenessGradient,
+    Linear, LinearGradients, LossTargets, Matrix, Mixture, NormGradients, NormStatistics,
+    PairSpans, Projection, Recall, RecurrenceGradients, RecurrenceInputs, Relations, Rows,
+    ScaleTanhShiftGradients, TeacherDistribution, WordGroups,
 };
 pub use dropout::DropoutMask;
 pub use error::{CudaError, LIBRARIES_VARIABLE, Library};

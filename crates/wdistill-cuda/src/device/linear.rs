@@ -171,7 +171,7 @@ impl<L: Launcher> Device<L> {
             None => Epilogue::None,
         };
         let (to, weight) = (h.address(), layer.weight.address());
-        self.product(&products.forward(to, x.address(), weight, epilogue))?;
+        self.compute(&products.forward(to, x.address(), weight, epilogue))?;
         let is_done = matches!(epilogue, Epilogue::BiasRelu(_)) || layer.activation.is_none();
         if is_done && pre_activation.is_none() && layer.dropout == DropoutMask::NONE {
             return Ok(());
@@ -212,11 +212,11 @@ impl<L: Launcher> Device<L> {
         if let Some((dx, accumulate)) = gradients.input {
             check("linear's dx", dx, x.length());
             let weight = layer.weight.address();
-            self.product(&products.of_input(dx.address(), accumulate, dy.address(), weight))?;
+            self.compute(&products.of_input(dx.address(), accumulate, dy.address(), weight))?;
         }
         if let Some(dweight) = gradients.weight {
             check("linear's dweight", dweight, layer.weight.length());
-            self.product(&products.of_weight(dweight.address(), dy.address(), x.address()))?;
+            self.compute(&products.of_weight(dweight.address(), dy.address(), x.address()))?;
         }
         Ok(())
     }

@@ -75,7 +75,7 @@ unsafe impl Passed for Weights {}
 
 impl Projection<'_> {
     /// Checks lengths against `rows` rows, and says how many words there are.
-    fn check(&self, x: Part<'_, bf16>, rows: usize) -> usize {
+    pub(super) fn check(&self, x: Part<'_, bf16>, rows: usize) -> usize {
         let vocabulary = rows_of("cross-entropy's table", self.table, self.width);
         assert!(vocabulary > 1, "cross-entropy: a vocabulary of {vocabulary} words");
         check("cross-entropy's x", x, rows * self.width);
@@ -152,12 +152,12 @@ impl<L: Launcher> Device<L> {
             let range = start..(start + CHUNK).min(rows);
             let logits = logits.part().range(0..range.len() * vocabulary);
             let own = x.range(range.start * width..range.end * width);
-            self.product(&projection.logits(logits, own))?;
+            self.compute(&projection.logits(logits, own))?;
             let other = of_teacher.as_ref().map(|buffer| buffer.part().range(0..logits.length()));
             if let (Some(teacher), Some(other)) = (&targets.teacher, other) {
                 let width = teacher.projection.width;
                 let states = teacher.states.range(range.start * width..range.end * width);
-                self.product(&teacher.projection.logits(other, states))?;
+                self.compute(&teacher.projection.logits(other, states))?;
             }
             let words = targets.words.range(range.clone());
             self.losses(results.part(), logits, other, words, weights)?;
@@ -206,10 +206,10 @@ impl<L: Launcher> Device<L> {
         let start = first_row * projection.width;
         let dx = gradients.input.range(start..start + x.length()).address();
         let (dy, table) = (dlogits.address(), projection.table.address());
-        self.product(&products.of_input(dx, Accumulate::Overwrite, dy, table))?;
+        self.compute(&products.of_input(dx, Accumulate::Overwrite, dy, table))?;
         if let Some(dtable) = gradients.table {
             check("cross-entropy's dtable", dtable, projection.table.length());
-            self.product(&products.of_weight(dtable.address(), dy, x.address()))?;
+            self.compute(&products.of_weight(dtable.address(), dy, x.address()))?;
         }
         gradients.bias.map_or(Ok(()), |dbias| self.add_column_sums(dbias, dlogits))
     }

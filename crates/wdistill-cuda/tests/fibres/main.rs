@@ -3,6 +3,7 @@
 //! on card 0.
 
 mod attention;
+mod decode;
 mod elementwise;
 mod embed;
 mod fibres;
@@ -13,6 +14,7 @@ mod machine;
 mod norm;
 mod optimiser;
 mod pairs;
+mod product;
 mod recur;
 mod sums;
 mod support;
