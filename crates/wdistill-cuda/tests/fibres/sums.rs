@@ -6,7 +6,8 @@ use crate::support::*;
 fn column_sums_are_added() {
     in_any_order(|machine| {
         let mut all = Vec::new();
-        for (rows, width) in [(0, 5), (1, 1), (63, 33), (64, 32), (65, 130), (200, 257)] {
+        for (rows, width) in [(0, 5), (1, 1), (63, 33), (64, 32), (65, 130), (200, 257), (1500, 33)]
+        {
             let values = random_bf16(1, rows * width);
             let before = random_f32(2, width);
             let sums = machine.upload(&before).unwrap();
