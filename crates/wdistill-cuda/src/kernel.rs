@@ -60,6 +60,12 @@ sources! {
         AttentionBackwardKeys = attention_backward_keys,
     }
     LOSS "loss.cu" { CrossEntropy = cross_entropy }
+    MUON "muon.cu" {
+        MuonMomentum = muon_momentum,
+        DivideByNorm = divide_by_norm,
+        Combine = combine,
+        MuonFinish = muon_finish,
+    }
     NORM "norm.cu" {
         Residual = residual,
         NormForward = norm_forward,

@@ -90,18 +90,27 @@ impl<L: Launcher> Device<L> {
     /// # Errors
     /// If the memory does not suffice, or the machine fails.
     pub fn sums_of_squares(&self, numbers: Part<'_, f32>) -> Result<Vec<f64>, CudaError> {
-        let pieces = numbers.length().div_ceil(PIECE);
+        self.dot_pieces(numbers, numbers)?.read()
+    }
+
+    /// The inner product over each [`PIECE`] of numbers.
+    pub(super) fn dot_pieces(
+        &self,
+        a: Part<'_, f32>,
+        b: Part<'_, f32>,
+    ) -> Result<Buffer<L, f64>, CudaError> {
+        let pieces = a.length().div_ceil(PIECE);
         let sums = self.take::<f64>(pieces)?;
         let arguments = arguments![
             sums.part().address(),
-            numbers.address(),
-            numbers.address(),
-            numbers.length() as i64,
+            a.address(),
+            b.address(),
+            a.length() as i64,
             count(PIECE)
         ];
         // A float64 a warp.
         let grid = Grid::line(pieces, THREADS).with_shared(2 * WARPS);
         self.launch(Kernel::DotPieces, grid, &arguments)?;
-        sums.read()
+        Ok(sums)
     }
 }

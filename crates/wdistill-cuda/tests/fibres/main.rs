@@ -11,6 +11,7 @@ mod generate;
 mod linear;
 mod loss;
 mod machine;
+mod muon;
 mod norm;
 mod optimiser;
 mod pairs;
