@@ -30,16 +30,19 @@ mod sums;
 
 pub use attention::{AttentionInputs, AttentionOutput, AttentionShape, AttentionSpans, Rows};
 pub use decode::{BestWords, Recall};
-pub use embed::{Embedding, WordGroups};
+pub use embed::{Embedding, EmbeddingTokens, WordGroups};
 pub use generate::{Mixture, ScaleTanhShiftGradients};
 pub use linear::{Linear, LinearGradients};
-pub use loss::{CrossEntropyGradients, LossTargets, Projection, TeacherDistribution};
+pub use loss::{
+    CrossEntropyGradients, CrossEntropyLosses, LossTargets, Projection, TeacherDistribution,
+};
 pub use matrix::{Factored, Matrix};
 pub use muon::MuonBuffers;
 pub use norm::{LayerNorm, NormGradients, NormStatistics};
 pub use optimiser::AdamBuffers;
 pub use pairs::{GuidedHead, LikenessGradient, PairSpans, Relations};
 pub use recur::{RecurrenceGradients, RecurrenceInputs};
+pub use sums::LossSum;
 
 /// Threads of most blocks.
 const THREADS: u32 = 128;

@@ -17,10 +17,11 @@ mod pool;
 pub use card::{Capability, Card, System, compile, load_library, look_for_card};
 pub use device::{
     AdamBuffers, AttentionInputs, AttentionOutput, AttentionShape, AttentionSpans, BestWords,
-    CrossEntropyGradients, Device, Embedding, Factored, GuidedHead, LayerNorm, LikenessGradient,
-    Linear, LinearGradients, LossTargets, Matrix, Mixture, MuonBuffers, NormGradients,
-    NormStatistics, PairSpans, Projection, Recall, RecurrenceGradients, RecurrenceInputs,
-    Relations, Rows, ScaleTanhShiftGradients, TeacherDistribution, WordGroups,
+    CrossEntropyGradients, CrossEntropyLosses, Device, Embedding, EmbeddingTokens, Factored,
+    GuidedHead, LayerNorm, LikenessGradient, Linear, LinearGradients, LossSum, LossTargets, Matrix,
+    Mixture, MuonBuffers, NormGradients, NormStatistics, PairSpans, Projection, Recall,
+    RecurrenceGradients, RecurrenceInputs, Relations, Rows, ScaleTanhShiftGradients,
+    TeacherDistribution, WordGroups,
 };
 pub use dropout::DropoutMask;
 pub use error::{CudaError, LIBRARIES_VARIABLE, Library};

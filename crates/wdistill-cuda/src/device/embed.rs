@@ -49,29 +49,73 @@ impl WordGroups {
     }
 }
 
+/// Tokens and their positions on a machine, checked, with what the way back needs.
+#[derive(Debug)]
+pub struct EmbeddingTokens<L: Launcher> {
+    ids: Buffer<L, u32>,
+    position_ids: Buffer<L, u32>,
+    words: Buffer<L, u32>,
+    starts: Buffer<L, u32>,
+    rows: Buffer<L, u32>,
+    /// Words and positions that tables have to have.
+    words_needed: usize,
+    positions_needed: usize,
+}
+
 impl<L: Launcher> Device<L> {
+    /// The tokens of a batch and their positions. They go to the machine once, for all ways forward and back.
+    ///
+    /// # Errors
+    /// If the memory does not suffice, or the machine fails.
+    ///
+    /// # Panics
+    /// If there are not as many positions as tokens.
+    pub fn embedding_tokens(
+        &self,
+        ids: &[u32],
+        position_ids: &[u32],
+    ) -> Result<EmbeddingTokens<L>, CudaError> {
+        assert_eq!(ids.len(), position_ids.len(), "embedding: numbers of tokens and positions");
+        let groups = WordGroups::of(ids);
+        let needed = |numbers: &[u32]| numbers.iter().max().map_or(0, |last| *last as usize + 1);
+        Ok(EmbeddingTokens {
+            ids: self.upload(ids)?,
+            position_ids: self.upload(position_ids)?,
+            words: self.upload(&groups.words)?,
+            starts: self.upload(&groups.starts)?,
+            rows: self.upload(&groups.rows)?,
+            words_needed: needed(&groups.words),
+            positions_needed: needed(position_ids),
+        })
+    }
+
     /// `y[r] = dropout(scale * table[ids[r]] + positions[position_ids[r]])`, `y [rows, width]`; the row of [`NO_TOKEN`] in the
-    /// table is zero. The caller has checked that the tables have rows of these numbers.
+    /// table is zero.
     ///
     /// # Errors
     /// If the machine fails.
     ///
     /// # Panics
-    /// If a length does not fit.
+    /// If a length does not fit, or a table lacks a row.
     pub fn embed_forward(
         &self,
         y: Part<'_, bf16>,
-        ids: Part<'_, u32>,
-        position_ids: Part<'_, u32>,
+        tokens: &EmbeddingTokens<L>,
         layer: &Embedding<'_>,
     ) -> Result<(), CudaError> {
-        let (rows, width) = (ids.length(), layer.width);
+        let (rows, width) = (tokens.ids.length(), layer.width);
         check("embedding's y", y, rows * width);
-        check("embedding's positions", position_ids, rows);
+        let words = rows_of("embedding's table", layer.table, width);
+        let positions = rows_of("embedding's positions", layer.positions, width);
+        assert!(tokens.words_needed <= words, "embedding: a token beyond a table of {words} rows");
+        assert!(
+            tokens.positions_needed <= positions,
+            "embedding: a position beyond a table of {positions} rows"
+        );
         let arguments = arguments![
             y.address(),
-            ids.address(),
-            position_ids.address(),
+            tokens.ids.part().address(),
+            tokens.position_ids.part().address(),
             layer.table.address(),
             layer.positions.address(),
             count(rows),
@@ -85,37 +129,32 @@ impl<L: Launcher> Device<L> {
     /// `dtable[ids[r]] += scale * dropout(dy[r])`, with `dtable [vocabulary, width]` and the rows of each word in their order.
     ///
     /// # Errors
-    /// If the memory does not suffice, or the machine fails.
+    /// If the machine fails.
     ///
     /// # Panics
-    /// If a length does not fit, or a word is not in the table.
+    /// If a length does not fit, or the table lacks a row.
     pub fn embed_backward(
         &self,
         dtable: Part<'_, f32>,
         dy: Part<'_, bf16>,
-        groups: &WordGroups,
+        tokens: &EmbeddingTokens<L>,
         layer: &Embedding<'_>,
     ) -> Result<(), CudaError> {
         let width = layer.width;
-        let vocabulary = rows_of("embedding's gradient", dtable, width);
-        let rows = rows_of("embedding's dy", dy, width);
-        let last = groups.words.last().copied();
-        assert!(last.is_none_or(|word| (word as usize) < vocabulary), "embedding: word {last:?}");
-        assert!(groups.rows.iter().all(|row| (*row as usize) < rows), "embedding: rows");
-        let words = self.upload(&groups.words)?;
-        let starts = self.upload(&groups.starts)?;
-        let order = self.upload(&groups.rows)?;
+        let words = rows_of("embedding's gradient", dtable, width);
+        check("embedding's dy", dy, tokens.ids.length() * width);
+        assert!(tokens.words_needed <= words, "embedding: a token beyond a table of {words} rows");
         let arguments = arguments![
             dtable.address(),
             dy.address(),
-            words.part().address(),
-            starts.part().address(),
-            order.part().address(),
+            tokens.words.part().address(),
+            tokens.starts.part().address(),
+            tokens.rows.part().address(),
             count(width),
             layer.scale as f32,
             layer.dropout,
         ];
-        let mut grid = Grid::line(groups.words.len(), THREADS);
+        let mut grid = Grid::line(tokens.words.length(), THREADS);
         grid.blocks[1] = width.div_ceil(THREADS as usize) as u32;
         self.launch(Kernel::EmbedBackward, grid, &arguments)
     }

@@ -58,6 +58,25 @@ pub struct CrossEntropyGradients<'a> {
     pub factor: f64,
 }
 
+/// Losses that the machine is still adding up.
+#[derive(Debug)]
+pub struct CrossEntropyLosses<L: Launcher> {
+    /// Of losses, of negative logarithms of likelihoods, and of rows that are right.
+    sums: Buffer<L, f64>,
+}
+
+impl<L: Launcher> CrossEntropyLosses<L> {
+    /// The losses, once everything that was asked before is done.
+    ///
+    /// # Errors
+    /// If the machine fails, or failed before.
+    pub fn read(&self) -> Result<CrossEntropySums, CudaError> {
+        let sums = self.sums.read()?;
+        let [loss, negative_log_likelihood, correct] = [sums[0], sums[1], sums[2]];
+        Ok(CrossEntropySums { loss, negative_log_likelihood, correct: correct as usize })
+    }
+}
+
 /// `LossWeights` of `loss.cu`.
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -117,7 +136,7 @@ impl LossTargets<'_> {
 
 impl<L: Launcher> Device<L> {
     /// The cross-entropy of `x [rows, width]`, and its gradients where they are wanted; the formula stands at
-    /// [`wdistill_kernels::smoothed_cross_entropy`]. Logits are rounded to bfloat16. Waits for the machine.
+    /// [`wdistill_kernels::smoothed_cross_entropy`]. Logits are rounded to bfloat16.
     ///
     /// # Errors
     /// If the memory does not suffice, or the machine fails.
@@ -130,7 +149,7 @@ impl<L: Launcher> Device<L> {
         x: Part<'_, bf16>,
         targets: &LossTargets<'_>,
         projection: &Projection<'_>,
-    ) -> Result<CrossEntropySums, CudaError> {
+    ) -> Result<CrossEntropyLosses<L>, CudaError> {
         let (rows, width) = (targets.words.length(), projection.width);
         let vocabulary = projection.check(x, rows);
         if let Some(teacher) = &targets.teacher {
@@ -166,9 +185,7 @@ impl<L: Launcher> Device<L> {
                 self.gradients_of_logits(gradients, logits, own, range.start, projection)?;
             }
         }
-        let [loss, negative_log_likelihood, correct] =
-            sums.read()?.try_into().expect("three sums of losses");
-        Ok(CrossEntropySums { loss, negative_log_likelihood, correct: correct as usize })
+        Ok(CrossEntropyLosses { sums })
     }
 
     /// The losses of a chunk, whose logits become their gradients where they are wanted.

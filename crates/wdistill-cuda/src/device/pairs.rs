@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::device::attention::Rows;
+use crate::device::sums::LossSum;
 use crate::launcher::Passed;
 
 /// Where a loss's slopes go.
@@ -140,7 +141,7 @@ impl<L: Launcher> Device<L> {
     }
 
     /// `- sum over t, s of a_ts log p_ts` with `p_t = softmax_s(q_t · k_s / sqrt(d))`, and its slopes at queries and keys; the formula
-    /// stands at [`wdistill_kernels::guidance_loss`]. Waits for the machine.
+    /// stands at [`wdistill_kernels::guidance_loss`].
     ///
     /// # Errors
     /// If the memory does not suffice, or the machine fails.
@@ -152,7 +153,7 @@ impl<L: Launcher> Device<L> {
         head: &GuidedHead<'_>,
         [of_queries, of_keys]: [LikenessGradient<'_>; 2],
         spans: &PairSpans<L>,
-    ) -> Result<f64, CudaError> {
+    ) -> Result<LossSum<L>, CudaError> {
         let width = head.width;
         assert!(head.head < head.heads && width.is_multiple_of(head.heads), "guidance: heads");
         check("alignments", head.alignments, spans.pairs);
@@ -178,12 +179,12 @@ impl<L: Launcher> Device<L> {
         {
             self.pair_gradients(gradient, slopes.part(), x, width, heads, side, spans)?;
         }
-        self.sum(results.part())
+        self.sum(results.part(), 1.0)
     }
 
     /// `sum over rows of mean over heads of KL(softmax_j(t_i · t_j / sqrt(d_t)) || softmax_j(s_i · s_j / sqrt(d_s)))`, where `j` are the
     /// rows of the same sentence, and its slopes at the student's numbers, as [`wdistill_kernels::relation_divergence`]. The spans have the
-    /// same rows as queries and keys. Waits for the machine.
+    /// same rows as queries and keys.
     ///
     /// # Errors
     /// If the memory does not suffice, or the machine fails.
@@ -195,15 +196,12 @@ impl<L: Launcher> Device<L> {
         relations: &Relations<'_>,
         gradient: LikenessGradient<'_>,
         spans: &PairSpans<L>,
-    ) -> Result<f64, CudaError> {
+    ) -> Result<LossSum<L>, CudaError> {
         let (rows, count_heads) = (spans.query_rows, relations.heads);
         assert_eq!(rows, spans.key_rows, "relations: numbers of queries and keys");
         check("relations' gradient", gradient.gradient, relations.student.length());
-        if rows == 0 {
-            return Ok(0.0);
-        }
         let logs = |of: Part<'_, bf16>| {
-            let width = of.length() / rows;
+            let width = of.length() / rows.max(1);
             check("relations", of, rows * width);
             assert!(count_heads > 0 && width.is_multiple_of(count_heads), "relations: heads");
             let heads = Heads { first: 0, count: count_heads, width: width / count_heads };
@@ -228,11 +226,11 @@ impl<L: Launcher> Device<L> {
         let x = Rows::of(relations.student, width);
         let scaled = LikenessGradient { scale: gradient.scale / count_heads as f64, ..gradient };
         self.pair_gradients(scaled, student.part(), x, width, heads, Side::Both, spans)?;
-        Ok(self.sum(results.part())? / count_heads as f64)
+        self.sum(results.part(), count_heads as f64)
     }
 
     /// `sum over rows of |s - t|² / |t|²` for states of one width, and its slopes at the student's, as
-    /// [`wdistill_kernels::state_distance`]. Waits for the machine.
+    /// [`wdistill_kernels::state_distance`].
     ///
     /// # Errors
     /// If the memory does not suffice, or the machine fails.
@@ -245,7 +243,7 @@ impl<L: Launcher> Device<L> {
         teacher: Part<'_, bf16>,
         width: usize,
         gradient: LikenessGradient<'_>,
-    ) -> Result<f64, CudaError> {
+    ) -> Result<LossSum<L>, CudaError> {
         let rows = rows_of("state distance", student, width);
         check("state distance's teacher", teacher, student.length());
         check("state distance's gradient", gradient.gradient, student.length());
@@ -260,7 +258,7 @@ impl<L: Launcher> Device<L> {
             gradient.scale as f32
         ];
         self.launch(Kernel::StateDistance, warp_a_row(rows), &arguments)?;
-        self.sum(results.part())
+        self.sum(results.part(), 1.0)
     }
 
     /// `log softmax_j(q_i · k_j / sqrt(head width))` of the pairs of some heads.

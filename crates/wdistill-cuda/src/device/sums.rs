@@ -5,6 +5,23 @@ use super::*;
 /// Rows of threads that add partial sums.
 const SUMMANDS: u32 = 16;
 
+/// A loss that the machine is still adding up.
+#[derive(Debug)]
+pub struct LossSum<L: Launcher> {
+    sum: Buffer<L, f64>,
+    divisor: f64,
+}
+
+impl<L: Launcher> LossSum<L> {
+    /// The loss, once everything that was asked before is done.
+    ///
+    /// # Errors
+    /// If the machine fails, or failed before.
+    pub fn read(&self) -> Result<f64, CudaError> {
+        Ok(self.sum.read()?[0] / self.divisor)
+    }
+}
+
 impl<L: Launcher> Device<L> {
     /// `sums[c] += sum over i of partial[i * stride + c]`, in one order.
     pub(super) fn add_partial_sums(
@@ -40,12 +57,16 @@ impl<L: Launcher> Device<L> {
         self.launch(Kernel::AddResults, grid, &arguments)
     }
 
-    /// The sum of some results, once everything before is done.
-    pub(super) fn sum(&self, results: Part<'_, f64>) -> Result<f64, CudaError> {
+    /// The sum of some results over a number.
+    pub(super) fn sum(
+        &self,
+        results: Part<'_, f64>,
+        divisor: f64,
+    ) -> Result<LossSum<L>, CudaError> {
         let sum = self.take::<f64>(1)?;
         sum.clear()?;
         self.add_results(sum.part(), results)?;
-        Ok(sum.read()?[0])
+        Ok(LossSum { sum, divisor })
     }
 
     /// Adds the sum of each column of `values [rows, width]` to `sums [width]`.

@@ -5,6 +5,7 @@ use wdistill_kernels as kernels;
 use wdistill_kernels::NO_TOKEN;
 
 use crate::support::*;
+use crate::tested::{Order, Tested};
 
 const WORDS: usize = 23;
 const POSITIONS: usize = 9;
@@ -35,11 +36,8 @@ fn embed_forward_gathers_rows() {
                 dropout: mask,
             };
             let y = fresh(machine, rows * width);
-            let [device_ids, device_position_ids] =
-                [&ids, &position_ids].map(|ids| machine.upload(ids).unwrap());
-            machine
-                .embed_forward(y.part(), device_ids.part(), device_position_ids.part(), &layer)
-                .unwrap();
+            let tokens = machine.embedding_tokens(&ids, &position_ids).unwrap();
+            machine.embed_forward(y.part(), &tokens, &layer).unwrap();
             let mut expected = vec![0.0; rows * width];
             let host_layer = kernels::Embedding {
                 table: &exact(&table),
@@ -77,8 +75,8 @@ fn embed_backward_adds_the_rows_of_each_word() {
             };
             let dtable = machine.upload(&before).unwrap();
             let device_dy = machine.upload(&dy).unwrap();
-            let groups = WordGroups::of(&ids);
-            machine.embed_backward(dtable.part(), device_dy.part(), &groups, &layer).unwrap();
+            let tokens = machine.embedding_tokens(&ids, &position_ids).unwrap();
+            machine.embed_backward(dtable.part(), device_dy.part(), &tokens, &layer).unwrap();
             let mut expected = exact(&before);
             let host_layer = kernels::Embedding {
                 table: &[],
@@ -106,4 +104,22 @@ fn word_groups_are_in_order() {
     assert_eq!(groups.rows, [4, 1, 5, 0, 3, 6]);
     let empty = WordGroups::of(&[NO_TOKEN]);
     assert_eq!((empty.words.len(), empty.starts.as_slice()), (0, [0].as_slice()));
+}
+
+#[test]
+#[should_panic(expected = "a token beyond a table of 2 rows")]
+fn a_token_that_a_table_lacks_is_refused() {
+    let machine = Machine::new(Tested::new(Order::Natural));
+    let table = fresh(&machine, 2 * 8);
+    let positions = fresh(&machine, 8);
+    let layer = Embedding {
+        table: table.part(),
+        positions: positions.part(),
+        width: 8,
+        scale: 1.0,
+        dropout: dropout(0.0).0,
+    };
+    let tokens = machine.embedding_tokens(&[1, NO_TOKEN, 2], &[0, 0, 0]).unwrap();
+    let y = fresh(&machine, 3 * 8);
+    let _ = machine.embed_forward(y.part(), &tokens, &layer);
 }

@@ -100,7 +100,11 @@ fn check(machine: &Machine, case: Case) -> (u64, Vec<u16>) {
         factor: FACTOR,
     };
     let wanted = case.has_gradients.then_some(&gradients);
-    let found = machine.cross_entropy(wanted, device_x.part(), &targets, &projection).unwrap();
+    let found = machine
+        .cross_entropy(wanted, device_x.part(), &targets, &projection)
+        .unwrap()
+        .read()
+        .unwrap();
     // Sums of exponentials are float32.
     let tolerance = |expected: f64| 1e-6 * expected.abs() + 1e-7 * case.rows as f64;
     let (sums, expected_dx) = expected(case, &x, &words, &bias, &states);
@@ -147,7 +151,11 @@ fn the_first_of_equals_is_the_most_probable_word() {
         let words = machine.upload(&[40u32, 70]).unwrap();
         let targets = LossTargets { words: words.part(), smoothing: 0.0, teacher: None };
         let projection = Projection { table: table.part(), bias: None, width };
-        let sums = machine.cross_entropy(None, device_x.part(), &targets, &projection).unwrap();
+        let sums = machine
+            .cross_entropy(None, device_x.part(), &targets, &projection)
+            .unwrap()
+            .read()
+            .unwrap();
         assert_eq!(sums.correct, 1);
         sums
     });
@@ -161,7 +169,8 @@ fn a_logit_that_is_no_number_is_seen_in_the_loss() {
         let words = machine.upload(&[0u32]).unwrap();
         let targets = LossTargets { words: words.part(), smoothing: 0.1, teacher: None };
         let projection = Projection { table: table.part(), bias: None, width: 3 };
-        let sums = machine.cross_entropy(None, x.part(), &targets, &projection).unwrap();
+        let sums =
+            machine.cross_entropy(None, x.part(), &targets, &projection).unwrap().read().unwrap();
         assert!(sums.loss.is_nan() && sums.negative_log_likelihood.is_nan());
         sums.correct
     });

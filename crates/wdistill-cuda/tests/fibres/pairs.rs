@@ -36,8 +36,11 @@ fn guidance_slopes_follow_alignments() {
                 alignments: device_a.part(),
             };
             let of = |gradient| LikenessGradient { gradient, scale: 0.7 };
-            let loss =
-                machine.guidance_loss(&guided, [of(dq.part()), of(dk.part())], &spans).unwrap();
+            let loss = machine
+                .guidance_loss(&guided, [of(dq.part()), of(dk.part())], &spans)
+                .unwrap()
+                .read()
+                .unwrap();
 
             let host = [exact(&queries), exact(&keys)];
             let [hq, hk] = [&host[0], &host[1]].map(|values| kernels::Rows { values, width });
@@ -71,7 +74,7 @@ fn relation_slopes_compare_tokens() {
             let relations = Relations { student: s.part(), teacher: t.part(), heads };
             let gradient = fresh::<bf16>(machine, student.len());
             let of = LikenessGradient { gradient: gradient.part(), scale: 1.3 };
-            let loss = machine.relation_divergence(&relations, of, &spans).unwrap();
+            let loss = machine.relation_divergence(&relations, of, &spans).unwrap().read().unwrap();
 
             let host = [exact(&student), exact(&teacher)];
             let ours = kernels::Rows { values: &host[0], width };
@@ -103,7 +106,8 @@ fn state_distance_is_the_part_that_is_missed() {
             let [s, t] = [&student, &teacher].map(|numbers| machine.upload(numbers).unwrap());
             let gradient = fresh::<bf16>(machine, student.len());
             let of = LikenessGradient { gradient: gradient.part(), scale: 0.9 };
-            let loss = machine.state_distance(s.part(), t.part(), width, of).unwrap();
+            let loss =
+                machine.state_distance(s.part(), t.part(), width, of).unwrap().read().unwrap();
             let host = [exact(&student), exact(&teacher)];
             let [ours, theirs] = [&host[0], &host[1]].map(|values| kernels::Rows { values, width });
             let mut expected = vec![0.0; student.len()];
