@@ -10,7 +10,7 @@ use wdistill_kernels::Accumulate;
 
 use crate::CudaError;
 use crate::kernel::Kernel;
-use crate::launcher::{Argument, Grid, Launcher, Product, arguments};
+use crate::launcher::{Address, Argument, Grid, Launcher, Product, arguments};
 use crate::pool::{Buffer, Number, Part, Pool};
 
 mod attention;
@@ -18,6 +18,7 @@ mod decode;
 mod elementwise;
 mod embed;
 mod generate;
+mod indices;
 mod linear;
 mod loss;
 mod matrix;
@@ -32,6 +33,7 @@ pub use attention::{AttentionInputs, AttentionOutput, AttentionShape, AttentionS
 pub use decode::{BestWords, Recall};
 pub use embed::{Embedding, EmbeddingTokens, WordGroups};
 pub use generate::{Mixture, ScaleTanhShiftGradients};
+pub use indices::{Indices, Offsets};
 pub use linear::{Linear, LinearGradients};
 pub use loss::{
     CrossEntropyGradients, CrossEntropyLosses, LossTargets, Projection, TeacherDistribution,

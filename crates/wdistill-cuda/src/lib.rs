@@ -18,10 +18,10 @@ pub use card::{Capability, Card, System, compile, load_library, look_for_card};
 pub use device::{
     AdamBuffers, AttentionInputs, AttentionOutput, AttentionShape, AttentionSpans, BestWords,
     CrossEntropyGradients, CrossEntropyLosses, Device, Embedding, EmbeddingTokens, Factored,
-    GuidedHead, LayerNorm, LikenessGradient, Linear, LinearGradients, LossSum, LossTargets, Matrix,
-    Mixture, MuonBuffers, NormGradients, NormStatistics, PairSpans, Projection, Recall,
-    RecurrenceGradients, RecurrenceInputs, Relations, Rows, ScaleTanhShiftGradients,
-    TeacherDistribution, WordGroups,
+    GuidedHead, Indices, LayerNorm, LikenessGradient, Linear, LinearGradients, LossSum,
+    LossTargets, Matrix, Mixture, MuonBuffers, NormGradients, NormStatistics, Offsets, PairSpans,
+    Projection, Recall, RecurrenceGradients, RecurrenceInputs, Relations, Rows,
+    ScaleTanhShiftGradients, TeacherDistribution, WordGroups,
 };
 pub use dropout::DropoutMask;
 pub use error::{CudaError, LIBRARIES_VARIABLE, Library};

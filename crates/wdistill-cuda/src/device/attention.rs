@@ -35,13 +35,11 @@ impl<'a> Rows<'a> {
 /// Which rows of a packed batch belong to which sentence, and how they are dealt to blocks.
 #[derive(Debug)]
 pub struct AttentionSpans<L: Launcher> {
-    query_offsets: Buffer<L, u32>,
-    key_offsets: Buffer<L, u32>,
+    queries: Offsets<L>,
+    keys: Offsets<L>,
     /// Pairs of a sentence and a row of it.
     query_tiles: Buffer<L, u32>,
     key_tiles: Buffer<L, u32>,
-    query_rows: usize,
-    key_rows: usize,
     /// The first sentence that has fewer keys than queries.
     short_of_keys: Option<usize>,
 }
@@ -121,9 +119,9 @@ impl AttentionShape {
             let short = spans.short_of_keys;
             assert_eq!(short, None, "causal attention: this sentence has fewer keys than queries");
         }
-        inputs.queries.check("queries", spans.query_rows, width);
-        inputs.keys.check("keys", spans.key_rows, width);
-        inputs.values.check("values", spans.key_rows, width);
+        inputs.queries.check("queries", spans.queries.rows(), width);
+        inputs.keys.check("keys", spans.keys.rows(), width);
+        inputs.values.check("values", spans.keys.rows(), width);
         let head_width = width / heads;
         Sizes {
             heads: count(heads),
@@ -159,20 +157,13 @@ impl<L: Launcher> Device<L> {
         key_offsets: &[usize],
     ) -> Result<AttentionSpans<L>, CudaError> {
         assert_eq!(query_offsets.len(), key_offsets.len(), "attention: numbers of offsets");
-        for offsets in [query_offsets, key_offsets] {
-            assert!(offsets.is_sorted() && offsets.first() == Some(&0), "attention: {offsets:?}");
-        }
-        let narrow =
-            |offsets: &[usize]| offsets.iter().map(|o| count(*o) as u32).collect::<Vec<_>>();
         let sentences = query_offsets.windows(2).zip(key_offsets.windows(2));
         let is_short = |(q, k): (&[usize], &[usize])| k[1] - k[0] < q[1] - q[0];
         Ok(AttentionSpans {
-            query_offsets: self.upload(&narrow(query_offsets))?,
-            key_offsets: self.upload(&narrow(key_offsets))?,
+            queries: self.offsets(query_offsets)?,
+            keys: self.offsets(key_offsets)?,
             query_tiles: self.upload(&tiles(query_offsets))?,
             key_tiles: self.upload(&tiles(key_offsets))?,
-            query_rows: query_offsets[query_offsets.len() - 1],
-            key_rows: key_offsets[key_offsets.len() - 1],
             short_of_keys: sentences.map(is_short).position(|is_short| is_short),
         })
     }
@@ -192,8 +183,8 @@ impl<L: Launcher> Device<L> {
         shape: &AttentionShape,
     ) -> Result<(), CudaError> {
         let sizes = shape.sizes(inputs, spans);
-        check("attention's y", output.y, spans.query_rows * shape.width);
-        check("attention's sums", output.log_sums, spans.query_rows * shape.heads);
+        check("attention's y", output.y, spans.queries.rows() * shape.width);
+        check("attention's sums", output.log_sums, spans.queries.rows() * shape.heads);
         let head_width = shape.width / shape.heads;
         let arguments = arguments![
             output.y.address(),
@@ -201,8 +192,8 @@ impl<L: Launcher> Device<L> {
             inputs.queries.numbers.address(),
             inputs.keys.numbers.address(),
             inputs.values.numbers.address(),
-            spans.query_offsets.part().address(),
-            spans.key_offsets.part().address(),
+            spans.queries.address(),
+            spans.keys.address(),
             spans.query_tiles.part().address(),
             sizes,
             shape.dropout,
@@ -234,7 +225,7 @@ impl<L: Launcher> Device<L> {
         let distances =
             |of: &AttentionInputs<'_>| [of.queries, of.keys, of.values].map(|r| r.distance);
         assert_eq!(distances(gradients), distances(inputs), "attention: gradients lie elsewhere");
-        let rows = spans.query_rows;
+        let rows = spans.queries.rows();
         check("attention's dy", dy, rows * shape.width);
         check("attention's y", output.y, rows * shape.width);
         check("attention's sums", output.log_sums, rows * shape.heads);
@@ -249,8 +240,8 @@ impl<L: Launcher> Device<L> {
             inputs.queries.numbers.address(),
             inputs.keys.numbers.address(),
             inputs.values.numbers.address(),
-            spans.query_offsets.part().address(),
-            spans.key_offsets.part().address(),
+            spans.queries.address(),
+            spans.keys.address(),
         ];
         let read = addresses.map(Argument::of);
         let head_width = shape.width / shape.heads;

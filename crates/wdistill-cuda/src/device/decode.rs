@@ -10,15 +10,15 @@ const ROW_THREADS: u32 = 256;
 
 /// Keys and values that queries remember, and which of their rows each query sees.
 #[derive(Clone, Copy, Debug)]
-pub struct Recall<'a> {
+pub struct Recall<'a, L: Launcher> {
     /// `[all rows, width]`.
     pub keys: Part<'a, bf16>,
     /// `[all rows, width]`.
     pub values: Part<'a, bf16>,
-    /// Where the rows of each query start in `rows`, and the number of these: `[queries + 1]`.
-    pub starts: Part<'a, u32>,
-    /// Numbers of the rows that queries see, query by query, in their order. The caller has checked that they are there.
-    pub rows: Part<'a, u32>,
+    /// Which of `rows` are a query's.
+    pub starts: &'a Offsets<L>,
+    /// Numbers of the rows that queries see, query by query, in their order.
+    pub rows: &'a Indices<L>,
     /// Numbers of a row, all heads together.
     pub width: usize,
     /// They divide the width, and head `h` owns columns `h * width / heads ..`.
@@ -61,13 +61,14 @@ impl<L: Launcher> Device<L> {
         &self,
         y: Part<'_, bf16>,
         queries: Part<'_, bf16>,
-        memory: &Recall<'_>,
+        memory: &Recall<'_, L>,
     ) -> Result<(), CudaError> {
         let (width, heads) = (memory.width, memory.heads);
         assert!(heads > 0 && width.is_multiple_of(heads), "recall: {heads} heads of {width}");
         let rows = rows_of("recall", queries, width);
         check("recall's y", y, queries.length());
-        check("recall's starts", memory.starts, rows + 1);
+        assert_eq!(memory.starts.sentences(), rows, "recall: queries that have rows");
+        assert_eq!(memory.starts.rows(), memory.rows.length(), "recall: rows of queries");
         check("recall's values", memory.values, memory.keys.length());
         let head_width = width / heads;
         let sizes = Sizes {
@@ -82,33 +83,33 @@ impl<L: Launcher> Device<L> {
             memory.keys.address(),
             memory.values.address(),
             memory.starts.address(),
-            memory.rows.address(),
+            memory.rows.below("recall's rows", rows_of("recall's keys", memory.keys, width)),
             sizes
         ];
         let grid = warp_a_row(rows * heads).with_shared(WARPS * head_width);
         self.launch(Kernel::Recall, grid, &arguments)
     }
 
-    /// `y[i] = x[rows[i]]`, rows of a width. The caller has checked that `x` has them.
+    /// `y[i] = x[rows[i]]`, rows of a width.
     ///
     /// # Errors
     /// If the machine fails.
     ///
     /// # Panics
-    /// If a length does not fit.
+    /// If a length does not fit, or `x` lacks a row.
     pub fn select_rows(
         &self,
         y: Part<'_, bf16>,
         x: Part<'_, bf16>,
-        rows: Part<'_, u32>,
+        rows: &Indices<L>,
         width: usize,
     ) -> Result<(), CudaError> {
-        rows_of("rows to select from", x, width);
+        let all = rows_of("rows to select from", x, width);
         check("selected rows", y, rows.length() * width);
         let arguments = arguments![
             y.address(),
             x.address(),
-            rows.address(),
+            rows.below("rows to select", all),
             count(rows.length()),
             count(width)
         ];

@@ -53,13 +53,10 @@ impl WordGroups {
 #[derive(Debug)]
 pub struct EmbeddingTokens<L: Launcher> {
     ids: Buffer<L, u32>,
-    position_ids: Buffer<L, u32>,
-    words: Buffer<L, u32>,
+    position_ids: Indices<L>,
+    words: Indices<L>,
     starts: Buffer<L, u32>,
     rows: Buffer<L, u32>,
-    /// Words and positions that tables have to have.
-    words_needed: usize,
-    positions_needed: usize,
 }
 
 impl<L: Launcher> Device<L> {
@@ -77,15 +74,12 @@ impl<L: Launcher> Device<L> {
     ) -> Result<EmbeddingTokens<L>, CudaError> {
         assert_eq!(ids.len(), position_ids.len(), "embedding: numbers of tokens and positions");
         let groups = WordGroups::of(ids);
-        let needed = |numbers: &[u32]| numbers.iter().max().map_or(0, |last| *last as usize + 1);
         Ok(EmbeddingTokens {
             ids: self.upload(ids)?,
-            position_ids: self.upload(position_ids)?,
-            words: self.upload(&groups.words)?,
+            position_ids: self.indices(position_ids)?,
+            words: self.indices(&groups.words)?,
             starts: self.upload(&groups.starts)?,
             rows: self.upload(&groups.rows)?,
-            words_needed: needed(&groups.words),
-            positions_needed: needed(position_ids),
         })
     }
 
@@ -107,15 +101,11 @@ impl<L: Launcher> Device<L> {
         check("embedding's y", y, rows * width);
         let words = rows_of("embedding's table", layer.table, width);
         let positions = rows_of("embedding's positions", layer.positions, width);
-        assert!(tokens.words_needed <= words, "embedding: a token beyond a table of {words} rows");
-        assert!(
-            tokens.positions_needed <= positions,
-            "embedding: a position beyond a table of {positions} rows"
-        );
+        tokens.words.below("embedding's tokens", words);
         let arguments = arguments![
             y.address(),
             tokens.ids.part().address(),
-            tokens.position_ids.part().address(),
+            tokens.position_ids.below("embedding's positions", positions),
             layer.table.address(),
             layer.positions.address(),
             count(rows),
@@ -143,11 +133,10 @@ impl<L: Launcher> Device<L> {
         let width = layer.width;
         let words = rows_of("embedding's gradient", dtable, width);
         check("embedding's dy", dy, tokens.ids.length() * width);
-        assert!(tokens.words_needed <= words, "embedding: a token beyond a table of {words} rows");
         let arguments = arguments![
             dtable.address(),
             dy.address(),
-            tokens.words.part().address(),
+            tokens.words.below("embedding's tokens", words),
             tokens.starts.part().address(),
             tokens.rows.part().address(),
             count(width),

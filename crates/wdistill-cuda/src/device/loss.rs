@@ -36,9 +36,9 @@ pub struct TeacherDistribution<'a> {
 
 /// The right word of each row, and perhaps a teacher's distribution.
 #[derive(Clone, Copy, Debug)]
-pub struct LossTargets<'a> {
-    /// The right words, `[rows]`. The caller has checked that the vocabulary has them.
-    pub words: Part<'a, u32>,
+pub struct LossTargets<'a, L: Launcher> {
+    /// The right words, `[rows]`.
+    pub words: &'a Indices<L>,
     /// Label smoothing, at least 0 and below 1.
     pub smoothing: f64,
     /// The teacher's distribution.
@@ -116,7 +116,7 @@ impl Projection<'_> {
     }
 }
 
-impl LossTargets<'_> {
+impl<L: Launcher> LossTargets<'_, L> {
     /// The weights of a row's parts, as [`wdistill_kernels::smoothed_cross_entropy`] has them.
     fn weights(&self, vocabulary: usize, gradients: Option<&CrossEntropyGradients<'_>>) -> Weights {
         let smoothing = self.smoothing;
@@ -142,12 +142,12 @@ impl<L: Launcher> Device<L> {
     /// If the memory does not suffice, or the machine fails.
     ///
     /// # Panics
-    /// If a length does not fit, or a weight is out of its range.
+    /// If a length does not fit, a word is not in the vocabulary, or a weight is out of its range.
     pub fn cross_entropy(
         &self,
         gradients: Option<&CrossEntropyGradients<'_>>,
         x: Part<'_, bf16>,
-        targets: &LossTargets<'_>,
+        targets: &LossTargets<'_, L>,
         projection: &Projection<'_>,
     ) -> Result<CrossEntropyLosses<L>, CudaError> {
         let (rows, width) = (targets.words.length(), projection.width);
@@ -159,6 +159,7 @@ impl<L: Launcher> Device<L> {
         if let Some(gradients) = gradients {
             check("cross-entropy's dx", gradients.input, x.length());
         }
+        let all_words = targets.words.below("cross-entropy's words", vocabulary);
         let weights = targets.weights(vocabulary, gradients);
         let chunk = CHUNK.min(rows);
         let logits = self.take::<bf16>(chunk * vocabulary)?;
@@ -178,8 +179,8 @@ impl<L: Launcher> Device<L> {
                 let states = teacher.states.range(range.start * width..range.end * width);
                 self.compute(&teacher.projection.logits(other, states))?;
             }
-            let words = targets.words.range(range.clone());
-            self.losses(results.part(), logits, other, words, weights)?;
+            let words = all_words.after(range.start * size_of::<u32>());
+            self.losses(results.part(), logits, other, (words, range.len()), weights)?;
             self.add_results(sums.part(), results.part().range(0..3 * range.len()))?;
             if let Some(gradients) = gradients {
                 self.gradients_of_logits(gradients, logits, own, range.start, projection)?;
@@ -194,15 +195,14 @@ impl<L: Launcher> Device<L> {
         results: Part<'_, f64>,
         logits: Part<'_, bf16>,
         teacher: Option<Part<'_, bf16>>,
-        words: Part<'_, u32>,
+        (words, rows): (Address, usize),
         weights: Weights,
     ) -> Result<(), CudaError> {
-        let rows = words.length();
         let arguments = arguments![
             results.address(),
             logits.address(),
             address_of(teacher),
-            words.address(),
+            words,
             count(logits.length() / rows),
             weights
         ];

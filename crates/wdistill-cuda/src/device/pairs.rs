@@ -17,13 +17,9 @@ pub struct LikenessGradient<'a> {
 /// Which rows of a packed batch belong to which sentence, and where the pairs of a sentence's queries and keys lie.
 #[derive(Debug)]
 pub struct PairSpans<L: Launcher> {
-    query_offsets: Buffer<L, u32>,
-    key_offsets: Buffer<L, u32>,
+    queries: Offsets<L>,
+    keys: Offsets<L>,
     starts: Buffer<L, u32>,
-    query_rows: usize,
-    key_rows: usize,
-    most_queries: usize,
-    most_keys: usize,
     pairs: usize,
 }
 
@@ -36,7 +32,7 @@ impl<L: Launcher> PairSpans<L> {
     /// A warp for each row of each sentence and head.
     fn grid(&self, most_rows: usize, heads: usize) -> Grid {
         let mut grid = warp_a_row(most_rows);
-        grid.blocks[1] = (self.starts.length() - 1) as u32;
+        grid.blocks[1] = self.queries.sentences() as u32;
         grid.blocks[2] = heads as u32;
         grid
     }
@@ -115,29 +111,14 @@ impl<L: Launcher> Device<L> {
         key_offsets: &[usize],
     ) -> Result<PairSpans<L>, CudaError> {
         assert_eq!(query_offsets.len(), key_offsets.len(), "pairs: numbers of offsets");
-        for offsets in [query_offsets, key_offsets] {
-            assert!(offsets.is_sorted() && offsets.first() == Some(&0), "pairs: {offsets:?}");
-        }
-        let lengths =
-            |offsets: &[usize]| offsets.windows(2).map(|o| o[1] - o[0]).collect::<Vec<_>>();
-        let (queries, keys) = (lengths(query_offsets), lengths(key_offsets));
+        let (queries, keys) = (self.offsets(query_offsets)?, self.offsets(key_offsets)?);
+        let mut pairs = 0;
         let mut starts = vec![0];
-        for (queries, keys) in queries.iter().zip(&keys) {
-            starts.push(starts[starts.len() - 1] + queries * keys);
+        for (queries, keys) in query_offsets.windows(2).zip(key_offsets.windows(2)) {
+            pairs += (queries[1] - queries[0]) * (keys[1] - keys[0]);
+            starts.push(count(pairs) as u32);
         }
-        let narrow =
-            |numbers: &[usize]| numbers.iter().map(|n| count(*n) as u32).collect::<Vec<_>>();
-        let most = |lengths: &[usize]| lengths.iter().copied().max().unwrap_or(0);
-        Ok(PairSpans {
-            query_offsets: self.upload(&narrow(query_offsets))?,
-            key_offsets: self.upload(&narrow(key_offsets))?,
-            starts: self.upload(&narrow(&starts))?,
-            query_rows: query_offsets[query_offsets.len() - 1],
-            key_rows: key_offsets[key_offsets.len() - 1],
-            most_queries: most(&queries),
-            most_keys: most(&keys),
-            pairs: starts[starts.len() - 1],
-        })
+        Ok(PairSpans { queries, keys, starts: self.upload(&starts)?, pairs })
     }
 
     /// `- sum over t, s of a_ts log p_ts` with `p_t = softmax_s(q_t · k_s / sqrt(d))`, and its slopes at queries and keys; the formula
@@ -157,22 +138,22 @@ impl<L: Launcher> Device<L> {
         let width = head.width;
         assert!(head.head < head.heads && width.is_multiple_of(head.heads), "guidance: heads");
         check("alignments", head.alignments, spans.pairs);
-        check("guidance's dq", of_queries.gradient, spans.query_rows * width);
-        check("guidance's dk", of_keys.gradient, spans.key_rows * width);
+        check("guidance's dq", of_queries.gradient, spans.queries.rows() * width);
+        check("guidance's dk", of_keys.gradient, spans.keys.rows() * width);
         let heads = Heads { first: head.head, count: 1, width: width / head.heads };
         let slopes = self.pair_logs(head.queries, head.keys, heads, spans)?;
-        let results = self.take::<f64>(spans.query_rows)?;
+        let results = self.take::<f64>(spans.queries.rows())?;
         results.clear()?;
         let arguments = arguments![
             results.part().address(),
             slopes.part().address(),
             head.alignments.address(),
-            spans.query_offsets.part().address(),
-            spans.key_offsets.part().address(),
+            spans.queries.address(),
+            spans.keys.address(),
             spans.starts.part().address(),
             count(spans.pairs)
         ];
-        let grid = spans.grid(spans.most_queries, 1);
+        let grid = spans.grid(spans.queries.most(), 1);
         self.launch(Kernel::GuidanceSlopes, grid, &arguments)?;
         for (gradient, x, side) in
             [(of_queries, head.keys, Side::Queries), (of_keys, head.queries, Side::Keys)]
@@ -197,8 +178,8 @@ impl<L: Launcher> Device<L> {
         gradient: LikenessGradient<'_>,
         spans: &PairSpans<L>,
     ) -> Result<LossSum<L>, CudaError> {
-        let (rows, count_heads) = (spans.query_rows, relations.heads);
-        assert_eq!(rows, spans.key_rows, "relations: numbers of queries and keys");
+        let (rows, count_heads) = (spans.queries.rows(), relations.heads);
+        assert_eq!(rows, spans.keys.rows(), "relations: numbers of queries and keys");
         check("relations' gradient", gradient.gradient, relations.student.length());
         let logs = |of: Part<'_, bf16>| {
             let width = of.length() / rows.max(1);
@@ -215,12 +196,12 @@ impl<L: Launcher> Device<L> {
             results.part().address(),
             student.part().address(),
             teacher.part().address(),
-            spans.query_offsets.part().address(),
+            spans.queries.address(),
             spans.starts.part().address(),
             count(spans.pairs),
             count(rows)
         ];
-        let grid = spans.grid(spans.most_queries, count_heads);
+        let grid = spans.grid(spans.queries.most(), count_heads);
         self.launch(Kernel::RelationSlopes, grid, &arguments)?;
         let width = heads.width * count_heads;
         let x = Rows::of(relations.student, width);
@@ -270,8 +251,8 @@ impl<L: Launcher> Device<L> {
         spans: &PairSpans<L>,
     ) -> Result<Buffer<L, f32>, CudaError> {
         let width = (heads.first + heads.count) * heads.width;
-        queries.check("pairs' queries", spans.query_rows, width);
-        keys.check("pairs' keys", spans.key_rows, width);
+        queries.check("pairs' queries", spans.queries.rows(), width);
+        keys.check("pairs' keys", spans.keys.rows(), width);
         let logs = self.take::<f32>(heads.count * spans.pairs)?;
         let shape = Shape {
             first_head: count(heads.first),
@@ -284,12 +265,12 @@ impl<L: Launcher> Device<L> {
             logs.part().address(),
             queries.numbers.address(),
             keys.numbers.address(),
-            spans.query_offsets.part().address(),
-            spans.key_offsets.part().address(),
+            spans.queries.address(),
+            spans.keys.address(),
             spans.starts.part().address(),
             shape
         ];
-        let grid = spans.grid(spans.most_queries, heads.count);
+        let grid = spans.grid(spans.queries.most(), heads.count);
         self.launch(Kernel::PairLogs, grid, &arguments)?;
         Ok(logs)
     }
@@ -309,18 +290,16 @@ impl<L: Launcher> Device<L> {
         let part = gradient.gradient;
         self.pool.launcher().clear(part.address(), part.bytes())?;
         let (own, others, most) = match side {
-            Side::Queries | Side::Both => {
-                (&spans.query_offsets, &spans.key_offsets, spans.most_queries)
-            }
-            Side::Keys => (&spans.key_offsets, &spans.query_offsets, spans.most_keys),
+            Side::Queries | Side::Both => (&spans.queries, &spans.keys, spans.queries.most()),
+            Side::Keys => (&spans.keys, &spans.queries, spans.keys.most()),
         };
         let factor = gradient.scale / (heads.width as f64).sqrt();
         let arguments = arguments![
             part.address(),
             slopes.address(),
             x.numbers.address(),
-            own.part().address(),
-            others.part().address(),
+            own.address(),
+            others.address(),
             spans.starts.part().address(),
             count(heads.first),
             count(heads.width),

@@ -4,13 +4,13 @@ use super::*;
 
 /// What the recurrences of a packed batch read.
 #[derive(Clone, Copy, Debug)]
-pub struct RecurrenceInputs<'a> {
+pub struct RecurrenceInputs<'a, L: Launcher> {
     /// `a [tokens, width]`.
     pub candidates: Part<'a, bf16>,
     /// `g [tokens, width]`, before the logistic function.
     pub forget: Part<'a, bf16>,
-    /// First row of each sentence, and the number of rows.
-    pub offsets: Part<'a, u32>,
+    /// Which rows are a sentence's.
+    pub offsets: &'a Offsets<L>,
     /// Numbers of a row.
     pub width: usize,
 }
@@ -24,10 +24,10 @@ pub struct RecurrenceGradients<'a> {
     pub forget: Part<'a, bf16>,
 }
 
-impl RecurrenceInputs<'_> {
+impl<L: Launcher> RecurrenceInputs<'_, L> {
     /// A thread for each column of each sentence.
     fn grid(&self) -> Grid {
-        thread_a_column(self.width, self.offsets.length().saturating_sub(1))
+        thread_a_column(self.width, self.offsets.sentences())
     }
 }
 
@@ -43,10 +43,12 @@ impl<L: Launcher> Device<L> {
         &self,
         y: Part<'_, bf16>,
         cells: Part<'_, f32>,
-        inputs: &RecurrenceInputs<'_>,
+        inputs: &RecurrenceInputs<'_, L>,
     ) -> Result<(), CudaError> {
-        let length = inputs.candidates.length();
-        [y, inputs.forget].into_iter().for_each(|part| check("recurrence", part, length));
+        let length = inputs.offsets.rows() * inputs.width;
+        [y, inputs.candidates, inputs.forget]
+            .into_iter()
+            .for_each(|part| check("recurrence", part, length));
         check("recurrence's cells", cells, length);
         let arguments = arguments![
             y.address(),
@@ -71,10 +73,10 @@ impl<L: Launcher> Device<L> {
         gradients: RecurrenceGradients<'_>,
         dy: Part<'_, bf16>,
         cells: Part<'_, f32>,
-        inputs: &RecurrenceInputs<'_>,
+        inputs: &RecurrenceInputs<'_, L>,
     ) -> Result<(), CudaError> {
-        let length = inputs.candidates.length();
-        let parts = [gradients.candidates, gradients.forget, dy, inputs.forget];
+        let length = inputs.offsets.rows() * inputs.width;
+        let parts = [gradients.candidates, gradients.forget, dy, inputs.candidates, inputs.forget];
         parts.into_iter().for_each(|part| check("recurrence", part, length));
         check("recurrence's cells", cells, length);
         let arguments = arguments![

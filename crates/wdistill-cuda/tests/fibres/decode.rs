@@ -20,15 +20,16 @@ fn recall_attends_over_remembered_rows() {
                 .collect();
             let [k, v] = [2, 3].map(|seed| random_bf16(seed, remembered * width));
             let rows = random_ids(4, counts.iter().sum(), remembered);
-            let mut starts = vec![0u32];
-            counts.iter().for_each(|count| starts.push(starts[starts.len() - 1] + *count as u32));
+            let mut starts = vec![0];
+            counts.iter().for_each(|count| starts.push(starts[starts.len() - 1] + count));
             let [device_q, device_k, device_v] = [&q, &k, &v].map(|n| machine.upload(n).unwrap());
-            let [device_rows, device_starts] = [&rows, &starts].map(|n| machine.upload(n).unwrap());
+            let device_rows = machine.indices(&rows).unwrap();
+            let device_starts = machine.offsets(&starts).unwrap();
             let memory = Recall {
                 keys: device_k.part(),
                 values: device_v.part(),
-                starts: device_starts.part(),
-                rows: device_rows.part(),
+                starts: &device_starts,
+                rows: &device_rows,
                 width,
                 heads,
             };
@@ -37,7 +38,7 @@ fn recall_attends_over_remembered_rows() {
             let [hq, hk, hv] = [&q, &k, &v].map(|numbers| exact(numbers));
             let mut expected = vec![0.0; q.len()];
             for (query, y) in expected.chunks_exact_mut(width).enumerate() {
-                let rows = &rows[starts[query] as usize..starts[query + 1] as usize];
+                let rows = &rows[starts[query]..starts[query + 1]];
                 let memory = kernels::Recall { keys: &hk, values: &hv, rows, heads };
                 kernels::recall(
                     y,
@@ -60,8 +61,9 @@ fn select_rows_gathers() {
         let (width, rows) = (37, [4u32, 0, 4, 9, 2]);
         let x = random_bf16(1, 10 * width);
         let y = fresh(machine, rows.len() * width);
-        let (device_x, device_rows) = (machine.upload(&x).unwrap(), machine.upload(&rows).unwrap());
-        machine.select_rows(y.part(), device_x.part(), device_rows.part(), width).unwrap();
+        let (device_x, device_rows) =
+            (machine.upload(&x).unwrap(), machine.indices(&rows).unwrap());
+        machine.select_rows(y.part(), device_x.part(), &device_rows, width).unwrap();
         let expected: Vec<bf16> =
             rows.iter().flat_map(|row| &x[*row as usize * width..][..width]).copied().collect();
         assert_eq!(y.read().unwrap(), expected);

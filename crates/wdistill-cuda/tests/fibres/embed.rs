@@ -107,7 +107,7 @@ fn word_groups_are_in_order() {
 }
 
 #[test]
-#[should_panic(expected = "a token beyond a table of 2 rows")]
+#[should_panic(expected = "embedding's tokens: number 2 of 2")]
 fn a_token_that_a_table_lacks_is_refused() {
     let machine = Machine::new(Tested::new(Order::Natural));
     let table = fresh(&machine, 2 * 8);

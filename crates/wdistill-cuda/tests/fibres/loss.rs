@@ -7,6 +7,7 @@ use wdistill_kernels as kernels;
 use wdistill_kernels::CrossEntropySums;
 
 use crate::support::*;
+use crate::tested::{Order, Tested};
 
 fn eighths(seed: u64, length: usize) -> Vec<bf16> {
     random(seed, length).iter().map(|v| bf16::from_f32((v * 32.0).round() as f32 / 8.0)).collect()
@@ -82,14 +83,14 @@ fn check(machine: &Machine, case: Case) -> (u64, Vec<u16>) {
     }
     let [device_x, table, device_bias, device_states] =
         [&x, &identity(width), &bias, &states].map(|numbers| machine.upload(numbers).unwrap());
-    let device_words = machine.upload(&words).unwrap();
+    let device_words = machine.indices(&words).unwrap();
     let projection = Projection { table: table.part(), bias: Some(device_bias.part()), width };
     let teacher = case.teacher.map(|weight| TeacherDistribution {
         states: device_states.part(),
         projection: Projection { bias: None, ..projection },
         weight,
     });
-    let targets = LossTargets { words: device_words.part(), smoothing: case.smoothing, teacher };
+    let targets = LossTargets { words: &device_words, smoothing: case.smoothing, teacher };
     let dx = fresh::<bf16>(machine, x.len());
     let [dtable, dbias] =
         [width * width, width].map(|length| machine.upload(&vec![0f32; length]).unwrap());
@@ -148,8 +149,8 @@ fn the_first_of_equals_is_the_most_probable_word() {
         [40, 70, width + 40, width + 70].into_iter().for_each(|index| x[index] = bf16::ONE);
         let (device_x, table) =
             (machine.upload(&x).unwrap(), machine.upload(&identity(width)).unwrap());
-        let words = machine.upload(&[40u32, 70]).unwrap();
-        let targets = LossTargets { words: words.part(), smoothing: 0.0, teacher: None };
+        let words = machine.indices(&[40, 70]).unwrap();
+        let targets = LossTargets { words: &words, smoothing: 0.0, teacher: None };
         let projection = Projection { table: table.part(), bias: None, width };
         let sums = machine
             .cross_entropy(None, device_x.part(), &targets, &projection)
@@ -166,12 +167,23 @@ fn a_logit_that_is_no_number_is_seen_in_the_loss() {
     in_any_order(|machine| {
         let x = machine.upload(&[bf16::ONE, bf16::NAN, bf16::ONE]).unwrap();
         let table = machine.upload(&identity(3)).unwrap();
-        let words = machine.upload(&[0u32]).unwrap();
-        let targets = LossTargets { words: words.part(), smoothing: 0.1, teacher: None };
+        let words = machine.indices(&[0]).unwrap();
+        let targets = LossTargets { words: &words, smoothing: 0.1, teacher: None };
         let projection = Projection { table: table.part(), bias: None, width: 3 };
         let sums =
             machine.cross_entropy(None, x.part(), &targets, &projection).unwrap().read().unwrap();
         assert!(sums.loss.is_nan() && sums.negative_log_likelihood.is_nan());
         sums.correct
     });
+}
+
+#[test]
+#[should_panic(expected = "cross-entropy's words: number 3 of 3")]
+fn a_word_that_the_vocabulary_lacks_is_refused() {
+    let machine = Machine::new(Tested::new(Order::Natural));
+    let (x, table) = (fresh(&machine, 3), machine.upload(&identity(3)).unwrap());
+    let words = machine.indices(&[3]).unwrap();
+    let targets = LossTargets { words: &words, smoothing: 0.1, teacher: None };
+    let projection = Projection { table: table.part(), bias: None, width: 3 };
+    let _ = machine.cross_entropy(None, x.part(), &targets, &projection);
 }

@@ -10,8 +10,7 @@ fn recur_goes_forward_and_back() {
     in_any_order(|machine| {
         let mut all = Vec::new();
         let offsets = [0usize, 3, 3, 4, 30];
-        let device_offsets: Vec<u32> = offsets.iter().map(|offset| *offset as u32).collect();
-        let device_offsets = machine.upload(&device_offsets).unwrap();
+        let device_offsets = machine.offsets(&offsets).unwrap();
         for width in [1, 40, 150] {
             let length = 30 * width;
             let [a, g, dy] = [1, 2, 3].map(|seed| random_bf16(seed, length));
@@ -31,7 +30,7 @@ fn recur_goes_forward_and_back() {
             let inputs = RecurrenceInputs {
                 candidates: device_a.part(),
                 forget: device_g.part(),
-                offsets: device_offsets.part(),
+                offsets: &device_offsets,
                 width,
             };
             let (y, cells) = (fresh(machine, length), fresh(machine, length));
