@@ -94,12 +94,14 @@ __device__ inline void multiply_rows(float* scores, const bf16* a, const bf16* b
 
 // sums[i, c] += sum over j of weights[i, j] rows[j, c].
 __device__ inline void add_weighted(float* sums, const float* weights, const bf16* rows, int m, int inner, int width) {
-    tile_product<Sum::Add, float, bf16>(sums, padded(width), {weights, SCORES, 1}, {rows, tile_distance(width), 1}, m, width, inner);
+    Operand<bf16> of_rows = {rows, tile_distance(width), 1};
+    tile_product<Sum::Add, float, bf16>(sums, padded(width), {weights, SCORES, 1}, of_rows, m, width, inner);
 }
 
 // sums[j, c] += sum over i of weights[i, j] rows[i, c].
 __device__ inline void add_weighted_transposed(float* sums, const float* weights, const bf16* rows, int m, int inner, int width) {
-    tile_product<Sum::Add, float, bf16>(sums, padded(width), {weights, 1, SCORES}, {rows, tile_distance(width), 1}, m, width, inner);
+    Operand<bf16> of_rows = {rows, tile_distance(width), 1};
+    tile_product<Sum::Add, float, bf16>(sums, padded(width), {weights, 1, SCORES}, of_rows, m, width, inner);
 }
 
 __device__ inline void fill(float* numbers, int length, float value) {

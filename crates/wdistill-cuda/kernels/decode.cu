@@ -85,9 +85,11 @@ __device__ inline float logit_of(const float* logits, const bf16* bias, int word
     return logits[word] + (bias ? widen(bias[word]) : 0.0f);
 }
 
-// words[row, i] = the i-th best word of logits [rows, width] + bias, log_probabilities[row, i] = its logit less ln sum of e^logit, for
-// i < k. If a logit of a row is no number, all its log-probabilities are none. A block a row. Shared memory: two numbers a warp.
-extern "C" __global__ void best_words(float* log_probabilities, unsigned* words, const float* logits, const bf16* bias, int width, int k) {
+// words[row, i] = the i-th best word of logits [rows, width] + bias, log_probabilities[row, i] = its logit less ln sum of
+// e^logit, for i < k. If a logit of a row is no number, all its log-probabilities are none. A block a row. Shared memory: two
+// numbers a warp.
+extern "C" __global__ void best_words(float* log_probabilities, unsigned* words, const float* logits, const bf16* bias,
+        int width, int k) {
     const float* own = logits + (place)blockIdx.x * width;
     float largest = negative_infinity();
     for (int j = threadIdx.x; j < width; j += blockDim.x) largest = fmaxf(largest, logit_of(own, bias, j));

@@ -27,7 +27,8 @@ extern "C" __global__ void combine(float* y, const float* x, place length, float
 }
 
 // p = keep * p - rate * update, all [length]; rounded = p in bfloat16.
-extern "C" __global__ void muon_finish(float* parameters, bf16* rounded, const float* update, place length, float keep, float rate) {
+extern "C" __global__ void muon_finish(float* parameters, bf16* rounded, const float* update, place length, float keep,
+        float rate) {
     place i = index_of_thread();
     if (i >= length) return;
     float p = parameters[i] * keep - rate * update[i];

@@ -2,8 +2,9 @@
 #include "numbers.cuh"
 #include "threads.cuh"
 
-// y [tokens, width] and the cells c [tokens, width], in float32, from candidates a and forget g [tokens, width], before the first token of
-// each sentence c = 0. Sentence s has the rows offsets[s] .. offsets[s + 1]; blockIdx.y is the sentence, a thread a column.
+// y [tokens, width] and the cells c [tokens, width], in float32, from candidates a and forget g [tokens, width]; before the
+// first token of each sentence c = 0. Sentence s has the rows offsets[s], ..., offsets[s + 1] - 1; blockIdx.y is the sentence, a
+// thread a column.
 extern "C" __global__ void recur_forward(bf16* y, float* cells, const bf16* candidates, const bf16* forget, const unsigned* offsets,
         int width) {
     int c = blockIdx.x * blockDim.x + threadIdx.x;

@@ -1,7 +1,7 @@
 // Runs CUDA C kernels on the CPU, for tests. Every thread of a block is a fibre that runs until it waits: at a barrier of its
-// block, or for the other threads of its warp. Blocks run one after another. An order other than 0 mixes blocks and threads, and lets
-// warps run ahead of each other, so that what depends on their order shows. A barrier that not all threads reach, and shared memory written beyond what the launch
-// asked for, are errors. Shared memory starts as NaN in every block.
+// block, or for the other threads of its warp. Blocks run one after another. An order other than 0 mixes blocks and threads, and
+// lets warps run ahead of each other, so that what depends on their order shows. A barrier that not all threads reach, and shared
+// memory written beyond what the launch asked for, are errors. Shared memory starts as NaN in every block.
 #pragma once
 #include <ucontext.h>
 #include <algorithm>
