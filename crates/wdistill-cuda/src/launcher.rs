@@ -163,15 +163,30 @@ pub struct Product {
     pub epilogue: Epilogue,
 }
 
+/// What a pool does with a machine's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reuse {
+    /// Lengths are rounded up, and what comes back is used again.
+    Blocks,
+    /// Every buffer is new memory of its own length, so that a test sees what is read before it is written, and what is written
+    /// behind the end.
+    Never,
+}
+
 /// A machine that holds memory, runs kernels and computes products, one after another in the order of the calls.
 ///
 /// A card does so; the tests have one that runs the kernels on the CPU.
 pub trait Launcher {
-    /// New memory, aligned to 256 bytes, of any content.
+    /// New memory of any content, aligned as the machine likes it.
     ///
     /// # Errors
     /// [`CudaError::OutOfMemory`] if there is not so much.
     fn allocate(&self, bytes: usize) -> Result<Address, CudaError>;
+
+    /// What a pool does with memory that comes back.
+    fn reuse(&self) -> Reuse {
+        Reuse::Blocks
+    }
 
     /// Gives memory of [`Launcher::allocate`] back, once what was asked before is done.
     fn free(&self, address: Address);

@@ -26,5 +26,7 @@ pub use device::{
 pub use dropout::DropoutMask;
 pub use error::{CudaError, LIBRARIES_VARIABLE, Library};
 pub use kernel::{HEADERS, Kernel, SOURCES, Source};
-pub use launcher::{Address, Argument, Epilogue, Factor, Grid, Launcher, Passed, Product, Storage};
+pub use launcher::{
+    Address, Argument, Epilogue, Factor, Grid, Launcher, Passed, Product, Reuse, Storage,
+};
 pub use pool::{Buffer, Number, Part, Pool};

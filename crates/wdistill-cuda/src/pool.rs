@@ -9,7 +9,7 @@ use std::rc::Rc;
 use half::bf16;
 
 use crate::CudaError;
-use crate::launcher::{Address, Launcher};
+use crate::launcher::{Address, Launcher, Reuse};
 
 /// A number that lies in a machine's memory.
 ///
@@ -93,7 +93,10 @@ impl<L: Launcher> Pool<L> {
     /// # Errors
     /// [`CudaError::OutOfMemory`], with what is in use, if the memory does not suffice even without the free blocks.
     pub fn take<T: Number>(self: &Rc<Self>, length: usize) -> Result<Buffer<L, T>, CudaError> {
-        let wanted = (length * size_of::<T>()).next_multiple_of(STEP).max(STEP);
+        let wanted = match self.launcher.reuse() {
+            Reuse::Blocks => (length * size_of::<T>()).next_multiple_of(STEP).max(STEP),
+            Reuse::Never => length * size_of::<T>(),
+        };
         let (address, bytes) = match self.take_free(wanted) {
             Some(block) => block,
             None => (self.allocate(wanted)?, wanted),
@@ -146,6 +149,10 @@ impl<L: Launcher> Pool<L> {
     fn give(&self, address: Address, bytes: usize) {
         let mut state = self.state.borrow_mut();
         state.used -= bytes;
+        if self.launcher.reuse() == Reuse::Never {
+            self.launcher.free(address);
+            return;
+        }
         state.kept += bytes;
         state.free.entry(bytes).or_default().push(address);
     }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use wdistill_base::Hinted;
 use wdistill_cuda::{
-    Address, Argument, CudaError, Device, DropoutMask, Grid, Kernel, Launcher, Pool, Product,
+    Address, Argument, CudaError, Device, DropoutMask, Grid, Kernel, Launcher, Pool, Product, Reuse,
 };
 
 /// A machine with so many bytes, whose kernels do nothing, or fail.
@@ -16,11 +16,18 @@ struct Counter {
     used: RefCell<HashMap<Address, usize>>,
     allocations: RefCell<u64>,
     broken: bool,
+    reuse: Reuse,
 }
 
 impl Counter {
     fn new(total: usize) -> Counter {
-        Counter { total, used: RefCell::default(), allocations: RefCell::new(0), broken: false }
+        Counter {
+            total,
+            used: RefCell::default(),
+            allocations: RefCell::new(0),
+            broken: false,
+            reuse: Reuse::Blocks,
+        }
     }
 
     fn used(&self) -> usize {
@@ -42,6 +49,10 @@ impl Launcher for Counter {
         let address = Address(self.allocations() << 32);
         self.used.borrow_mut().insert(address, bytes);
         Ok(address)
+    }
+
+    fn reuse(&self) -> Reuse {
+        self.reuse
     }
 
     fn free(&self, address: Address) {
@@ -149,6 +160,17 @@ fn a_pool_gives_everything_back() {
     assert!(weak.upgrade().is_some());
     drop(buffer);
     assert!(weak.upgrade().is_none());
+}
+
+#[test]
+fn a_machine_of_tests_has_new_memory_of_exact_length() {
+    let pool = Pool::new(Counter { reuse: Reuse::Never, ..Counter::new(1 << 20) });
+    let buffer = pool.take::<f32>(3).unwrap();
+    assert_eq!((pool.in_use(), pool.launcher().used()), ((12, 12), 12));
+    drop(buffer);
+    assert_eq!((pool.in_use(), pool.launcher().used()), ((0, 12), 0));
+    drop(pool.take::<f32>(3).unwrap());
+    assert_eq!(pool.launcher().allocations(), 2);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! `fibres.h` itself: what it must refuse, and what it must show.
 
-use wdistill_cuda::{Argument, Grid};
+use wdistill_cuda::{Argument, Grid, Kernel, Launcher};
 
-use crate::machine::run_text;
+use crate::machine::{Fibres, run_text};
 use crate::support::exact;
 
 /// An order that is mixed.
@@ -72,4 +72,33 @@ fn a_warp_runs_ahead_of_one_that_has_not_read_yet() {
     let expected: Vec<f64> = (0..64).map(|t| f64::from(2 - t / 32)).collect();
     assert_eq!(run("overtaken", body, 0).unwrap(), expected);
     assert_ne!(run("overtaken", body, MIXED).unwrap(), expected);
+}
+
+/// Adds 64 bfloat16 numbers to themselves, or as many as the last argument says.
+fn add(length: Argument) {
+    let fibres = Fibres::new(0);
+    let numbers = fibres.allocate(64 * 2).unwrap();
+    let arguments = [Argument::of(numbers), Argument::of(numbers), length];
+    // SAFETY: what is wrong with the arguments stays within the memory's guards.
+    #[allow(unsafe_code)]
+    unsafe {
+        fibres.launch(Kernel::Add, Grid::line(1, 128), &arguments).unwrap();
+    }
+}
+
+#[test]
+fn as_many_numbers_as_there_are_may_be_written() {
+    add(Argument::of(64i64));
+}
+
+#[test]
+#[should_panic(expected = "add wrote outside its memory")]
+fn a_write_behind_a_buffer_is_seen() {
+    add(Argument::of(65i64));
+}
+
+#[test]
+#[should_panic(expected = "sizes of the arguments of add")]
+fn an_argument_of_another_size_is_refused() {
+    add(Argument::of(64i32));
 }

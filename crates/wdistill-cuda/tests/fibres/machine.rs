@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_void};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -15,7 +15,7 @@ use half::bf16;
 use libloading::Library;
 use wdistill_cuda::{
     Address, Argument, CudaError, Epilogue, Factor, Grid, HEADERS, Kernel, Launcher, Product,
-    Source, Storage,
+    Reuse, Source, Storage,
 };
 use wdistill_kernels::{Accumulate, Layout};
 
@@ -119,34 +119,70 @@ pub fn run_text(
     run(&library, name, grid, arguments, order)
 }
 
-/// Bytes before and behind each piece of memory that nobody may write to.
-const GUARD: usize = 256;
+/// Words of eight bytes before and behind each piece of memory, to which nobody may write.
+const GUARD: usize = 32;
 
-/// What fresh memory and guards are filled with: NaN in every format.
-const FILL: u8 = 0xff;
+/// What fresh memory is filled with: NaN in every format.
+const FRESH: u8 = 0xff;
+
+/// A piece of memory between its guards.
+#[derive(Debug)]
+struct Piece {
+    words: Vec<u64>,
+    /// Bytes between the guards.
+    length: usize,
+    /// What the guards are filled with: numbers of some 1e20, others for each piece, so that no kernel writes them by chance
+    /// or by copying.
+    guard: u8,
+}
+
+impl Piece {
+    /// So many bytes, of which the guards have a number.
+    fn new(length: usize, number: usize) -> Piece {
+        let guard = 0x60 + (number % 16) as u8;
+        let word = u64::from_ne_bytes([guard; 8]);
+        let mut piece = Piece { words: vec![word; length.div_ceil(8) + 2 * GUARD], length, guard };
+        piece.bytes_mut()[..length].fill(FRESH);
+        piece
+    }
+
+    /// All bytes behind the first guard.
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        let words = &mut self.words[GUARD..];
+        // SAFETY: words may be read and written byte by byte.
+        unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(words)) }
+    }
+
+    fn is_whole(&self) -> bool {
+        let words = &self.words;
+        // SAFETY: as above.
+        let bytes = unsafe {
+            std::slice::from_raw_parts(words.as_ptr().cast::<u8>(), size_of_val(words.as_slice()))
+        };
+        let (front, rest) = bytes.split_at(GUARD * 8);
+        front.iter().chain(&rest[self.length..]).all(|byte| *byte == self.guard)
+    }
+}
 
 /// The CPU in place of a card.
 #[derive(Debug)]
 pub struct Fibres {
     /// What mixes blocks and threads, or 0 for their natural order.
     order: u64,
-    memory: RefCell<HashMap<Address, Vec<u64>>>,
+    pieces: RefCell<HashMap<Address, Piece>>,
+    /// How many there have been.
+    count: Cell<usize>,
 }
 
 impl Fibres {
     pub fn new(order: u64) -> Fibres {
-        Fibres { order, memory: RefCell::default() }
+        Fibres { order, pieces: RefCell::default(), count: Cell::new(0) }
     }
 
     /// Asserts that nothing was written outside the pieces of memory.
     fn check_guards(&self, what: &str) {
-        for (address, memory) in self.memory.borrow().iter() {
-            let words = GUARD / 8;
-            let fill = u64::from_ne_bytes([FILL; 8]);
-            let (front, rest) = memory.split_at(words);
-            let behind = &rest[rest.len() - words..];
-            let is_whole = front.iter().chain(behind).all(|word| *word == fill);
-            assert!(is_whole, "{what} wrote outside its memory, near {address:?}");
+        for (address, piece) in self.pieces.borrow().iter() {
+            assert!(piece.is_whole(), "{what} wrote outside its memory, near {address:?}");
         }
     }
 }
@@ -161,14 +197,19 @@ impl Drop for Fibres {
 
 impl Launcher for Fibres {
     fn allocate(&self, bytes: usize) -> Result<Address, CudaError> {
-        let words = vec![u64::from_ne_bytes([FILL; 8]); (bytes + 2 * GUARD).div_ceil(8)];
-        let address = Address(words.as_ptr() as u64).after(GUARD);
-        self.memory.borrow_mut().insert(address, words);
+        let piece = Piece::new(bytes, self.count.replace(self.count.get() + 1));
+        let address = Address(piece.words[GUARD..].as_ptr() as u64);
+        self.pieces.borrow_mut().insert(address, piece);
         Ok(address)
     }
 
+    fn reuse(&self) -> Reuse {
+        Reuse::Never
+    }
+
     fn free(&self, address: Address) {
-        assert!(self.memory.borrow_mut().remove(&address).is_some(), "{address:?} is not in use");
+        let piece = self.pieces.borrow_mut().remove(&address).expect("memory that is in use");
+        assert!(piece.is_whole() || std::thread::panicking(), "a copy wrote outside its memory");
     }
 
     fn upload(&self, to: Address, bytes: &[u8]) -> Result<(), CudaError> {

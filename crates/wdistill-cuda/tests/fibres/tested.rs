@@ -1,6 +1,6 @@
 //! The machine that the tests run on: the CPU, or a card.
 
-use wdistill_cuda::{Address, Argument, Card, CudaError, Grid, Kernel, Launcher, Product};
+use wdistill_cuda::{Address, Argument, Card, CudaError, Grid, Kernel, Launcher, Product, Reuse};
 
 use crate::machine::Fibres;
 
@@ -38,6 +38,10 @@ impl Tested {
 impl Launcher for Tested {
     fn allocate(&self, bytes: usize) -> Result<Address, CudaError> {
         self.0.allocate(bytes)
+    }
+
+    fn reuse(&self) -> Reuse {
+        self.0.reuse()
     }
 
     fn free(&self, address: Address) {
