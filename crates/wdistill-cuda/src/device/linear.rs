@@ -9,7 +9,7 @@ use wdistill_kernels::Layout;
 /// A linear layer: `y = dropout(activation(x W^T + b))`.
 #[derive(Clone, Copy, Debug)]
 pub struct Linear<'a> {
-    /// `W [outputs, inputs]`.
+    /// `W [outputs, inputs]`. Tensor cores want it to start at a multiple of 16 bytes, as rows of a multiple of 8 numbers do.
     pub weight: Part<'a, bf16>,
     /// `b [outputs]`, or none.
     pub bias: Option<Part<'a, bf16>>,

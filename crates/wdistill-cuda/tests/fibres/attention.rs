@@ -18,19 +18,22 @@ struct Case {
     head_width: usize,
     mask: Mask,
     rate: f64,
-    /// Whether queries, keys and values lie side by side where they have equally many rows.
+    /// How queries, keys and values lie.
     lies: Lies,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Lies {
     Alone,
+    /// With gaps between rows, others for each.
+    Apart,
+    /// In one matrix, where there are equally many rows.
     SideBySide,
 }
 
 const CASES: [Case; 5] = [
     Case { heads: 2, head_width: 16, mask: Mask::Full, rate: 0.0, lies: Lies::Alone },
-    Case { heads: 1, head_width: 7, mask: Mask::Causal, rate: 0.0, lies: Lies::Alone },
+    Case { heads: 1, head_width: 7, mask: Mask::Causal, rate: 0.0, lies: Lies::Apart },
     Case { heads: 2, head_width: 24, mask: Mask::Causal, rate: 0.2, lies: Lies::SideBySide },
     Case { heads: 3, head_width: 33, mask: Mask::Full, rate: 0.3, lies: Lies::SideBySide },
     Case { heads: 1, head_width: 128, mask: Mask::Causal, rate: 0.1, lies: Lies::Alone },
@@ -57,7 +60,7 @@ impl Batch {
         };
         // Side by side as in self-attention: as many keys as queries.
         let keys = |(queries, keys): (usize, usize)| match case.lies {
-            Lies::Alone => keys,
+            Lies::Alone | Lies::Apart => keys,
             Lies::SideBySide => queries,
         };
         let query_offsets = sum(SENTENCES.iter().map(|sentence| sentence.0).collect());
@@ -88,10 +91,18 @@ impl Batch {
         }
     }
 
-    /// Numbers for three matrices, alone or side by side.
+    /// Numbers from one row of a matrix to the next, where it does not lie beside others.
+    fn distance(&self, place: usize) -> usize {
+        self.width() + if self.case.lies == Lies::Apart { place + 1 } else { 0 }
+    }
+
+    /// Numbers for three matrices.
     fn laid(&self, matrices: [&[bf16]; 3]) -> [Vec<bf16>; 3] {
         match self.case.lies {
-            Lies::Alone => matrices.map(<[bf16]>::to_vec),
+            Lies::Alone | Lies::Apart => [0, 1, 2].map(|place| {
+                let gap = vec![bf16::NAN; self.distance(place) - self.width()];
+                matrices[place].chunks(self.width()).flat_map(|row| [row, &gap].concat()).collect()
+            }),
             Lies::SideBySide => {
                 let rows = matrices.map(|matrix| matrix.chunks(self.width()));
                 let [q, k, v] = rows;
@@ -105,7 +116,10 @@ impl Batch {
     fn rows<'a>(&self, buffers: &'a [Numbers<bf16>; 3]) -> AttentionInputs<'a> {
         let width = self.width();
         let [queries, keys, values] = match self.case.lies {
-            Lies::Alone => [0, 1, 2].map(|place| Rows::of(buffers[place].part(), width)),
+            Lies::Alone | Lies::Apart => [0, 1, 2].map(|place| Rows {
+                numbers: buffers[place].part(),
+                distance: self.distance(place),
+            }),
             Lies::SideBySide => [0, 1, 2].map(|place| {
                 let all = buffers[0].part();
                 Rows { numbers: all.range(place * width..all.length()), distance: 3 * width }
@@ -117,7 +131,11 @@ impl Batch {
     /// What lies in one of three places.
     fn read(&self, buffers: &[Numbers<bf16>; 3], place: usize) -> Vec<bf16> {
         match self.case.lies {
-            Lies::Alone => buffers[place].read().unwrap(),
+            Lies::Alone | Lies::Apart => {
+                let numbers = buffers[place].read().unwrap();
+                let rows = numbers.chunks(self.distance(place));
+                rows.flat_map(|row| &row[..self.width()]).copied().collect()
+            }
             Lies::SideBySide => {
                 let all = buffers[0].read().unwrap();
                 let width = self.width();
