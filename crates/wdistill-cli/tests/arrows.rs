@@ -20,6 +20,7 @@ const LEVELS: &[(&str, u32)] = &[
     ("wdistill-generator", 2),
     ("wdistill-formats", 2),
     ("wdistill-demo", 2),
+    ("wdistill-cuda", 2),
     ("wdistill-runtime", 3),
     ("wdistill-autograd", 3),
     ("wdistill-fit", 4),
