@@ -20,24 +20,8 @@ use std::ops::Range;
 
 use crate::linear::activate;
 use crate::pages::filled;
+use crate::tile::{Block, Line, PANEL, ROWS, TILE};
 use crate::{Activation, Separate};
-
-/// Outputs in a tile.
-pub const TILE: usize = 16;
-
-/// Tiles that are multiplied at a time.
-const PANEL: usize = 4;
-
-/// Rows that are multiplied at a time.
-const ROWS: usize = 6;
-
-/// Outputs that are computed at a time.
-const COLUMNS: usize = PANEL * TILE;
-
-/// The weights of a tile's outputs for the same input, or group of inputs: a cache line.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-struct Line<T>([T; TILE]);
 
 /// The lines of some outputs of `all`, tile by tile, each of `depth` lines; the last tile is filled up with
 /// zeros.
@@ -126,15 +110,6 @@ pub trait PackedWeight: Send + Sync + Sized {
     fn select(&self, outputs: &[u32]) -> Self;
 }
 
-/// One job of a product: some rows, some outputs, at most [`ROWS`] and [`COLUMNS`].
-#[derive(Clone, Copy)]
-struct Block {
-    first_row: usize,
-    rows: usize,
-    first_tile: usize,
-    tiles: usize,
-}
-
 /// All blocks of a product, panel by panel.
 #[inline(always)]
 fn blocks(rows: usize, tiles: Range<usize>) -> impl Iterator<Item = Block> {
@@ -166,36 +141,6 @@ fn check(
     }
     outputs.start / TILE..outputs.end.div_ceil(TILE)
 }
-
-/// Calls `$function::<M, N>` for the rows and tiles of a block.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-macro_rules! sized {
-    ($block:expr, $function:ident, $arguments:tt) => {
-        match $block.rows {
-            1 => sized!(@tiles 1, $block, $function, $arguments),
-            2 => sized!(@tiles 2, $block, $function, $arguments),
-            3 => sized!(@tiles 3, $block, $function, $arguments),
-            4 => sized!(@tiles 4, $block, $function, $arguments),
-            5 => sized!(@tiles 5, $block, $function, $arguments),
-            6 => sized!(@tiles 6, $block, $function, $arguments),
-            rows => unreachable!("{rows} rows in a block"),
-        }
-    };
-    (@tiles $rows:literal, $block:expr, $function:ident, $arguments:tt) => {
-        match $block.tiles {
-            1 => sized!(@call $rows, 1, $function, $arguments),
-            2 => sized!(@call $rows, 2, $function, $arguments),
-            3 => sized!(@call $rows, 3, $function, $arguments),
-            4 => sized!(@call $rows, 4, $function, $arguments),
-            tiles => unreachable!("{tiles} tiles in a block"),
-        }
-    };
-    (@call $rows:literal, $tiles:literal, $function:ident, ($($argument:expr),*)) => {
-        $function::<$rows, $tiles>($($argument),*)
-    };
-}
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-use sized;
 
 /// Numbers of inputs, outputs and rows that tests try.
 #[cfg(test)]

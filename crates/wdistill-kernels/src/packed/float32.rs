@@ -2,13 +2,12 @@
 
 use std::ops::Range;
 
-#[cfg(target_arch = "x86_64")]
-use super::sized;
-use super::{
-    Block, COLUMNS, Epilogue, Line, PackedWeight, ROWS, TILE, blocks, check, select_lines,
-};
+use super::{Epilogue, PackedWeight, blocks, check, select_lines};
 use crate::dispatch::{Instructions, multiversion};
 use crate::pages::filled;
+#[cfg(target_arch = "x86_64")]
+use crate::tile::sized;
+use crate::tile::{Block, COLUMNS, Line, ROWS, TILE};
 
 /// A weight matrix in float32, `[tiles][inputs][TILE]`; the last tile is filled up with zeros.
 #[derive(Clone, Debug)]
