@@ -37,3 +37,22 @@ pub(crate) fn number(bits: u16) -> f32 {
 
 /// Two neighbours along a sum, side by side: the first in the lower half.
 pub(crate) type Pair = u32;
+
+/// Rounds one number, or two neighbours.
+#[inline(always)]
+pub(crate) fn pair(numbers: &[f32]) -> Pair {
+    let second = numbers.get(1).map_or(0, |second| bits(*second));
+    u32::from(bits(numbers[0])) | u32::from(second) << 16
+}
+
+/// Rounds all numbers; the last pair of an odd number of them is filled up with zero.
+pub(crate) fn pairs(packed: &mut [Pair], numbers: &[f32]) {
+    assert_eq!(packed.len(), numbers.len().div_ceil(2), "rounding {} numbers", numbers.len());
+    #[cfg(target_arch = "x86_64")]
+    if crate::dispatch::has_bfloat16() {
+        // SAFETY: the processor has the instructions.
+        #[allow(unsafe_code)]
+        return unsafe { avx512::pairs(packed, numbers) };
+    }
+    packed.iter_mut().zip(numbers.chunks(2)).for_each(|(to, from)| *to = pair(from));
+}

@@ -79,8 +79,8 @@ pub use norm::{
     layer_norm_forward, residual, residual_norm_backward, residual_norm_forward,
 };
 pub use packed::{
-    Epilogue, Float32Matrix, Int8Matrix, MOST_INT8_INPUTS, PackedWeight, QuantisedRows,
-    QuantisedScratch, quantise_weights,
+    Bfloat16Matrix, Epilogue, Float32Matrix, Int8Matrix, MOST_INT8_INPUTS, PackedWeight,
+    QuantisedRows, QuantisedScratch, quantise_weights,
 };
 pub use parallel::PIECE;
 pub use product::{product, product_in};

@@ -2,22 +2,25 @@
 //!
 //! A product of a few rows is bound by reading the weights, one of many rows by the arithmetic. Both are
 //! served by one layout: the outputs lie in tiles of [`TILE`], and within a tile the weights of all its
-//! outputs for the same input (or, in int8, for four neighbouring inputs) fill one cache line. A panel of
+//! outputs for the same input (in bfloat16 for two neighbouring inputs, in int8 for four) fill one cache line. A panel of
 //! tiles is multiplied with a few rows at a time in registers, and is read from memory once.
 //!
 //! Every sum runs over the inputs in one order, whatever the number of rows, so that a row's result does
 //! not depend on its neighbours.
 
+mod bfloat16;
 mod float32;
 mod int8;
 #[cfg(target_arch = "wasm32")]
 mod simd128;
 
+pub use bfloat16::Bfloat16Matrix;
 pub use float32::Float32Matrix;
 pub use int8::{Int8Matrix, MOST_INT8_INPUTS, QuantisedRows, QuantisedScratch, quantise_weights};
 
 use std::ops::Range;
 
+use crate::dispatch::{Instructions, multiversion};
 use crate::linear::activate;
 use crate::pages::filled;
 use crate::tile::{Block, Line, PANEL, ROWS, TILE};
@@ -68,6 +71,27 @@ impl Epilogue<'_> {
         // Products and sums rounded separately, on every processor, give the same bits on all of them.
         activate::<Separate, f32>(y, self.activation);
     }
+}
+
+multiversion! {
+    /// Sums of some outputs of a row, from `first` on, and what follows them.
+    fn finish_row(
+        y: &mut [f32],
+        sums: &[f32],
+        first: usize,
+        epilogue: &Epilogue<'_>,
+    ) = finish_row_body;
+}
+
+#[inline(always)]
+fn finish_row_body<I: Instructions>(
+    y: &mut [f32],
+    sums: &[f32],
+    first: usize,
+    epilogue: &Epilogue<'_>,
+) {
+    y.copy_from_slice(&sums[..y.len()]);
+    epilogue.apply(y, first);
 }
 
 /// A weight matrix `W [outputs, inputs]`, laid out for products `x Wᵀ`.
@@ -183,6 +207,7 @@ mod tests {
             let outputs = 130;
             let weight: Vec<f32> = (0..outputs * inputs).map(|i| (i as f32 * 0.61).cos()).collect();
             check_selection(&Float32Matrix::pack(&weight, outputs, inputs));
+            check_selection(&Bfloat16Matrix::pack(&weight, outputs, inputs));
             let (quantised, scales) = quantise_weights(&weight, inputs);
             check_selection(&Int8Matrix::pack(&quantised, scales, inputs));
         }

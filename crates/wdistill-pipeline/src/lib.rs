@@ -53,7 +53,9 @@ pub use settings::{
     LanguageCheck, MixtureRecipe, ModifierRecipe, PairFormat, Pairs, PseudoDataRecipe,
     SourceRecipe, TeacherDecoder, TextPair,
 };
-pub use shapes::{MeasuredShape, Measuring, Vary, largest_at, measure_shape, student_shapes};
+pub use shapes::{
+    MeasuredIn, MeasuredShape, Measuring, Vary, largest_at, measure_shape, student_shapes,
+};
 pub use shards::{Part, PseudoReport, SHARD};
 pub use stage::{Fingerprint, Stages, is_stage};
 pub use stages::{

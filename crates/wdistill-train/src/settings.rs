@@ -1,6 +1,8 @@
 //! What a training run is told.
 
 use serde::{Deserialize, Serialize};
+use wdistill_base::Precision;
+use wdistill_kernels::supported;
 
 use crate::divergence::Divergence;
 use crate::schedule::Schedule;
@@ -75,6 +77,10 @@ pub struct TrainingSettings {
     /// Shares that a batch is divided into, whatever the number of threads or machines: a power of two. The bits of a
     /// result depend on it.
     pub shares: usize,
+    /// In what numbers the products of linear layers and of the output layer are computed, there and back: `"float32"`, or
+    /// `"bf16"`, whose operands are rounded to 8 bits of precision, which is faster on processors with AVX-512 BF16; others keep
+    /// float32, and say so. Weights, sums, gradients and everything else are float32 in both.
+    pub precision: Precision,
     /// Highest learning rate, reached at the end of the warm-up.
     pub learning_rate: f64,
     /// Updates over which the learning rate rises linearly from 0.
@@ -165,6 +171,7 @@ impl Default for TrainingSettings {
             max_tokens: 4096,
             accumulation: 1,
             shares: SHARES,
+            precision: Precision::Float32,
             learning_rate: 7e-4,
             warm_up: 4000,
             schedule: Schedule::default(),
@@ -281,6 +288,11 @@ impl TrainingSettings {
                 problems.push(format!("{name} is {value}, expected more than 0"));
             }
         }
+    }
+
+    /// In which this processor computes: the precision of the settings, or float32 where that is missing.
+    pub fn available_precision(&self) -> Precision {
+        supported(self.precision)
     }
 
     /// Whether a student learns more of its teacher than its translations.

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::Pair;
 use crate::matrix::{Accumulate, Layout, MatrixRef};
-use crate::tile::{Block, Line, TILE, sized};
+use crate::tile::{Block, COLUMNS, Line, TILE, sized};
 
 /// Numbers that one instruction rounds.
 const ROUNDED: usize = 2 * TILE;
@@ -107,7 +107,8 @@ unsafe fn pairs_across(first: *const f32, stride: usize, count: usize, lines: us
     _mm512_permutexvar_epi16(order, both)
 }
 
-/// Pairs of up to 16 rows of `x`, each of up to 32 numbers: a register for each pair.
+/// Pairs of up to 16 rows of `x`, each of up to 32 numbers: a register for each pair. The numbers that lie `ahead` of them in
+/// memory are fetched meanwhile: lines that lie far from each other are more than the processor foresees.
 ///
 /// # Safety
 /// The matrix has these rows and these numbers.
@@ -118,6 +119,7 @@ unsafe fn columns_of_pairs(
     x: MatrixRef<'_, f32>,
     rows: Range<usize>,
     depth: Range<usize>,
+    ahead: usize,
 ) -> [__m512i; TILE] {
     let (rows_count, depth_count) = (rows.len(), depth.len());
     let (width, start) = match x.layout {
@@ -126,10 +128,15 @@ unsafe fn columns_of_pairs(
     };
     let first = x.data.as_ptr().wrapping_add(start);
     let is_whole = rows_count == TILE && depth_count == ROUNDED;
+    let fetch = |number: usize| {
+        _mm_prefetch::<_MM_HINT_T0>(first.wrapping_add(number + ahead).cast());
+    };
     // SAFETY: what is whole is there; of the rest only what is there is read.
     unsafe {
         match (x.layout, is_whole) {
             (Layout::Normal, true) => transpose(std::array::from_fn(|place| {
+                fetch(place * width);
+                fetch(place * width + TILE);
                 pairs_along(first.add(place * width), ROUNDED)
             })),
             (Layout::Normal, false) => transpose(std::array::from_fn(|place| {
@@ -137,6 +144,8 @@ unsafe fn columns_of_pairs(
                 pairs_along(first.wrapping_add(place * width), count)
             })),
             (Layout::Transposed, true) => std::array::from_fn(|place| {
+                fetch(2 * place * width);
+                fetch((2 * place + 1) * width);
                 pairs_across(first.add(2 * place * width), width, TILE, 2)
             }),
             (Layout::Transposed, false) => std::array::from_fn(|place| {
@@ -148,6 +157,19 @@ unsafe fn columns_of_pairs(
     }
 }
 
+/// Rounds all numbers.
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub(super) fn pairs(packed: &mut [Pair], numbers: &[f32]) {
+    for (to, from) in packed.chunks_mut(TILE).zip(numbers.chunks(ROUNDED)) {
+        // SAFETY: only numbers that there are are read, and only pairs that there are are written.
+        #[allow(unsafe_code)]
+        unsafe {
+            let pairs = pairs_along(from.as_ptr(), from.len());
+            _mm512_mask_storeu_epi32(to.as_mut_ptr().cast(), lanes(to.len()), pairs);
+        }
+    }
+}
+
 /// Panics if a matrix does not have these rows and these numbers in each.
 fn check(x: MatrixRef<'_, f32>, rows: &Range<usize>, depth: &Range<usize>) {
     let inside = rows.end <= x.rows && depth.end <= x.columns;
@@ -155,8 +177,8 @@ fn check(x: MatrixRef<'_, f32>, rows: &Range<usize>, depth: &Range<usize>) {
     x.check("an operand that is packed");
 }
 
-/// Rounds the numbers `depth` of some rows of `x`: row after row, a row `stride` lines after the one before. What a row has
-/// too little for a whole cache line is filled up with zeros.
+/// Rounds the numbers `depth` of some rows of `x`, each of which lies side by side: row after row, a row `stride` lines after the
+/// one before. What a row has too little for a whole cache line is filled up with zeros.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 pub(crate) fn pack_rows(
     packed: &mut [Line<Pair>],
@@ -166,33 +188,14 @@ pub(crate) fn pack_rows(
     depth: Range<usize>,
 ) {
     check(x, &rows, &depth);
-    let (start, end) = (depth.start, depth.end);
-    match x.layout {
-        Layout::Normal => {
-            for (row, packed) in rows.zip(packed.chunks_mut(stride)) {
-                let first = x.data.as_ptr().wrapping_add(row * x.columns);
-                for (place, line) in depth.clone().step_by(ROUNDED).zip(packed) {
-                    // SAFETY: the row has the numbers, as was checked.
-                    #[allow(unsafe_code)]
-                    let pairs = unsafe { pairs_along(first.wrapping_add(place), end - place) };
-                    store(line, pairs);
-                }
-            }
-        }
-        Layout::Transposed => {
-            let blocks = rows.clone().step_by(TILE).zip(packed.chunks_mut(TILE * stride));
-            for (first_row, packed) in blocks {
-                let rows = first_row..rows.end.min(first_row + TILE);
-                for place in depth.clone().step_by(ROUNDED) {
-                    let own = place..end.min(place + ROUNDED);
-                    // SAFETY: the matrix has the numbers, as was checked.
-                    #[allow(unsafe_code)]
-                    let columns = unsafe { columns_of_pairs(x, rows.clone(), own) };
-                    let lines = packed[(place - start) / ROUNDED..].iter_mut().step_by(stride);
-                    let pairs = transpose(columns).into_iter().take(rows.len());
-                    lines.zip(pairs).for_each(|(line, pairs)| store(line, pairs));
-                }
-            }
+    assert_eq!(x.layout, Layout::Normal, "packing rows");
+    for (row, packed) in rows.zip(packed.chunks_mut(stride)) {
+        let first = x.data.as_ptr().wrapping_add(row * x.columns);
+        for (place, line) in depth.clone().step_by(ROUNDED).zip(packed) {
+            // SAFETY: the row has the numbers, as was checked.
+            #[allow(unsafe_code)]
+            let pairs = unsafe { pairs_along(first.wrapping_add(place), depth.end - place) };
+            store(line, pairs);
         }
     }
 }
@@ -208,7 +211,11 @@ pub(crate) fn pack_tiles(
 ) {
     check(x, &rows, &depth);
     let pairs = depth.len().div_ceil(2);
-    // What lies side by side in memory is read together.
+    let ahead = match x.layout {
+        Layout::Normal => 2 * ROUNDED,
+        Layout::Transposed if rows.len() > COLUMNS => 4 * TILE,
+        Layout::Transposed => ROUNDED * x.rows,
+    };
     for place in depth.clone().step_by(ROUNDED) {
         let own = place..depth.end.min(place + ROUNDED);
         let first_pair = (place - depth.start) / 2;
@@ -216,7 +223,7 @@ pub(crate) fn pack_tiles(
             let rows = first_row..rows.end.min(first_row + TILE);
             // SAFETY: the matrix has the numbers, as was checked.
             #[allow(unsafe_code)]
-            let columns = unsafe { columns_of_pairs(x, rows, own.clone()) };
+            let columns = unsafe { columns_of_pairs(x, rows, own.clone(), ahead) };
             let lines = tile[first_pair..].iter_mut();
             lines.zip(columns).for_each(|(line, pairs)| store(line, pairs));
         }
@@ -249,10 +256,12 @@ pub(crate) struct Sums {
 /// Packed rows and packed tiles, which a block multiplies.
 #[derive(Clone, Copy)]
 pub(crate) struct Operands<'a> {
-    /// Of the block's first row.
+    /// From the block's first pair on.
     pub rows: &'a [Pair],
-    /// Pairs from a row to the next.
+    /// From a row to the next.
     pub stride: usize,
+    /// From a row's pair to its next.
+    pub step: usize,
     /// The block's tiles, of `pairs` lines each.
     pub tiles: &'a [Line<Pair>],
     /// Pairs of a sum.
@@ -265,8 +274,9 @@ pub(crate) struct Operands<'a> {
 /// The processor has AVX-512 BF16. All sums of the block lie in memory that nothing else uses meanwhile.
 #[allow(unsafe_code)]
 pub(crate) unsafe fn multiply(sums: Sums, operands: Operands<'_>, block: Block) {
-    let Operands { rows, stride, tiles, pairs } = operands;
-    assert!(rows.len() >= (block.rows - 1) * stride + pairs, "a block's packed rows");
+    let Operands { rows, stride, step, tiles, pairs } = operands;
+    let last = (block.rows - 1) * stride + pairs.saturating_sub(1) * step;
+    assert!(rows.len() > last || pairs == 0, "a block's packed rows");
     assert!(tiles.len() >= block.tiles * pairs, "a block's packed tiles");
     assert!(sums.columns.div_ceil(TILE) == block.tiles, "a block's sums");
     // SAFETY: the caller's, and the operands are as long as they have to be.
@@ -280,7 +290,7 @@ pub(crate) unsafe fn multiply(sums: Sums, operands: Operands<'_>, block: Block) 
 #[allow(unsafe_code)]
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn multiply_block<const M: usize, const N: usize>(sums: Sums, operands: Operands<'_>) {
-    let Operands { rows, stride, tiles, pairs } = operands;
+    let Operands { rows, stride, step, tiles, pairs } = operands;
     let (rows, tiles) = (rows.as_ptr(), tiles.as_ptr());
     // The sums' cache lines arrive meanwhile.
     for row in 0..M {
@@ -298,7 +308,7 @@ unsafe fn multiply_block<const M: usize, const N: usize>(sums: Sums, operands: O
         }
         for (row, registers) in registers.iter_mut().enumerate() {
             // SAFETY: there are `M` rows of `pairs`.
-            let x = _mm512_set1_epi32(unsafe { *rows.add(row * stride + pair) } as i32);
+            let x = _mm512_set1_epi32(unsafe { *rows.add(row * stride + pair * step) } as i32);
             for (register, weight) in registers.iter_mut().zip(weights) {
                 *register = _mm512_dpbf16_ps(*register, halves(x), halves(weight));
             }

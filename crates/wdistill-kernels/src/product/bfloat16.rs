@@ -67,15 +67,15 @@ mod avx512 {
 
     use crate::bfloat16::Pair;
     use crate::bfloat16::avx512::{Operands, Sums, multiply, pack_rows, pack_tiles};
-    use crate::matrix::{Accumulate, MatrixRef};
+    use crate::matrix::{Accumulate, Layout, MatrixRef};
     use crate::parallel::for_each;
     use crate::tile::{Block, COLUMNS, Line, PANEL, ROWS, TILE};
 
     /// Numbers that are summed at a time, at most; a multiple of what a cache line holds.
     const DEPTH: usize = 512;
 
-    /// Bytes of a block of the left operand, half of a second cache.
-    const BLOCK_BYTES: usize = 512 << 10;
+    /// Bytes of a block of the left operand, at most: what a second cache holds.
+    const BLOCK_BYTES: usize = 1024 << 10;
 
     /// Memory of packed operands, which is used again.
     #[derive(Default)]
@@ -156,27 +156,37 @@ mod avx512 {
         columns: Range<usize>,
     ) {
         let depth = a.columns.div_ceil(a.columns.div_ceil(DEPTH)).next_multiple_of(2 * TILE);
-        let lines = lines_of(depth);
-        let most_rows = BLOCK_BYTES / (lines * size_of::<Line<Pair>>());
-        let block_rows = rows.len().div_ceil(rows.len().div_ceil(most_rows)).next_multiple_of(ROWS);
-        scratch.rows.resize(block_rows * lines, Line([0; TILE]));
+        let most_rows = BLOCK_BYTES / (depth * size_of::<u16>());
+        // A multiple of what is multiplied at a time, in either form.
+        let block_rows = rows.len().div_ceil(rows.len().div_ceil(most_rows));
+        let block_rows = block_rows.next_multiple_of(ROWS * TILE / 2);
+        scratch.rows.resize(block_rows * depth / 2 / TILE, Line([0; TILE]));
         scratch.tiles.resize(PANEL * depth / 2, Line([0; TILE]));
         for first_place in (0..a.columns).step_by(depth) {
             let depth = first_place..a.columns.min(first_place + depth);
             for first_row in rows.clone().step_by(block_rows) {
                 let own = first_row..rows.end.min(first_row + block_rows);
+                let lines = depth.len().div_ceil(2 * TILE);
                 // SAFETY: the caller's.
                 unsafe {
-                    let lines = lines_of(depth.len());
-                    pack_rows(&mut scratch.rows, lines, a, own.clone(), depth.clone());
-                    multiply_rows(scratch, results, b, own, columns.clone(), depth.clone());
+                    match a.layout {
+                        Layout::Normal => {
+                            pack_rows(&mut scratch.rows, lines, a, own.clone(), depth.clone());
+                        }
+                        Layout::Transposed => {
+                            pack_tiles(&mut scratch.rows, a, own.clone(), depth.clone());
+                        }
+                    }
+                    let form = (a.layout, own);
+                    multiply_rows(scratch, results, b, form, columns.clone(), depth.clone());
                 }
             }
             results.accumulate = Accumulate::Add;
         }
     }
 
-    /// The product of the packed rows and some rows of `b`.
+    /// The product of the packed rows and some rows of `b`. Rows that lay side by side are packed one after the other, those
+    /// whose numbers lay across in tiles.
     ///
     /// # Safety
     /// As [`multiply_part`].
@@ -185,37 +195,41 @@ mod avx512 {
         scratch: &mut Scratch,
         results: Results,
         b: MatrixRef<'_, f32>,
-        rows: Range<usize>,
+        (layout, rows): (Layout, Range<usize>),
         columns: Range<usize>,
         depth: Range<usize>,
     ) {
         let Scratch { rows: packed, tiles } = scratch;
         let pairs = depth.len().div_ceil(2);
-        let stride = lines_of(depth.len()) * TILE;
+        let lines = depth.len().div_ceil(2 * TILE);
         for first_column in columns.clone().step_by(COLUMNS) {
             let own = first_column..columns.end.min(first_column + COLUMNS);
             // SAFETY: the caller's.
             unsafe { pack_tiles(tiles, b, own.clone(), depth.clone()) };
-            for first_row in rows.clone().step_by(ROWS) {
-                let first = first_row - rows.start;
+            let mut first = 0;
+            while first < rows.len() {
+                let (start, stride, step, most) = match layout {
+                    Layout::Normal => (first * lines * TILE, lines * TILE, 1, ROWS),
+                    Layout::Transposed => {
+                        let (tile, row) = (first / TILE, first % TILE);
+                        // 6, 5 and 5 rows of a tile.
+                        (tile * pairs * TILE + row, 1, TILE, if row == 0 { ROWS } else { ROWS - 1 })
+                    }
+                };
                 let block = Block {
                     first_row: first,
-                    rows: ROWS.min(rows.end - first_row),
+                    rows: most.min(rows.len() - first),
                     first_tile: 0,
                     tiles: own.len().div_ceil(TILE),
                 };
                 let operands =
-                    Operands { rows: &flat(packed)[first * stride..], stride, tiles, pairs };
-                let sums = results.at(first_row, first_column, own.len());
+                    Operands { rows: &flat(packed)[start..], stride, step, tiles, pairs };
+                let sums = results.at(rows.start + first, first_column, own.len());
                 // SAFETY: the caller's.
                 unsafe { multiply(sums, operands, block) };
+                first += block.rows;
             }
         }
-    }
-
-    /// Cache lines of a packed row.
-    fn lines_of(depth: usize) -> usize {
-        depth.div_ceil(2 * TILE)
     }
 
     /// Lines as the pairs that they hold.

@@ -162,34 +162,6 @@ fn bits_in_bfloat16_depend_on_the_sum_alone() {
     }
 }
 
-/// The fixture has PyTorch's rounding of float32 numbers, in hexadecimal digits of both.
-#[test]
-fn rounding_is_that_of_pytorch() {
-    let lines = include_str!("../../fixtures/bfloat16/rounded.txt").lines();
-    let mut count = 0;
-    for line in lines.filter(|line| !line.starts_with('#')) {
-        let (from, to) = line.split_once(' ').expect("two numbers");
-        let [from, to] = [from, to].map(|digits| u32::from_str_radix(digits, 16).expect("bits"));
-        let (number, expected) = (f32::from_bits(from), f32::from_bits(to << 16));
-        let rounded = round_to_bfloat16(number);
-        if number.is_nan() {
-            assert!(rounded.is_nan() && expected.is_nan(), "{line}");
-        } else if number.is_subnormal() {
-            assert_eq!(rounded.to_bits(), number.to_bits() & 1 << 31, "{line}: not zero");
-        } else {
-            assert_eq!(rounded.to_bits(), expected.to_bits(), "{line}");
-        }
-        // What products make of it.
-        let mut product = [0.0];
-        let (number, one) = ([number], [1.0]);
-        let (a, b) = (MatrixRef::new(&number, 1, 1), MatrixRef::new(&one, 1, 1));
-        product_in(Precision::Bfloat16, &mut product, Accumulate::Overwrite, a, b);
-        assert!(product[0] == rounded || rounded.is_nan() && product[0].is_nan(), "{line}");
-        count += 1;
-    }
-    assert!(count > 500, "{count} numbers");
-}
-
 #[test]
 fn sizes_that_use_threads() {
     check::<f32>(300, 257, 511, 2e-5);
