@@ -8,7 +8,7 @@ Without --models it times random weights of the presets transformer-base, small 
 sentences of 27 tokens into 28 (16 of them where a batch is one sentence). With --models it times trained ones: pairs of a model folder and a file of
 token ids, one source a line, each with its end token. Prints target tokens a second of both sides, the
 median over rounds of the ratio wdistill / CTranslate2 within a round, and the share of sentences that both
-translate alike.
+translate alike. bf16 is timed against CTranslate2's float32. --precision and --batch choose some of the cells.
 """
 
 import argparse
@@ -28,7 +28,9 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "target/release/examples"
 PRESETS = ["transformer-base", "small", "tiny"]
 WORDS, SENTENCES, SOURCE_LENGTH, TARGET_LENGTH = 32000, 64, 27, 28
-PRECISIONS = ["float32", "int8"]
+PRECISIONS = ["float32", "bf16", "int8"]
+# CTranslate2 has no products of bfloat16 numbers on processors.
+THEIR_PRECISIONS = {"bf16": "float32"}
 # Beam, sentences of a batch, threads.
 CELLS = [(1, 1, 1), (4, 1, 1), (4, 32, 2)]
 # Share of the sentences that is timed one by one.
@@ -99,7 +101,8 @@ def cell(name, folder, foreign, ids_file, settings, length, rounds):
     sources = [line.split() for line in lines]
     longest = max(map(len, sources))
     ours = Ours(folder, ids_file, longest, *settings, length)
-    theirs = Theirs(foreign, sources, *settings, length)
+    their_precision = THEIR_PRECISIONS.get(precision, precision)
+    theirs = Theirs(foreign, sources, their_precision, *settings[1:], length)
     words = length - 1 if length else None
     mine = ours.translations(len(sources))
     alike = sum(a == b[:words] for a, b in zip(mine, theirs.translations()))
@@ -132,6 +135,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--models", nargs="*", default=[])
+    parser.add_argument("--precision", nargs="*", default=PRECISIONS, choices=PRECISIONS)
+    parser.add_argument("--batch", nargs="*", type=int, default=[1, 32])
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
         work = Path(work)
@@ -141,7 +146,8 @@ def main():
         for index, (name, folder, ids, length) in enumerate(named() if given else random_models(work)):
             foreign = work / f"ctranslate2-{index}"
             convert(folder, foreign)
-            for precision, cell_settings in itertools.product(PRECISIONS, CELLS):
+            cells = [cell for cell in CELLS if cell[1] in arguments.batch]
+            for precision, cell_settings in itertools.product(arguments.precision, cells):
                 settings = (precision, *cell_settings)
                 ratios.append(cell(name, folder, foreign, ids, settings, length, arguments.rounds))
         mean = math.exp(sum(map(math.log, ratios)) / len(ratios))

@@ -17,9 +17,11 @@ ACTIVATIONS = {
 }
 
 
-def positions(width, count):
-    """The table that wdistill calls `marian`."""
-    angles = np.arange(count)[:, None] / 10000 ** (np.arange(width // 2) * 2 / width)
+def positions(table, width, count):
+    """The table that wdistill calls `marian`, or `tensor2tensor`."""
+    half = width // 2
+    last = {"marian": half, "tensor2tensor": half - 1}[table]
+    angles = np.arange(count)[:, None] / 10000 ** (np.arange(half) / last)
     return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)
 
 
@@ -53,11 +55,11 @@ def cross_attention(spec, weights, name):
 
 
 def convert(folder, output, quantization=None):
-    """Returns the ids of the tokens that end a source, end a target and start the decoder."""
+    """Reads a model folder and writes CTranslate2's."""
     config = tomllib.loads((Path(folder) / "config.toml").read_text())
     shape, words = config["architecture"], config["vocabularies"]
-    if shape["norm"] != "post" or shape["positions"] != "marian":
-        raise SystemExit(f"{folder}: expected post-norm and Marian's positions")
+    if shape["norm"] != "post":
+        raise SystemExit(f"{folder}: expected post-norm")
     weights = load_file(Path(folder) / "model.safetensors")
     common = {
         "pre_norm": False,
@@ -80,7 +82,9 @@ def convert(folder, output, quantization=None):
     scaled = shape["embedding_scale"] == "square-root-of-width"
     for stack, name in ((spec.encoder, "encoder"), (spec.decoder, "decoder")):
         stack.scale_embeddings = scaled
-        stack.position_encodings.encodings = positions(shape[name]["width"], 1024)
+        stack.position_encodings.encodings = positions(
+            shape["positions"], shape[name]["width"], 1024
+        )
         for number, layer in enumerate(stack.layer):
             place = f"{name}.layers.{number}"
             self_attention(layer.self_attention, weights, f"{place}.self_attention")
@@ -89,12 +93,15 @@ def convert(folder, output, quantization=None):
             feed_forward(layer.ffn, weights, f"{place}.feed_forward")
     spec.register_source_vocabulary([str(number) for number in range(words["source"])])
     spec.register_target_vocabulary([str(number) for number in range(words["target"])])
-    spec.config.bos_token = str(words["decoder_start"])
-    spec.config.decoder_start_token = str(words["decoder_start"])
+    # Where the decoder starts from zeros, its first token is a name without a meaning.
+    start = words["decoder_start"]
+    spec.decoder.start_from_zero_embedding = start == "zero-vector"
+    start = words["target_end"] if start == "zero-vector" else start
+    spec.config.bos_token = str(start)
+    spec.config.decoder_start_token = str(start)
     spec.config.eos_token = str(words["target_end"])
     spec.config.unk_token = str(words["target_end"])
     spec.validate()
     spec.optimize(quantization=quantization)
     Path(output).mkdir(parents=True, exist_ok=True)
     spec.save(str(output))
-    return words["source_end"], words["target_end"], words["decoder_start"]

@@ -105,6 +105,7 @@ impl<R: Real> Tape<'_, R> {
             table: self.weights[layer.table.index],
             bias: layer.bias.map(|bias| self.weights[bias.index]),
             width: layer.table.columns,
+            precision: self.precision,
         }
     }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use wdistill_kernels as kernels;
-use wdistill_kernels::{Dropout, DropoutKey, NormStatistics, Real, ResidualNormSaved};
+use wdistill_kernels::{Dropout, DropoutKey, NormStatistics, Precision, Real, ResidualNormSaved};
 use wdistill_model::tree::{LayerNorm, Leaf, Linear, Map, OutputLayer};
 use wdistill_model::{
     Activation, Dense, DropoutRates, EmbeddingRule, Engine, Mask, Matrix, Model, Slot, Spans,
@@ -173,13 +173,26 @@ pub struct Tape<'a, R: Real> {
     pub(crate) weights: Vec<&'a [R]>,
     pub(crate) workspace: &'a Workspace<R>,
     pub(crate) nodes: RefCell<Vec<Node<R>>>,
+    pub(crate) precision: Precision,
     dropout: DropoutSource,
     masks: Cell<u64>,
 }
 
 impl<'a, R: Real> Tape<'a, R> {
-    /// An empty tape over a model's weights, and the model whose leaves are places on it.
+    /// An empty tape over a model's weights, and the model whose leaves are places on it; products in float32.
     pub fn record(
+        model: &'a Model<Dense<R>>,
+        workspace: &'a Workspace<R>,
+        dropout: DropoutSource,
+    ) -> (Tape<'a, R>, Model<Tracked>) {
+        Tape::record_in(Precision::Float32, model, workspace, dropout)
+    }
+
+    /// As [`Tape::record`], with the products of linear layers and of the output layer, there and back, in a precision.
+    /// Everything else is float32: activations and gradients in memory, attention between queries, keys and values, norms,
+    /// softmax and loss.
+    pub fn record_in(
+        precision: Precision,
         model: &'a Model<Dense<R>>,
         workspace: &'a Workspace<R>,
         dropout: DropoutSource,
@@ -187,7 +200,7 @@ impl<'a, R: Real> Tape<'a, R> {
         let weights = model.weights.slices().into_iter().map(|(_, slice)| slice).collect();
         let Ok(tracked) = model.weights.map(&mut Track { next: 0 });
         let nodes = RefCell::default();
-        let tape = Tape { weights, workspace, nodes, dropout, masks: Cell::new(0) };
+        let tape = Tape { weights, workspace, nodes, precision, dropout, masks: Cell::new(0) };
         (tape, Model { config: model.config.clone(), weights: tracked })
     }
 
@@ -237,6 +250,7 @@ impl<'a, R: Real> Tape<'a, R> {
             outputs: weight.rows,
             activation,
             dropout,
+            precision: self.precision,
         }
     }
 

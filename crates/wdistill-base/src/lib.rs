@@ -5,7 +5,7 @@
 //!   goes wrong with a file.
 //! * [`Folder`]: files to read, on the disk or in memory.
 //! * [`hash_bytes`] and [`hash_file`]: did this input change?
-//! * [`Activation`] and [`Mask`]: words that the model and the kernels share.
+//! * [`Activation`], [`Mask`] and [`Precision`]: words that the model and the kernels share.
 //! * [`Problem`]: a fact and its hint; [`listed`] shows all that were collected. [`Hinted`]: errors that may have a hint.
 //! * [`parallel`]: threads, or none.
 //! * [`in_words`]: durations for people.
@@ -26,6 +26,6 @@ pub use files::{
 };
 pub use folder::{Folder, MemoryFiles, OpenFile};
 pub use hash::{digits, hash_bytes, hash_file};
-pub use operation::{Activation, Mask};
+pub use operation::{Activation, Mask, Precision};
 pub use problem::{Hinted, Problem, listed};
 pub use random::{Random, mix};

@@ -11,6 +11,29 @@ pub enum Mask {
     Causal,
 }
 
+/// In what numbers products are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Precision {
+    /// Operands as they are.
+    #[default]
+    #[serde(rename = "float32")]
+    Float32,
+    /// Operands rounded to bfloat16, which has float32's range and 8 bits of precision; products and sums in float32.
+    #[serde(rename = "bf16")]
+    Bfloat16,
+}
+
+impl Precision {
+    /// As settings have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::Float32 => "float32",
+            Precision::Bfloat16 => "bf16",
+        }
+    }
+}
+
 /// Non-linearity between the two matrices of a feed-forward block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

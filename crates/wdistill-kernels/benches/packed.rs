@@ -6,7 +6,9 @@
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use wdistill_kernels::{Epilogue, Float32Matrix, Int8Matrix, PackedWeight, quantise_weights};
+use wdistill_kernels::{
+    Bfloat16Matrix, Epilogue, Float32Matrix, Int8Matrix, PackedWeight, quantise_weights,
+};
 
 /// Rows, inputs, outputs.
 const CASES: [[usize; 3]; 8] = [
@@ -43,6 +45,12 @@ fn time<W: PackedWeight>(bencher: Bencher<'_, '_>, matrix: W, rows: usize) {
 fn float32(bencher: Bencher<'_, '_>, [rows, inputs, outputs]: [usize; 3]) {
     let weight = numbers(outputs * inputs);
     time(bencher, Float32Matrix::pack(&weight, outputs, inputs), rows);
+}
+
+#[divan::bench(args = CASES)]
+fn bfloat16(bencher: Bencher<'_, '_>, [rows, inputs, outputs]: [usize; 3]) {
+    let weight = numbers(outputs * inputs);
+    time(bencher, Bfloat16Matrix::pack(&weight, outputs, inputs), rows);
 }
 
 #[divan::bench(args = CASES)]

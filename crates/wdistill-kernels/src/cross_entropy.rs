@@ -4,7 +4,7 @@
 use crate::dispatch::{Instructions, multiversion};
 use crate::elementwise::{row_dot, row_max, row_sum};
 use crate::parallel::{count_rows, map, optional_chunks};
-use crate::{Accumulate, MatrixRef, Real, add_column_sums, add_row, product};
+use crate::{Accumulate, MatrixRef, Precision, Real, add_column_sums, add_row, product_in};
 
 /// The output projection: `logits = x W^T + b`.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,8 @@ pub struct Projection<'a, R> {
     pub bias: Option<&'a [R]>,
     /// Width of the hidden states.
     pub width: usize,
+    /// In which its products are computed.
+    pub precision: Precision,
 }
 
 /// The right word of each row, and perhaps what a teacher thinks of all words.
@@ -111,7 +113,7 @@ impl<R: Real> Projection<'_, R> {
     /// `logits = x W^T + b`.
     fn logits(&self, logits: &mut [R], x: MatrixRef<'_, R>) {
         let table = MatrixRef::new(self.table, self.table.len() / self.width, self.width);
-        product(logits, Accumulate::Overwrite, x, table.transposed());
+        product_in(self.precision, logits, Accumulate::Overwrite, x, table.transposed());
         if let Some(bias) = self.bias {
             add_row(logits, bias);
         }
@@ -160,9 +162,10 @@ fn run<R: Real>(
         add_losses(&mut sums, logits, teacher_logits, words, vocabulary, weights, factor);
         if let Some(gradients) = &mut gradients {
             let dlogits = MatrixRef::new(logits, words.len(), vocabulary);
-            product(&mut gradients.input[range], Accumulate::Overwrite, dlogits, table);
+            let (precision, dx) = (projection.precision, &mut gradients.input[range]);
+            product_in(precision, dx, Accumulate::Overwrite, dlogits, table);
             if let Some(dtable) = &mut gradients.table {
-                product(dtable, Accumulate::Add, dlogits.transposed(), x);
+                product_in(precision, dtable, Accumulate::Add, dlogits.transposed(), x);
             }
             if let Some(dbias) = &mut gradients.bias {
                 add_column_sums(dbias, dlogits.data);

@@ -3,6 +3,8 @@
 //! A kernel's body is an ordinary function that loops over slices and is always inlined. `multiversion!` makes the
 //! kernel of it: the body compiled for each instruction set, and a call of the best one the processor has.
 
+use wdistill_base::Precision;
+
 pub(crate) use crate::real::{Baseline, Instructions};
 
 /// Instruction sets for which kernels are compiled, each with all of those before it.
@@ -15,10 +17,12 @@ enum Level {
     Avx2,
     /// AVX-512: F, VL, BW and DQ.
     Avx512,
+    /// AVX-512 BF16: products of pairs of bfloat16 numbers, with sums in float32.
+    Avx512Bf16,
 }
 
-/// Name of the environment variable that keeps kernels from the best instructions: `plain` or `avx2`. Tests
-/// set it, so that every version of a kernel runs on a processor that would only run the best.
+/// Name of the environment variable that keeps kernels from the best instructions: `plain`, `avx2` or
+/// `avx512`. Tests set it, so that every version of a kernel runs on a processor that would only run the best.
 #[cfg(target_arch = "x86_64")]
 const LIMIT: &str = "WDISTILL_INSTRUCTIONS";
 
@@ -37,33 +41,51 @@ impl Level {
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq");
-        match (has_avx2, has_avx512) {
-            (true, true) => Level::Avx512,
-            (true, false) => Level::Avx2,
-            (false, _) => Level::Plain,
+        match (has_avx2, has_avx512, is_x86_feature_detected!("avx512bf16")) {
+            (true, true, true) => Level::Avx512Bf16,
+            (true, true, false) => Level::Avx512,
+            (true, false, _) => Level::Avx2,
+            (false, _, _) => Level::Plain,
         }
     }
 
     fn limit() -> Level {
         match std::env::var(LIMIT).as_deref() {
-            Err(_) => Level::Avx512,
+            Err(_) => Level::Avx512Bf16,
+            Ok("avx512") => Level::Avx512,
             Ok("avx2") => Level::Avx2,
             Ok("plain") => Level::Plain,
-            Ok(other) => panic!("{LIMIT} is {other:?}, expected \"avx2\" or \"plain\""),
+            Ok(other) => panic!("{LIMIT} is {other:?}, expected \"avx512\", \"avx2\" or \"plain\""),
         }
     }
 }
 
-/// What the kernels compute with, in a word: results of one word may differ from those of another in the last bits.
+/// What the kernels compute with in float32, in a word: results of one word may differ from those of another in the last
+/// bits.
 pub fn instructions() -> &'static str {
     #[cfg(target_arch = "x86_64")]
     match Level::best() {
         Level::Plain => "plain instructions",
         Level::Avx2 => "AVX2",
-        Level::Avx512 => "AVX-512",
+        Level::Avx512 | Level::Avx512Bf16 => "AVX-512",
     }
     #[cfg(not(target_arch = "x86_64"))]
     std::env::consts::ARCH
+}
+
+/// The best precision that this processor computes products in fast, up to `wanted`: bfloat16 wants AVX-512 BF16, and
+/// stays float32 without.
+pub fn supported(wanted: Precision) -> Precision {
+    if has_bfloat16() { wanted } else { Precision::Float32 }
+}
+
+/// Whether there are products of bfloat16 numbers.
+#[inline]
+pub(crate) fn has_bfloat16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return Level::best() >= Level::Avx512Bf16;
+    #[cfg(not(target_arch = "x86_64"))]
+    false
 }
 
 /// Whether the AVX-512 versions may run.
@@ -134,7 +156,8 @@ mod tests {
         let expected = match std::env::var(LIMIT).as_deref() {
             Ok("plain") => Level::Plain,
             Ok("avx2") => Level::Avx2,
-            _ => Level::Avx512,
+            Ok("avx512") => Level::Avx512,
+            _ => Level::Avx512Bf16,
         };
         assert_eq!(Level::best(), expected.min(Level::detected()));
     }

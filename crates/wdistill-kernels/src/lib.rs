@@ -16,6 +16,7 @@
 mod adam;
 mod aligned;
 mod attention;
+mod bfloat16;
 mod buffers;
 mod cross_entropy;
 mod decode;
@@ -30,6 +31,7 @@ mod guidance;
 mod instructions;
 mod likeness;
 mod linear;
+mod matrix;
 mod muon;
 mod norm;
 mod packed;
@@ -39,22 +41,24 @@ mod product;
 mod real;
 mod recall;
 mod recur;
+mod tile;
 mod workers;
 
-pub use wdistill_base::{Activation, Mask};
+pub use wdistill_base::{Activation, Mask, Precision};
 
 pub use adam::{AdamBuffers, AdamSettings, AdamStep, adam_step};
 pub use aligned::AlignedNumbers;
 pub use attention::{
     AttentionGradients, AttentionInputs, AttentionShape, attention_backward, attention_forward,
 };
+pub use bfloat16::round_to_bfloat16;
 pub use buffers::Buffers;
 pub use cross_entropy::{
     CrossEntropyGradients, CrossEntropySums, LossTargets, Projection, TeacherDistribution,
     smoothed_cross_entropy, smoothed_cross_entropy_with_gradients,
 };
 pub use decode::TopWords;
-pub use dispatch::instructions;
+pub use dispatch::{instructions, supported};
 pub use dropout::{Dropout, DropoutKey, apply_dropout};
 pub use elementwise::{
     add_column_sums, add_into, add_row, axpy, dot, exp_in_place, ln_in_place, scale,
@@ -68,18 +72,20 @@ pub use generate::{
 pub use guidance::{GuidedHead, guidance_loss};
 pub use likeness::{LikenessGradient, RelationShape, Rows, relation_divergence, state_distance};
 pub use linear::{Linear, LinearGradients, linear_backward, linear_forward};
+pub use matrix::{Accumulate, Layout, MatrixRef};
 pub use muon::{MuonBuffers, MuonSettings, MuonStep, muon_step};
 pub use norm::{
     LayerNorm, NormGradients, NormStatistics, ResidualNormSaved, layer_norm_backward,
     layer_norm_forward, residual, residual_norm_backward, residual_norm_forward,
 };
 pub use packed::{
-    Epilogue, Float32Matrix, Int8Matrix, MOST_INT8_INPUTS, PackedWeight, QuantisedRows,
-    QuantisedScratch, TILE, quantise_weights,
+    Bfloat16Matrix, Epilogue, Float32Matrix, Int8Matrix, MOST_INT8_INPUTS, PackedWeight,
+    QuantisedRows, QuantisedScratch, quantise_weights,
 };
 pub use parallel::PIECE;
-pub use product::{Accumulate, Layout, MatrixRef, product};
+pub use product::{product, product_in};
 pub use real::{Fused, Instructions, Real, Separate};
 pub use recall::{Recall, RecallScratch, recall};
 pub use recur::{RecurrenceGradients, RecurrenceInputs, recur_backward, recur_forward};
+pub use tile::TILE;
 pub use workers::{Workers, deal, in_order};

@@ -3,7 +3,9 @@
 use crate::dispatch::{Instructions, multiversion};
 use crate::dropout::{DropoutMask, mask_row};
 use crate::parallel::{count_rows, for_each, optional_chunks, rows_per_piece};
-use crate::{Accumulate, Activation, Dropout, MatrixRef, Real, add_column_sums, product};
+use crate::{
+    Accumulate, Activation, Dropout, MatrixRef, Precision, Real, add_column_sums, product_in,
+};
 
 /// A linear layer: `y = dropout(activation(x W^T + b))`.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +22,8 @@ pub struct Linear<'a, R> {
     pub activation: Option<Activation>,
     /// Applied last.
     pub dropout: Dropout,
+    /// In which its three products are computed.
+    pub precision: Precision,
 }
 
 impl<R: Real> Linear<'_, R> {
@@ -56,7 +60,8 @@ pub fn linear_forward<R: Real>(
         assert_eq!(saved.len(), y.len(), "linear: length of the pre-activation");
     }
     let weight = MatrixRef::new(layer.weight, outputs, layer.inputs);
-    product(y, Accumulate::Overwrite, MatrixRef::new(x, rows, layer.inputs), weight.transposed());
+    let x = MatrixRef::new(x, rows, layer.inputs);
+    product_in(layer.precision, y, Accumulate::Overwrite, x, weight.transposed());
     let mask = layer.dropout.mask::<R>();
     let has_epilogue = layer.bias.is_some() || layer.activation.is_some() || mask.is_some();
     if !has_epilogue && pre_activation.is_none() {
@@ -101,10 +106,12 @@ pub fn linear_backward<R: Real>(
     undo_activation(dy, saved, layer);
     let dy = MatrixRef::new(dy, rows, outputs);
     if let Some((dx, accumulate)) = gradients.input {
-        product(dx, accumulate, dy, MatrixRef::new(layer.weight, outputs, inputs));
+        let weight = MatrixRef::new(layer.weight, outputs, inputs);
+        product_in(layer.precision, dx, accumulate, dy, weight);
     }
     if let Some(dweight) = gradients.weight {
-        product(dweight, Accumulate::Add, dy.transposed(), MatrixRef::new(x, rows, inputs));
+        let x = MatrixRef::new(x, rows, inputs);
+        product_in(layer.precision, dweight, Accumulate::Add, dy.transposed(), x);
     }
     if let Some(dbias) = gradients.bias {
         assert_eq!(dbias.len(), outputs, "linear backward: length of the bias gradient");

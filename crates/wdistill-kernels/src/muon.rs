@@ -2,7 +2,8 @@
 
 use crate::Real;
 use crate::elementwise::{scale, sum_of_squares};
-use crate::product::{Accumulate, MatrixRef, product};
+use crate::matrix::{Accumulate, MatrixRef};
+use crate::product::product;
 
 /// Constants of Muon (Jordan et al., 2024, <https://kellerjordan.github.io/posts/muon>).
 #[derive(Clone, Copy, Debug, PartialEq)]

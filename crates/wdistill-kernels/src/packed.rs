@@ -2,42 +2,29 @@
 //!
 //! A product of a few rows is bound by reading the weights, one of many rows by the arithmetic. Both are
 //! served by one layout: the outputs lie in tiles of [`TILE`], and within a tile the weights of all its
-//! outputs for the same input (or, in int8, for four neighbouring inputs) fill one cache line. A panel of
+//! outputs for the same input (in bfloat16 for two neighbouring inputs, in int8 for four) fill one cache line. A panel of
 //! tiles is multiplied with a few rows at a time in registers, and is read from memory once.
 //!
 //! Every sum runs over the inputs in one order, whatever the number of rows, so that a row's result does
 //! not depend on its neighbours.
 
+mod bfloat16;
 mod float32;
 mod int8;
 #[cfg(target_arch = "wasm32")]
 mod simd128;
 
+pub use bfloat16::Bfloat16Matrix;
 pub use float32::Float32Matrix;
 pub use int8::{Int8Matrix, MOST_INT8_INPUTS, QuantisedRows, QuantisedScratch, quantise_weights};
 
 use std::ops::Range;
 
+use crate::dispatch::{Instructions, multiversion};
 use crate::linear::activate;
 use crate::pages::filled;
+use crate::tile::{Block, Line, PANEL, ROWS, TILE};
 use crate::{Activation, Separate};
-
-/// Outputs in a tile.
-pub const TILE: usize = 16;
-
-/// Tiles that are multiplied at a time.
-const PANEL: usize = 4;
-
-/// Rows that are multiplied at a time.
-const ROWS: usize = 6;
-
-/// Outputs that are computed at a time.
-const COLUMNS: usize = PANEL * TILE;
-
-/// The weights of a tile's outputs for the same input, or group of inputs: a cache line.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-struct Line<T>([T; TILE]);
 
 /// The lines of some outputs of `all`, tile by tile, each of `depth` lines; the last tile is filled up with
 /// zeros.
@@ -86,6 +73,27 @@ impl Epilogue<'_> {
     }
 }
 
+multiversion! {
+    /// Sums of some outputs of a row, from `first` on, and what follows them.
+    fn finish_row(
+        y: &mut [f32],
+        sums: &[f32],
+        first: usize,
+        epilogue: &Epilogue<'_>,
+    ) = finish_row_body;
+}
+
+#[inline(always)]
+fn finish_row_body<I: Instructions>(
+    y: &mut [f32],
+    sums: &[f32],
+    first: usize,
+    epilogue: &Epilogue<'_>,
+) {
+    y.copy_from_slice(&sums[..y.len()]);
+    epilogue.apply(y, first);
+}
+
 /// A weight matrix `W [outputs, inputs]`, laid out for products `x Wᵀ`.
 pub trait PackedWeight: Send + Sync + Sized {
     /// Memory for activations made ready, which can be used again.
@@ -126,15 +134,6 @@ pub trait PackedWeight: Send + Sync + Sized {
     fn select(&self, outputs: &[u32]) -> Self;
 }
 
-/// One job of a product: some rows, some outputs, at most [`ROWS`] and [`COLUMNS`].
-#[derive(Clone, Copy)]
-struct Block {
-    first_row: usize,
-    rows: usize,
-    first_tile: usize,
-    tiles: usize,
-}
-
 /// All blocks of a product, panel by panel.
 #[inline(always)]
 fn blocks(rows: usize, tiles: Range<usize>) -> impl Iterator<Item = Block> {
@@ -166,36 +165,6 @@ fn check(
     }
     outputs.start / TILE..outputs.end.div_ceil(TILE)
 }
-
-/// Calls `$function::<M, N>` for the rows and tiles of a block.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-macro_rules! sized {
-    ($block:expr, $function:ident, $arguments:tt) => {
-        match $block.rows {
-            1 => sized!(@tiles 1, $block, $function, $arguments),
-            2 => sized!(@tiles 2, $block, $function, $arguments),
-            3 => sized!(@tiles 3, $block, $function, $arguments),
-            4 => sized!(@tiles 4, $block, $function, $arguments),
-            5 => sized!(@tiles 5, $block, $function, $arguments),
-            6 => sized!(@tiles 6, $block, $function, $arguments),
-            rows => unreachable!("{rows} rows in a block"),
-        }
-    };
-    (@tiles $rows:literal, $block:expr, $function:ident, $arguments:tt) => {
-        match $block.tiles {
-            1 => sized!(@call $rows, 1, $function, $arguments),
-            2 => sized!(@call $rows, 2, $function, $arguments),
-            3 => sized!(@call $rows, 3, $function, $arguments),
-            4 => sized!(@call $rows, 4, $function, $arguments),
-            tiles => unreachable!("{tiles} tiles in a block"),
-        }
-    };
-    (@call $rows:literal, $tiles:literal, $function:ident, ($($argument:expr),*)) => {
-        $function::<$rows, $tiles>($($argument),*)
-    };
-}
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-use sized;
 
 /// Numbers of inputs, outputs and rows that tests try.
 #[cfg(test)]
@@ -238,6 +207,7 @@ mod tests {
             let outputs = 130;
             let weight: Vec<f32> = (0..outputs * inputs).map(|i| (i as f32 * 0.61).cos()).collect();
             check_selection(&Float32Matrix::pack(&weight, outputs, inputs));
+            check_selection(&Bfloat16Matrix::pack(&weight, outputs, inputs));
             let (quantised, scales) = quantise_weights(&weight, inputs);
             check_selection(&Int8Matrix::pack(&quantised, scales, inputs));
         }

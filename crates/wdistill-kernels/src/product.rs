@@ -1,72 +1,48 @@
 //! Matrix products.
 
+mod bfloat16;
+
+use wdistill_base::Precision;
+
 use crate::Real;
+use crate::matrix::{Accumulate, MatrixRef};
 
-/// What happens to the values a result buffer already holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Accumulate {
-    /// They are replaced.
-    Overwrite,
-    /// The result is added to them.
-    Add,
+/// [`product`] in a precision.
+///
+/// In [`Precision::Bfloat16`] every element of `a` and `b` is [rounded](crate::round_to_bfloat16) first, while `c`, the
+/// products and the sums are float32: `c[i, j] = sum over k of bf16(a[i, k]) bf16(b[k, j])`. With AVX-512 BF16 a sum runs over
+/// pairs of neighbours in the order of `k`, in stretches of up to 512; how many rows or columns there are, and how many threads,
+/// changes no bit of it. Without the instruction the rounded operands are multiplied as [`product`] does, which adds in another
+/// order. For `f64` the operands are rounded too, and the rest is as exact as `f64`.
+pub fn product_in<R: Real>(
+    precision: Precision,
+    c: &mut [R],
+    accumulate: Accumulate,
+    a: MatrixRef<'_, R>,
+    b: MatrixRef<'_, R>,
+) {
+    match precision {
+        Precision::Float32 => product(c, accumulate, a, b),
+        Precision::Bfloat16 => bfloat16::product(c, accumulate, a, b),
+    }
 }
 
-/// How the elements of a [`MatrixRef`] lie in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// Row-major `[rows, columns]`.
-    Normal,
-    /// Row-major `[columns, rows]`: the matrix is the transpose of what is stored.
-    Transposed,
-}
-
-/// An operand of a [`product`].
-#[derive(Clone, Copy, Debug)]
-pub struct MatrixRef<'a, R> {
-    /// The elements, `rows * columns` of them.
-    pub data: &'a [R],
-    /// Rows of the operand, after any transposition.
-    pub rows: usize,
-    /// Columns of the operand, after any transposition.
-    pub columns: usize,
-    /// How the elements lie in memory.
-    pub layout: Layout,
-}
-
-impl<'a, R> MatrixRef<'a, R> {
-    /// The matrix stored row-major as `[rows, columns]`.
-    pub fn new(data: &'a [R], rows: usize, columns: usize) -> Self {
-        assert_eq!(data.len(), rows * columns, "matrix of {rows} x {columns}: length of its data");
-        Self { data, rows, columns, layout: Layout::Normal }
+/// Checks the shapes of a product, and does what there is to do if no number is summed. Says whether there is a sum.
+fn is_sum<R: Real>(
+    c: &mut [R],
+    accumulate: Accumulate,
+    a: MatrixRef<'_, R>,
+    b: MatrixRef<'_, R>,
+) -> bool {
+    a.check("the left operand");
+    b.check("the right operand");
+    let (m, k, n) = (a.rows, a.columns, b.columns);
+    assert_eq!(k, b.rows, "product: columns of the left operand, rows of the right one");
+    assert_eq!(c.len(), m * n, "product: length of the result, {m} x {n}");
+    if k == 0 && accumulate == Accumulate::Overwrite {
+        c.fill(R::ZERO);
     }
-
-    /// The transpose, without moving data.
-    pub fn transposed(self) -> Self {
-        let layout = match self.layout {
-            Layout::Normal => Layout::Transposed,
-            Layout::Transposed => Layout::Normal,
-        };
-        Self { data: self.data, rows: self.columns, columns: self.rows, layout }
-    }
-
-    /// Distances in memory between neighbours in a column and in a row.
-    fn strides(&self) -> (isize, isize) {
-        match self.layout {
-            Layout::Normal => (self.columns as isize, 1),
-            Layout::Transposed => (1, self.rows as isize),
-        }
-    }
-
-    fn check(&self, name: &str) {
-        let expected = self.rows * self.columns;
-        assert_eq!(
-            self.data.len(),
-            expected,
-            "product: length of {name}, {} x {}",
-            self.rows,
-            self.columns
-        );
-    }
+    k > 0 && !c.is_empty()
 }
 
 /// `c = a b` or `c += a b`, with `a [m, k]`, `b [k, n]` and row-major `c [m, n]`.
@@ -78,20 +54,10 @@ pub fn product<R: Real>(
     a: MatrixRef<'_, R>,
     b: MatrixRef<'_, R>,
 ) {
-    a.check("the left operand");
-    b.check("the right operand");
+    if !is_sum(c, accumulate, a, b) {
+        return;
+    }
     let (m, k, n) = (a.rows, a.columns, b.columns);
-    assert_eq!(k, b.rows, "product: columns of the left operand, rows of the right one");
-    assert_eq!(c.len(), m * n, "product: length of the result, {m} x {n}");
-    if c.is_empty() {
-        return;
-    }
-    if k == 0 {
-        if accumulate == Accumulate::Overwrite {
-            c.fill(R::ZERO);
-        }
-        return;
-    }
     let reads_result = accumulate == Accumulate::Add;
     let (a_row, a_column) = a.strides();
     let (b_row, b_column) = b.strides();

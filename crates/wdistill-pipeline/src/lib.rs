@@ -54,7 +54,9 @@ pub use settings::{
     FilterRecipe, Keep, LanguageCheck, MixtureRecipe, ModifierRecipe, PairFormat, Pairs,
     PseudoDataRecipe, ScoreRecipe, SourceRecipe, TeacherDecoder, TextPair,
 };
-pub use shapes::{MeasuredShape, Measuring, Vary, largest_at, measure_shape, student_shapes};
+pub use shapes::{
+    MeasuredIn, MeasuredShape, Measuring, Vary, largest_at, measure_shape, student_shapes,
+};
 pub use shards::{Part, PseudoReport, SHARD};
 pub use stage::{Fingerprint, Stages, is_stage};
 pub use stages::{

@@ -62,6 +62,7 @@ impl Pipeline {
     ) -> Result<Pipeline, PipelineError> {
         let progress = Progress::new(options.display, "recipe", 0);
         plan.notes.iter().for_each(|note| progress.warn(note));
+        plan.precision_notes().for_each(|note| progress.warn(note));
         // Complete, and with absolute paths: `wdistill run` can carry it out from where it lies.
         let here = std::env::current_dir().map_err(FileError::when("find", Path::new(".")))?;
         let complete = plan.in_folder(&here);

@@ -279,6 +279,21 @@ impl Plan {
         all.any(|architecture| architecture.embeddings == Embeddings::AllTied)
     }
 
+    /// What is to be said if a training or the decoder wants a precision that this processor has not.
+    pub(crate) fn precision_notes(&self) -> impl Iterator<Item = Problem> {
+        let is_missing = |one: &&TrainingRecipe| one.available_precision() != one.precision;
+        let missing = self.trainings().find(is_missing).map(|training| {
+            let name = training.precision.name();
+            Problem::with_hint(
+                format!(
+                    "this processor has no AVX-512 BF16: training in {name} stays float32 on it"
+                ),
+                "the numbers are float32's then, and so is the speed",
+            )
+        });
+        missing.into_iter().chain(self.decoding.precision.note())
+    }
+
     /// The settings of all trainings.
     fn trainings(&self) -> impl Iterator<Item = &TrainingRecipe> {
         self.systems.iter().flat_map(ResolvedSystem::phases).chain(self.teacher.training())

@@ -31,6 +31,15 @@ pub struct Measuring<'a> {
     pub rounds: usize,
 }
 
+/// The precisions in which shapes are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MeasuredIn {
+    /// float32.
+    Float32,
+    /// int8.
+    Int8,
+}
+
 /// A shape, and its speed on this machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MeasuredShape {
@@ -44,10 +53,10 @@ pub struct MeasuredShape {
 
 impl MeasuredShape {
     /// Its speed-up in a precision.
-    pub fn speed_up(&self, precision: Precision) -> f64 {
+    pub fn speed_up(&self, precision: MeasuredIn) -> f64 {
         match precision {
-            Precision::Float32 => self.speed_ups[0],
-            Precision::Int8 => self.speed_ups[1],
+            MeasuredIn::Float32 => self.speed_ups[0],
+            MeasuredIn::Int8 => self.speed_ups[1],
         }
     }
 }
@@ -171,7 +180,7 @@ pub(crate) fn of_fixed_length(
 /// The largest of some shapes that is at least so many times as fast as the teacher.
 pub fn largest_at(
     shapes: &[MeasuredShape],
-    precision: Precision,
+    precision: MeasuredIn,
     speed_up: f64,
 ) -> Option<&MeasuredShape> {
     let fast_enough = shapes.iter().filter(|shape| shape.speed_up(precision) >= speed_up);
@@ -230,8 +239,8 @@ mod tests {
         let chosen = |precision, speed_up| {
             largest_at(&shapes, precision, speed_up).map(|shape| shape.parameters)
         };
-        assert_eq!(chosen(Precision::Float32, 2.5), Some(20));
-        assert_eq!(chosen(Precision::Int8, 2.5), Some(30));
-        assert_eq!(chosen(Precision::Int8, 7.0), None);
+        assert_eq!(chosen(MeasuredIn::Float32, 2.5), Some(20));
+        assert_eq!(chosen(MeasuredIn::Int8, 2.5), Some(30));
+        assert_eq!(chosen(MeasuredIn::Int8, 7.0), None);
     }
 }

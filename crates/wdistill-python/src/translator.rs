@@ -1,9 +1,10 @@
 //! `Translator`, and what it returns.
 
+use std::ffi::CString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyTypeError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyString};
 use wdistill::text::SentenceLanguage;
@@ -83,9 +84,16 @@ impl Translator {
         };
         let precision = match quantize {
             None => Precision::Float32,
+            Some("bf16") => Precision::Bfloat16,
             Some("int8") => Precision::Int8,
-            Some(other) => return Err(unknown("quantize", other, "\"int8\" or None")),
+            Some(other) => {
+                return Err(unknown("quantize", other, "\"bf16\", \"int8\" or None"));
+            }
         };
+        if let Some(note) = precision.note() {
+            let text = CString::new(note.to_string()).expect("a text without a zero byte");
+            PyErr::warn(py, &py.get_type::<PyUserWarning>(), &text, 1)?;
+        }
         let content = match sentences {
             "line" => LineContent::Sentence,
             "split" => LineContent::Text,

@@ -1,7 +1,7 @@
 //! Translates sentences of token ids as often as it is asked to; one side of `benches/decoder/compare.py`.
 //!
 //! Arguments: a model folder; a file with the ids of a source sentence on each line, each with its end
-//! token; `float32` or `int8`; beam; tokens of a batch, each counted once for every hypothesis; threads; words
+//! token; `float32`, `bf16` or `int8`; beam; tokens of a batch, each counted once for every hypothesis; threads; words
 //! that every translation must have, or 0 for as many as the model wants. Each line of standard input asks for one
 //! translation of all sentences: `time` prints its seconds and the number of target tokens, `show` the ids
 //! of every translation.
@@ -27,8 +27,9 @@ fn main() {
     };
     let precision = match precision.as_str() {
         "float32" => Precision::Float32,
+        "bf16" => Precision::Bfloat16,
         "int8" => Precision::Int8,
-        other => panic!("{other:?} is neither \"float32\" nor \"int8\""),
+        other => panic!("{other:?}, expected \"float32\", \"bf16\" or \"int8\""),
     };
     let numbers: Vec<usize> = numbers.iter().map(|word| word.parse().expect("a number")).collect();
     let [beam, batch_tokens, threads, words] = numbers[..] else {

@@ -65,7 +65,7 @@ pub use line::Line;
 pub use memory::KeyValues;
 pub use notice::{Notice, NoticeCounts, NoticeKind};
 pub use options::{DecodingOptions, LineContent, LongText, Precision, TranslatorOptions};
-pub use packed::{Packed, TooWide, pack_float32, pack_int8, quantise};
+pub use packed::{Packed, TooWide, pack_bfloat16, pack_float32, pack_int8, quantise};
 pub use shortlist::Shortlist;
 pub use token_error::{SourceProblem, TokenError};
 pub use token_translator::{Report, TokenTranslator, Translations};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use wdistill_base::Problem;
+use wdistill_kernels::supported;
 use wdistill_search::SearchOptions;
 use wdistill_text::SentenceLanguage;
 
@@ -30,8 +31,43 @@ pub enum Precision {
     /// float32.
     #[default]
     Float32,
+    /// Weights and activations rounded to bfloat16, products and sums in float32; float32 where the processor has no
+    /// instructions for it.
+    #[serde(rename = "bf16")]
+    Bfloat16,
     /// int8 weights, one scale for each output; activations quantised row by row, sums in int32.
     Int8,
+}
+
+impl Precision {
+    /// As options and reports have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::Float32 => "float32",
+            Precision::Bfloat16 => "bf16",
+            Precision::Int8 => "int8",
+        }
+    }
+
+    /// What this processor computes in when it is asked for this.
+    pub fn available(self) -> Precision {
+        let bfloat16 = wdistill_base::Precision::Bfloat16;
+        match self {
+            Precision::Bfloat16 if supported(bfloat16) != bfloat16 => Precision::Float32,
+            precision => precision,
+        }
+    }
+
+    /// What is to be said if that is something else.
+    pub fn note(self) -> Option<Problem> {
+        let name = self.name();
+        (self.available() != self).then(|| {
+            Problem::with_hint(
+                format!("this processor has no AVX-512 BF16: {name} stays float32 on it"),
+                "translations are float32's then, and so is the speed; int8 is faster on every processor",
+            )
+        })
+    }
 }
 
 impl Default for DecodingOptions {

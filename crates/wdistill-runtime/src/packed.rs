@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::marker::PhantomData;
 
 use wdistill_base::Hinted;
-use wdistill_kernels::{Float32Matrix, Int8Matrix, MOST_INT8_INPUTS, PackedWeight};
+use wdistill_kernels::{Bfloat16Matrix, Float32Matrix, Int8Matrix, MOST_INT8_INPUTS, PackedWeight};
 use wdistill_model::tree::{Leaf, LeafRef, Map};
 use wdistill_model::{Dense, Int8, Int8Rows, Matrix, Model, Slot};
 
@@ -30,6 +30,16 @@ impl Map<Dense<f32>, Packed<Float32Matrix>> for Pack {
     }
 }
 
+impl Map<Dense<f32>, Packed<Bfloat16Matrix>> for Pack {
+    type Error = Infallible;
+    fn matrix(&mut self, _: Slot, from: &Matrix<f32>) -> Result<Bfloat16Matrix, Infallible> {
+        Ok(Bfloat16Matrix::pack(from.data(), from.rows(), from.columns()))
+    }
+    fn vector(&mut self, _: Slot, from: &Vec<f32>) -> Result<Vec<f32>, Infallible> {
+        Ok(from.clone())
+    }
+}
+
 impl Map<Int8, Packed<Int8Matrix>> for Pack {
     type Error = TooWide;
     fn matrix(&mut self, slot: Slot, from: &Int8Rows) -> Result<Int8Matrix, TooWide> {
@@ -43,6 +53,12 @@ impl Map<Int8, Packed<Int8Matrix>> for Pack {
 
 /// Lays out a model's weights for decoding in float32.
 pub fn pack_float32(model: &Model<Dense<f32>>) -> Model<Packed<Float32Matrix>> {
+    let Ok(weights) = model.weights.map(&mut Pack);
+    Model { config: model.config.clone(), weights }
+}
+
+/// Rounds a model's weights to bfloat16, vectors aside, and lays them out for decoding.
+pub fn pack_bfloat16(model: &Model<Dense<f32>>) -> Model<Packed<Bfloat16Matrix>> {
     let Ok(weights) = model.weights.map(&mut Pack);
     Model { config: model.config.clone(), weights }
 }

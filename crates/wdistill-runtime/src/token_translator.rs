@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wdistill_base::{Problem, mix};
-use wdistill_kernels::{Float32Matrix, Int8Matrix, PackedWeight, Workers};
+use wdistill_kernels::{Bfloat16Matrix, Float32Matrix, Int8Matrix, PackedWeight, Workers};
 use wdistill_model::{Config, Dense, Int8, Model, Tokens, Vocabularies};
 use wdistill_search::{
     Ending, Hypothesis, Scores, SearchOptions, SearchSettings, SettingsError, SourceSentence, Step,
@@ -15,7 +15,9 @@ use crate::cpu::Cpu;
 use crate::decoder::BatchDecoder;
 use crate::error::TranslatorError;
 use crate::options::{DecodingOptions, Precision};
-use crate::packed::{Packed, TooWide, pack_float32, pack_int8, quantise, weight_bytes};
+use crate::packed::{
+    Packed, TooWide, pack_bfloat16, pack_float32, pack_int8, quantise, weight_bytes,
+};
 use crate::shortlist::Shortlist;
 use crate::token_error::{SourceProblem, TokenError};
 
@@ -59,6 +61,7 @@ pub struct TokenTranslator {
 /// A model made ready, in the precision that was asked for.
 enum Weights {
     Float32(Model<Packed<Float32Matrix>>),
+    Bfloat16(Model<Packed<Bfloat16Matrix>>),
     Int8(Model<Packed<Int8Matrix>>),
 }
 
@@ -86,21 +89,29 @@ impl TokenTranslator {
         TokenTranslator::start(&model.config, threads, options, shortlist, |precision| {
             Ok(match precision {
                 Precision::Float32 => Weights::Float32(pack_float32(model)),
+                Precision::Bfloat16 => Weights::Bfloat16(pack_bfloat16(model)),
                 Precision::Int8 => Weights::Int8(pack_int8(&quantise(model)?)?),
             })
         })
     }
 
-    /// The same for quantised weights, whatever the options' precision.
+    /// The same for weights that are quantised already, in int8 whether the options ask for that or for nothing.
     ///
     /// # Errors
-    /// As [`TokenTranslator::new`].
+    /// As [`TokenTranslator::new`], and if the options ask for bfloat16.
     pub fn quantised(
         model: &Model<Int8>,
         threads: usize,
         options: DecodingOptions,
         shortlist: Option<Arc<Shortlist>>,
     ) -> Result<TokenTranslator, TranslatorError> {
+        if options.precision == Precision::Bfloat16 {
+            let problem = Problem::with_hint(
+                "the model's weights are int8 already, and cannot be computed with in bf16",
+                "the model that was quantised can",
+            );
+            return Err(TranslatorError::Options(vec![problem]));
+        }
         let options = DecodingOptions { precision: Precision::Int8, ..options };
         TokenTranslator::start(&model.config, threads, options, shortlist, |_| {
             Ok(Weights::Int8(pack_int8(model)?))
@@ -127,7 +138,7 @@ impl TokenTranslator {
         let settings = settings.ok_or(TranslatorError::Options(problems))?;
         let workers = Workers::start(threads, threads)
             .map_err(|error| TranslatorError::Threads { threads, reason: error.to_string() })?;
-        let weights = weights(options.precision)?;
+        let weights = weights(options.precision.available())?;
         Ok(TokenTranslator { weights, options, settings, shortlist, threads, workers })
     }
 
@@ -135,6 +146,7 @@ impl TokenTranslator {
     pub fn config(&self) -> &Config {
         match &self.weights {
             Weights::Float32(model) => &model.config,
+            Weights::Bfloat16(model) => &model.config,
             Weights::Int8(model) => &model.config,
         }
     }
@@ -143,6 +155,7 @@ impl TokenTranslator {
     pub fn weight_bytes(&self) -> usize {
         match &self.weights {
             Weights::Float32(model) => weight_bytes(model),
+            Weights::Bfloat16(model) => weight_bytes(model),
             Weights::Int8(model) => weight_bytes(model),
         }
     }
@@ -170,6 +183,7 @@ impl TokenTranslator {
         report.batches = batches.len();
         let results = match &self.weights {
             Weights::Float32(model) => self.translate_batches(model, &batches),
+            Weights::Bfloat16(model) => self.translate_batches(model, &batches),
             Weights::Int8(model) => self.translate_batches(model, &batches),
         };
         let n_best = self.options.search.n_best;
@@ -219,6 +233,9 @@ impl TokenTranslator {
             Weights::Float32(model) => {
                 translate_batch(model, &Cpu::default(), &batch, settings, shortlist, between_steps)
             }
+            Weights::Bfloat16(model) => {
+                translate_batch(model, &Cpu::default(), &batch, settings, shortlist, between_steps)
+            }
             Weights::Int8(model) => {
                 translate_batch(model, &Cpu::default(), &batch, settings, shortlist, between_steps)
             }
@@ -240,6 +257,7 @@ impl TokenTranslator {
         let with_words: Vec<Pair<'_>> = pairs.iter().filter(has_words).copied().collect();
         let mut alignments = match &self.weights {
             Weights::Float32(model) => align(model, &with_words),
+            Weights::Bfloat16(model) => align(model, &with_words),
             Weights::Int8(model) => align(model, &with_words),
         }
         .into_iter();

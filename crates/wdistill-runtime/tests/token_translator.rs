@@ -12,6 +12,8 @@ use wdistill_runtime::{
 };
 use wdistill_search::{Ending, SearchOptions};
 
+const PRECISIONS: [Precision; 3] = [Precision::Float32, Precision::Bfloat16, Precision::Int8];
+
 fn nano() -> Model<Dense<f32>> {
     model(Architecture::preset("transformer-nano").unwrap(), 3)
 }
@@ -39,9 +41,8 @@ fn of_at_most(words: usize) -> DecodingOptions {
 fn a_translation_depends_on_neither_neighbours_nor_batch_size_nor_threads() {
     let mut sources = sentences(40, 15);
     sources.insert(17, vec![END]);
-    for (model, precision) in models()
-        .iter()
-        .flat_map(|model| [Precision::Float32, Precision::Int8].map(|precision| (model, precision)))
+    for (model, precision) in
+        models().iter().flat_map(|model| PRECISIONS.map(|precision| (model, precision)))
     {
         let run = |threads, batch_tokens| {
             let search = SearchOptions { beam_size: 3, n_best: 2, ..SearchOptions::default() };
@@ -75,7 +76,7 @@ fn shortlist() -> Shortlist {
 fn with_a_shortlist_too_a_translation_does_not_depend_on_others() {
     let sources = sentences(40, 15);
     let (model, shortlist) = (nano(), Arc::new(shortlist()));
-    for precision in [Precision::Float32, Precision::Int8] {
+    for precision in PRECISIONS {
         let run = |threads, batch_tokens| {
             let search = SearchOptions { beam_size: 3, n_best: 2, ..SearchOptions::default() };
             let shortlist = Some(shortlist.clone());
@@ -93,7 +94,7 @@ fn a_shortlist_of_all_words_changes_no_bit() {
     let sources = sentences(10, 12);
     let all = Arc::new(Shortlist::new((0..WORDS as u32).collect(), vec![Vec::new(); WORDS]));
     for model in models() {
-        for precision in [Precision::Float32, Precision::Int8] {
+        for precision in PRECISIONS {
             let [without, with] = [None, Some(all.clone())].map(|shortlist| {
                 let options = DecodingOptions { precision, ..Default::default() };
                 let translator = TokenTranslator::new(&model, 1, options, shortlist).unwrap();
@@ -271,4 +272,33 @@ fn a_model_too_wide_for_exact_sums_is_refused_in_int8() {
     let start = "decoder.layers.0.feed_forward.down.weight has 131073 inputs";
     assert!(error.to_string().starts_with(start), "{error}");
     assert!(TokenTranslator::new(&model, 1, DecodingOptions::default(), None).is_ok());
+}
+
+/// Every weight and every activation that is multiplied has an error of up to 2^-9, and a score a few of them. On a processor
+/// without the instructions both are float32.
+#[test]
+fn scores_in_bfloat16_are_close_to_those_of_float32() {
+    let (model, sources) = (nano(), sentences(20, 9));
+    let scores = |precision| -> Vec<f64> {
+        let options = DecodingOptions { precision, ..of_at_most(1) };
+        let translator = TokenTranslator::new(&model, 1, options, None).unwrap();
+        let Translations { hypotheses, .. } = translator.translate(&sources).unwrap();
+        hypotheses.iter().map(|best| best[0].score).collect()
+    };
+    let (wide, narrow) = (scores(Precision::Float32), scores(Precision::Bfloat16));
+    let largest = |values: Vec<f64>| values.into_iter().fold(0.0, f64::max);
+    let difference = largest(wide.iter().zip(&narrow).map(|(a, b)| (a - b).abs()).collect());
+    assert!(difference < 0.02, "{difference}");
+    let has_bfloat16 = Precision::Bfloat16.available() == Precision::Bfloat16;
+    assert_eq!(difference > 0.0, has_bfloat16, "{difference}");
+}
+
+#[test]
+fn weights_in_int8_are_not_computed_with_in_bfloat16() {
+    let model = wdistill_runtime::quantise(&nano()).unwrap();
+    let options = DecodingOptions { precision: Precision::Bfloat16, ..Default::default() };
+    let Err(error) = TokenTranslator::quantised(&model, 1, options, None) else {
+        panic!("accepted")
+    };
+    assert!(error.to_string().contains("int8 already"), "{error}");
 }

@@ -234,6 +234,7 @@ impl Models {
         };
         Ok(match self.options.decoding.precision {
             Precision::Float32 => stored,
+            Precision::Bfloat16 => stored / 2,
             Precision::Int8 => {
                 let slots = Transformer::list(&native::load_config(folder)?);
                 slots.iter().map(in_int8).sum::<usize>() as u64

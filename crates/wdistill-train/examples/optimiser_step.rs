@@ -1,12 +1,14 @@
 //! Times optimiser steps on random sentences; one side of `benches/training/compare.py`.
 //!
 //! Arguments: width, feed-forward width, heads, layers of each stack, vocabulary, sentences, length,
-//! warm-up steps, timed steps, threads. Prints the median seconds of a step.
+//! warm-up steps, timed steps, threads, bits of the
+//! numbers that products multiply, 32 or 16. Prints the median seconds of a step.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // An example shows what it finds.
 
 use std::time::Instant;
 
+use wdistill_kernels::Precision;
 use wdistill_model::{Architecture, Config, DropoutRates, Model, Shape, Vocabularies};
 use wdistill_text::{EncodedCorpus, SpecialTokens};
 use wdistill_train::{HostLearner, Learner, Lesson, Trainee, TrainingSettings};
@@ -14,11 +16,23 @@ use wdistill_train::{HostLearner, Learner, Lesson, Trainee, TrainingSettings};
 fn main() {
     let numbers: Vec<usize> =
         std::env::args().skip(1).map(|word| word.parse().expect("a number")).collect();
-    let [width, feed_forward, heads, layers, words, sentences, length, warm_up, timed, threads] =
-        numbers[..]
+    let [
+        width,
+        feed_forward,
+        heads,
+        layers,
+        words,
+        sentences,
+        length,
+        warm_up,
+        timed,
+        threads,
+        bits,
+    ] = numbers[..]
     else {
-        panic!("expected ten numbers, found {}", numbers.len())
+        panic!("expected eleven numbers, found {}", numbers.len())
     };
+    let precision = if bits == 16 { Precision::Bfloat16 } else { Precision::Float32 };
     let shape = Shape { layers, width, feed_forward, heads };
     let mut architecture = Architecture::preset("transformer-base").expect("a preset");
     (architecture.encoder, architecture.decoder) = (shape, shape);
@@ -34,7 +48,7 @@ fn main() {
     let rows = pairs.iter().map(|(source, target)| (&source[..], &target[..]));
     let corpus = EncodedCorpus::from_pairs(special.clone(), special, rows);
     let batches = [corpus];
-    let settings = TrainingSettings::default();
+    let settings = TrainingSettings { precision, ..TrainingSettings::default() };
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("threads");
     let lesson = Lesson { teacher: None, guide: None, settings: &settings, seed: 1 };
     let model = Trainee::weights(Model::initialise(config, 1));

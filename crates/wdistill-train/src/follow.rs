@@ -72,10 +72,10 @@ pub fn answer(ranks: &dyn Ranks, other: usize) -> Result<Vec<u8>, TrainError> {
 
 /// A training, from its beginning to its end.
 fn train(ranks: &dyn Ranks, threads: usize, message: &mut Unpack<'_>) -> Result<(), TrainError> {
-    let Shipment { trainee, teacher, guide, settings, seed } = receive(ranks, message)?;
+    let Shipment { trainee, teacher, guide, settings, seed, compared } = receive(ranks, message)?;
     let (teacher, guide) = (teacher.as_ref(), guide.as_ref());
     let lesson = Lesson { teacher, guide, settings: &settings, seed };
-    let started = Worker::start(ranks, trainee, lesson, threads);
+    let started = compared.and_then(|()| Worker::start(ranks, trainee, lesson, threads));
     // Rank 0 says what is wrong.
     let Ok(mut worker) = agree(ranks, started) else { return Ok(()) };
     let vocabularies = worker.model().config.vocabularies;

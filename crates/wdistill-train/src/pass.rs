@@ -1,7 +1,7 @@
 //! A model's way through a batch, there and back.
 
 use wdistill_autograd::{DropoutSource, Gradients, LossSums, Tape, Targets, Workspace};
-use wdistill_kernels::LossTargets;
+use wdistill_kernels::{LossTargets, Precision};
 use wdistill_model::{Dense, Model};
 
 use crate::batch::{Batch, decode};
@@ -12,6 +12,8 @@ use crate::teacher::Teacher;
 pub(crate) enum Pass<'a> {
     /// Training: dropout, and gradients times a factor added to a place.
     Train {
+        /// In which products are computed.
+        precision: Precision,
         /// What is learned besides the right words.
         teacher: Option<&'a Teacher<'a>>,
         /// Word alignments that a head learns, and their weight.
@@ -23,7 +25,7 @@ pub(crate) enum Pass<'a> {
         /// Where they are added.
         gradients: &'a mut Gradients<f32>,
     },
-    /// Validation: neither.
+    /// Validation: neither, and products in float32, as the weights are.
     Validate,
 }
 
@@ -35,9 +37,9 @@ pub(crate) fn run_batch(
     smoothing: f64,
     pass: Pass<'_>,
 ) -> LossSums {
-    let dropout = match &pass {
-        Pass::Train { dropout, .. } => *dropout,
-        Pass::Validate => DropoutSource::NONE,
+    let (precision, dropout) = match &pass {
+        Pass::Train { precision, dropout, .. } => (*precision, *dropout),
+        Pass::Validate => (Precision::Float32, DropoutSource::NONE),
     };
     // Before the student's pass, so that its tape can use the same memory.
     let teacher = match &pass {
@@ -46,7 +48,7 @@ pub(crate) fn run_batch(
         }
         _ => None,
     };
-    let (tape, tracked) = Tape::record(model, workspace, dropout);
+    let (tape, tracked) = Tape::record_in(precision, model, workspace, dropout);
     let states = decode(&tape, &tracked, batch);
     let loss = LossTargets {
         words: batch.words(),

@@ -17,6 +17,7 @@ use std::fmt;
 use crate::error::TrainError;
 
 pub use introduction::introduce;
+pub(crate) use introduction::{arithmetic, check_precision};
 #[cfg(feature = "mpi")]
 pub use mpi::{Mpi, MpiSession};
 pub(crate) use packet::{Packet, Unpack};

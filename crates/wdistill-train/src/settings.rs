@@ -1,6 +1,8 @@
 //! What a training run is told.
 
 use serde::{Deserialize, Serialize};
+use wdistill_base::Precision;
+use wdistill_kernels::supported;
 
 use crate::divergence::Divergence;
 use crate::length::{Epoch, Length};
@@ -80,6 +82,10 @@ pub struct Training<L> {
     /// Shares that a batch is divided into, whatever the number of threads or machines: a power of two. The bits of a
     /// result depend on it.
     pub shares: usize,
+    /// In what numbers the products of linear layers and of the output layer are computed, there and back: `"float32"`, or
+    /// `"bf16"`, whose operands are rounded to 8 bits of precision, which is faster on processors with AVX-512 BF16; others keep
+    /// float32, and say so. Weights, sums, gradients and everything else are float32 in both.
+    pub precision: Precision,
     /// Highest learning rate, reached at the end of the warm-up.
     pub learning_rate: f64,
     /// How long the learning rate rises linearly from 0.
@@ -177,6 +183,7 @@ impl<L: From<u64>> Default for Training<L> {
             max_tokens: 4096,
             accumulation: 1,
             shares: SHARES,
+            precision: Precision::Float32,
             learning_rate: 7e-4,
             warm_up: 4000.into(),
             schedule: Schedule::default(),
@@ -293,6 +300,11 @@ impl<L: Copy + From<u64> + Into<Length>> Training<L> {
         }
     }
 
+    /// In which this processor computes: the precision of the settings, or float32 where that is missing.
+    pub fn available_precision(&self) -> Precision {
+        supported(self.precision)
+    }
+
     /// Whether a student learns more of its teacher than its translations.
     pub fn learns_of_teacher(&self) -> bool {
         [self.word_distillation, self.state_distillation, self.relation_distillation]
@@ -349,6 +361,7 @@ impl TrainingRecipe {
             plateau_validations: self.plateau_validations,
             freeze: self.freeze.clone(),
             optimiser: self.optimiser,
+            precision: self.precision,
             adam_betas: self.adam_betas,
             adam_epsilon: self.adam_epsilon,
             muon_momentum: self.muon_momentum,

@@ -8,7 +8,7 @@ use wdistill_model::{Config, Dense, Model};
 use crate::error::TrainError;
 use crate::guide::Guide;
 use crate::order::Order;
-use crate::ranks::{Ranks, Unpack, spread_numbers};
+use crate::ranks::{Ranks, Unpack, arithmetic, check_precision, spread_numbers};
 use crate::settings::TrainingSettings;
 use crate::trainable::Trainee;
 use crate::worker::Lesson;
@@ -20,6 +20,8 @@ pub(crate) struct Shipment {
     pub guide: Option<Guide>,
     pub settings: TrainingSettings,
     pub seed: u64,
+    /// What came of the [comparison](check_precision) of this rank's products with rank 0's.
+    pub compared: Result<(), TrainError>,
 }
 
 /// Everything of it that is no large list of numbers.
@@ -29,6 +31,8 @@ struct Bill {
     seed: u64,
     trained: Trained,
     teacher: Option<Config>,
+    /// A hash of rank 0's products in the precision of the settings.
+    arithmetic: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -63,14 +67,16 @@ pub(crate) fn ship(
     mut trainee: Trainee,
     lesson: Lesson<'_>,
 ) -> Result<Trainee, TrainError> {
+    let precision = lesson.settings.available_precision();
     let bill = Bill {
-        settings: lesson.settings.clone(),
+        settings: TrainingSettings { precision, ..lesson.settings.clone() },
         seed: lesson.seed,
         trained: match &trainee {
             Trainee::Weights(model) => Trained::Weights(model.config.clone()),
             Trainee::Generator(generator) => Trained::Generator(generator.frame()),
         },
         teacher: lesson.teacher.map(|model| model.config.clone()),
+        arithmetic: arithmetic(precision),
     };
     let text = serde_json::to_string(&bill).expect("plain data");
     let mut packet = Order::Train.packet();
@@ -90,13 +96,14 @@ pub(crate) fn ship(
 /// [`TrainError::Rank`].
 pub(crate) fn receive(ranks: &dyn Ranks, message: &mut Unpack<'_>) -> Result<Shipment, TrainError> {
     let bill: Bill = serde_json::from_slice(message.bytes()).expect("of the same program");
-    let Bill { settings, seed, trained, teacher } = bill;
+    let Bill { settings, seed, trained, teacher, arithmetic } = bill;
     let guide = (message.number() == 1).then(|| Guide::read(message));
+    let compared = check_precision(ranks.name(), settings.precision, &arithmetic);
     let mut trainee = match trained {
         Trained::Weights(config) => Trainee::weights(Model::zeros(config)),
         Trained::Generator(frame) => Trainee::generator(frame.zeros()),
     };
     let mut teacher = teacher.map(Model::zeros);
     spread_all(ranks, &mut trainee, teacher.as_mut())?;
-    Ok(Shipment { trainee, teacher, guide, settings, seed })
+    Ok(Shipment { trainee, teacher, guide, settings, seed, compared })
 }

@@ -5,8 +5,8 @@ use wdistill_autograd::{DropoutSource, Place, Tape, Tracked, Variable, Workspace
 use wdistill_base::Problem;
 use wdistill_generator::layer_group;
 use wdistill_kernels::{
-    LikenessGradient, Projection, RelationShape, Rows, TeacherDistribution, relation_divergence,
-    state_distance,
+    LikenessGradient, Precision, Projection, RelationShape, Rows, TeacherDistribution,
+    relation_divergence, state_distance,
 };
 use wdistill_model::{
     AttentionKind, AttentionRole, Block, Config, Dense, LayerPlace, LinearPlace, Model, Spans,
@@ -20,6 +20,8 @@ use crate::settings::{Training, TrainingSettings};
 /// A teacher that runs beside its student. It reads the same vocabularies, never drops, and is not trained.
 pub(crate) struct Teacher<'a> {
     model: &'a Model<Dense<f32>>,
+    /// The student's.
+    precision: Precision,
     /// Of its distribution over words, from 0 to 1; the right words have the rest.
     word_weight: f64,
     pairings: Vec<Pairing>,
@@ -75,7 +77,7 @@ impl Seen {
 }
 
 impl<'a> Teacher<'a> {
-    /// As the settings want it, for a student of this configuration.
+    /// As the settings want it, for a student of this configuration that is trained in this precision.
     ///
     /// # Errors
     /// [`TrainError::Settings`] if student and teacher cannot be compared so.
@@ -83,17 +85,19 @@ impl<'a> Teacher<'a> {
         model: &'a Model<Dense<f32>>,
         student: &Config,
         settings: &TrainingSettings,
+        precision: Precision,
     ) -> Result<Teacher<'a>, TrainError> {
         let pairings = pairings(settings, &model.config, student).map_err(|problem| {
             let place = "training settings".to_string();
             TrainError::Settings { place, problems: vec![problem.to_string()] }
         })?;
-        Ok(Teacher { model, word_weight: settings.word_distillation, pairings })
+        Ok(Teacher { model, precision, word_weight: settings.word_distillation, pairings })
     }
 
     /// Runs it over a batch.
     pub fn see(&self, workspace: &Workspace<f32>, batch: &Batch) -> Seen {
-        let (tape, tracked) = Tape::record(self.model, workspace, DropoutSource::NONE);
+        let (tape, tracked) =
+            Tape::record_in(self.precision, self.model, workspace, DropoutSource::NONE);
         let states = decode(&tape, &tracked, batch);
         let copy = |variable: Variable| workspace.copy_of(&tape.value(variable));
         let inside = self.pairings.iter().map(|pairing| {
@@ -108,7 +112,7 @@ impl<'a> Teacher<'a> {
         let layer = self.model.weights.embeddings.output_layer();
         let bias = layer.bias.map(Vec::as_slice);
         let (table, width) = (layer.table.data(), layer.table.columns());
-        let projection = Projection { table, bias, width };
+        let projection = Projection { table, bias, width, precision: self.precision };
         let weight = self.word_weight;
         (weight > 0.0).then_some(TeacherDistribution { states: &seen.states, projection, weight })
     }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use wdistill_autograd::{DropoutSource, Gradients, LossSums};
-use wdistill_kernels::{PIECE, sums_of_squares};
+use wdistill_kernels::{PIECE, Precision, sums_of_squares};
 use wdistill_model::{Dense, Layout, Model};
 use wdistill_text::EncodedCorpus;
 
@@ -55,6 +55,8 @@ pub(crate) struct Worker<'a> {
     pub team: Team,
     pub lesson: Lesson<'a>,
     trainable: Box<dyn Trainable>,
+    /// That of the settings, or the best that the processor has.
+    precision: Precision,
     teacher: Option<Teacher<'a>>,
     /// All values; of moments and averages this rank's piece.
     held: Parameters,
@@ -100,7 +102,8 @@ impl<'a> Worker<'a> {
         let team = Team::start(settings.shares / ranks.count(), threads)?;
         let mut trainable = trainee.on_host();
         let student = &trainable.model().config;
-        let teacher = lesson.teacher.map(|model| Teacher::new(model, student, settings));
+        let precision = settings.available_precision();
+        let teacher = lesson.teacher.map(|model| Teacher::new(model, student, settings, precision));
         let teacher = teacher.transpose()?;
         let layout = Arc::new(trainable.layout());
         let pieces = Pieces::of_layout(&layout, settings.optimiser, ranks.count());
@@ -126,6 +129,7 @@ impl<'a> Worker<'a> {
             team,
             lesson,
             trainable,
+            precision,
             teacher,
             held,
             frozen,
@@ -172,7 +176,7 @@ impl<'a> Worker<'a> {
     fn gradients(&mut self, portion: &Portion) -> (Gradients<f32>, LossSums) {
         let Lesson { settings, seed, guide, .. } = self.lesson;
         let Portion { batches, tokens, number, .. } = portion;
-        let teacher = self.teacher.as_ref();
+        let (precision, teacher) = (self.precision, self.teacher.as_ref());
         let guide = guide.map(|guide| (guide, settings.guided_alignment));
         let model = self.trainable.model();
         let gradient_scale = 1.0 / *tokens as f64;
@@ -187,7 +191,8 @@ impl<'a> Worker<'a> {
                 let place = (number * batches.len() as u64 + index as u64) * settings.shares as u64;
                 let dropout = DropoutSource { rates, seed, step: place + share as u64 };
                 let gradients = &mut gradients;
-                let pass = Pass::Train { teacher, guide, dropout, gradient_scale, gradients };
+                let pass =
+                    Pass::Train { precision, teacher, guide, dropout, gradient_scale, gradients };
                 loss += run_batch(model, workspace, batch, settings.label_smoothing, pass);
             }
             (gradients, loss)

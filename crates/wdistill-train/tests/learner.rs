@@ -3,6 +3,7 @@
 mod task;
 
 use task::{THREADS, Task, settings, slices};
+use wdistill_base::Precision;
 use wdistill_model::{Config, Embeddings, Model, NamedRange, Part};
 use wdistill_runtime::best_alignment_head;
 use wdistill_text::{EncodedCorpus, LexicalTable, Link};
@@ -104,6 +105,41 @@ fn the_number_of_threads_does_not_change_a_bit() {
         assert!(one == after(&task, &settings, 2), "{shares} shares, {optimiser:?}");
         assert!(one == after(&task, &settings, 5), "{shares} shares, {optimiser:?}");
     }
+}
+
+#[test]
+fn bits_in_bfloat16_depend_neither_on_threads_nor_on_the_run() {
+    let task = Task::new();
+    let settings = TrainingSettings { precision: Precision::Bfloat16, ..settings() };
+    let one = after(&task, &settings, 1);
+    assert!(one == after(&task, &settings, 1) && one == after(&task, &settings, 5));
+    let float32 = TrainingSettings { precision: Precision::Float32, ..settings.clone() };
+    let is_float32 = one == after(&task, &float32, 1);
+    assert_eq!(is_float32, settings.available_precision() == Precision::Float32);
+}
+
+/// The gradient's length and the loss in bfloat16 are those of float32 but for the roundings of operands, 2^-9 each; what is
+/// learned is as good.
+#[test]
+fn a_training_in_bfloat16_comes_as_far() {
+    let task = Task::new();
+    let in_bfloat16 = TrainingSettings { precision: Precision::Bfloat16, ..settings() };
+    let [(wide, _), (narrow, _)] =
+        [settings(), in_bfloat16].map(|settings| step(&task, &[(0, 30)], &settings));
+    let ratio = narrow.loss.smoothed / wide.loss.smoothed;
+    assert!((ratio - 1.0).abs() < 1e-3, "{ratio}");
+    let ratio = narrow.gradient_norm / wide.gradient_norm;
+    assert!((ratio - 1.0).abs() < 1e-2, "{ratio}");
+    let losses = [Precision::Float32, Precision::Bfloat16].map(|precision| {
+        let rate = TrainingSettings { learning_rate: 1e-2, warm_up: 10, ..settings() };
+        let settings = TrainingSettings { precision, ..rate };
+        let mut learner = task.learner(task.model(), None, &settings);
+        let batches = [batch(&task, 0..40)];
+        (1..=60).map(|number| learner.update(&batches, number).unwrap().loss.mean()).last().unwrap()
+    });
+    let [wide, narrow] = losses;
+    assert!(wide < 2.0, "{wide}: nothing was learned");
+    assert!((wide - narrow).abs() < 0.02, "{losses:?}");
 }
 
 /// Muon has the matrices of linear layers, whose updates have nearly one size in all directions; Adam has the rest.

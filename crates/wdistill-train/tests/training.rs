@@ -5,6 +5,7 @@ mod task;
 use std::cell::RefCell;
 
 use task::{Task, settings, slices};
+use wdistill_base::Precision;
 use wdistill_train::{
     Candidate, Criterion, Divergence, Ended, Event, Happening, Interrupt, Observer, Off, Optimiser,
     Outcome, Reaction, Schedule, Selection, TrainError, TrainingSettings,
@@ -305,6 +306,7 @@ fn every_optimiser_and_schedule_goes_on_with_the_same_bits() {
         ("cosine", scheduled(Schedule::Cosine)),
         ("constant", scheduled(Schedule::Constant)),
         ("plateau", TrainingSettings { learning_rate: 0.3, ..scheduled(Schedule::Plateau) }),
+        ("bf16", TrainingSettings { precision: Precision::Bfloat16, ..plain.clone() }),
         ("frozen", TrainingSettings { freeze: vec!["*.bias".to_string()], ..plain.clone() }),
     ];
     for (name, settings) in all {

@@ -13,10 +13,10 @@ use wdistill_formats::native;
 use wdistill_generator::Start;
 use wdistill_model::{Architecture, Conventions};
 use wdistill_pipeline::{
-    CUT, DistillJob, IMPORTED_TEACHER, Method, Pipeline, PseudoDataRecipe, RunFolder, Standing,
-    Teachers, Vary, WD, message,
+    CUT, DistillJob, IMPORTED_TEACHER, MeasuredIn, Method, Pipeline, PseudoDataRecipe, RunFolder,
+    Standing, Teachers, Vary, WD, message,
 };
-use wdistill_runtime::{DecodingOptions, Precision};
+use wdistill_runtime::DecodingOptions;
 use wdistill_train::{Length, Optimiser, Ranks, Schedule, TrainingRecipe};
 
 use crate::commands::import::Open;
@@ -233,8 +233,8 @@ impl Distill {
             vary: Vary::Decoder,
         };
         let shapes = measure(&self.teacher, &timing, &self.common)?.shapes;
-        let shape = fast_enough(&shapes, Precision::Float32, wanted)?;
-        let speed_up = shape.speed_up(Precision::Float32);
+        let shape = fast_enough(&shapes, MeasuredIn::Float32, wanted)?;
+        let speed_up = shape.speed_up(MeasuredIn::Float32);
         message(&format!("student: {}, {speed_up:.2} times as fast", shape.architecture.summary()));
         let architecture = shape.architecture.clone();
         let chosen = Chosen { teacher, speed_up: wanted, architecture };

@@ -9,9 +9,9 @@ use wdistill_base::Problem;
 use wdistill_formats::{load_vocabularies, native};
 use wdistill_model::Architecture;
 use wdistill_pipeline::{
-    MeasuredShape, Measuring, Progress, Vary, largest_at, measure_shape, student_shapes,
+    MeasuredIn, MeasuredShape, Measuring, Progress, Vary, largest_at, measure_shape, student_shapes,
 };
-use wdistill_runtime::{DecodingOptions, Precision, Shortlist};
+use wdistill_runtime::{DecodingOptions, Shortlist};
 use wdistill_search::SearchOptions;
 use wdistill_text::{VocabularyPair, read_lines_or_standard_input};
 
@@ -78,10 +78,10 @@ enum Weights {
 }
 
 impl Weights {
-    fn precision(self) -> Precision {
+    fn precision(self) -> MeasuredIn {
         match self {
-            Weights::Float32 => Precision::Float32,
-            Weights::Int8 => Precision::Int8,
+            Weights::Float32 => MeasuredIn::Float32,
+            Weights::Int8 => MeasuredIn::Int8,
         }
     }
 }
@@ -168,7 +168,7 @@ fn sentences(timing: &Timing<'_>, vocabularies: &VocabularyPair) -> anyhow::Resu
 /// If none is.
 pub fn fast_enough(
     shapes: &[MeasuredShape],
-    precision: Precision,
+    precision: MeasuredIn,
     wanted: f64,
 ) -> anyhow::Result<&MeasuredShape> {
     let Some(shape) = largest_at(shapes, precision, wanted) else {

@@ -41,7 +41,15 @@ fn plain<'a>(
     outputs: usize,
 ) -> kernels::Linear<'a, f64> {
     let dropout = kernels::Dropout::NONE;
-    kernels::Linear { weight, bias, inputs, outputs, activation: None, dropout }
+    kernels::Linear {
+        weight,
+        bias,
+        inputs,
+        outputs,
+        activation: None,
+        dropout,
+        precision: kernels::Precision::Float32,
+    }
 }
 
 /// What the layer does behind its product, and the way back: a layer whose weight is the identity.

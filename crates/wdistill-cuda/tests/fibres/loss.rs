@@ -48,11 +48,21 @@ fn expected(
 ) -> (CrossEntropySums, Vec<f64>) {
     let width = case.words;
     let (table, bias) = (exact(&identity(width)), exact(bias));
-    let projection = kernels::Projection { table: &table, bias: Some(&bias), width };
+    let projection = kernels::Projection {
+        table: &table,
+        bias: Some(&bias),
+        width,
+        precision: kernels::Precision::Float32,
+    };
     let states = exact(states);
     let teacher = case.teacher.map(|weight| kernels::TeacherDistribution {
         states: &states,
-        projection: kernels::Projection { table: &table, bias: None, width },
+        projection: kernels::Projection {
+            table: &table,
+            bias: None,
+            width,
+            precision: kernels::Precision::Float32,
+        },
         weight,
     });
     let targets = kernels::LossTargets { words, smoothing: case.smoothing, teacher };

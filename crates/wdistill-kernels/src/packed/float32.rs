@@ -2,13 +2,11 @@
 
 use std::ops::Range;
 
-#[cfg(target_arch = "x86_64")]
-use super::sized;
-use super::{
-    Block, COLUMNS, Epilogue, Line, PackedWeight, ROWS, TILE, blocks, check, select_lines,
-};
-use crate::dispatch::{Instructions, multiversion};
+use super::{Epilogue, PackedWeight, blocks, check, finish_row, select_lines};
 use crate::pages::filled;
+#[cfg(target_arch = "x86_64")]
+use crate::tile::sized;
+use crate::tile::{Block, COLUMNS, Line, ROWS, TILE};
 
 /// A weight matrix in float32, `[tiles][inputs][TILE]`; the last tile is filled up with zeros.
 #[derive(Clone, Debug)]
@@ -125,26 +123,6 @@ impl Float32Matrix {
         #[cfg(not(target_arch = "wasm32"))]
         multiply_plainly(sums, x, lines, self.inputs);
     }
-}
-
-multiversion! {
-    fn finish_row(
-        y: &mut [f32],
-        sums: &[f32],
-        first: usize,
-        epilogue: &Epilogue<'_>,
-    ) = finish_row_body;
-}
-
-#[inline(always)]
-fn finish_row_body<I: Instructions>(
-    y: &mut [f32],
-    sums: &[f32],
-    first: usize,
-    epilogue: &Epilogue<'_>,
-) {
-    y.copy_from_slice(&sums[..y.len()]);
-    epilogue.apply(y, first);
 }
 
 /// `M` rows and `N` tiles, all sums in registers.

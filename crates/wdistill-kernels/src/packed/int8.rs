@@ -6,11 +6,12 @@
 
 use std::ops::Range;
 
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-use super::sized;
-use super::{Block, COLUMNS, Epilogue, PackedWeight, ROWS, TILE, blocks, check, select_lines};
+use super::{Epilogue, PackedWeight, blocks, check, select_lines};
 use crate::dispatch::{Instructions, multiversion};
 use crate::pages::filled;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use crate::tile::sized;
+use crate::tile::{self, Block, COLUMNS, ROWS, TILE};
 
 /// Inputs whose weights lie side by side.
 pub(super) const GROUP: usize = 4;
@@ -28,7 +29,7 @@ const LARGEST: f32 = 127.0;
 const OFFSET: u8 = 128;
 
 /// The weights of a tile's outputs for a group of inputs.
-type Line = super::Line<[i8; GROUP]>;
+type Line = tile::Line<[i8; GROUP]>;
 
 /// A weight matrix in int8, `[tiles][groups][TILE][GROUP]`; filled up with zeros.
 #[derive(Clone, Debug)]
@@ -247,7 +248,7 @@ impl Int8Matrix {
         assert_eq!(weight.len(), outputs * inputs, "packing {outputs} x {inputs} weights");
         assert!(!weight.contains(&i8::MIN), "an int8 weight of -128");
         let groups = inputs.div_ceil(GROUP);
-        let mut lines = filled(super::Line([[0; GROUP]; TILE]), outputs.div_ceil(TILE) * groups);
+        let mut lines = filled(tile::Line([[0; GROUP]; TILE]), outputs.div_ceil(TILE) * groups);
         let mut offsets = vec![0; outputs];
         for (output, row) in weight.chunks_exact(inputs.max(1)).enumerate() {
             let tile = &mut lines[output / TILE * groups..][..groups];

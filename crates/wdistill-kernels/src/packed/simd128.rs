@@ -7,7 +7,7 @@
 use std::arch::wasm32::*;
 
 use super::int8::GROUP;
-use super::{Block, COLUMNS, Line, ROWS, TILE};
+use crate::tile::{Block, COLUMNS, Line, ROWS, TILE};
 
 /// Rows whose sums fit into registers beside what they are made of.
 const AT_ONCE: usize = 3;

@@ -2,7 +2,8 @@
 
 use crate::support::{AWKWARD, assert_close, assert_gradient, dropout, dropped, inner, random, to};
 use wdistill_kernels::{
-    Accumulate, Activation, Dropout, Linear, LinearGradients, Real, linear_backward, linear_forward,
+    Accumulate, Activation, Dropout, Linear, LinearGradients, Precision, Real, linear_backward,
+    linear_forward,
 };
 
 /// All activations, and none.
@@ -46,6 +47,7 @@ fn check_forward<R: Real>(layer: &Linear<'_, f64>, x: &[f64], tolerance: f64) {
         outputs: layer.outputs,
         activation: layer.activation,
         dropout: layer.dropout,
+        precision: layer.precision,
     };
     let mut y = vec![R::ONE; expected.len()];
     let mut before = vec![R::ONE; expected.len()];
@@ -68,8 +70,15 @@ fn forward() {
                     let x = random(4, rows * inputs);
                     let bias = (outputs % 2 == 1).then_some(&bias[..]);
                     let dropout = dropout(rate);
-                    let layer =
-                        Linear { weight: &weight, bias, inputs, outputs, activation, dropout };
+                    let layer = Linear {
+                        weight: &weight,
+                        bias,
+                        inputs,
+                        outputs,
+                        activation,
+                        dropout,
+                        precision: Precision::Float32,
+                    };
                     check_forward::<f64>(&layer, &x, 1e-12);
                     check_forward::<f32>(&layer, &x, 1e-5);
                 }
@@ -90,7 +99,15 @@ fn check_backward(activation: Option<Activation>, dropout: Dropout) {
     let (weight, bias) = (random(2, outputs * inputs), random(3, outputs));
     let (x, dy) = (random(4, rows * inputs), random(5, rows * outputs));
     let bias = Some(&bias[..]);
-    let layer = Linear { weight: &weight, bias, inputs, outputs, activation, dropout };
+    let layer = Linear {
+        weight: &weight,
+        bias,
+        inputs,
+        outputs,
+        activation,
+        dropout,
+        precision: Precision::Float32,
+    };
     let (mut y, mut before) = (vec![0.0; dy.len()], vec![0.0; dy.len()]);
     linear_forward(&mut y, Some(&mut before), &x, &layer);
     let saved = if activation.is_some_and(Activation::needs_pre_activation) { &before } else { &y };
@@ -137,6 +154,7 @@ fn nan_is_not_hidden() {
         outputs: 1,
         activation: Some(Activation::Relu),
         dropout: Dropout::NONE,
+        precision: Precision::Float32,
     };
     let mut y = [0.0];
     linear_forward(&mut y, None, &[f32::NAN], &layer);

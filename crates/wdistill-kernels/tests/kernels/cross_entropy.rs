@@ -2,8 +2,8 @@
 
 use crate::support::{assert_close, assert_gradient, inner, random, random_ids, to};
 use wdistill_kernels::{
-    CrossEntropyGradients, CrossEntropySums, LossTargets, Projection, Real, TeacherDistribution,
-    smoothed_cross_entropy, smoothed_cross_entropy_with_gradients,
+    CrossEntropyGradients, CrossEntropySums, LossTargets, Precision, Projection, Real,
+    TeacherDistribution, smoothed_cross_entropy, smoothed_cross_entropy_with_gradients,
 };
 
 struct Case {
@@ -52,7 +52,7 @@ impl Case {
             .map(|(states, table, weight)| (to::<R>(states), to::<R>(table), *weight));
         let teacher = parts.as_ref().map(|(states, table, weight)| TeacherDistribution {
             states,
-            projection: Projection { table, bias: None, width: 2 },
+            projection: Projection { table, bias: None, width: 2, precision: Precision::Float32 },
             weight: *weight,
         });
         work(&LossTargets { words: &self.targets, smoothing: self.smoothing, teacher })
@@ -97,7 +97,12 @@ impl Case {
         let expected = self.reference();
         let (x, table) = (to::<R>(&self.x), to::<R>(&self.table));
         let bias = self.bias.as_ref().map(|bias| to::<R>(bias));
-        let projection = Projection { table: &table, bias: bias.as_deref(), width: self.width };
+        let projection = Projection {
+            table: &table,
+            bias: bias.as_deref(),
+            width: self.width,
+            precision: Precision::Float32,
+        };
         let mut scratch = Vec::new();
         let sums = self
             .with_targets(|targets| smoothed_cross_entropy(&mut scratch, &x, targets, &projection));
@@ -116,7 +121,8 @@ impl Case {
     }
 
     fn loss(&self, x: &[f64], table: &[f64], bias: Option<&[f64]>) -> f64 {
-        let projection = Projection { table, bias, width: self.width };
+        let projection =
+            Projection { table, bias, width: self.width, precision: Precision::Float32 };
         self.with_targets(|targets| {
             smoothed_cross_entropy(&mut Vec::new(), x, targets, &projection).loss
         })
@@ -124,7 +130,12 @@ impl Case {
 
     fn check_backward(&self, factor: f64) {
         let bias = self.bias.as_deref();
-        let projection = Projection { table: &self.table, bias, width: self.width };
+        let projection = Projection {
+            table: &self.table,
+            bias,
+            width: self.width,
+            precision: Precision::Float32,
+        };
         let (mut dx, mut dtable) = (vec![9.0; self.x.len()], vec![0.5; self.table.len()]);
         let mut dbias = vec![0.25; self.vocabulary];
         let gradients = CrossEntropyGradients {
@@ -190,7 +201,12 @@ fn backward() {
 fn several_blocks() {
     let case = Case::new(1100, 3, 37, 0.1);
     case.check_forward::<f64>(1e-12);
-    let projection = Projection { table: &case.table, bias: case.bias.as_deref(), width: 3 };
+    let projection = Projection {
+        table: &case.table,
+        bias: case.bias.as_deref(),
+        width: 3,
+        precision: Precision::Float32,
+    };
     let run = |rows: std::ops::Range<usize>, dtable: &mut [f64], dbias: &mut [f64]| {
         let mut dx = vec![0.0; rows.len() * 3];
         let gradients =
@@ -217,7 +233,8 @@ fn several_blocks() {
 #[test]
 fn worked_by_hand() {
     let table = [0.0, 3f64.ln()];
-    let projection = Projection { table: &table, bias: None, width: 1 };
+    let projection =
+        Projection { table: &table, bias: None, width: 1, precision: Precision::Float32 };
     let sums = smoothed_cross_entropy(&mut Vec::new(), &[1.0], &words(&[1], 0.1), &projection);
     // e = e_i = 0.1: 0.8 * -ln(3/4) + 0.1 * (-ln(1/4) - ln(3/4)).
     let expected = -0.8 * 0.75f64.ln() - 0.1 * (0.25f64.ln() + 0.75f64.ln());
@@ -228,7 +245,12 @@ fn worked_by_hand() {
 
 #[test]
 fn large_logits_stay_finite() {
-    let projection = Projection { table: &[1e4f32, -1e4, 0.0], bias: None, width: 1 };
+    let projection = Projection {
+        table: &[1e4f32, -1e4, 0.0],
+        bias: None,
+        width: 1,
+        precision: Precision::Float32,
+    };
     let sums = smoothed_cross_entropy(&mut Vec::new(), &[1.0], &words(&[1], 0.0), &projection);
     assert_eq!(sums.negative_log_likelihood, 2e4);
     assert_eq!(sums.correct, 0);
@@ -236,7 +258,12 @@ fn large_logits_stay_finite() {
 
 #[test]
 fn of_equal_logits_the_first_counts() {
-    let projection = Projection { table: &[1.0f32, 1.0, 0.0], bias: None, width: 1 };
+    let projection = Projection {
+        table: &[1.0f32, 1.0, 0.0],
+        bias: None,
+        width: 1,
+        precision: Precision::Float32,
+    };
     let sums =
         smoothed_cross_entropy(&mut Vec::new(), &[1.0, 1.0], &words(&[0, 1], 0.0), &projection);
     assert_eq!(sums.correct, 1);
@@ -244,7 +271,12 @@ fn of_equal_logits_the_first_counts() {
 
 #[test]
 fn nan_shows_in_the_loss() {
-    let projection = Projection { table: &[1.0f32, f32::NAN], bias: None, width: 1 };
+    let projection = Projection {
+        table: &[1.0f32, f32::NAN],
+        bias: None,
+        width: 1,
+        precision: Precision::Float32,
+    };
     let sums = smoothed_cross_entropy(&mut Vec::new(), &[1.0], &words(&[0], 0.0), &projection);
     assert!(sums.loss.is_nan());
 }
@@ -253,8 +285,10 @@ fn nan_shows_in_the_loss() {
 #[test]
 fn a_teacher_worked_by_hand() {
     let table = [0.0, 3f64.ln()];
-    let projection = Projection { table: &table, bias: None, width: 1 };
-    let teacher = Projection { table: &[0.0, 0.0], bias: None, width: 1 };
+    let projection =
+        Projection { table: &table, bias: None, width: 1, precision: Precision::Float32 };
+    let teacher =
+        Projection { table: &[0.0, 0.0], bias: None, width: 1, precision: Precision::Float32 };
     let teacher = TeacherDistribution { states: &[1.0], projection: teacher, weight: 0.25 };
     let targets = LossTargets { words: &[1], smoothing: 0.0, teacher: Some(teacher) };
     let sums = smoothed_cross_entropy(&mut Vec::new(), &[1.0], &targets, &projection);

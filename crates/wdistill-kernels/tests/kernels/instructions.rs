@@ -6,7 +6,7 @@ pub fn run_with_fewer_instructions(limit: &str, expected: &str) {
     if std::env::var(limit).is_ok() {
         return;
     }
-    for instructions in ["avx2", "plain"] {
+    for instructions in ["avx512", "avx2", "plain"] {
         let mut tests = std::process::Command::new(std::env::current_exe().unwrap());
         let tests = tests.env(limit, instructions).output().unwrap();
         let output = String::from_utf8_lossy(&tests.stdout);

@@ -3,6 +3,7 @@
 
 mod activations;
 mod attention;
+mod bfloat16;
 mod cross_entropy;
 mod decode;
 mod dropout;

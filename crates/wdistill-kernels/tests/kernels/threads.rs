@@ -16,7 +16,15 @@ fn run_all() -> Vec<Vec<f32>> {
     let (x, weight, bias) =
         (vector(1, rows * inputs), vector(2, outputs * inputs), vector(3, outputs));
     let activation = Some(Activation::Swish);
-    let layer = Linear { weight: &weight, bias: Some(&bias), inputs, outputs, activation, dropout };
+    let layer = Linear {
+        weight: &weight,
+        bias: Some(&bias),
+        inputs,
+        outputs,
+        activation,
+        dropout,
+        precision: Precision::Float32,
+    };
     let (mut y, mut saved) = (vec![0.0; rows * outputs], vec![0.0; rows * outputs]);
     linear_forward(&mut y, Some(&mut saved), &x, &layer);
     let (mut dx, mut dweight, mut dbias) = (x.clone(), weight.clone(), bias.clone());
@@ -72,14 +80,20 @@ fn run_all() -> Vec<Vec<f32>> {
     results.extend([y, saved, dq, dk, dv]);
 
     let (table, words) = (vector(7, 3000 * inputs), random_ids(8, rows, 3000));
-    let projection = Projection { table: &table, bias: None, width: inputs };
+    let projection =
+        Projection { table: &table, bias: None, width: inputs, precision: Precision::Float32 };
     let (mut dx, mut dtable) = (x.clone(), table.clone());
     let gradients = CrossEntropyGradients { input: &mut dx, table: Some(&mut dtable), bias: None };
     let scratch = &mut Vec::new();
     let (states, teacher_table) = (vector(9, rows * 8), vector(10, 3000 * 8));
     let teacher = TeacherDistribution {
         states: &states,
-        projection: Projection { table: &teacher_table, bias: None, width: 8 },
+        projection: Projection {
+            table: &teacher_table,
+            bias: None,
+            width: 8,
+            precision: Precision::Float32,
+        },
         weight: 0.5,
     };
     let targets = LossTargets { words: &words, smoothing: 0.1, teacher: Some(teacher) };

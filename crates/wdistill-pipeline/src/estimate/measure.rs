@@ -69,7 +69,8 @@ pub struct Measure<'a> {
 impl TrainingCase {
     /// The settings that decide what an update costs, and no others.
     fn decisive(&self) -> TrainingCase {
-        let TrainingSettings { max_tokens, accumulation, shares, optimiser, .. } = self.settings;
+        let TrainingSettings { max_tokens, accumulation, shares, precision, optimiser, .. } =
+            self.settings;
         let TrainingSettings { criterion, selection, .. } = self.settings;
         let [word_distillation, state_distillation, relation_distillation] = [
             self.settings.word_distillation,
@@ -81,6 +82,7 @@ impl TrainingCase {
             max_tokens,
             accumulation,
             shares,
+            precision,
             optimiser,
             criterion,
             selection,

@@ -6,7 +6,6 @@ mod samples;
 
 use wdistill_base::atomic_write;
 use wdistill_report::{Curve, CurvePoint, Decoding, Report, html, to_json};
-use wdistill_runtime::Precision;
 use wdistill_train::{Event, above_uniform, now};
 
 use crate::error::PipelineError;
@@ -68,10 +67,7 @@ impl Pipeline {
             max_surplus: decoding.search.max_length_constant,
             max_length: decoding.search.max_length,
             batch: decoding.batch_tokens,
-            precision: match decoding.precision {
-                Precision::Float32 => "float32".to_string(),
-                Precision::Int8 => "int8".to_string(),
-            },
+            precision: decoding.precision.name().to_string(),
         }
     }
 

@@ -83,7 +83,7 @@ class Translator:
         max_length: int = 512,
         n_best: int = 1,
         batch_tokens: int = 4096,
-        quantize: Literal["int8"] | None = None,
+        quantize: Literal["bf16", "int8"] | None = None,
         shortlist: _Path | None = None,
         sentences: Literal["line", "split"] = "line",
         language: str | None = None,

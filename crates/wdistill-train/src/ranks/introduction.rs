@@ -1,7 +1,9 @@
 //! What ranks have to have in common before they begin.
 
 use wdistill_base::{Problem, hash_bytes};
-use wdistill_kernels::{Accumulate, MatrixRef, instructions, product, sum_of_squares};
+use wdistill_kernels::{
+    Accumulate, MatrixRef, Precision, instructions, product_in, sum_of_squares, supported,
+};
 
 use crate::error::TrainError;
 use crate::ranks::{Packet, Ranks, Unpack, gather};
@@ -16,7 +18,7 @@ pub fn introduce(ranks: &dyn Ranks, version: &str) -> Result<(), TrainError> {
         return Ok(());
     }
     let mut own = Packet::default();
-    for text in [&ranks.name(), version, instructions(), &arithmetic()] {
+    for text in [&ranks.name(), version, instructions(), &arithmetic(Precision::Float32)] {
         own.bytes(text.as_bytes());
     }
     let all = gather(ranks, own.into_bytes())?;
@@ -53,7 +55,7 @@ const SIZES: [[usize; 3]; 3] = [[67, 515, 131], [33, 2049, 70], [257, 129, 385]]
 
 /// A hash of some products of numbers whose sums differ with the order in which they are added: how they are divided depends
 /// on the processor's instructions and caches.
-fn arithmetic() -> String {
+pub(crate) fn arithmetic(precision: Precision) -> String {
     let numbers = |count: usize, seed: f32| -> Vec<f32> {
         (0..count).map(|index| (index as f32 * 0.37 + seed).sin()).collect()
     };
@@ -63,17 +65,50 @@ fn arithmetic() -> String {
         let mut result = vec![0.0; rows * columns];
         let (left, right) =
             (MatrixRef::new(&left, rows, inner), MatrixRef::new(&right, inner, columns));
-        product(&mut result, Accumulate::Overwrite, left, right);
+        product_in(precision, &mut result, Accumulate::Overwrite, left, right);
         bytes.extend(result.iter().flat_map(|number| number.to_bits().to_le_bytes()));
         bytes.extend(sum_of_squares(&result).to_bits().to_le_bytes());
     }
     hash_bytes(&bytes)
 }
 
+/// Whether this rank, `name`, computes in the precision of rank 0 as rank 0 does, which is on a processor that has it: with
+/// the same bits in products.
+///
+/// # Errors
+/// [`TrainError::Rank`].
+pub(crate) fn check_precision(
+    name: String,
+    precision: Precision,
+    of_leader: &str,
+) -> Result<(), TrainError> {
+    let what = precision.name();
+    let problem = if supported(precision) != precision {
+        format!("its processor has no products in {what}, and rank 0 computes with them")
+    } else if arithmetic(precision) != of_leader {
+        format!("its products in {what} have other bits than those of rank 0")
+    } else {
+        return Ok(());
+    };
+    let hint = "precision = \"float32\", or machines of one kind";
+    Err(TrainError::Rank { name, problem: Problem::with_hint(problem, hint) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ranks::threads;
+
+    #[test]
+    fn ranks_with_other_products_are_refused() {
+        let check = |of_leader: &str| {
+            let checked = check_precision("rank 1".to_string(), Precision::Float32, of_leader);
+            checked.map_err(|error| error.to_string())
+        };
+        assert_eq!(check(&arithmetic(Precision::Float32)), Ok(()));
+        let expected = "rank 1: its products in float32 have other bits than those of rank 0";
+        assert_eq!(check("other"), Err(expected.to_string()));
+    }
 
     #[test]
     fn ranks_of_other_versions_are_refused_by_all() {
