@@ -66,7 +66,7 @@ model = "reverse/teacher/model"
 sources = [{ file = "monolingual.de" }]
 tag = "<BT>"
 weight = 0.5
-beam_size = 2
+beam_size = 1
 sampling = { top_k = 5 }
 max_length = 12
 [decoding]
@@ -299,10 +299,32 @@ fn what_is_wrong_with_corpora_is_said_at_once() {
         "3 is no share from 0 to 1",
         "columns is [0, 3], expected numbers from 1",
         "stage 1 has no end",
-        "corpus memory: scores.share is 1.8, expected a share from 0 to 1",
+        "corpus memory: scores.share is 1.8, expected more than 0, and at most 1",
         "corpus memory: scores: expected either highest or share",
         "back_translation: weight is -1, expected 0 or more",
         "back_translation: sampling.temperature is 0, expected more than 0",
+    ] {
+        assert!(said.contains(expected), "{expected:?} in\n{said}");
+    }
+    let said = wrong(&[
+        ("name = \"memory\"", "name = \"../memory\""),
+        (
+            "memory = 0, pseudo-data = 0.5, back-translation = 2",
+            "plain = 0, columns = 0, lines = 0, back-translation = 0",
+        ),
+        ("plain = 0.25, memory = 3", "plain = 0.25"),
+        ("beam_size = 1\nsampling", "beam_size = 4\nsampling"),
+        (
+            "beam_size = 1\nmax_length = 12\n[benchmark]",
+            "beam_size = 1\nsampling = {}\n[benchmark]",
+        ),
+        ("file = \"memory.tmx\"\nfilters", "weight = 0\nfile = \"memory.tmx\"\nfilters"),
+    ]);
+    for expected in [
+        "the name \"../memory\" of a corpus cannot be a folder's",
+        "teacher.training: stage 1 of data.stages leaves it no pairs to learn from",
+        "back_translation: of 4 samples only the most probable would be kept",
+        "decoding: sampling: systems are judged by what they find",
     ] {
         assert!(said.contains(expected), "{expected:?} in\n{said}");
     }

@@ -115,3 +115,20 @@ fn lengths_in_epochs_and_tokens_are_updates_once_the_text_is_there() {
     let wrong = format!("train {CORPUS} --out other --set training.updates=5minutes");
     refused(folder, &wrong, &["\"5minutes\" is no length of training", "\"5 epochs\""]);
 }
+
+#[test]
+fn other_checks_of_the_text_are_another_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_texts(folder, Sizes { train: 300, validation: 12, test: 12 });
+    let train = |min_letters: &str| {
+        let preset = "--preset transformer-nano --vocabulary-size 500";
+        let checks = format!("--set data.filters.min_letters={min_letters}");
+        done(folder, &format!("train {CORPUS} {SHORT} {preset} {checks} --out run"))
+    };
+    train("0.1");
+    assert!(train("0.1").contains("teacher: nothing changed, skipped"));
+    let said = train("0.8");
+    assert!(said.contains("pairs with too few letters, left out"), "{said}");
+    assert!(folder.join("run/teacher.old-1/model").exists(), "{said}");
+}

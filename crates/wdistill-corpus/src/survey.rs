@@ -18,10 +18,10 @@ use crate::raw::RawPair;
 pub const REPEATS_FILE: &str = "repeats.bin";
 
 /// Files that hashes are sorted out over; by the first bits of a hash.
-const HEAPS: usize = 64;
+const HEAPS: usize = 256;
 
 /// Hashes of a heap that wait in memory.
-const WAITING: usize = 8192;
+const WAITING: usize = 2048;
 
 /// Bytes of a pair in a heap: its hash and its number.
 const ENTRY: usize = 24;

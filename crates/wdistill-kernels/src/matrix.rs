@@ -18,7 +18,7 @@ pub enum Layout {
     Transposed,
 }
 
-/// An operand of a [`product`].
+/// An operand of a [`product`](crate::product).
 #[derive(Clone, Copy, Debug)]
 pub struct MatrixRef<'a, R> {
     /// The elements, `rows * columns` of them.

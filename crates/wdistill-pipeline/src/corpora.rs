@@ -15,7 +15,7 @@ use wdistill_text::{Filter, VocabularyPair};
 use wdistill_train::Length;
 
 use crate::error::PipelineError;
-use crate::names::{PSEUDO_DATA, TRAINING};
+use crate::names::{BACK_TRANSLATION, PSEUDO_DATA, TRAINING, is_a_folders};
 use crate::settings::{
     CorpusRecipe, DataRecipe, FilterRecipe, LanguageCheck, ModifierRecipe, PairFormat, ScoreRecipe,
 };
@@ -60,7 +60,7 @@ impl CorpusRecipe {
                 problems.push(format!("{name} is {value}, expected 0 or more").into());
             }
         }
-        problems.extend(self.filters.problems());
+        problems.extend(self.filters.iter().flat_map(FilterRecipe::problems));
         problems.extend(self.modifiers.and_then(|modifiers| modifiers.problem()));
         if self.weight.is_some() && self.share.is_some() {
             let hint =
@@ -143,15 +143,20 @@ impl CorpusRecipe {
 impl FilterRecipe {
     fn problems(&self) -> Vec<Problem> {
         let scores = self.scores.as_ref();
-        let shares = [
-            ("min_letters", self.min_letters),
-            ("scores.share", scores.and_then(|scores| scores.share)),
-        ];
-        let outside = |(name, share): (&str, Option<f64>)| {
-            let share = share.filter(|share| !(0.0..=1.0).contains(share))?;
-            Some(Problem::from(format!("{name} is {share}, expected a share from 0 to 1")))
-        };
-        let mut problems: Vec<Problem> = shares.into_iter().filter_map(outside).collect();
+        let mut problems: Vec<Problem> = Vec::new();
+        if let Some(share) = self.min_letters.filter(|share| !(0.0..=1.0).contains(share)) {
+            problems.push(format!("min_letters is {share}, expected a share from 0 to 1").into());
+        }
+        let share = scores.and_then(|scores| scores.share);
+        if let Some(share) = share.filter(|share| !(*share > 0.0 && *share <= 1.0)) {
+            let fact = format!("scores.share is {share}, expected more than 0, and at most 1");
+            problems.push(fact.into());
+        }
+        let highest = scores.and_then(|scores| scores.highest);
+        if let Some(highest) = highest.filter(|score| !(*score > 0.0 && score.is_finite())) {
+            let fact = format!("scores.highest is {highest}, expected more than 0");
+            problems.push(fact.into());
+        }
         if let Some(ScoreRecipe { highest, share, .. }) = scores
             && highest.is_some() == share.is_some()
         {
@@ -187,6 +192,10 @@ impl DataRecipe {
             let name = corpus.name_or_only();
             let found = corpus.problems().into_iter();
             problems.extend(found.map(|problem| problem.at(format!("corpus {name}"))));
+            if !is_a_folders(name) {
+                let problem = format!("the name {name:?} of a corpus cannot be a folder's");
+                problems.push(problem.into());
+            }
             if !names.insert(name) {
                 let fact = format!("two corpora are called {name}");
                 problems.push(Problem::with_hint(fact, "name = \"...\" gives each a name"));
@@ -201,6 +210,20 @@ impl DataRecipe {
         }
         problems.extend(self.stage_problems(&names));
         problems
+    }
+
+    /// What a training has in a stage of the mixture, from 0: how often an epoch has each pair of a corpus, by its number; of
+    /// the pairs that were translated back, which have the weight `back` otherwise; and of the teacher's translations. A share
+    /// counts as its own weight, which tells whether there is anything.
+    pub(crate) fn weights_of(&self, back: f64, stage: usize) -> (Vec<f64>, f64, f64) {
+        let of_stage = |name: &str| self.stages.get(stage)?.weights.get(name).copied();
+        let of_corpus = |corpus: &CorpusRecipe| {
+            let own = corpus.weight.or(corpus.share).unwrap_or(1.0);
+            of_stage(corpus.name_or_only()).unwrap_or(own)
+        };
+        let back = of_stage(BACK_TRANSLATION).unwrap_or(back);
+        let pseudo = of_stage(PSEUDO_DATA).unwrap_or(1.0);
+        (self.train.iter().map(of_corpus).collect(), back, pseudo)
     }
 
     fn stage_problems(&self, names: &BTreeSet<&str>) -> Vec<Problem> {
@@ -218,10 +241,11 @@ impl DataRecipe {
                     format!("stage {number}, the last one, has an end"),
                     "it counts to the end of the training; leave until_update out",
                 )),
-                Some(until) if until.is_longer(last) == Some(false) => problems.push(
-                    format!("stage {number} ends at update {until}, expected more than {last}")
-                        .into(),
-                ),
+                Some(until) if until.is_zero() || until.is_longer(last) == Some(false) => problems
+                    .push(
+                        format!("stage {number} ends at update {until}, expected more than {last}")
+                            .into(),
+                    ),
                 _ => {}
             }
             last = stage.until_update.unwrap_or(last);
@@ -257,16 +281,17 @@ impl DataRecipe {
     /// # Errors
     /// [`PipelineError::Settings`] for a check of languages that nothing names, or that cannot be told from others.
     pub(crate) fn filters(&self) -> Result<Vec<Filters>, PipelineError> {
-        self.train.iter().map(|corpus| self.filters_of(corpus)).collect()
+        self.train.iter().map(|corpus| self.by_text(corpus)).collect()
     }
 
-    fn filters_of(&self, corpus: &CorpusRecipe) -> Result<Filters, PipelineError> {
-        let FilterRecipe { min_letters, other_languages, .. } = corpus.filters;
+    /// The checks of a corpus that need nothing but the text of a pair.
+    fn by_text(&self, corpus: &CorpusRecipe) -> Result<Filters, PipelineError> {
+        let FilterRecipe { min_letters, other_languages, .. } = self.filters_of(corpus);
         let mut filters: Filters = Vec::new();
-        if let Some(least) = min_letters.or(self.filters.min_letters) {
+        if let Some(least) = *min_letters {
             filters.push(Box::new(Letters { least }));
         }
-        if other_languages.or(self.filters.other_languages) == Some(LanguageCheck::LeaveOut) {
+        if *other_languages == Some(LanguageCheck::LeaveOut) {
             let problem = |fact: &str| {
                 let hint =
                     "`languages = { source = \"en\", target = \"de\" }` under [data] names them";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wdistill_corpus::{LineFile, PairStore, SOURCE_TEXT, StoredPart, TARGET_TEXT};
 use wdistill_model::{DecoderStart, SourceEnding, Vocabularies};
-use wdistill_report::DataSet;
+use wdistill_report::{DataSet, Judges};
 use wdistill_text::{
     CheckedCorpus, CorpusLimits, CorpusReport, CorpusRole, CorpusStatistics, EncodedCorpus,
     PairPolicy, ParallelText, SideCounts, TextLines, VocabularyPair, encode_corpus,
@@ -84,17 +84,23 @@ impl StoredText {
         let parts = self.store.parts().iter().zip(self.named_reports());
         let summary = |(part, (role, report)): (&StoredPart, (String, &CorpusReport))| {
             let tokens = part.counts.each_ref().map(SideCounts::tokens);
-            summary(role, report, part.pairs, tokens)
+            summary((role, Judges::Nothing), report, part.pairs, tokens)
         };
         parts.map(summary).collect()
     }
 }
 
 /// A line of the report's table of data.
-fn summary(role: String, report: &CorpusReport, pairs: usize, tokens: [usize; 2]) -> DataSet {
+fn summary(
+    (role, judges): (String, Judges),
+    report: &CorpusReport,
+    pairs: usize,
+    tokens: [usize; 2],
+) -> DataSet {
     let report = report.without_folders();
     DataSet {
         role,
+        judges: Some(judges),
         label: report.files(),
         pairs: pairs as u64,
         source_tokens: tokens[0] as u64,
@@ -118,10 +124,11 @@ pub struct TextSet {
 }
 
 impl TextSet {
-    /// A line of the report's table of data.
-    pub fn summary(&self) -> DataSet {
+    /// A line of the report's table of data, of a text that judges so.
+    pub fn summary(&self, judges: Judges) -> DataSet {
         let CorpusStatistics { source, target, .. } = self.corpus.statistics();
-        summary(self.role.clone(), &self.report, self.corpus.len(), [source.tokens, target.tokens])
+        let tokens = [source.tokens, target.tokens];
+        summary((self.role.clone(), judges), &self.report, self.corpus.len(), tokens)
     }
 }
 

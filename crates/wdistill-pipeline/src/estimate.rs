@@ -94,6 +94,8 @@ fn notes(texts: &Texts, threads: usize) -> Vec<String> {
         "disk: what stays when a stage is finished, worked out; a checkpoint that is replaced is there twice for a moment"
             .to_string(),
         texts.note(),
+        "updates of lengths in epochs or tokens are estimated: by these pairs and the weights of the first stage"
+            .to_string(),
         "not in it: learning subwords and word alignments, scoring pairs for a filter, solving layers for a fitted start, and the time that patience may save"
             .to_string(),
     ]

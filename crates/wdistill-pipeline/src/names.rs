@@ -52,3 +52,11 @@ pub const RESERVED_NAMES: &[&str] = &[
     "report.html",
     "report.json",
 ];
+
+/// A name that is one on any system.
+pub(crate) fn is_a_folders(name: &str) -> bool {
+    !name.is_empty()
+        && name.chars().all(|c| c.is_alphanumeric() || "-_+. ".contains(c))
+        && !name.starts_with('.')
+        && name.trim() == name
+}

@@ -27,6 +27,7 @@ use wdistill_train::TrainingRecipe;
 
 use crate::error::PipelineError;
 use crate::methods::Method;
+use crate::names::{IMPORTED_BACK_TRANSLATION, IMPORTED_TEACHER};
 use crate::settings::{
     BackTranslationRecipe, BenchmarkRecipe, Cycle, DataRecipe, Pairs, PseudoDataRecipe,
     ScoreRecipe, TeacherDecoder,
@@ -255,6 +256,24 @@ impl TeacherRecipe {
 }
 
 impl Recipe {
+    /// The finished models that it names, each with its key and the folder of a run for one that came from another toolkit.
+    pub fn models_mut(&mut self) -> Vec<(String, String, &mut PathBuf)> {
+        let mut models = Vec::new();
+        if let Some(model) = &mut self.teacher.model {
+            models.push(("teacher.model".to_string(), IMPORTED_TEACHER.to_string(), model));
+        }
+        if let Some(BackTranslationRecipe { model, .. }) = &mut self.back_translation {
+            let folder = IMPORTED_BACK_TRANSLATION.to_string();
+            models.push(("back_translation.model".to_string(), folder, model));
+        }
+        let scoring = self.data.scores_mut().flat_map(ScoreRecipe::models_mut);
+        for (number, model) in (1..).zip(scoring) {
+            let folder = format!("imported-scores-{number}");
+            models.push(("data.filters.scores".to_string(), folder, model));
+        }
+        models
+    }
+
     /// Reads a recipe; its relative paths are taken from its own folder, or from `data` if that is given.
     ///
     /// # Errors

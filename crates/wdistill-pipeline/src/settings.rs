@@ -102,7 +102,7 @@ pub struct FilterRecipe {
 
 impl FilterRecipe {
     /// Whether nothing is said.
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         *self == FilterRecipe::default()
     }
 }
@@ -203,9 +203,9 @@ pub struct CorpusRecipe {
     /// Either all corpora have a share or none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
-    /// Checks of this corpus, in place of those of all.
-    #[serde(default, skip_serializing_if = "FilterRecipe::is_empty")]
-    pub filters: FilterRecipe,
+    /// Checks of this corpus, in place of those of all; `{}` for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filters: Option<FilterRecipe>,
     /// Changes of this corpus's pairs, in place of those of all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modifiers: Option<ModifierRecipe>,
@@ -228,7 +228,8 @@ impl CorpusRecipe {
     pub(crate) fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let CorpusRecipe { source, target, alignments, file, filters, .. } = self;
         let texts = [source, target, alignments, file].into_iter().flatten();
-        texts.chain(filters.scores.iter_mut().flat_map(ScoreRecipe::models_mut))
+        let scores = filters.iter_mut().filter_map(|filters| filters.scores.as_mut());
+        texts.chain(scores.flat_map(ScoreRecipe::models_mut))
     }
 }
 
@@ -497,16 +498,21 @@ impl Default for BenchmarkRecipe {
 impl DataRecipe {
     /// Every opinion of a model that is asked for.
     pub(crate) fn scores_mut(&mut self) -> impl Iterator<Item = &mut ScoreRecipe> {
-        let of_corpora = self.train.iter_mut().map(|corpus| &mut corpus.filters);
+        let of_corpora = self.train.iter_mut().filter_map(|corpus| corpus.filters.as_mut());
         [&mut self.filters]
             .into_iter()
             .chain(of_corpora)
             .filter_map(|filter| filter.scores.as_mut())
     }
 
-    /// The opinion that is asked for of a corpus.
-    pub(crate) fn scores_of<'r>(&'r self, corpus: &'r CorpusRecipe) -> Option<&'r ScoreRecipe> {
-        corpus.filters.scores.as_ref().or(self.filters.scores.as_ref())
+    /// The checks of a corpus.
+    pub(crate) fn filters_of<'r>(&'r self, corpus: &'r CorpusRecipe) -> &'r FilterRecipe {
+        corpus.filters.as_ref().unwrap_or(&self.filters)
+    }
+
+    /// Whether any corpus has checks besides the limits.
+    pub(crate) fn is_filtered(&self) -> bool {
+        self.train.iter().any(|corpus| !self.filters_of(corpus).is_empty())
     }
 
     /// The texts that finished systems are judged by, with their names: validation, test, and the others.

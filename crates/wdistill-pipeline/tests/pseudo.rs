@@ -58,7 +58,14 @@ fn translated(
 ) -> Result<PseudoReport, PipelineError> {
     let lines = &line_file(lines, &folder.join("lines.txt"));
     let text = Untranslated { lines, references: None, keep: Keep::Best };
-    translate_corpus(translator, ranks, text, folder, Display::Silent, &Interrupt::default())
+    translate_corpus(
+        translator,
+        ranks,
+        text,
+        folder,
+        ("pseudo data", Display::Silent),
+        &Interrupt::default(),
+    )
 }
 
 /// Three shards, the last one short.
@@ -258,7 +265,15 @@ fn of_a_beam_all_is_kept_or_what_a_score_chooses() {
         let (lines, references) = (file(&lines, "lines.txt"), file(&references, "references.txt"));
         let text = Untranslated { lines: &lines, references: Some(&references), keep };
         let (display, interrupt) = (Display::Silent, Interrupt::default());
-        translate_corpus(&translator, &Alone, text, folder.path(), display, &interrupt).unwrap();
+        translate_corpus(
+            &translator,
+            &Alone,
+            text,
+            folder.path(),
+            ("pseudo data", display),
+            &interrupt,
+        )
+        .unwrap();
         let [source, target] = ["source.txt", "target.txt"]
             .map(|file| fs::read_to_string(folder.path().join(file)).unwrap());
         assert_eq!(source.lines().count(), target.lines().count());

@@ -1,7 +1,7 @@
 //! Several runs beside each other.
 
 use crate::text::{printable, table};
-use crate::{DataSet, Report, SystemRow};
+use crate::{DataSet, Judges, Report, SystemRow};
 
 /// The systems of several runs in one table, each as `run/system`, and what makes their figures hard to compare.
 ///
@@ -50,9 +50,13 @@ fn notes(runs: &[(String, Report)]) -> Vec<String> {
 }
 
 fn tests(report: &Report) -> String {
-    // Training and validation come first, and are each run's own business.
-    let one = |set: &DataSet| format!("{} ({} pairs)", set.role, set.pairs);
-    report.data.iter().skip(2).map(one).collect::<Vec<_>>().join(", ")
+    // What is learned from, and what judges on the way, are each run's own business; in earlier versions these came first.
+    let is_test = |(index, set): &(usize, &DataSet)| match set.judges {
+        Some(judges) => judges == Judges::Finished,
+        None => *index >= 2,
+    };
+    let one = |(_, set): (usize, &DataSet)| format!("{} ({} pairs)", set.role, set.pairs);
+    report.data.iter().enumerate().filter(is_test).map(one).collect::<Vec<_>>().join(", ")
 }
 
 fn decoding(report: &Report) -> String {

@@ -67,6 +67,9 @@ pub struct Machine {
 pub struct DataSet {
     /// What it was used for: training, validation, test.
     pub role: String,
+    /// What it judges; a report of an earlier version does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judges: Option<Judges>,
     /// Where it came from.
     pub label: String,
     /// Sentence pairs.
@@ -77,6 +80,18 @@ pub struct DataSet {
     pub target_tokens: u64,
     /// What was left out or changed, with counts.
     pub notes: Vec<String>,
+}
+
+/// What a text judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Judges {
+    /// Nothing: it is learned from.
+    Nothing,
+    /// Models while they are trained.
+    Training,
+    /// Finished systems.
+    Finished,
 }
 
 /// Settings of the search, the same for every system.

@@ -69,6 +69,7 @@ pub(crate) fn example() -> Report {
 fn data_set(role: &str, pairs: u64, tokens: u64) -> DataSet {
     DataSet {
         role: role.to_string(),
+        judges: None,
         label: "everyday sentences".to_string(),
         pairs,
         source_tokens: tokens,

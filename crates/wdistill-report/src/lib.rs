@@ -20,8 +20,9 @@ mod text;
 pub use across::across_runs;
 pub use card::{CARD_FILE, ModelCard, card_for, is_unchanged_card};
 pub use data::{
-    Comparison, Curve, CurvePoint, DataSet, Decoding, Difference, Inheritance, Machine, Measured,
-    RateRow, Report, Sample, Signatures, StageRow, StageState, SystemRow, TestRow, TestScores,
+    Comparison, Curve, CurvePoint, DataSet, Decoding, Difference, Inheritance, Judges, Machine,
+    Measured, RateRow, Report, Sample, Signatures, StageRow, StageState, SystemRow, TestRow,
+    TestScores,
 };
 pub use html::{html, live_html};
 pub use json::{Error, from_json, to_json};

@@ -167,9 +167,11 @@ impl FromStr for Length {
         let suffix = SUFFIXES.iter().find(|(suffix, _)| rest.starts_with(*suffix));
         let (factor, unit) = suffix.map_or((1.0, rest), |(_, factor)| (*factor, &rest[1..]));
         let number = number * factor;
-        let whole = || match number.fract() == 0.0 && number <= MOST {
-            true => Ok(number as u64),
-            false => Err(problem()),
+        // 2.01 times 1000 is no whole float64, but one that is nearly whole.
+        let whole = || {
+            let nearest = number.round();
+            let is_whole = (number - nearest).abs() <= 1e-9 * nearest.max(1.0);
+            if is_whole && nearest <= MOST { Ok(nearest as u64) } else { Err(problem()) }
         };
         match unit.trim() {
             "" | "update" | "updates" => Ok(Length::Updates(whole()?)),
@@ -248,6 +250,8 @@ mod tests {
             ("1epoch", Length::Epochs(1.0), "1 epoch"),
             ("2G tokens", Length::Tokens(2_000_000_000), "2G tokens"),
             ("1.5M tokens", Length::Tokens(1_500_000), "1500k tokens"),
+            ("2.01k", Length::Updates(2010), "2010"),
+            ("1.005k tokens", Length::Tokens(1005), "1005 tokens"),
             ("7 tokens", Length::Tokens(7), "7 tokens"),
             ("0 tokens", Length::Tokens(0), "0 tokens"),
         ];

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use wdistill_pipeline::{
-    IMPORTED_BACK_TRANSLATION, IMPORTED_TEACHER, Pipeline, PipelineError, Recipe, RunFolder,
-};
+use wdistill_pipeline::{Pipeline, PipelineError, Recipe, RunFolder};
 use wdistill_report::text_table;
 use wdistill_train::Ranks;
 
@@ -49,16 +47,9 @@ impl Carried {
     pub fn pipeline(&self, claim: Claim, ranks: Arc<dyn Ranks>) -> anyhow::Result<Pipeline> {
         let mut recipe = Recipe::read(&self.recipe, self.data.as_deref())?;
         let claimed = claim(&self.folder())?;
-        let back = recipe.back_translation.as_mut().map(|recipe| &mut recipe.model);
-        let models = [
-            ("teacher.model", IMPORTED_TEACHER, recipe.teacher.model.as_mut()),
-            ("back_translation.model", IMPORTED_BACK_TRANSLATION, back),
-        ];
-        for (key, imported, model) in models {
-            if let Some(model) = model {
-                let run = (&claimed, imported);
-                *model = self.open.native_model(model, run, &self.common).context(key)?;
-            }
+        for (key, imported, model) in recipe.models_mut() {
+            let run = (&claimed, &imported[..]);
+            *model = self.open.native_model(model, run, &self.common).context(key)?;
         }
         let options = self.common.run_options(self.force.caution(), ranks);
         Ok(Pipeline::new(recipe.plan()?, claimed, options)?)

@@ -45,6 +45,8 @@ pub struct Texts {
     pub vocabularies: Vocabularies,
     /// Text to learn from.
     pub training: Lengths,
+    /// Pairs of it that an epoch of the first stage has.
+    pub epoch: f64,
     /// Lines of the source language alone that the teacher translates.
     pub monolingual: f64,
     /// Lines of the target language alone that are translated back.
@@ -70,6 +72,38 @@ fn lines_of(plan: &Plan, texts: &[SourceRecipe]) -> Result<usize, PipelineError>
         }
     }
     Ok(lines)
+}
+
+/// The text to learn from, and how many of its pairs an epoch of the first stage has.
+fn training(
+    plan: &Plan,
+    vocabularies: Option<&VocabularyPair>,
+) -> Result<(Lengths, f64), PipelineError> {
+    let mut sampler = Sampler::new();
+    let (weights, ..) = plan.data.weights_of(0.0, 0);
+    let mut weighted = 0.0;
+    for ((corpus, recipe), weight) in plan.data.corpora()?.iter().zip(&plan.data.train).zip(weights)
+    {
+        let before = sampler.seen;
+        corpus.for_each(|_, pair| {
+            sampler.take(&pair.source, &pair.target);
+            Ok::<_, PipelineError>(())
+        })?;
+        // An epoch with shares has as many pairs as there are.
+        let weight = if recipe.share.is_some() { 1.0 } else { weight };
+        let scores = plan.data.filters_of(recipe).scores.as_ref();
+        let kept = scores.and_then(|scores| scores.share).unwrap_or(1.0);
+        weighted += weight * kept * (sampler.seen - before) as f64;
+    }
+    let all = sampler.seen as f64;
+    let training = sampler.lengths(vocabularies).within(plan);
+    if training.sample.is_empty() {
+        let problem = "no line of the training text that was looked at is within the limits";
+        let (place, problems) = ("data.train".to_string(), vec![problem.into()]);
+        return Err(PipelineError::Settings { place, problems });
+    }
+    let epoch = weighted * training.pairs / all.max(1.0);
+    Ok((training, epoch))
 }
 
 impl Texts {
@@ -105,24 +139,13 @@ impl Texts {
             lines.for_each(|(source, target)| sampler.take(source, target));
             Ok::<_, PipelineError>(sampler.lengths(pair))
         };
-        let mut sampler = Sampler::new();
-        for corpus in plan.data.corpora()? {
-            corpus.for_each(|_, pair| {
-                sampler.take(&pair.source, &pair.target);
-                Ok::<_, PipelineError>(())
-            })?;
-        }
-        let training = sampler.lengths(pair).within(plan);
-        if training.sample.is_empty() {
-            let problem = "no line of the training text that was looked at is within the limits";
-            let (place, problems) = ("data.train".to_string(), vec![problem.into()]);
-            return Err(PipelineError::Settings { place, problems });
-        }
+        let (training, epoch) = training(plan, pair)?;
         let back = plan.back_translation.as_ref().map_or(&[][..], |recipe| &recipe.sources);
         let others = plan.data.other_validations.values();
         let tests = plan.data.test.iter().chain(plan.data.other_tests.values());
         Ok(Texts {
             vocabularies,
+            epoch,
             training,
             monolingual: lines_of(plan, &plan.pseudo_data.sources)? as f64,
             back: lines_of(plan, back)? as f64,

@@ -6,14 +6,14 @@ use std::path::Path;
 use wdistill_base::Problem;
 use wdistill_formats::native;
 use wdistill_model::{Architecture, Config, ConfigError, Languages, Transformer, Vocabularies};
-use wdistill_search::SearchSettings;
+use wdistill_search::{SearchOptions, SearchSettings};
 use wdistill_text::{MOST_LINKED_TOKENS, Sharing};
-use wdistill_train::{TrainingRecipe, check_inside, count_problem, freezing_problems};
+use wdistill_train::{Length, TrainingRecipe, check_inside, count_problem, freezing_problems};
 
 use super::{Part, Plan, Problems, ResolvedSystem, ResolvedTeacher, VocabularyOrigin};
 use crate::machine::total_memory;
 use crate::methods::LearnsFrom;
-use crate::names::{BACK_TRANSLATION, RESERVED_NAMES, TEST, VALIDATION};
+use crate::names::{BACK_TRANSLATION, RESERVED_NAMES, TEST, VALIDATION, is_a_folders};
 use crate::settings::{BackTranslationRecipe, Keep, Pairs, PseudoDataRecipe, ScoreRecipe};
 
 /// Bytes that training keeps for every weight at least: it, its gradient and Adam's two moments, in float32.
@@ -88,6 +88,10 @@ impl Plan {
             let problem = "word_distillation, state_distillation and relation_distillation need a teacher, and it has none";
             problems.add(Part::TeacherTraining, problem);
         }
+        if let Some(stage) = self.stage_without_pairs(Pairs::Original) {
+            let fact = format!("stage {stage} of data.stages leaves it no pairs to learn from");
+            problems.add(Part::TeacherTraining, Problem::with_hint(fact, "weights are 0 there"));
+        }
         let config = check_architecture(Part::TeacherArchitecture, architecture, problems)?;
         check_freezing(Part::TeacherTraining, &training.freeze, &config, problems);
         Some(self.teacher.known_config().cloned().unwrap_or(config))
@@ -151,11 +155,37 @@ impl Plan {
             let hint = "phase 1 takes its share by generator.updates";
             problems.add(Part::SystemTraining(index), Problem::with_hint(fact, hint));
         }
+        if let Some(stage) = self.stage_without_pairs(system.pairs) {
+            let fact = format!("stage {stage} of data.stages leaves it no pairs to learn from");
+            problems.add(Part::System(index), Problem::with_hint(fact, "weights are 0 there"));
+        }
+        let has_epochs = system.phases().any(|phase| matches!(phase.updates, Length::Epochs(_)));
+        if has_epochs && self.systems.iter().any(|other| other.pairs != system.pairs) {
+            let fact = "updates is in epochs, and the systems learn from different pairs: their epochs differ";
+            let hint = "updates or tokens are the same for all";
+            problems.add(Part::SystemTraining(index), Problem::with_hint(fact, hint));
+        }
         let wants_teacher = system.pairs != Pairs::Original || system.learns_of_teacher();
         if system.method.learns_from == LearnsFrom::Text && wants_teacher {
             let fact = format!("{} learns nothing from a teacher", system.method.name);
             problems.add(Part::System(index), Problem::with_hint(fact, "method = \"kd\" does"));
         }
+    }
+
+    /// The first stage of the mixture, from 1, in which what learns from these pairs has none.
+    fn stage_without_pairs(&self, pairs: Pairs) -> Option<usize> {
+        let back = self.back_translation.as_ref().map_or(0.0, |recipe| recipe.weight);
+        let is_without = |stage: &usize| {
+            let (corpora, back, pseudo) = self.data.weights_of(back, *stage);
+            let back = if self.back_translation.is_some() { back } else { 0.0 };
+            let originals = corpora.iter().sum::<f64>() + back;
+            match pairs {
+                Pairs::Original => originals == 0.0,
+                Pairs::OriginalAndPseudo => originals + pseudo == 0.0,
+                Pairs::Pseudo => pseudo == 0.0,
+            }
+        };
+        (0..self.data.stages.len()).find(is_without).map(|stage| stage + 1)
     }
 
     fn check_decoding(&self, problems: &mut Problems) {
@@ -169,6 +199,7 @@ impl Plan {
         let back = back.map(|recipe| (Part::BackTranslation, &recipe.decoding));
         let decodings =
             [(Part::PseudoData, &self.pseudo_data.decoding), (Part::Decoding, &self.decoding)];
+        self.check_sampling(problems);
         for (part, decoding) in decodings.into_iter().chain(back) {
             if let Err(error) = SearchSettings::new(decoding.search.clone()) {
                 problems.extend(part, error.0);
@@ -180,6 +211,32 @@ impl Plan {
         let sizes = [("rounds", self.benchmark.rounds), ("sentences", self.benchmark.sentences)];
         for (name, _) in sizes.iter().filter(|(_, size)| *size == 0) {
             problems.add(Part::Benchmark, format!("{name} is 0, expected at least 1"));
+        }
+    }
+
+    /// That what is drawn by chance is used as it is.
+    fn check_sampling(&self, problems: &mut Problems) {
+        if self.decoding.search.sampling.is_some() {
+            let fact = "sampling: systems are judged by what they find, not by what they draw";
+            let hint = "[pseudo_data] and [back_translation] may draw words";
+            problems.add(Part::Decoding, Problem::with_hint(fact, hint));
+        }
+        let keeps_best = self.pseudo_data.keep == Keep::Best;
+        let pseudo = keeps_best.then_some((Part::PseudoData, &self.pseudo_data.decoding));
+        let back = self.back_translation.as_ref();
+        let back = back.map(|recipe| (Part::BackTranslation, &recipe.decoding));
+        for (part, decoding) in pseudo.into_iter().chain(back) {
+            let SearchOptions { beam_size, sampling, .. } = &decoding.search;
+            if sampling.is_some() && *beam_size > 1 {
+                let fact = format!(
+                    "of {beam_size} samples only the most probable would be kept, which is hardly a sample"
+                );
+                let hint = match part {
+                    Part::PseudoData => "beam_size = 1, or keep = \"all\"",
+                    _ => "beam_size = 1",
+                };
+                problems.add(part, Problem::with_hint(fact, hint));
+            }
         }
     }
 
@@ -201,7 +258,7 @@ impl Plan {
 
     /// What is wrong with the models that score pairs.
     fn check_scores(&self, problems: &mut Problems) {
-        let of_corpora = self.data.train.iter().map(|corpus| &corpus.filters);
+        let of_corpora = self.data.train.iter().filter_map(|corpus| corpus.filters.as_ref());
         let scores = [&self.data.filters].into_iter().chain(of_corpora);
         for ScoreRecipe { model, reverse_model, .. } in scores.filter_map(|f| f.scores.as_ref()) {
             let models =
@@ -322,14 +379,6 @@ fn check_trials(index: usize, system: &ResolvedSystem, problems: &mut Problems) 
     for (number, seed) in seeds.iter().enumerate().filter(|(n, seed)| seeds[..*n].contains(seed)) {
         problems.add(part, format!("seeds holds {seed} again, at place {}", number + 1));
     }
-}
-
-/// A name that is one on any system.
-fn is_a_folders(name: &str) -> bool {
-    !name.is_empty()
-        && name.chars().all(|c| c.is_alphanumeric() || "-_+. ".contains(c))
-        && !name.starts_with('.')
-        && name.trim() == name
 }
 
 /// The configuration of an architecture that holds together and that this machine can train. Sizes of vocabularies are not

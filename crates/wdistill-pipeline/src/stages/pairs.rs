@@ -134,8 +134,8 @@ impl Pipeline {
         let data = &self.plan.data;
         // What models find is known by what it was made from, not by the models' folders.
         let by_text = |filters: &FilterRecipe| FilterRecipe { scores: None, ..filters.clone() };
-        let of_corpora: Vec<_> = data.train.iter().map(|corpus| by_text(&corpus.filters)).collect();
-        let recipe = (!filters.is_empty()).then_some((by_text(&data.filters), of_corpora));
+        let of_corpora = data.train.iter().map(|corpus| by_text(data.filters_of(corpus)));
+        let recipe = (!filters.is_empty()).then(|| of_corpora.collect::<Vec<_>>());
         let inputs = Fingerprint::of(&(fingerprint, hashes, &limits, recipe, alternatives));
         let judged = scores.iter().flatten().map(|found| (&found.inputs, found.scores.highest));
         let judged: Vec<_> = judged.collect();

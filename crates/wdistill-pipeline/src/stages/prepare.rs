@@ -7,7 +7,7 @@ use std::sync::Arc;
 use wdistill_base::{Problem, atomic_write, hash_file};
 use wdistill_corpus::{Part, SampledLines};
 use wdistill_formats::{load_vocabularies, native};
-use wdistill_report::DataSet;
+use wdistill_report::{DataSet, Judges};
 use wdistill_runtime::TranslatorOptions;
 use wdistill_text::{
     CorpusReport, ParallelText, SOURCE_FILE, Sharing, TARGET_FILE, VocabularyPair,
@@ -55,8 +55,10 @@ impl Prepared {
 
     /// Lines of the report's table of data: what is learned from, then everything that judges.
     pub(crate) fn summaries(&self) -> Vec<DataSet> {
-        let judging = [&self.validation].into_iter().chain(&self.other_validations);
-        let judging = judging.chain(&self.tests).map(TextSet::summary);
+        let validations = [&self.validation].into_iter().chain(&self.other_validations);
+        let validations = validations.map(|set| set.summary(Judges::Training));
+        let tests = self.tests.iter().map(|set| set.summary(Judges::Finished));
+        let judging = validations.chain(tests);
         let back = self.back_translation.iter().flat_map(|(text, _)| text.summaries());
         self.training.summaries().into_iter().chain(back).chain(judging).collect()
     }
@@ -143,6 +145,11 @@ impl Pipeline {
         self.check_tied(&vocabularies)?;
         let limits = (data.max_sentence_tokens, data.max_length_ratio, data.duplicates);
         let fingerprint = Fingerprint::of(&(train, judge, hashes, limits));
+        // What checks leave is known by the text that they left.
+        let fingerprint = match data.is_filtered() {
+            true => Fingerprint::of(&(fingerprint, &training.texts)),
+            false => fingerprint,
+        };
         let held_out = [&validation].into_iter().chain(&other_validations).chain(&tests);
         let held_out = held_out.map(|set| (set.role.clone(), &set.report));
         let reports = training.named_reports().chain(held_out);

@@ -28,7 +28,7 @@ use crate::translating::{
 
 /// Translates lines, kept as `folder/source.txt`, into `folder/target.txt`, shard by shard; shards that
 /// are there are not made again. Line N of one file translates line N of the other: counts and hashes of every
-/// shard are checked. All of the ranks translate; the others have the same translator.
+/// shard are checked. All of the ranks translate; the others have the same translator. `name` is what progress calls it.
 ///
 /// # Errors
 /// [`PipelineError::PseudoData`] for a shard of other text, [`PipelineError::Train`] if it was interrupted, and what
@@ -38,12 +38,12 @@ pub fn translate_corpus(
     ranks: &dyn Ranks,
     text: Untranslated<'_>,
     folder: &Path,
-    display: Display,
+    (name, display): (&str, Display),
     interrupt: &Interrupt,
 ) -> Result<PseudoReport, PipelineError> {
     let per_line = text.keep.per_line(translator.options().decoding.search.n_best);
     let shards = Shards { folder, text, per_line };
-    make(&shards, translator, ranks, Part::WHOLE, display, interrupt)?;
+    make(&shards, translator, ranks, Part::WHOLE, (name, display), interrupt)?;
     shards.join()
 }
 
@@ -53,12 +53,12 @@ fn make(
     translator: &Translator,
     ranks: &dyn Ranks,
     part: Part,
-    display: Display,
+    (name, display): (&str, Display),
     interrupt: &Interrupt,
 ) -> Result<(), PipelineError> {
     let _willing = interrupt.willing();
     let all = shards.text.lines.lines();
-    let progress = Progress::new(display, "pseudo data", all as u64);
+    let progress = Progress::new(display, name, all as u64);
     let mut report = shards.so_far()?;
     for round in shards.missing(part)?.chunks(ranks.count()) {
         for (other, shard) in round.iter().enumerate().skip(1) {
@@ -191,7 +191,14 @@ impl Pipeline {
             self.stages.run_shared(stage, inputs, &[SOURCE, TARGET], |folder| {
                 self.with_translator(translating, |translator| {
                     let RunOptions { display, interrupt, ranks, .. } = &self.options;
-                    translate_corpus(translator, &**ranks, *text, folder, *display, interrupt)
+                    translate_corpus(
+                        translator,
+                        &**ranks,
+                        *text,
+                        folder,
+                        (name, *display),
+                        interrupt,
+                    )
                 })
             })?;
         let summary = summary(&report);
@@ -215,7 +222,7 @@ impl Pipeline {
             let per_line = text.keep.per_line(translator.options().decoding.search.n_best);
             let shards = Shards { folder: &folder, text, per_line };
             let RunOptions { display, interrupt, ranks, .. } = &self.options;
-            make(&shards, translator, &**ranks, part, *display, interrupt)
+            make(&shards, translator, &**ranks, part, (name, *display), interrupt)
         })
     }
 

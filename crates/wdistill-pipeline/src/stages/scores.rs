@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use wdistill_base::{FileError, Pending, Problem, atomic_write};
+use wdistill_base::{FileError, Pending, Problem, atomic_write, hash_bytes, hash_file};
 use wdistill_corpus::{Corpus, PairScores, RawPair, score_of_share};
 use wdistill_formats::{load_vocabularies, native};
 use wdistill_model::{Dense, Model};
@@ -18,7 +18,7 @@ use crate::pipeline::Pipeline;
 use crate::progress::Progress;
 use crate::settings::ScoreRecipe;
 use crate::shards::{Part, SHARD};
-use crate::stage::{Fingerprint, MADE_AGAIN};
+use crate::stage::{Fingerprint, MADE_AGAIN, read, write};
 use crate::stages::pairs::Surveyed;
 use crate::stages::train::given;
 
@@ -139,6 +139,11 @@ impl Scored<'_> {
     }
 }
 
+/// The hash of a shard.
+fn record_file(folder: &Path, shard: usize) -> PathBuf {
+    folder.join(format!("shards/{shard:05}.json"))
+}
+
 fn shard_file(folder: &Path, shard: usize) -> PathBuf {
     folder.join(format!("shards/{shard:05}.bin"))
 }
@@ -197,7 +202,7 @@ impl Pipeline {
         let data = &self.plan.data;
         let mut all = Vec::new();
         for (index, (corpus, recipe)) in text.corpora.iter().zip(&data.train).enumerate() {
-            let Some(recipe) = data.scores_of(recipe) else { continue };
+            let Some(recipe) = &data.filters_of(recipe).scores else { continue };
             let model = |folder: &PathBuf| Ok::<_, PipelineError>(given("scores", folder)?.hashes);
             let reverse = recipe.reverse_model.as_ref().map(model).transpose()?;
             let limit = data.max_sentence_tokens;
@@ -217,12 +222,11 @@ impl Pipeline {
         folder: &Path,
         part: Part,
     ) -> Result<(), PipelineError> {
-        let is_there = |shard: &usize| {
-            let length = fs::metadata(shard_file(folder, *shard)).map(|file| file.len());
-            length.is_ok_and(|length| length == SIZE * scored.pairs_of(*shard))
-        };
         let own = (0..scored.shards()).filter(|shard| part.has(*shard));
-        let missing: Vec<usize> = own.filter(|shard| !is_there(shard)).collect();
+        let checked = own.map(|shard| Ok((shard, is_there(scored, folder, shard)?)));
+        let checked = checked.collect::<Result<Vec<_>, PipelineError>>()?;
+        let missing: Vec<usize> =
+            checked.into_iter().filter(|(_, is_there)| !is_there).map(|(shard, _)| shard).collect();
         let Some(last) = missing.last() else { return Ok(()) };
         let mut scorers = Scorers {
             forward: Scorer::open(&scored.recipe.model)?,
@@ -250,6 +254,7 @@ impl Pipeline {
             waiting.clear();
             let bytes: Vec<u8> = scores.iter().flat_map(|score| score.to_le_bytes()).collect();
             atomic_write(&shard_file(folder, shard), &bytes)?;
+            write(&record_file(folder, shard), &hash_bytes(&bytes))?;
             progress.update(number, String::new);
             self.options.interrupt.check().map_err(PipelineError::from)
         })?;
@@ -258,16 +263,32 @@ impl Pipeline {
     }
 }
 
+/// Whether a shard is there, as it was made.
+///
+/// # Errors
+/// [`PipelineError::PseudoData`] for one that was changed.
+fn is_there(scored: &Scored<'_>, folder: &Path, shard: usize) -> Result<bool, PipelineError> {
+    let path = shard_file(folder, shard);
+    let Some(hash) = read::<String>(&record_file(folder, shard))?.filter(|_| path.exists()) else {
+        return Ok(false);
+    };
+    let length = fs::metadata(&path).map_err(FileError::when("read", &path))?.len();
+    match length == SIZE * scored.pairs_of(shard) && hash_file(&path)? == hash {
+        true => Ok(true),
+        false => {
+            let problem = Problem::with_hint("its scores were changed", MADE_AGAIN);
+            Err(PipelineError::PseudoData { path, problem })
+        }
+    }
+}
+
 /// Joins the shards of a corpus.
 fn join(scored: &Scored<'_>, folder: &Path) -> Result<(), PipelineError> {
     let path = folder.join(SCORES);
     for shard in 0..scored.shards() {
-        let path = shard_file(folder, shard);
-        let length = fs::metadata(&path).map_err(FileError::when("read", &path))?.len();
-        let expected = SIZE * scored.pairs_of(shard);
-        if length != expected {
-            let fact = format!("it has {length} bytes, expected {expected}");
-            let problem = Problem::with_hint(fact, MADE_AGAIN);
+        if !is_there(scored, folder, shard)? {
+            let path = shard_file(folder, shard);
+            let problem = Problem::with_hint("it is gone", "give the same command again");
             return Err(PipelineError::PseudoData { path, problem });
         }
     }
