@@ -1,25 +1,20 @@
 //! The loss, and the way back.
 
-use wdistill_base::Activation;
-use wdistill_kernels as kernels;
-use wdistill_kernels::{
-    Accumulate, AttentionGradients, CrossEntropyGradients, EmbeddingGradients, LinearGradients,
-    LossTargets, NormGradients, Projection, Real,
-};
+use wdistill_kernels::layers::{Embedding, LossTargets, Projection};
+use wdistill_kernels::machine::{CrossEntropyGradients, LinearGradients, NormGradients};
+use wdistill_kernels::{Accumulate, CrossEntropySums, Dropout, Host, Machine, Real};
 use wdistill_model::Model;
 
 use crate::gradients::Gradients;
 use crate::tape::{
-    AttendOperation, KeyValues, LinearOperation, Node, Operation, RecurOperation,
-    ResidualNormOperation, Tape, Tracked, Variable, attention_shape,
+    AttendOperation, LinearOperation, Node, Operation, RecurOperation, ResidualNormOperation, Tape,
+    Tracked, Variable,
 };
-use crate::workspace::Workspace;
 
 /// What the decoder should have said.
-#[derive(Clone, Copy, Debug)]
-pub struct Targets<'a, R> {
+pub struct Targets<'a, M: Machine + 'a> {
     /// What is right, and what a teacher says.
-    pub loss: LossTargets<'a, R>,
+    pub loss: LossTargets<'a, &'a M::Numbers, M::Parameter<'a>>,
     /// Factor on every gradient, such as one over the number of tokens.
     pub gradient_scale: f64,
 }
@@ -63,67 +58,41 @@ impl std::ops::AddAssign for LossSums {
 }
 
 /// Gradients of the activations, made when first needed.
-struct Flow<'a, R: Real> {
-    nodes: &'a [Node<R>],
-    workspace: &'a Workspace<R>,
-    gradients: Vec<Option<Vec<R>>>,
+struct Flow<'a, M: Machine> {
+    nodes: &'a [Node<M>],
+    machine: &'a M,
+    gradients: Vec<Option<M::Numbers>>,
 }
 
-impl<R: Real> Flow<'_, R> {
-    fn take(&mut self, variable: Variable) -> Option<Vec<R>> {
+impl<M: Machine> Flow<'_, M> {
+    fn take(&mut self, variable: Variable) -> Option<M::Numbers> {
         self.gradients[variable.0].take()
     }
 
     /// Runs `add` on the gradient of a variable, saying whether to overwrite or to add.
-    fn with(&mut self, variable: Variable, add: impl FnOnce(&mut [R], Accumulate)) {
-        let length = self.nodes[variable.0].value.len();
+    fn with(&mut self, variable: Variable, add: impl FnOnce(&mut M::Numbers, Accumulate)) {
+        let length = M::length(&self.nodes[variable.0].value);
         match &mut self.gradients[variable.0] {
             Some(gradient) => add(gradient, Accumulate::Add),
             empty => {
-                add(empty.insert(self.workspace.take(length)), Accumulate::Overwrite);
+                add(empty.insert(self.machine.take(length)), Accumulate::Overwrite);
             }
         }
     }
 
     /// Adds a whole gradient, keeping the buffer if it is the first.
-    fn add(&mut self, variable: Variable, gradient: Vec<R>) {
+    fn add(&mut self, variable: Variable, gradient: M::Numbers) {
         match &mut self.gradients[variable.0] {
             Some(sum) => {
-                kernels::add_into(sum, &gradient);
-                self.workspace.give(gradient);
+                self.machine.add(sum, &gradient);
+                self.machine.give(gradient);
             }
             empty => *empty = Some(gradient),
         }
     }
 }
 
-impl<R: Real> Tape<'_, R> {
-    /// The output projection of a model on this tape.
-    fn projection<'t>(&'t self, model: &Model<Tracked>) -> Projection<'t, R> {
-        let layer = model.weights.embeddings.output_layer();
-        Projection {
-            table: self.weights[layer.table.index],
-            bias: layer.bias.map(|bias| self.weights[bias.index]),
-            width: layer.table.columns,
-            precision: self.precision,
-        }
-    }
-
-    /// The loss of a batch without gradients. `states` is the decoder's output.
-    pub fn loss(
-        &self,
-        model: &Model<Tracked>,
-        states: Variable,
-        targets: &Targets<'_, R>,
-    ) -> LossSums {
-        let hidden = self.value(states);
-        let projection = self.projection(model);
-        let mut logits = self.workspace.logits();
-        let sums =
-            kernels::smoothed_cross_entropy(&mut logits, &hidden, &targets.loss, &projection);
-        loss_sums(sums, targets)
-    }
-
+impl<R: Real> Tape<'_, Host<R>> {
     /// `-ln p(words)` of each sentence of a batch, without gradients: `offsets` are the rows at which the sentences begin, and
     /// how many rows there are, and `words [rows]` the right word of each row.
     pub fn sentence_losses(
@@ -135,57 +104,82 @@ impl<R: Real> Tape<'_, R> {
     ) -> Vec<f64> {
         let hidden = self.value(states);
         let projection = self.projection(model);
-        let mut logits = self.workspace.logits();
         let loss = |rows: &[usize]| {
             let (first, end) = (rows[0], rows[1]);
             let words = &words[first..end];
             let targets = LossTargets { words, smoothing: 0.0, teacher: None };
             let hidden = &hidden[first * projection.width..end * projection.width];
-            let sums = kernels::smoothed_cross_entropy(&mut logits, hidden, &targets, &projection);
+            let sums = self.machine().cross_entropy_of(hidden, &targets, &projection);
             sums.negative_log_likelihood
         };
         offsets.windows(2).map(loss).collect()
+    }
+}
+
+impl<'a, M: Machine> Tape<'a, M> {
+    /// The output projection of a model on this tape.
+    fn projection(&self, model: &Model<Tracked>) -> Projection<M::Parameter<'a>> {
+        let layer = model.weights.embeddings.output_layer();
+        Projection {
+            table: self.weights[layer.table.index],
+            bias: layer.bias.map(|bias| self.weights[bias.index]),
+            width: layer.table.columns,
+            precision: self.precision,
+        }
+    }
+
+    /// The loss of a batch without gradients. `states` is the decoder's output.
+    ///
+    /// # Errors
+    /// If the machine fails, or failed before.
+    pub fn loss(
+        &self,
+        model: &Model<Tracked>,
+        states: Variable,
+        targets: &Targets<'_, M>,
+    ) -> Result<LossSums, M::Error> {
+        let (machine, projection) = (self.machine(), self.projection(model));
+        let losses = machine.cross_entropy(None, &self.value(states), &targets.loss, &projection);
+        Ok(loss_sums(machine.losses(losses)?, targets))
     }
 
     /// The loss of a batch; its gradient with respect to every weight, times
     /// `targets.gradient_scale`, is added to `gradients`. What else is lost at activations inside the model comes as its
     /// slopes there, `inside`, which are carried back together with the others.
+    ///
+    /// # Errors
+    /// If the machine fails, or failed before.
     pub fn backward(
         &self,
         model: &Model<Tracked>,
         states: Variable,
-        targets: &Targets<'_, R>,
-        mut inside: Vec<(Variable, Vec<R>)>,
-        gradients: &mut Gradients<R>,
-    ) -> LossSums {
+        targets: &Targets<'_, M>,
+        mut inside: Vec<(Variable, M::Numbers)>,
+        gradients: &mut Gradients<M>,
+    ) -> Result<LossSums, M::Error> {
         let hidden = self.value(states);
         let layer = model.weights.embeddings.output_layer();
-        let mut seed = self.workspace.take(hidden.len());
+        let mut seed = self.workspace.take(M::length(&hidden));
         let bias = layer.bias.map(|bias| bias.index);
-        let (table_gradient, bias_gradient) = with_bias(gradients, layer.table.index, bias);
-        let sums = kernels::smoothed_cross_entropy_with_gradients(
-            CrossEntropyGradients {
-                input: &mut seed,
-                table: Some(table_gradient),
-                bias: bias_gradient,
-            },
-            &mut self.workspace.logits(),
+        let (table, bias) = with_bias(gradients, layer.table.index, bias);
+        let factor = targets.gradient_scale;
+        let losses = self.machine().cross_entropy(
+            Some(CrossEntropyGradients { input: &mut seed, table, bias, factor }),
             &hidden,
             &targets.loss,
             &self.projection(model),
-            targets.gradient_scale,
         );
         inside.push((states, seed));
         self.backward_from(inside, gradients);
-        loss_sums(sums, targets)
+        Ok(loss_sums(self.machine().losses(losses)?, targets))
     }
 
     /// Carries slopes at activations back to every weight.
-    fn backward_from(&self, slopes: Vec<(Variable, Vec<R>)>, gradients: &mut Gradients<R>) {
+    fn backward_from(&self, slopes: Vec<(Variable, M::Numbers)>, gradients: &mut Gradients<M>) {
         let nodes = self.nodes.borrow();
         let mut flow = Flow {
             nodes: &nodes,
-            workspace: self.workspace,
+            machine: self.machine(),
             gradients: nodes.iter().map(|_| None).collect(),
         };
         slopes.into_iter().for_each(|(variable, slope)| flow.add(variable, slope));
@@ -198,46 +192,45 @@ impl<R: Real> Tape<'_, R> {
 
     fn step_back(
         &self,
-        node: &Node<R>,
-        mut dy: Vec<R>,
-        flow: &mut Flow<'_, R>,
-        gradients: &mut Gradients<R>,
+        node: &Node<M>,
+        mut dy: M::Numbers,
+        flow: &mut Flow<'_, M>,
+        gradients: &mut Gradients<M>,
     ) {
         let nodes = flow.nodes;
-        let value = |variable: Variable| nodes[variable.0].value.as_slice();
         match &node.operation {
-            Operation::Embed { table, ids, position_ids, positions, scale, dropout } => {
-                let layer = kernels::Embedding {
+            Operation::Embed { table, tokens, positions, scale, dropout } => {
+                let layer = Embedding {
                     table: self.weights[table.index],
-                    positions,
+                    positions: &**positions,
                     width: node.width,
                     scale: *scale,
                     dropout: *dropout,
                 };
                 let [table] = gradients.of([table.index]);
-                let target = EmbeddingGradients { table: Some(table), positions: None };
-                kernels::embed_backward(target, &dy, ids, position_ids, &layer);
+                self.machine().embed_backward(table, &dy, tokens, &layer);
             }
             Operation::Linear(linear) => self.linear_back(node, linear, &mut dy, flow, gradients),
             Operation::Residual { x, branch, dropout } => {
-                let mut branch_gradient = self.workspace.take(dy.len());
-                branch_gradient.copy_from_slice(&dy);
-                kernels::apply_dropout(&mut branch_gradient, node.width, *dropout);
+                let mut branch_gradient = self.workspace.copy_of(&dy);
+                self.machine().apply_dropout(&mut branch_gradient, node.width, *dropout);
                 flow.add(*branch, branch_gradient);
                 flow.add(*x, dy);
                 return;
             }
-            Operation::Norm { x, norm, mean, reciprocal_deviation } => {
+            Operation::Norm { x, norm, statistics } => {
                 let parameters = self.norm_parameters(norm);
                 let [gain, bias] = gradients.of([norm.gain.index, norm.shift.index]);
-                flow.with(*x, |dx, accumulate| {
-                    kernels::layer_norm_backward(
-                        dx,
-                        accumulate,
-                        NormGradients { gain, bias },
+                let value = &nodes[x.0].value;
+                flow.with(*x, |input, accumulate| {
+                    let target = NormGradients { input, accumulate, branch: None, gain, bias };
+                    let machine = self.machine();
+                    machine.norm_backward(
+                        target,
                         &dy,
-                        value(*x),
-                        (mean, reciprocal_deviation),
+                        value,
+                        statistics,
+                        Dropout::NONE,
                         &parameters,
                     );
                 });
@@ -251,121 +244,81 @@ impl<R: Real> Tape<'_, R> {
 
     fn linear_back(
         &self,
-        node: &Node<R>,
-        operation: &LinearOperation<R>,
-        dy: &mut [R],
-        flow: &mut Flow<'_, R>,
-        gradients: &mut Gradients<R>,
+        node: &Node<M>,
+        operation: &LinearOperation<M>,
+        dy: &mut M::Numbers,
+        flow: &mut Flow<'_, M>,
+        gradients: &mut Gradients<M>,
     ) {
         let LinearOperation { x, weight, bias, activation, pre_activation, dropout } = operation;
         let nodes = flow.nodes;
         let layer = self.linear_parameters(*weight, *bias, *activation, *dropout);
-        let saved = if activation.is_some_and(Activation::needs_pre_activation) {
-            pre_activation.as_slice()
-        } else {
-            node.value.as_slice()
-        };
+        let saved = pre_activation.as_ref().unwrap_or(&node.value);
         let bias = bias.map(|bias| bias.index);
-        let (weight_gradient, bias_gradient) = with_bias(gradients, weight.index, bias);
-        flow.with(*x, |dx, accumulate| {
-            let target = LinearGradients {
-                input: Some((dx, accumulate)),
-                weight: Some(weight_gradient),
-                bias: bias_gradient,
-            };
-            kernels::linear_backward(target, dy, saved, &nodes[x.0].value, &layer);
+        let (weight, bias) = with_bias(gradients, weight.index, bias);
+        flow.with(*x, |input, accumulate| {
+            let target = LinearGradients { input, accumulate, weight, bias };
+            self.machine().linear_backward(target, dy, saved, &nodes[x.0].value, &layer);
         });
     }
 
     fn residual_norm_back(
         &self,
-        operation: &ResidualNormOperation<R>,
-        dy: &[R],
-        flow: &mut Flow<'_, R>,
-        gradients: &mut Gradients<R>,
+        operation: &ResidualNormOperation<M>,
+        dy: &M::Numbers,
+        flow: &mut Flow<'_, M>,
+        gradients: &mut Gradients<M>,
     ) {
         let norm = &operation.norm;
         let parameters = self.norm_parameters(norm);
         let [gain, bias] = gradients.of([norm.gain.index, norm.shift.index]);
-        let mut branch_gradient = self.workspace.take(dy.len());
-        flow.with(operation.x, |dx, accumulate| {
-            kernels::residual_norm_backward(
-                dx,
-                accumulate,
-                &mut branch_gradient,
-                NormGradients { gain, bias },
-                dy,
-                &operation.sum,
-                (&operation.mean, &operation.reciprocal_deviation),
-                operation.dropout,
-                &parameters,
-            );
+        let mut branch_gradient = self.workspace.take(M::length(dy));
+        flow.with(operation.x, |input, accumulate| {
+            let branch = Some(&mut branch_gradient);
+            let target = NormGradients { input, accumulate, branch, gain, bias };
+            let ResidualNormOperation { sum, statistics, dropout, .. } = operation;
+            self.machine().norm_backward(target, dy, sum, statistics, *dropout, &parameters);
         });
         flow.add(operation.branch, branch_gradient);
     }
 
     fn attend_back(
         &self,
-        node: &Node<R>,
-        operation: &AttendOperation<R>,
-        dy: &[R],
-        flow: &mut Flow<'_, R>,
+        node: &Node<M>,
+        operation: &AttendOperation<M>,
+        dy: &M::Numbers,
+        flow: &mut Flow<'_, M>,
     ) {
-        let AttendOperation { queries, memory, spans, heads, mask, probabilities, dropout } =
-            operation;
-        let KeyValues { keys, values, spans: key_spans } = memory;
-        let nodes = flow.nodes;
-        let value = |variable: &Variable| nodes[variable.0].value.as_slice();
-        let shape = attention_shape(node.width, *heads, spans, key_spans, *mask, *dropout);
-        let inputs = kernels::AttentionInputs {
-            queries: value(queries),
-            keys: value(keys),
-            values: value(values),
-        };
-        let mut parts =
-            [queries, keys, values].map(|variable| self.workspace.take(value(variable).len()));
-        let [dq, dk, dv] = &mut parts;
-        let target = AttentionGradients { queries: dq, keys: dk, values: dv };
-        kernels::attention_backward(target, dy, probabilities, &inputs, &shape);
-        let [dq, dk, dv] = parts;
-        flow.add(*queries, dq);
-        flow.add(*keys, dk);
-        flow.add(*values, dv);
+        let AttendOperation { inputs, spans, attention, saved } = operation;
+        let values = inputs.map(|variable| &*flow.nodes[variable.0].value);
+        let mut parts = values.map(|value| self.workspace.take(M::length(value)));
+        let output = (&*node.value, saved);
+        let machine = self.machine();
+        machine.attention_backward(parts.each_mut(), dy, output, values, spans, attention);
+        inputs.iter().zip(parts).for_each(|(input, part)| flow.add(*input, part));
     }
 
     fn recur_back(
         &self,
-        node: &Node<R>,
-        operation: &RecurOperation<R>,
-        dy: &[R],
-        flow: &mut Flow<'_, R>,
+        node: &Node<M>,
+        operation: &RecurOperation<M>,
+        dy: &M::Numbers,
+        flow: &mut Flow<'_, M>,
     ) {
-        let RecurOperation { candidates, forget, spans, cells } = operation;
-        let inputs = kernels::RecurrenceInputs {
-            candidates: &flow.nodes[candidates.0].value,
-            forget: &flow.nodes[forget.0].value,
-            offsets: spans.offsets(),
-            width: node.width,
-        };
-        let mut parts = [dy.len(); 2].map(|length| self.workspace.take(length));
-        let [candidate_gradient, forget_gradient] = &mut parts;
-        let target = kernels::RecurrenceGradients {
-            candidates: candidate_gradient,
-            forget: forget_gradient,
-        };
-        kernels::recur_backward(target, dy, cells, &inputs);
-        let [candidate_gradient, forget_gradient] = parts;
-        flow.add(*candidates, candidate_gradient);
-        flow.add(*forget, forget_gradient);
+        let RecurOperation { inputs, spans, cells } = operation;
+        let values = inputs.map(|variable| &*flow.nodes[variable.0].value);
+        let mut parts = values.map(|value| self.workspace.take(M::length(value)));
+        self.machine().recur_backward(parts.each_mut(), dy, cells, values, spans, node.width);
+        inputs.iter().zip(parts).for_each(|(input, part)| flow.add(*input, part));
     }
 }
 
 /// Gradients of a matrix and of a bias that may be there, by their numbers.
-fn with_bias<R: Real>(
-    gradients: &mut Gradients<R>,
+fn with_bias<M: Machine>(
+    gradients: &mut Gradients<M>,
     matrix: usize,
     bias: Option<usize>,
-) -> (&mut [R], Option<&mut [R]>) {
+) -> (M::Gradient<'_>, Option<M::Gradient<'_>>) {
     match bias {
         Some(bias) => {
             let [matrix, bias] = gradients.of([matrix, bias]);
@@ -378,7 +331,7 @@ fn with_bias<R: Real>(
     }
 }
 
-fn loss_sums<R>(sums: kernels::CrossEntropySums, targets: &Targets<'_, R>) -> LossSums {
+fn loss_sums<M: Machine>(sums: CrossEntropySums, targets: &Targets<'_, M>) -> LossSums {
     LossSums {
         smoothed: sums.loss,
         negative_log_likelihood: sums.negative_log_likelihood,

@@ -2,46 +2,55 @@
 
 use std::sync::Arc;
 
-use wdistill_kernels::{Real, add_into, sum_of_squares};
+use wdistill_kernels::{Host, Machine, Real, add_into, sum_of_squares};
 use wdistill_model::{Dense, Layout, Transformer};
 
 /// One number for each parameter, in one flat buffer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Gradients<R> {
+pub struct Gradients<M: Machine> {
     layout: Arc<Layout>,
-    data: Vec<R>,
+    data: M::Sums,
 }
 
-impl<R: Real> Gradients<R> {
-    /// Zeros for every weight.
-    pub fn zeros(weights: &Transformer<Dense<R>>) -> Gradients<R> {
-        let layout = Arc::new(Layout::of(weights));
-        let data = vec![R::ZERO; layout.length()];
-        Gradients { layout, data }
+impl<M: Machine<Sums: Clone>> Clone for Gradients<M> {
+    fn clone(&self) -> Self {
+        Gradients { layout: Arc::clone(&self.layout), data: self.data.clone() }
     }
+}
 
-    /// A buffer over a layout.
-    ///
-    /// # Panics
-    /// If the buffer does not have the layout's length.
-    pub fn new(layout: Arc<Layout>, data: Vec<R>) -> Gradients<R> {
-        assert_eq!(data.len(), layout.length(), "gradients: length of the buffer");
+impl<M: Machine> Gradients<M> {
+    /// A buffer over a layout, as long as that.
+    pub fn new(layout: Arc<Layout>, data: M::Sums) -> Gradients<M> {
         Gradients { layout, data }
     }
 
     /// All numbers.
-    pub fn data(&self) -> &[R] {
+    pub fn data(&self) -> &M::Sums {
         &self.data
     }
 
     /// The same, to be changed.
-    pub fn data_mut(&mut self) -> &mut [R] {
+    pub fn data_mut(&mut self) -> &mut M::Sums {
         &mut self.data
     }
 
     /// The buffer.
-    pub fn into_data(self) -> Vec<R> {
+    pub fn into_data(self) -> M::Sums {
         self.data
+    }
+
+    /// Gradients of some different parameters, by their number in the layout.
+    pub(crate) fn of<const N: usize>(&mut self, numbers: [usize; N]) -> [M::Gradient<'_>; N] {
+        let ranges = numbers.map(|number| self.layout.ranges()[number].range.clone());
+        M::parts(&mut self.data, ranges)
+    }
+}
+
+impl<R: Real> Gradients<Host<R>> {
+    /// Zeros for every weight.
+    pub fn zeros(weights: &Transformer<Dense<R>>) -> Gradients<Host<R>> {
+        let layout = Arc::new(Layout::of(weights));
+        let data = vec![R::ZERO; layout.length()];
+        Gradients { layout, data }
     }
 
     /// Each parameter's gradient, in the layout's order.
@@ -54,14 +63,8 @@ impl<R: Real> Gradients<R> {
         self.layout.slices_mut(&mut self.data)
     }
 
-    /// Gradients of some different parameters, by their number in the layout.
-    pub(crate) fn of<const N: usize>(&mut self, numbers: [usize; N]) -> [&mut [R]; N] {
-        let ranges = numbers.map(|number| self.layout.ranges()[number].range.clone());
-        self.data.get_disjoint_mut(ranges).expect("parameters do not overlap")
-    }
-
     /// Adds other gradients of the same model.
-    pub fn add(&mut self, other: &Gradients<R>) {
+    pub fn add(&mut self, other: &Gradients<Host<R>>) {
         add_into(&mut self.data, &other.data);
     }
 

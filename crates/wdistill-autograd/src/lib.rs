@@ -1,13 +1,14 @@
-//! The CPU training engine: a tape over the coarse operations of the forward pass.
+//! The training engine: a tape over the coarse operations of the forward pass.
 //!
 //! [`Tape`] implements [`Engine`](wdistill_model::Engine): running the one forward pass over it records
 //! a dozen operations a layer, each with what its gradient needs. [`Tape::backward`] then walks the tape
-//! backwards with the hand-derived gradients of `wdistill-kernels`. Everything is generic in the
-//! scalar, so that gradient checks run this very code in float64.
+//! backwards with the machine's hand-derived gradients. The tape keeps records and nothing else: what computes is a
+//! [`Machine`](wdistill_kernels::Machine), here [`Host`](wdistill_kernels::Host) of float32 or, for gradient checks, of
+//! float64, which run this very code.
 //!
 //! ```
 //! use wdistill_autograd::{DropoutSource, Gradients, Targets, Tape, Workspace};
-//! use wdistill_kernels::LossTargets;
+//! use wdistill_kernels::layers::LossTargets;
 //! use wdistill_model::{Architecture, Config, DecoderState, Model, Tokens, Vocabularies};
 //!
 //! let architecture = Architecture::preset("transformer-nano")?;
@@ -22,7 +23,7 @@
 //! let mut gradients = Gradients::zeros(&model.weights);
 //! let loss = LossTargets { words: &[3, 4, 0], smoothing: 0.1, teacher: None };
 //! let targets = Targets { loss, gradient_scale: 1.0 / 3.0 };
-//! let loss = tape.backward(&tracked, states, &targets, Vec::new(), &mut gradients);
+//! let Ok(loss) = tape.backward(&tracked, states, &targets, Vec::new(), &mut gradients);
 //! assert_eq!(loss.tokens, 3);
 //! assert!(gradients.norm() > 0.0);
 //! # Ok::<(), wdistill_model::ConfigError>(())

@@ -1,6 +1,6 @@
 //! Finding on a tape what was computed at a place of the model.
 
-use wdistill_kernels::Real;
+use wdistill_kernels::Machine;
 use wdistill_model::{
     FeedForwardRole, LayerPlace, LinearPlace, Model, NormPlace, NormPlacement, SubLayer,
 };
@@ -22,7 +22,7 @@ pub enum Place {
     After(LayerPlace),
 }
 
-impl<R: Real> Tape<'_, R> {
+impl<M: Machine> Tape<'_, M> {
     /// What a model of this tape computed at a place.
     ///
     /// # Panics
@@ -78,7 +78,7 @@ impl<R: Real> Tape<'_, R> {
         })
     }
 
-    fn find<T>(&self, wanted: impl Fn(Variable, &Node<R>) -> Option<T>) -> Option<T> {
+    fn find<T>(&self, wanted: impl Fn(Variable, &Node<M>) -> Option<T>) -> Option<T> {
         let nodes = self.nodes.borrow();
         nodes.iter().enumerate().find_map(|(index, node)| wanted(Variable(index), node))
     }

@@ -5,12 +5,13 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use wdistill_kernels as kernels;
-use wdistill_kernels::{Dropout, DropoutKey, NormStatistics, Precision, Real, ResidualNormSaved};
-use wdistill_model::tree::{LayerNorm, Leaf, Linear, Map, OutputLayer};
+use wdistill_kernels::layers::{self, Attention, Embedding};
+use wdistill_kernels::machine::Statistics;
+use wdistill_kernels::{Dropout, DropoutKey, Host, Machine, Precision, Real};
+use wdistill_model::tree::{LayerNorm, Leaf, Linear, Map, MatrixSpec, OutputLayer, VectorSpec};
 use wdistill_model::{
-    Activation, Dense, DropoutRates, EmbeddingRule, Engine, Mask, Matrix, Model, Slot, Spans,
-    Tokens,
+    Activation, Config, Dense, DropoutRates, EmbeddingRule, Engine, Mask, Model, Slot, Spans, Spec,
+    Tokens, Transformer,
 };
 
 use crate::workspace::Workspace;
@@ -41,24 +42,25 @@ impl Leaf for Tracked {
 }
 
 /// Numbers the weights in declaration order.
-struct Track {
+struct Track<'c> {
+    config: &'c Config,
     next: usize,
 }
 
-impl Track {
+impl Track<'_> {
     fn index(&mut self) -> usize {
         self.next += 1;
         self.next - 1
     }
 }
 
-impl<R> Map<Dense<R>, Tracked> for Track {
+impl Map<Spec, Tracked> for Track<'_> {
     type Error = Infallible;
-    fn matrix(&mut self, _: Slot, from: &Matrix<R>) -> Result<TrackedMatrix, Infallible> {
-        let (rows, columns) = (from.rows(), from.columns());
+    fn matrix(&mut self, _: Slot, spec: &MatrixSpec) -> Result<TrackedMatrix, Infallible> {
+        let [rows, columns] = [spec.rows, spec.columns].map(|axis| self.config.length(axis));
         Ok(TrackedMatrix { index: self.index(), rows, columns })
     }
-    fn vector(&mut self, _: Slot, _: &Vec<R>) -> Result<TrackedVector, Infallible> {
+    fn vector(&mut self, _: Slot, _: &VectorSpec) -> Result<TrackedVector, Infallible> {
         Ok(TrackedVector { index: self.index() })
     }
 }
@@ -92,16 +94,15 @@ pub struct KeyValues {
 }
 
 /// What was done, with what its gradient needs besides the operands' values.
-pub(crate) enum Operation<R> {
+pub(crate) enum Operation<M: Machine> {
     Embed {
         table: TrackedMatrix,
-        ids: Vec<u32>,
-        position_ids: Vec<u32>,
-        positions: Arc<Vec<R>>,
+        tokens: M::Tokens,
+        positions: Arc<M::Sums>,
         scale: f64,
         dropout: Dropout,
     },
-    Linear(LinearOperation<R>),
+    Linear(LinearOperation<M>),
     Residual {
         x: Variable,
         branch: Variable,
@@ -110,48 +111,44 @@ pub(crate) enum Operation<R> {
     Norm {
         x: Variable,
         norm: NormWeights,
-        mean: Vec<R>,
-        reciprocal_deviation: Vec<R>,
+        statistics: Statistics<M::Sums>,
     },
-    ResidualNorm(ResidualNormOperation<R>),
-    Attend(AttendOperation<R>),
-    Recur(RecurOperation<R>),
+    ResidualNorm(ResidualNormOperation<M>),
+    Attend(AttendOperation<M>),
+    Recur(RecurOperation<M>),
 }
 
-pub(crate) struct LinearOperation<R> {
+pub(crate) struct LinearOperation<M: Machine> {
     pub(crate) x: Variable,
     pub(crate) weight: TrackedMatrix,
     pub(crate) bias: Option<TrackedVector>,
     pub(crate) activation: Option<Activation>,
-    pub(crate) pre_activation: Vec<R>,
+    pub(crate) pre_activation: Option<M::Numbers>,
     pub(crate) dropout: Dropout,
 }
 
-pub(crate) struct ResidualNormOperation<R> {
+pub(crate) struct ResidualNormOperation<M: Machine> {
     pub(crate) x: Variable,
     pub(crate) branch: Variable,
     pub(crate) norm: NormWeights,
     pub(crate) dropout: Dropout,
-    pub(crate) sum: Vec<R>,
-    pub(crate) mean: Vec<R>,
-    pub(crate) reciprocal_deviation: Vec<R>,
+    pub(crate) sum: M::Numbers,
+    pub(crate) statistics: Statistics<M::Sums>,
 }
 
-pub(crate) struct AttendOperation<R> {
-    pub(crate) queries: Variable,
-    pub(crate) memory: KeyValues,
-    pub(crate) spans: Spans,
-    pub(crate) heads: usize,
-    pub(crate) mask: Mask,
-    pub(crate) probabilities: Vec<R>,
-    pub(crate) dropout: Dropout,
+pub(crate) struct AttendOperation<M: Machine> {
+    /// Queries, keys and values.
+    pub(crate) inputs: [Variable; 3],
+    pub(crate) spans: Rc<M::Spans>,
+    pub(crate) attention: Attention,
+    pub(crate) saved: M::Sums,
 }
 
-pub(crate) struct RecurOperation<R> {
-    pub(crate) candidates: Variable,
-    pub(crate) forget: Variable,
-    pub(crate) spans: Spans,
-    pub(crate) cells: Vec<R>,
+pub(crate) struct RecurOperation<M: Machine> {
+    /// Candidates and forget gates.
+    pub(crate) inputs: [Variable; 2],
+    pub(crate) spans: Rc<M::Spans>,
+    pub(crate) cells: M::Sums,
 }
 
 /// The weights of a normalisation, and its epsilon.
@@ -162,29 +159,34 @@ pub(crate) struct NormWeights {
     pub(crate) epsilon: f64,
 }
 
-pub(crate) struct Node<R> {
-    pub(crate) value: Rc<Vec<R>>,
+pub(crate) struct Node<M: Machine> {
+    pub(crate) value: Rc<M::Numbers>,
     pub(crate) width: usize,
-    pub(crate) operation: Operation<R>,
+    pub(crate) operation: Operation<M>,
 }
 
+/// Spans of queries and of keys, and the same on a machine.
+type KnownSpans<S> = ([Spans; 2], Rc<S>);
+
 /// One forward pass over borrowed weights, recorded.
-pub struct Tape<'a, R: Real> {
-    pub(crate) weights: Vec<&'a [R]>,
-    pub(crate) workspace: &'a Workspace<R>,
-    pub(crate) nodes: RefCell<Vec<Node<R>>>,
+pub struct Tape<'a, M: Machine + 'a> {
+    pub(crate) weights: Vec<M::Parameter<'a>>,
+    pub(crate) workspace: &'a Workspace<M>,
+    pub(crate) nodes: RefCell<Vec<Node<M>>>,
     pub(crate) precision: Precision,
+    /// A batch has few, and each layer asks for them.
+    spans: RefCell<Vec<KnownSpans<M::Spans>>>,
     dropout: DropoutSource,
     masks: Cell<u64>,
 }
 
-impl<'a, R: Real> Tape<'a, R> {
+impl<'a, R: Real> Tape<'a, Host<R>> {
     /// An empty tape over a model's weights, and the model whose leaves are places on it; products in float32.
     pub fn record(
         model: &'a Model<Dense<R>>,
-        workspace: &'a Workspace<R>,
+        workspace: &'a Workspace<Host<R>>,
         dropout: DropoutSource,
-    ) -> (Tape<'a, R>, Model<Tracked>) {
+    ) -> (Tape<'a, Host<R>>, Model<Tracked>) {
         Tape::record_in(Precision::Float32, model, workspace, dropout)
     }
 
@@ -194,18 +196,35 @@ impl<'a, R: Real> Tape<'a, R> {
     pub fn record_in(
         precision: Precision,
         model: &'a Model<Dense<R>>,
-        workspace: &'a Workspace<R>,
+        workspace: &'a Workspace<Host<R>>,
         dropout: DropoutSource,
-    ) -> (Tape<'a, R>, Model<Tracked>) {
+    ) -> (Tape<'a, Host<R>>, Model<Tracked>) {
         let weights = model.weights.slices().into_iter().map(|(_, slice)| slice).collect();
-        let Ok(tracked) = model.weights.map(&mut Track { next: 0 });
-        let nodes = RefCell::default();
-        let tape = Tape { weights, workspace, nodes, precision, dropout, masks: Cell::new(0) };
-        (tape, Model { config: model.config.clone(), weights: tracked })
+        Tape::over(precision, (&model.config, weights), workspace, dropout)
+    }
+}
+
+impl<'a, M: Machine> Tape<'a, M> {
+    /// An empty tape over the weights of a model of this configuration, in declaration order, which are on the workspace's
+    /// machine, and the model whose leaves are places on it. The precision is for a machine that has several.
+    pub fn over(
+        precision: Precision,
+        (config, weights): (&Config, Vec<M::Parameter<'a>>),
+        workspace: &'a Workspace<M>,
+        dropout: DropoutSource,
+    ) -> (Tape<'a, M>, Model<Tracked>) {
+        let Ok(tracked) = Transformer::catalogue(config).map(&mut Track { config, next: 0 });
+        let (nodes, spans, masks) = (RefCell::default(), RefCell::default(), Cell::new(0));
+        let tape = Tape { weights, workspace, nodes, precision, spans, dropout, masks };
+        (tape, Model { config: config.clone(), weights: tracked })
+    }
+
+    pub(crate) fn machine(&self) -> &'a M {
+        self.workspace.machine()
     }
 
     /// The value of an activation, row-major.
-    pub fn value(&self, variable: Variable) -> Rc<Vec<R>> {
+    pub fn value(&self, variable: Variable) -> Rc<M::Numbers> {
         Rc::clone(&self.nodes.borrow()[variable.0].value)
     }
 
@@ -214,10 +233,22 @@ impl<'a, R: Real> Tape<'a, R> {
         self.nodes.borrow()[variable.0].width
     }
 
-    fn push(&self, value: Vec<R>, width: usize, operation: Operation<R>) -> Variable {
+    fn push(&self, value: M::Numbers, width: usize, operation: Operation<M>) -> Variable {
         let mut nodes = self.nodes.borrow_mut();
         nodes.push(Node { value: Rc::new(value), width, operation });
         Variable(nodes.len() - 1)
+    }
+
+    /// A batch's spans on the machine, which come there once.
+    fn spans(&self, queries: &Spans, keys: &Spans) -> Rc<M::Spans> {
+        let mut known = self.spans.borrow_mut();
+        let found = known.iter().find(|([q, k], _)| q == queries && k == keys);
+        if let Some((_, spans)) = found {
+            return Rc::clone(spans);
+        }
+        let spans = Rc::new(self.machine().spans(queries.offsets(), keys.offsets()));
+        known.push(([queries.clone(), keys.clone()], Rc::clone(&spans)));
+        spans
     }
 
     /// A mask of its own for each place of each step.
@@ -231,9 +262,12 @@ impl<'a, R: Real> Tape<'a, R> {
         Dropout::new(rate, DropoutKey { seed: self.dropout.seed, stream })
     }
 
-    pub(crate) fn norm_parameters(&self, norm: &NormWeights) -> kernels::LayerNorm<'a, R> {
+    pub(crate) fn norm_parameters(
+        &self,
+        norm: &NormWeights,
+    ) -> layers::LayerNorm<M::Parameter<'a>> {
         let (gain, bias) = (self.weights[norm.gain.index], self.weights[norm.shift.index]);
-        kernels::LayerNorm { gain, bias, epsilon: norm.epsilon }
+        layers::LayerNorm { gain, bias, epsilon: norm.epsilon }
     }
 
     pub(crate) fn linear_parameters(
@@ -242,8 +276,8 @@ impl<'a, R: Real> Tape<'a, R> {
         bias: Option<TrackedVector>,
         activation: Option<Activation>,
         dropout: Dropout,
-    ) -> kernels::Linear<'a, R> {
-        kernels::Linear {
+    ) -> layers::Linear<M::Parameter<'a>> {
+        layers::Linear {
             weight: self.weights[weight.index],
             bias: bias.map(|bias| self.weights[bias.index]),
             inputs: weight.columns,
@@ -264,34 +298,14 @@ impl<'a, R: Real> Tape<'a, R> {
     ) -> Variable {
         let layer = self.linear_parameters(weight, bias, activation, dropout);
         let input = self.value(x);
-        let rows = input.len() / weight.columns;
-        let mut y = self.workspace.take(rows * weight.rows);
+        let rows = M::length(&input) / weight.columns;
+        let length = rows * weight.rows;
+        let mut y = self.workspace.take(length);
         let needs_pre_activation = activation.is_some_and(Activation::needs_pre_activation);
-        let mut pre_activation =
-            if needs_pre_activation { self.workspace.take(y.len()) } else { Vec::new() };
-        let saved = needs_pre_activation.then_some(pre_activation.as_mut_slice());
-        kernels::linear_forward(&mut y, saved, &input, &layer);
+        let mut pre_activation = needs_pre_activation.then(|| self.workspace.take(length));
+        self.machine().linear_forward(&mut y, pre_activation.as_mut(), &input, &layer);
         let operation = LinearOperation { x, weight, bias, activation, pre_activation, dropout };
         self.push(y, weight.rows, Operation::Linear(operation))
-    }
-}
-
-/// The attention of a packed batch, as the kernels want it.
-pub(crate) fn attention_shape<'s>(
-    width: usize,
-    heads: usize,
-    queries: &'s Spans,
-    keys: &'s Spans,
-    mask: Mask,
-    dropout: kernels::Dropout,
-) -> kernels::AttentionShape<'s> {
-    kernels::AttentionShape {
-        width,
-        heads,
-        query_offsets: queries.offsets(),
-        key_offsets: keys.offsets(),
-        mask,
-        dropout,
     }
 }
 
@@ -299,7 +313,7 @@ fn norm_weights(norm: &LayerNorm<Tracked>, epsilon: f64) -> NormWeights {
     NormWeights { gain: norm.gain, shift: norm.shift, epsilon }
 }
 
-impl<R: Real> Engine for Tape<'_, R> {
+impl<M: Machine> Engine for Tape<'_, M> {
     type Leaf = Tracked;
     type Activations = Variable;
     type KeyValues = KeyValues;
@@ -308,23 +322,18 @@ impl<R: Real> Engine for Tape<'_, R> {
 
     fn embed(&self, tokens: &Tokens, table: &TrackedMatrix, rule: &EmbeddingRule) -> Variable {
         let width = table.columns;
-        let ids = tokens.ids().to_vec();
         let position_ids: Vec<u32> = tokens.positions(rule.first).map(|p| p as u32).collect();
         let count = position_ids.iter().max().map_or(0, |last| *last as usize + 1);
         let positions = self.workspace.positions(rule.positions, width, count);
         let dropout = self.mask(self.dropout.rates.residual);
-        let table_values = self.weights[table.index];
-        let layer = kernels::Embedding {
-            table: table_values,
-            positions: &positions,
-            width,
-            scale: rule.scale,
-            dropout,
-        };
-        let mut y = self.workspace.take(ids.len() * width);
-        kernels::embed_forward(&mut y, &ids, &position_ids, &layer);
         let (table, scale) = (*table, rule.scale);
-        let operation = Operation::Embed { table, ids, position_ids, positions, scale, dropout };
+        let table_values = self.weights[table.index];
+        let layer =
+            Embedding { table: table_values, positions: &*positions, width, scale, dropout };
+        let mut y = self.workspace.take(tokens.ids().len() * width);
+        let tokens = self.machine().tokens(tokens.ids(), &position_ids);
+        self.machine().embed_forward(&mut y, &tokens, &layer);
+        let operation = Operation::Embed { table, tokens, positions, scale, dropout };
         self.push(y, width, operation)
     }
 
@@ -350,8 +359,8 @@ impl<R: Real> Engine for Tape<'_, R> {
         let width = self.width(*x);
         let dropout = self.mask(self.dropout.rates.residual);
         let (input, branch_value) = (self.value(*x), self.value(*branch));
-        let mut y = self.workspace.take(input.len());
-        kernels::residual(&mut y, &input, &branch_value, width, dropout);
+        let mut y = self.workspace.take(M::length(&input));
+        self.machine().residual(&mut y, &input, &branch_value, width, dropout);
         self.push(y, width, Operation::Residual { x: *x, branch: *branch, dropout })
     }
 
@@ -359,14 +368,9 @@ impl<R: Real> Engine for Tape<'_, R> {
         let width = self.width(*x);
         let norm = norm_weights(norm, epsilon);
         let input = self.value(*x);
-        let rows = input.len() / width;
-        let mut y = self.workspace.take(input.len());
-        let mut mean = self.workspace.take(rows);
-        let mut reciprocal_deviation = self.workspace.take(rows);
-        let statistics =
-            NormStatistics { mean: &mut mean, reciprocal_deviation: &mut reciprocal_deviation };
-        kernels::layer_norm_forward(&mut y, Some(statistics), &input, &self.norm_parameters(&norm));
-        self.push(y, width, Operation::Norm { x: *x, norm, mean, reciprocal_deviation })
+        let mut y = self.workspace.take(M::length(&input));
+        let statistics = self.machine().norm_forward(&mut y, &input, &self.norm_parameters(&norm));
+        self.push(y, width, Operation::Norm { x: *x, norm, statistics })
     }
 
     fn residual_norm(
@@ -380,30 +384,18 @@ impl<R: Real> Engine for Tape<'_, R> {
         let norm = norm_weights(norm, epsilon);
         let dropout = self.mask(self.dropout.rates.residual);
         let (input, branch_value) = (self.value(*x), self.value(*branch));
-        let rows = input.len() / width;
-        let mut y = self.workspace.take(input.len());
-        let mut sum = self.workspace.take(input.len());
-        let mut mean = self.workspace.take(rows);
-        let mut reciprocal_deviation = self.workspace.take(rows);
-        let saved = ResidualNormSaved {
-            sum: &mut sum,
-            statistics: NormStatistics {
-                mean: &mut mean,
-                reciprocal_deviation: &mut reciprocal_deviation,
-            },
-        };
+        let mut y = self.workspace.take(M::length(&input));
+        let mut sum = self.workspace.take(M::length(&input));
         let parameters = self.norm_parameters(&norm);
-        kernels::residual_norm_forward(
-            &mut y,
-            Some(saved),
+        let statistics = self.machine().residual_norm_forward(
+            [&mut y, &mut sum],
             &input,
             &branch_value,
             dropout,
             &parameters,
         );
         let (x, branch) = (*x, *branch);
-        let operation =
-            ResidualNormOperation { x, branch, norm, dropout, sum, mean, reciprocal_deviation };
+        let operation = ResidualNormOperation { x, branch, norm, dropout, sum, statistics };
         self.push(y, width, Operation::ResidualNorm(operation))
     }
 
@@ -430,22 +422,15 @@ impl<R: Real> Engine for Tape<'_, R> {
     ) -> Variable {
         let width = self.width(*queries);
         let dropout = self.mask(self.dropout.rates.attention);
-        let shape = attention_shape(width, heads, spans, &memory.spans, mask, dropout);
-        let values = [*queries, memory.keys, memory.values].map(|variable| self.value(variable));
-        let inputs =
-            kernels::AttentionInputs { queries: &values[0], keys: &values[1], values: &values[2] };
-        let mut y = self.workspace.take(values[0].len());
-        let mut probabilities = self.workspace.take(shape.probabilities());
-        kernels::attention_forward(&mut y, Some(&mut probabilities), &inputs, &shape);
-        let operation = AttendOperation {
-            queries: *queries,
-            memory: memory.clone(),
-            spans: spans.clone(),
-            heads,
-            mask,
-            probabilities,
-            dropout,
-        };
+        let attention = Attention { width, heads, mask, dropout };
+        let spans = self.spans(spans, &memory.spans);
+        let inputs = [*queries, memory.keys, memory.values];
+        let values = inputs.map(|variable| self.value(variable));
+        let [queries, keys, values] = values.each_ref().map(|value| &**value);
+        let mut y = self.workspace.take(M::length(queries));
+        let saved =
+            self.machine().attention_forward(&mut y, [queries, keys, values], &spans, &attention);
+        let operation = AttendOperation { inputs, spans, attention, saved };
         self.push(y, width, Operation::Attend(operation))
     }
 
@@ -460,19 +445,13 @@ impl<R: Real> Engine for Tape<'_, R> {
     ) -> (Variable, ()) {
         assert!(past.is_none(), "a tape reads whole sentences, not one token after another");
         let width = self.width(*candidates);
-        let values = [*candidates, *forget].map(|variable| self.value(variable));
-        let mut y = self.workspace.take(values[0].len());
-        let mut cells = self.workspace.take(y.len());
-        let mut state = vec![R::ZERO; spans.sentences() * width];
-        let inputs = kernels::RecurrenceInputs {
-            candidates: &values[0],
-            forget: &values[1],
-            offsets: spans.offsets(),
-            width,
-        };
-        kernels::recur_forward(&mut y, &mut state, Some(&mut cells), &inputs);
-        let (candidates, forget, spans) = (*candidates, *forget, spans.clone());
-        let operation = RecurOperation { candidates, forget, spans, cells };
+        let spans = self.spans(spans, spans);
+        let inputs = [*candidates, *forget];
+        let values = inputs.map(|variable| self.value(variable));
+        let [candidates, forget] = values.each_ref().map(|value| &**value);
+        let mut y = self.workspace.take(M::length(candidates));
+        let cells = self.machine().recur_forward(&mut y, [candidates, forget], &spans, width);
+        let operation = RecurOperation { inputs, spans, cells };
         (self.push(y, width, Operation::Recur(operation)), ())
     }
 
@@ -481,25 +460,30 @@ impl<R: Real> Engine for Tape<'_, R> {
     }
 }
 
-impl<R: Real> Drop for Tape<'_, R> {
-    /// Hands every buffer back to the workspace.
+impl<M: Machine> Drop for Tape<'_, M> {
+    /// Hands every buffer back to the machine.
     fn drop(&mut self) {
+        let machine = self.machine();
+        let give_statistics = |statistics: Statistics<M::Sums>| {
+            machine.give_sums(statistics.mean);
+            machine.give_sums(statistics.reciprocal_deviation);
+        };
         for node in self.nodes.take() {
-            let saved = match node.operation {
-                Operation::Linear(linear) => vec![linear.pre_activation],
-                Operation::Norm { mean, reciprocal_deviation, .. } => {
-                    vec![mean, reciprocal_deviation]
+            match node.operation {
+                Operation::Linear(linear) => {
+                    linear.pre_activation.into_iter().for_each(|numbers| machine.give(numbers));
                 }
+                Operation::Norm { statistics, .. } => give_statistics(statistics),
                 Operation::ResidualNorm(norm) => {
-                    vec![norm.sum, norm.mean, norm.reciprocal_deviation]
+                    machine.give(norm.sum);
+                    give_statistics(norm.statistics);
                 }
-                Operation::Attend(attend) => vec![attend.probabilities],
-                Operation::Recur(recur) => vec![recur.cells],
-                Operation::Embed { .. } | Operation::Residual { .. } => Vec::new(),
-            };
-            saved.into_iter().for_each(|buffer| self.workspace.give(buffer));
+                Operation::Attend(attend) => machine.give_sums(attend.saved),
+                Operation::Recur(recur) => machine.give_sums(recur.cells),
+                Operation::Embed { .. } | Operation::Residual { .. } => {}
+            }
             if let Ok(buffer) = Rc::try_unwrap(node.value) {
-                self.workspace.give(buffer);
+                machine.give(buffer);
             }
         }
     }

@@ -1,73 +1,72 @@
 //! Memory that outlives a step.
 
-use std::cell::{RefCell, RefMut};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use wdistill_kernels::{Buffers, Real};
+use wdistill_kernels::Machine;
 use wdistill_model::{Layout, PositionTable};
 
 use crate::gradients::Gradients;
 
-/// Rows of each table for each width.
-type PositionRows<R> = HashMap<(PositionTable, usize), Arc<Vec<R>>>;
+/// How many rows there are of each table for each width, and their numbers.
+type PositionRows<S> = HashMap<(PositionTable, usize), (usize, Arc<S>)>;
 
-/// Buffers handed from step to step, and tables of positions.
-#[derive(Debug)]
-pub struct Workspace<R> {
-    buffers: Buffers<R>,
-    positions: RefCell<PositionRows<R>>,
-    logits: RefCell<Vec<R>>,
+/// A machine, whose buffers are handed from step to step, and tables of positions on it.
+pub struct Workspace<M: Machine> {
+    machine: M,
+    positions: RefCell<PositionRows<M::Sums>>,
 }
 
-impl<R: Real> Default for Workspace<R> {
+impl<M: Machine + Default> Default for Workspace<M> {
     fn default() -> Self {
-        Workspace {
-            buffers: Buffers::default(),
-            positions: RefCell::default(),
-            logits: RefCell::default(),
-        }
+        Workspace::over(M::default())
     }
 }
 
-impl<R: Real> Workspace<R> {
+impl<M: Machine + Default> Workspace<M> {
     /// An empty workspace.
-    pub fn new() -> Workspace<R> {
+    pub fn new() -> Workspace<M> {
         Workspace::default()
+    }
+}
+
+impl<M: Machine> Workspace<M> {
+    /// An empty workspace on a machine.
+    pub fn over(machine: M) -> Workspace<M> {
+        Workspace { machine, positions: RefCell::default() }
+    }
+
+    /// What computes.
+    pub fn machine(&self) -> &M {
+        &self.machine
     }
 
     /// A buffer of `length` numbers of any value.
-    pub fn take(&self, length: usize) -> Vec<R> {
-        self.buffers.take(length)
+    pub fn take(&self, length: usize) -> M::Numbers {
+        self.machine.take(length)
     }
 
     /// Zeros for every parameter of a layout.
-    pub fn gradients(&self, layout: &Arc<Layout>) -> Gradients<R> {
-        let mut buffer = self.take(layout.length());
-        buffer.fill(R::ZERO);
-        Gradients::new(Arc::clone(layout), buffer)
+    pub fn gradients(&self, layout: &Arc<Layout>) -> Gradients<M> {
+        Gradients::new(Arc::clone(layout), self.machine.zeros(layout.length()))
     }
 
     /// Takes gradients back.
-    pub fn give_back(&self, gradients: Gradients<R>) {
-        self.give(gradients.into_data());
+    pub fn give_back(&self, gradients: Gradients<M>) {
+        self.machine.give_sums(gradients.into_data());
     }
 
     /// A copy of some numbers, in a free buffer.
-    pub fn copy_of(&self, numbers: &[R]) -> Vec<R> {
-        let mut buffer = self.take(numbers.len());
-        buffer.copy_from_slice(numbers);
+    pub fn copy_of(&self, numbers: &M::Numbers) -> M::Numbers {
+        let mut buffer = self.take(M::length(numbers));
+        self.machine.copy(&mut buffer, numbers);
         buffer
     }
 
     /// Takes a buffer back.
-    pub fn give(&self, buffer: Vec<R>) {
-        self.buffers.give(buffer);
-    }
-
-    /// Room for a block of logits.
-    pub(crate) fn logits(&self) -> RefMut<'_, Vec<R>> {
-        self.logits.borrow_mut()
+    pub fn give(&self, buffer: M::Numbers) {
+        self.machine.give(buffer);
     }
 
     /// At least `count` rows of a position table, `[count, width]`.
@@ -76,14 +75,18 @@ impl<R: Real> Workspace<R> {
         table: PositionTable,
         width: usize,
         count: usize,
-    ) -> Arc<Vec<R>> {
+    ) -> Arc<M::Sums> {
         let mut tables = self.positions.borrow_mut();
-        let rows = tables.entry((table, width)).or_default();
-        if rows.len() < count * width {
-            let count = count.next_power_of_two();
-            let row = |position| table.row(position, width).into_iter().map(R::from_f64);
-            *rows = Arc::new((0..count).flat_map(row).collect());
+        match tables.get(&(table, width)) {
+            Some((rows, numbers)) if *rows >= count => Arc::clone(numbers),
+            _ => {
+                let rows = count.next_power_of_two();
+                let row = |position| table.row(position, width);
+                let numbers: Vec<f64> = (0..rows).flat_map(row).collect();
+                let numbers = Arc::new(self.machine.sums_of(&numbers));
+                tables.insert((table, width), (rows, Arc::clone(&numbers)));
+                numbers
+            }
         }
-        Arc::clone(rows)
     }
 }

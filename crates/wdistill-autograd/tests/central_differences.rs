@@ -3,8 +3,9 @@
 use wdistill_autograd::{
     DropoutSource, Gradients, LossSums, Place, Tape, Targets, Tracked, Variable, Workspace,
 };
+use wdistill_kernels::layers::LossTargets;
 use wdistill_kernels::{
-    LikenessGradient, LossTargets, Real, RelationShape, Rows, relation_divergence, state_distance,
+    Host, LikenessGradient, Real, RelationShape, Rows, relation_divergence, state_distance,
 };
 use wdistill_model::{
     Activation, Architecture, AttentionKind, AttentionRole, Autoregression, Config, DecoderState,
@@ -42,7 +43,7 @@ fn loss<R: Real>(
     model: &Model<Dense<R>>,
     pairs: &[(Vec<u32>, Vec<u32>)],
     dropout: DropoutSource,
-    gradients: Option<&mut Gradients<R>>,
+    gradients: Option<&mut Gradients<Host<R>>>,
 ) -> LossSums {
     let workspace = Workspace::new();
     let (tape, tracked) = Tape::record(model, &workspace, dropout);
@@ -60,19 +61,20 @@ fn loss<R: Real>(
     match gradients {
         Some(gradients) => {
             let (inside, slopes) = inside(&tape, &tracked, [source.spans(), target.spans()]);
-            let sums = tape.backward(&tracked, states, &targets, slopes, gradients);
+            let Ok(sums) = tape.backward(&tracked, states, &targets, slopes, gradients);
             LossSums { inside, ..sums }
         }
         None => {
             let (inside, _) = inside(&tape, &tracked, [source.spans(), target.spans()]);
-            LossSums { inside, ..tape.loss(&tracked, states, &targets) }
+            let Ok(sums) = tape.loss(&tracked, states, &targets);
+            LossSums { inside, ..sums }
         }
     }
 }
 
 /// Something lost at every kind of place inside a model, and its slopes there: how far its numbers are from some others.
 fn inside<R: Real>(
-    tape: &Tape<'_, R>,
+    tape: &Tape<'_, Host<R>>,
     model: &Model<Tracked>,
     [source, target]: [&Spans; 2],
 ) -> (f64, Vec<(Variable, Vec<R>)>) {

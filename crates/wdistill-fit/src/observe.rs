@@ -2,6 +2,7 @@
 
 use nalgebra::DMatrix;
 use wdistill_autograd::{DropoutSource, Place, Tape, Tracked, Workspace};
+use wdistill_kernels::Host;
 use wdistill_model::{DecoderState, Dense, Model, Tokens};
 
 use crate::algebra::rows;
@@ -19,7 +20,7 @@ pub struct Examples<'a> {
 
 /// A model's activations for a batch, each `[tokens, width]`.
 pub(crate) struct Seen<'t, 'm> {
-    tape: &'t Tape<'m, f32>,
+    tape: &'t Tape<'m, Host<f32>>,
     model: &'t Model<Tracked>,
     /// The encoder's last states.
     pub encoded: DMatrix<f64>,
@@ -38,7 +39,7 @@ impl Seen<'_, '_> {
 /// Runs a model over a batch, and shows what it computed.
 pub(crate) fn see<T>(
     model: &Model<Dense<f32>>,
-    workspace: &Workspace<f32>,
+    workspace: &Workspace<Host<f32>>,
     examples: &Examples<'_>,
     look: impl FnOnce(&Seen<'_, '_>) -> T,
 ) -> T {

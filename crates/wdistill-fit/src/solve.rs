@@ -5,6 +5,7 @@ use std::ops::Range;
 use nalgebra::{DMatrix, DVector};
 use wdistill_autograd::{Place, Workspace};
 use wdistill_generator::{Piece, best_pieces, layer_group};
+use wdistill_kernels::Host;
 use wdistill_model::{
     Autoregression, Block, Dense, Embeddings, LayerPlace, LinearPart, LinearPlace, Matrix, Model,
     NormPart, NormPlace, NormPlacement, Slot, Stack,
@@ -121,7 +122,7 @@ struct Fit<'a> {
     teacher: &'a Model<Dense<f32>>,
     student: Model<Dense<f32>>,
     examples: &'a [Examples<'a>],
-    workspace: Workspace<f32>,
+    workspace: Workspace<Host<f32>>,
     explained: Vec<(NormPlace, f64)>,
 }
 

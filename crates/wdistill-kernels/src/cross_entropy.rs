@@ -3,44 +3,18 @@
 
 use crate::dispatch::{Instructions, multiversion};
 use crate::elementwise::{row_dot, row_max, row_sum};
+use crate::layers;
 use crate::parallel::{count_rows, map, optional_chunks};
-use crate::{Accumulate, MatrixRef, Precision, Real, add_column_sums, add_row, product_in};
+use crate::{Accumulate, MatrixRef, Real, add_column_sums, add_row, product_in};
 
-/// The output projection: `logits = x W^T + b`.
-#[derive(Clone, Copy, Debug)]
-pub struct Projection<'a, R> {
-    /// `W [vocabulary, width]`, often the embedding table.
-    pub table: &'a [R],
-    /// `b [vocabulary]`, or none.
-    pub bias: Option<&'a [R]>,
-    /// Width of the hidden states.
-    pub width: usize,
-    /// In which its products are computed.
-    pub precision: Precision,
-}
+/// An output projection over slices.
+pub type Projection<'a, R> = layers::Projection<&'a [R]>;
 
-/// The right word of each row, and perhaps what a teacher thinks of all words.
-#[derive(Clone, Copy, Debug)]
-pub struct LossTargets<'a, R> {
-    /// The right words, `[rows]`.
-    pub words: &'a [u32],
-    /// Label smoothing, at least 0 and below 1.
-    pub smoothing: f64,
-    /// The teacher's distribution.
-    pub teacher: Option<TeacherDistribution<'a, R>>,
-}
+/// What is right, with a teacher over slices.
+pub type LossTargets<'a, R> = layers::LossTargets<'a, &'a [R], &'a [R]>;
 
-/// The distribution `q = softmax(states W_tᵀ + b_t)` of a teacher over the same words, learned besides the
-/// right word (word-level knowledge distillation; Kim and Rush, EMNLP 2016, section 3.1).
-#[derive(Clone, Copy, Debug)]
-pub struct TeacherDistribution<'a, R> {
-    /// The teacher's hidden states, `[rows, its width]`.
-    pub states: &'a [R],
-    /// The teacher's output projection, over as many words.
-    pub projection: Projection<'a, R>,
-    /// Weight of the distribution's cross-entropy, from 0 to 1; the right word has the rest.
-    pub weight: f64,
-}
+/// A teacher's distribution over slices.
+pub type TeacherDistribution<'a, R> = layers::TeacherDistribution<&'a [R], &'a [R]>;
 
 /// Sums over rows, all in natural logarithms.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

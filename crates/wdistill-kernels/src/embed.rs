@@ -2,26 +2,15 @@
 
 use crate::dispatch::{Instructions, multiversion};
 use crate::dropout::DropoutMask;
+use crate::layers;
 use crate::parallel::{count_rows, for_each, rows_per_piece};
 use crate::{Dropout, Real};
 
 /// In place of a token: its row of the table is zero, and has no gradient.
 pub const NO_TOKEN: u32 = u32::MAX;
 
-/// An embedding layer: `y[r] = dropout(scale * table[ids[r]] + positions[position_ids[r]])`.
-#[derive(Clone, Copy, Debug)]
-pub struct Embedding<'a, R> {
-    /// `[vocabulary, width]`.
-    pub table: &'a [R],
-    /// `[most positions, width]`.
-    pub positions: &'a [R],
-    /// Width of a row.
-    pub width: usize,
-    /// Factor of the table, often `sqrt(width)`.
-    pub scale: f64,
-    /// Applied to the sum.
-    pub dropout: Dropout,
-}
+/// An embedding layer over slices.
+pub type Embedding<'a, R> = layers::Embedding<&'a [R], &'a [R]>;
 
 /// Checks that every identifier names a row of a table with `rows` rows, or none.
 fn check_ids(what: &str, ids: &[u32], rows: usize) {

@@ -4,6 +4,8 @@
 //! on dense row-major slices. "Rows" are packed tokens without padding: sentence `b` owns the rows
 //! `offsets[b]..offsets[b + 1]`. Weights are `[out, in]`.
 //!
+//! [`Machine`] is the same list of operations as a trait, and [`Host`] these functions behind it; a card is another machine.
+//!
 //! Conventions shared by all operations:
 //! - shapes are asserted; a mismatch panics and names both sizes, since it is a programming error;
 //! - work is split over the current rayon pool in pieces whose size does not depend on the number
@@ -26,11 +28,14 @@ mod elementwise;
 mod embed;
 mod generate;
 mod guidance;
+mod host;
 #[cfg(all(test, target_arch = "x86_64"))]
 #[path = "../tests/kernels/instructions.rs"]
 mod instructions;
+pub mod layers;
 mod likeness;
 mod linear;
+pub mod machine;
 mod matrix;
 mod muon;
 mod norm;
@@ -70,8 +75,10 @@ pub use generate::{
     scale_tanh_shift_backward, weighted_sum,
 };
 pub use guidance::{GuidedHead, guidance_loss};
+pub use host::{Host, HostSpans, HostTokens};
 pub use likeness::{LikenessGradient, RelationShape, Rows, relation_divergence, state_distance};
 pub use linear::{Linear, LinearGradients, linear_backward, linear_forward};
+pub use machine::Machine;
 pub use matrix::{Accumulate, Layout, MatrixRef};
 pub use muon::{MuonBuffers, MuonSettings, MuonStep, muon_step};
 pub use norm::{

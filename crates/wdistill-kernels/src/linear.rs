@@ -2,29 +2,12 @@
 
 use crate::dispatch::{Instructions, multiversion};
 use crate::dropout::{DropoutMask, mask_row};
+use crate::layers;
 use crate::parallel::{count_rows, for_each, optional_chunks, rows_per_piece};
-use crate::{
-    Accumulate, Activation, Dropout, MatrixRef, Precision, Real, add_column_sums, product_in,
-};
+use crate::{Accumulate, Activation, MatrixRef, Real, add_column_sums, product_in};
 
-/// A linear layer: `y = dropout(activation(x W^T + b))`.
-#[derive(Clone, Copy, Debug)]
-pub struct Linear<'a, R> {
-    /// `W [outputs, inputs]`.
-    pub weight: &'a [R],
-    /// `b [outputs]`, or none.
-    pub bias: Option<&'a [R]>,
-    /// Width of the input.
-    pub inputs: usize,
-    /// Width of the output.
-    pub outputs: usize,
-    /// Applied to each element before dropout, if any.
-    pub activation: Option<Activation>,
-    /// Applied last.
-    pub dropout: Dropout,
-    /// In which its three products are computed.
-    pub precision: Precision,
-}
+/// A linear layer over slices.
+pub type Linear<'a, R> = layers::Linear<&'a [R]>;
 
 impl<R: Real> Linear<'_, R> {
     /// Checks the parameters' shapes and returns how many rows `x` has.

@@ -3,19 +3,12 @@
 use crate::dispatch::{Instructions, multiversion};
 use crate::dropout::{DropoutMask, mask_row};
 use crate::elementwise::{row_dot, row_sum};
+use crate::layers;
 use crate::parallel::{count_rows, for_each, map, optional_chunks, rows_per_piece};
 use crate::{Accumulate, Dropout, Real};
 
-/// The parameters of a layer normalisation.
-#[derive(Clone, Copy, Debug)]
-pub struct LayerNorm<'a, R> {
-    /// Gain `[width]`.
-    pub gain: &'a [R],
-    /// Bias `[width]`.
-    pub bias: &'a [R],
-    /// Added to the variance.
-    pub epsilon: f64,
-}
+/// The parameters of a layer normalisation, slices.
+pub type LayerNorm<'a, R> = layers::LayerNorm<&'a [R]>;
 
 impl<R: Real> LayerNorm<'_, R> {
     /// Checks the shapes and returns how many rows `x` has.

@@ -1,6 +1,7 @@
 //! Batches, and what a decoder makes of them.
 
 use wdistill_autograd::{Tape, Tracked, Variable};
+use wdistill_kernels::Host;
 use wdistill_model::{DecoderState, Model, Tokens, Vocabularies};
 use wdistill_text::{EncodedCorpus, Link};
 
@@ -75,7 +76,11 @@ impl Batch {
 }
 
 /// The decoder's output for a batch.
-pub(crate) fn decode(tape: &Tape<'_, f32>, model: &Model<Tracked>, batch: &Batch) -> Variable {
+pub(crate) fn decode(
+    tape: &Tape<'_, Host<f32>>,
+    model: &Model<Tracked>,
+    batch: &Batch,
+) -> Variable {
     let encoded = model.encode(tape, &batch.source);
     let mut state = DecoderState::new(&model.config);
     model.decode(tape, &batch.target, batch.target.spans(), &encoded, &mut state)

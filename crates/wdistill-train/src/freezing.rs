@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use wdistill_autograd::Gradients;
+use wdistill_kernels::Host;
 use wdistill_model::Layout;
 
 use crate::error::TrainError;
@@ -33,7 +34,7 @@ impl Frozen {
     }
 
     /// Removes the gradients of what is frozen, which count for nothing, nor for the gradient's norm.
-    pub fn clear(&self, gradients: &mut Gradients<f32>) {
+    pub fn clear(&self, gradients: &mut Gradients<Host<f32>>) {
         if self.0.contains(&true) {
             let slices = gradients.slices_mut().into_iter().zip(&self.0);
             slices.filter(|(_, frozen)| **frozen).for_each(|(slice, _)| slice.fill(0.0));

@@ -2,7 +2,7 @@
 //! say, where these are given, and by IBM model 1 elsewhere.
 
 use wdistill_autograd::{Place, Tape, Tracked, Variable, Workspace};
-use wdistill_kernels::{GuidedHead, LikenessGradient, Rows, guidance_loss};
+use wdistill_kernels::{GuidedHead, Host, LikenessGradient, Rows, guidance_loss};
 use wdistill_model::{AttentionKind, AttentionRole, LayerPlace, LinearPlace, Model, Stack};
 use wdistill_text::{LexicalTable, Link};
 
@@ -84,10 +84,10 @@ impl Guide {
     /// What a model's head misses of the alignments, a sum over target words, and `scale` times its slopes.
     pub(crate) fn loss(
         &self,
-        tape: &Tape<'_, f32>,
+        tape: &Tape<'_, Host<f32>>,
         model: &Model<Tracked>,
         batch: &Batch,
-        (workspace, scale): (&Workspace<f32>, f64),
+        (workspace, scale): (&Workspace<Host<f32>>, f64),
     ) -> (f64, Vec<(Variable, Vec<f32>)>) {
         let decoder = model.config.shape(Stack::Decoder);
         let place = LayerPlace { stack: Stack::Decoder, layer: decoder.layers - 1 };

@@ -1,7 +1,8 @@
 //! A model's way through a batch, there and back.
 
 use wdistill_autograd::{DropoutSource, Gradients, LossSums, Tape, Targets, Workspace};
-use wdistill_kernels::{LossTargets, Precision};
+use wdistill_kernels::layers::LossTargets;
+use wdistill_kernels::{Host, Precision};
 use wdistill_model::{Dense, Model};
 
 use crate::batch::{Batch, decode};
@@ -23,7 +24,7 @@ pub(crate) enum Pass<'a> {
         /// Factor on the gradients.
         gradient_scale: f64,
         /// Where they are added.
-        gradients: &'a mut Gradients<f32>,
+        gradients: &'a mut Gradients<Host<f32>>,
     },
     /// Validation: neither, and products in float32, as the weights are.
     Validate,
@@ -32,7 +33,7 @@ pub(crate) enum Pass<'a> {
 /// Runs a model over a batch.
 pub(crate) fn run_batch(
     model: &Model<Dense<f32>>,
-    workspace: &Workspace<f32>,
+    workspace: &Workspace<Host<f32>>,
     batch: &Batch,
     smoothing: f64,
     pass: Pass<'_>,
@@ -68,10 +69,14 @@ pub(crate) fn run_batch(
                 slopes.extend(of_guide);
             }
             let targets = Targets { loss, gradient_scale };
-            let sums = tape.backward(&tracked, states, &targets, slopes, gradients);
+            let Ok(sums) = tape.backward(&tracked, states, &targets, slopes, gradients);
             LossSums { inside, ..sums }
         }
-        Pass::Validate => tape.loss(&tracked, states, &Targets { loss, gradient_scale: 1.0 }),
+        Pass::Validate => {
+            let targets = Targets { loss, gradient_scale: 1.0 };
+            let Ok(sums) = tape.loss(&tracked, states, &targets);
+            sums
+        }
     };
     if let Some((_, seen)) = teacher {
         seen.give_back(workspace);

@@ -4,9 +4,9 @@
 use wdistill_autograd::{DropoutSource, Place, Tape, Tracked, Variable, Workspace};
 use wdistill_base::Problem;
 use wdistill_generator::layer_group;
+use wdistill_kernels::layers::{Projection, TeacherDistribution};
 use wdistill_kernels::{
-    LikenessGradient, Precision, Projection, RelationShape, Rows, TeacherDistribution,
-    relation_divergence, state_distance,
+    Host, LikenessGradient, Precision, RelationShape, Rows, relation_divergence, state_distance,
 };
 use wdistill_model::{
     AttentionKind, AttentionRole, Block, Config, Dense, LayerPlace, LinearPlace, Model, Spans,
@@ -70,7 +70,7 @@ pub(crate) struct Seen {
 
 impl Seen {
     /// Gives the buffers back.
-    pub fn give_back(self, workspace: &Workspace<f32>) {
+    pub fn give_back(self, workspace: &Workspace<Host<f32>>) {
         workspace.give(self.states);
         self.inside.into_iter().for_each(|(rows, _)| workspace.give(rows));
     }
@@ -95,7 +95,7 @@ impl<'a> Teacher<'a> {
     }
 
     /// Runs it over a batch.
-    pub fn see(&self, workspace: &Workspace<f32>, batch: &Batch) -> Seen {
+    pub fn see(&self, workspace: &Workspace<Host<f32>>, batch: &Batch) -> Seen {
         let (tape, tracked) =
             Tape::record_in(self.precision, self.model, workspace, DropoutSource::NONE);
         let states = decode(&tape, &tracked, batch);
@@ -108,7 +108,10 @@ impl<'a> Teacher<'a> {
     }
 
     /// Its output projection, and so its distribution, if that is learned.
-    pub fn distribution<'s>(&'s self, seen: &'s Seen) -> Option<TeacherDistribution<'s, f32>> {
+    pub fn distribution<'s>(
+        &'s self,
+        seen: &'s Seen,
+    ) -> Option<TeacherDistribution<&'s Vec<f32>, &'s [f32]>> {
         let layer = self.model.weights.embeddings.output_layer();
         let bias = layer.bias.map(Vec::as_slice);
         let (table, width) = (layer.table.data(), layer.table.columns());
@@ -120,10 +123,10 @@ impl<'a> Teacher<'a> {
     /// What the student on a tape misses of it inside, summed over rows, and `scale` times its slopes.
     pub fn inside(
         &self,
-        tape: &Tape<'_, f32>,
+        tape: &Tape<'_, Host<f32>>,
         student: &Model<Tracked>,
         (batch, seen): (&Batch, &Seen),
-        (workspace, scale): (&Workspace<f32>, f64),
+        (workspace, scale): (&Workspace<Host<f32>>, f64),
     ) -> (f64, Vec<(Variable, Vec<f32>)>) {
         let mut sum = 0.0;
         let slopes = self.pairings.iter().zip(&seen.inside).map(|(pairing, (rows, width))| {

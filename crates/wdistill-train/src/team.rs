@@ -1,7 +1,7 @@
 //! Threads for the shares of a batch, and how a batch is divided.
 
 use wdistill_autograd::{LossSums, Workspace};
-use wdistill_kernels::{Workers, deal, in_order};
+use wdistill_kernels::{Host, Workers, deal, in_order};
 use wdistill_model::{Dense, Model};
 use wdistill_text::{EncodedCorpus, sorted_batches};
 
@@ -15,7 +15,7 @@ use crate::settings::TrainingSettings;
 pub struct Team {
     workers: Workers,
     /// One for each share.
-    workspaces: Vec<Workspace<f32>>,
+    workspaces: Vec<Workspace<Host<f32>>>,
 }
 
 impl Team {
@@ -35,7 +35,7 @@ impl Team {
     }
 
     /// Memory of the worker of share `share`.
-    pub(crate) fn workspace(&self, share: usize) -> &Workspace<f32> {
+    pub(crate) fn workspace(&self, share: usize) -> &Workspace<Host<f32>> {
         &self.workspaces[share]
     }
 
@@ -43,14 +43,15 @@ impl Team {
     pub fn run<J: Send, T: Send>(
         &mut self,
         jobs: Vec<J>,
-        work: impl Fn(&Workspace<f32>, J) -> T + Sync,
+        work: impl Fn(&Workspace<Host<f32>>, J) -> T + Sync,
     ) -> Vec<T> {
         let shares = deal(jobs, self.shares());
         let shares = self.workspaces.iter_mut().zip(shares).collect();
-        let done = self.workers.each(shares, |(workspace, jobs): (&mut Workspace<f32>, Vec<_>)| {
-            let run = |(index, job)| (index, work(workspace, job));
-            jobs.into_iter().map(run).collect::<Vec<_>>()
-        });
+        let done =
+            self.workers.each(shares, |(workspace, jobs): (&mut Workspace<Host<f32>>, Vec<_>)| {
+                let run = |(index, job)| (index, work(workspace, job));
+                jobs.into_iter().map(run).collect::<Vec<_>>()
+            });
         in_order(done)
     }
 }

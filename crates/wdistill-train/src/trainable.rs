@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use wdistill_autograd::{Gradients, Workspace};
 use wdistill_generator::{ParameterGenerator, Saved};
+use wdistill_kernels::Host;
 use wdistill_model::{Dense, Layout, Model};
 
 /// What is trained, whatever the device. The two phases of weight distillation differ in this and in nothing else.
@@ -64,10 +65,10 @@ pub(crate) trait Trainable {
     /// workspace.
     fn parameter_gradients(
         &mut self,
-        weights: Gradients<f32>,
+        weights: Gradients<Host<f32>>,
         layout: &Arc<Layout>,
-        workspace: &Workspace<f32>,
-    ) -> Gradients<f32>;
+        workspace: &Workspace<Host<f32>>,
+    ) -> Gradients<Host<f32>>;
 }
 
 /// A model that is trained itself.
@@ -94,10 +95,10 @@ impl Trainable for DenseModel {
 
     fn parameter_gradients(
         &mut self,
-        weights: Gradients<f32>,
+        weights: Gradients<Host<f32>>,
         _: &Arc<Layout>,
-        _: &Workspace<f32>,
-    ) -> Gradients<f32> {
+        _: &Workspace<Host<f32>>,
+    ) -> Gradients<Host<f32>> {
         weights
     }
 }
@@ -140,10 +141,10 @@ impl Trainable for GeneratedStudent {
 
     fn parameter_gradients(
         &mut self,
-        weights: Gradients<f32>,
+        weights: Gradients<Host<f32>>,
         layout: &Arc<Layout>,
-        workspace: &Workspace<f32>,
-    ) -> Gradients<f32> {
+        workspace: &Workspace<Host<f32>>,
+    ) -> Gradients<Host<f32>> {
         let mut factors = workspace.gradients(layout);
         self.generator.backward(&mut self.saved, weights.slices(), factors.slices_mut());
         workspace.give_back(weights);

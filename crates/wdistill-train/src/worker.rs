@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use wdistill_autograd::{DropoutSource, Gradients, LossSums};
-use wdistill_kernels::{PIECE, Precision, sums_of_squares};
+use wdistill_kernels::{Host, PIECE, Precision, sums_of_squares};
 use wdistill_model::{Dense, Layout, Model};
 use wdistill_text::EncodedCorpus;
 
@@ -173,7 +173,7 @@ impl<'a> Worker<'a> {
     /// Of this rank's shares: gradients of the mean loss a token with respect to the model's weights, and the loss:
     ///
     /// `g = (1 / tokens) * sum over batches and shares of d loss / d weights`
-    fn gradients(&mut self, portion: &Portion) -> (Gradients<f32>, LossSums) {
+    fn gradients(&mut self, portion: &Portion) -> (Gradients<Host<f32>>, LossSums) {
         let Lesson { settings, seed, guide, .. } = self.lesson;
         let Portion { batches, tokens, number, .. } = portion;
         let (precision, teacher) = (self.precision, self.teacher.as_ref());
@@ -215,7 +215,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Adds the gradients of all ranks, as far as this one needs them.
-    fn sum_over_ranks(&mut self, gradients: &mut Gradients<f32>) -> Result<(), TrainError> {
+    fn sum_over_ranks(&mut self, gradients: &mut Gradients<Host<f32>>) -> Result<(), TrainError> {
         let Worker { ranks, weight_pieces, scratch, .. } = self;
         sum_into_pieces(*ranks, weight_pieces, gradients.data_mut(), scratch)?;
         match self.trainable.made_of() {
@@ -226,7 +226,7 @@ impl<'a> Worker<'a> {
 
     /// Euclidean norm of the gradient: square sums of stretches of [`PIECE`] numbers of a tensor, then of tensors, then of
     /// all, each in its order.
-    fn norm(&self, gradients: &Gradients<f32>) -> Result<f64, TrainError> {
+    fn norm(&self, gradients: &Gradients<Host<f32>>) -> Result<f64, TrainError> {
         let ranges = self.held.layout.ranges();
         let own = ranges.iter().filter_map(|named| overlap(&named.range, &self.piece));
         let own: Vec<f64> =
@@ -247,7 +247,7 @@ impl<'a> Worker<'a> {
     /// Steps this rank's piece, and gives every rank all parameters.
     fn step(
         &mut self,
-        gradients: &Gradients<f32>,
+        gradients: &Gradients<Host<f32>>,
         portion: &Portion,
         gradient_factor: f64,
     ) -> Result<(), TrainError> {
