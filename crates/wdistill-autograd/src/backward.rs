@@ -11,10 +11,11 @@ use crate::tape::{
     Tracked, Variable,
 };
 
-/// What the decoder should have said.
-pub struct Targets<'a, M: Machine + 'a> {
+/// What the decoder should have said, with a teacher's states `S` and parameters `P`.
+#[derive(Clone, Copy, Debug)]
+pub struct Targets<'a, S, P> {
     /// What is right, and what a teacher says.
-    pub loss: LossTargets<'a, &'a M::Numbers, M::Parameter<'a>>,
+    pub loss: LossTargets<'a, S, P>,
     /// Factor on every gradient, such as one over the number of tokens.
     pub gradient_scale: f64,
 }
@@ -117,8 +118,8 @@ impl<R: Real> Tape<'_, Host<R>> {
 }
 
 impl<'a, M: Machine> Tape<'a, M> {
-    /// The output projection of a model on this tape.
-    fn projection(&self, model: &Model<Tracked>) -> Projection<M::Parameter<'a>> {
+    /// The output projection of a model on this tape, such as a teacher's for [`Targets`] of a student's.
+    pub fn projection(&self, model: &Model<Tracked>) -> Projection<M::Parameter<'a>> {
         let layer = model.weights.embeddings.output_layer();
         Projection {
             table: self.weights[layer.table.index],
@@ -136,7 +137,7 @@ impl<'a, M: Machine> Tape<'a, M> {
         &self,
         model: &Model<Tracked>,
         states: Variable,
-        targets: &Targets<'_, M>,
+        targets: &Targets<'_, &M::Numbers, M::Parameter<'_>>,
     ) -> Result<LossSums, M::Error> {
         let (machine, projection) = (self.machine(), self.projection(model));
         let losses = machine.cross_entropy(None, &self.value(states), &targets.loss, &projection);
@@ -153,7 +154,7 @@ impl<'a, M: Machine> Tape<'a, M> {
         &self,
         model: &Model<Tracked>,
         states: Variable,
-        targets: &Targets<'_, M>,
+        targets: &Targets<'_, &M::Numbers, M::Parameter<'_>>,
         mut inside: Vec<(Variable, M::Numbers)>,
         gradients: &mut Gradients<M>,
     ) -> Result<LossSums, M::Error> {
@@ -331,7 +332,7 @@ fn with_bias<M: Machine>(
     }
 }
 
-fn loss_sums<M: Machine>(sums: CrossEntropySums, targets: &Targets<'_, M>) -> LossSums {
+fn loss_sums<S, P>(sums: CrossEntropySums, targets: &Targets<'_, S, P>) -> LossSums {
     LossSums {
         smoothed: sums.loss,
         negative_log_likelihood: sums.negative_log_likelihood,

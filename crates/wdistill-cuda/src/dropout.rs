@@ -1,7 +1,7 @@
 //! Dropout's masks, as kernels take them.
 
 use wdistill_base::mix;
-use wdistill_kernels::DropoutKey;
+use wdistill_kernels::{Dropout, DropoutKey};
 
 use crate::launcher::Passed;
 
@@ -40,5 +40,11 @@ impl DropoutMask {
             threshold: (rate * 4_294_967_296.0).round() as u32,
             factor: (1.0 / (1.0 - rate)) as f32,
         }
+    }
+}
+
+impl From<Dropout> for DropoutMask {
+    fn from(dropout: Dropout) -> DropoutMask {
+        DropoutMask::new(dropout.rate(), dropout.key())
     }
 }

@@ -4,7 +4,8 @@
 //! are compiled then, for the card that is there.
 //!
 //! [`Device`] has the operations, written over a [`Launcher`]: a card, or, in the tests, the CPU, which runs the same kernels thread by
-//! thread. They compute what `wdistill-kernels` computes, on the same packed batches and with the same masks.
+//! thread. They compute what `wdistill-kernels` computes, on the same packed batches and with the same masks. [`TapeMachine`] is a
+//! device that a tape runs over.
 
 mod card;
 mod device;
@@ -13,6 +14,7 @@ mod error;
 mod kernel;
 mod launcher;
 mod pool;
+mod tape_machine;
 
 pub use card::{Capability, Card, System, compile, load_library, look_for_card};
 pub use device::{
@@ -30,3 +32,4 @@ pub use launcher::{
     Address, Argument, Epilogue, Factor, Grid, Launcher, Passed, Product, Reuse, Storage,
 };
 pub use pool::{Buffer, Number, Part, Pool};
+pub use tape_machine::{Parameter, TapeMachine};

@@ -175,6 +175,12 @@ pub struct Buffer<L: Launcher, T> {
 }
 
 impl<L: Launcher, T: Number> Buffer<L, T> {
+    /// What stands for numbers where there are none, on a machine that has failed and does nothing more.
+    pub(crate) fn absent(pool: &Rc<Pool<L>>, length: usize) -> Buffer<L, T> {
+        let (pool, address) = (Rc::clone(pool), Address::NONE);
+        Buffer { pool, address, bytes: 0, length, number: PhantomData }
+    }
+
     /// All of its numbers.
     pub fn part(&self) -> Part<'_, T> {
         Part { address: self.address, length: self.length, buffer: PhantomData }
@@ -218,7 +224,9 @@ impl<L: Launcher, T: Number> Buffer<L, T> {
 
 impl<L: Launcher, T> Drop for Buffer<L, T> {
     fn drop(&mut self) {
-        self.pool.give(self.address, self.bytes);
+        if self.address != Address::NONE {
+            self.pool.give(self.address, self.bytes);
+        }
     }
 }
 

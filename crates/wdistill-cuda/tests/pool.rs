@@ -4,10 +4,15 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use wdistill_autograd::{DropoutSource, Tape, Targets, Workspace};
 use wdistill_base::Hinted;
 use wdistill_cuda::{
-    Address, Argument, CudaError, Device, DropoutMask, Grid, Kernel, Launcher, Pool, Product, Reuse,
+    Address, Argument, CudaError, Device, DropoutMask, Grid, Kernel, Launcher, Parameter, Pool,
+    Product, Reuse, TapeMachine,
 };
+use wdistill_kernels::Precision;
+use wdistill_kernels::layers::LossTargets;
+use wdistill_model::{Architecture, Config, DecoderState, Tokens, Transformer, Vocabularies};
 
 /// A machine with so many bytes, whose kernels do nothing, or fail.
 #[derive(Debug)]
@@ -197,4 +202,42 @@ fn a_length_that_does_not_fit_is_a_programming_error() {
     let device = Device::new(Counter::new(1 << 20));
     let [x, y] = [64, 56].map(|length| device.take(length).unwrap());
     let _ = device.dropout(y.part(), x.part(), 8, DropoutMask::NONE);
+}
+
+/// The loss of a tape over a machine with so many bytes.
+fn loss_with(total: usize) -> CudaError {
+    let architecture = Architecture::preset("transformer-nano").unwrap();
+    let config = Config::new(architecture, Vocabularies::shared(20)).unwrap();
+    // The weights have memory of their own.
+    let weights = Device::new(Counter::new(1 << 30));
+    let buffer = |length| (weights.take(length).unwrap(), weights.take(length).unwrap());
+    let weights: Vec<_> =
+        Transformer::list(&config).iter().map(|info| buffer(info.count())).collect();
+    let parts = weights.iter().map(|(rounded, exact)| (rounded.part(), exact.part()));
+    let parameters = parts.map(|(rounded, exact)| Parameter { rounded, exact }).collect();
+    let workspace = Workspace::over(TapeMachine::new(Device::new(Counter::new(total))));
+    let weights = (&config, parameters);
+    let (tape, model) = Tape::over(Precision::Bfloat16, weights, &workspace, DropoutSource::NONE);
+    let tokens = Tokens::from_sentences([[5, 7, 0].as_slice()]);
+    let encoded = model.encode(&tape, &tokens);
+    let mut state = DecoderState::new(&config);
+    let states = model.decode(&tape, &tokens, tokens.spans(), &encoded, &mut state);
+    let loss = LossTargets { words: &[7, 0, 1], smoothing: 0.1, teacher: None };
+    let targets = Targets { loss, gradient_scale: 1.0 };
+    let first = tape.loss(&model, states, &targets).unwrap_err();
+    assert_eq!(tape.loss(&model, states, &targets).unwrap_err(), first, "another failure is told");
+    first
+}
+
+/// Wherever a machine fails, the rest of a tape does nothing, and reading the loss says why.
+#[test]
+fn a_tape_ends_with_the_first_failure() {
+    // Rooms for nothing, for tokens, for some layers.
+    for total in [0, 4 << 10, 16 << 10, 40 << 10] {
+        let error = loss_with(total);
+        assert!(matches!(error, CudaError::OutOfMemory { .. }), "{total}: {error}");
+    }
+    // There is room for everything, and then the machine cannot be read.
+    let CudaError::Call { call, .. } = loss_with(1 << 30) else { panic!("another error") };
+    assert_eq!(call, "cuStreamSynchronize");
 }

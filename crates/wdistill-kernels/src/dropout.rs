@@ -29,6 +29,11 @@ impl Dropout {
     /// No dropout: every value passes unchanged.
     pub const NONE: Self = Self { rate: 0.0, key: DropoutKey { seed: 0, stream: 0 } };
 
+    /// Which mask it is.
+    pub fn key(&self) -> DropoutKey {
+        self.key
+    }
+
     /// Dropout with probability `rate`, at least 0 and below 1.
     pub fn new(rate: f64, key: DropoutKey) -> Self {
         assert!((0.0..1.0).contains(&rate), "dropout rate {rate} is not in [0, 1)");

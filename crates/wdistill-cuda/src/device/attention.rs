@@ -110,6 +110,13 @@ fn tiles(offsets: &[usize]) -> Vec<u32> {
     lengths.flat_map(of_sentence).collect()
 }
 
+impl<L: Launcher> AttentionSpans<L> {
+    /// Of the queries.
+    pub(crate) fn queries(&self) -> &Offsets<L> {
+        &self.queries
+    }
+}
+
 impl AttentionShape {
     /// Checks lengths, and gives what the kernels take.
     fn sizes<L: Launcher>(&self, inputs: &AttentionInputs<'_>, spans: &AttentionSpans<L>) -> Sizes {

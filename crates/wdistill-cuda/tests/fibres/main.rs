@@ -19,4 +19,5 @@ mod product;
 mod recur;
 mod sums;
 mod support;
+mod tape;
 mod tested;
