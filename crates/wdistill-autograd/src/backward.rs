@@ -20,6 +20,9 @@ pub struct Targets<'a, S, P> {
     pub gradient_scale: f64,
 }
 
+/// What is lost at activations inside a model, and a factor times its slopes there.
+pub type Inside<M> = (f64, Vec<(Variable, <M as Machine>::Numbers)>);
+
 /// Sums over the target tokens of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LossSums {

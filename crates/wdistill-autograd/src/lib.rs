@@ -35,7 +35,7 @@ mod places;
 mod tape;
 mod workspace;
 
-pub use backward::{LossSums, Targets};
+pub use backward::{Inside, LossSums, Targets};
 pub use gradients::Gradients;
 pub use places::Place;
 pub use tape::{DropoutSource, KeyValues, Tape, Tracked, TrackedMatrix, TrackedVector, Variable};

@@ -219,7 +219,8 @@ impl<'a, M: Machine> Tape<'a, M> {
         (tape, Model { config: config.clone(), weights: tracked })
     }
 
-    pub(crate) fn machine(&self) -> &'a M {
+    /// What computes.
+    pub fn machine(&self) -> &'a M {
         self.workspace.machine()
     }
 
@@ -240,7 +241,7 @@ impl<'a, M: Machine> Tape<'a, M> {
     }
 
     /// A batch's spans on the machine, which come there once.
-    fn spans(&self, queries: &Spans, keys: &Spans) -> Rc<M::Spans> {
+    pub fn spans(&self, queries: &Spans, keys: &Spans) -> Rc<M::Spans> {
         let mut known = self.spans.borrow_mut();
         let found = known.iter().find(|([q, k], _)| q == queries && k == keys);
         if let Some((_, spans)) = found {

@@ -32,4 +32,4 @@ pub use launcher::{
     Address, Argument, Epilogue, Factor, Grid, Launcher, Passed, Product, Reuse, Storage,
 };
 pub use pool::{Buffer, Number, Part, Pool};
-pub use tape_machine::{Parameter, TapeMachine};
+pub use tape_machine::{Parameter, TapeMachine, TapeSpans};

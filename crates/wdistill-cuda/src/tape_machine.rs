@@ -1,6 +1,6 @@
 //! A card as a tape wants it: a [`Machine`].
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::ops::Range;
 
 use half::bf16;
@@ -10,7 +10,8 @@ use wdistill_kernels::{CrossEntropySums, Dropout};
 
 use crate::device::{
     self, AttentionInputs, AttentionOutput, AttentionShape, AttentionSpans, CrossEntropyLosses,
-    EmbeddingTokens, NormStatistics, RecurrenceGradients, RecurrenceInputs, Rows,
+    EmbeddingTokens, GuidedHead, LikenessGradient, LossSum, NormStatistics, PairSpans,
+    RecurrenceGradients, RecurrenceInputs, Relations, Rows,
 };
 use crate::launcher::Launcher;
 use crate::{Buffer, CudaError, Device, Number, Part};
@@ -34,6 +35,33 @@ pub struct Parameter<'a> {
     pub exact: Part<'a, f32>,
 }
 
+/// Which rows of a packed batch belong to which sentence, as attentions want it and, once they want it, losses between
+/// queries and keys.
+#[derive(Debug)]
+pub struct TapeSpans<L: Launcher> {
+    attention: AttentionSpans<L>,
+    offsets: [Vec<usize>; 2],
+    pairs: OnceCell<PairSpans<L>>,
+}
+
+impl<L: Launcher> TapeSpans<L> {
+    fn pairs(&self, device: &Device<L>) -> Result<&PairSpans<L>, CudaError> {
+        if let Some(pairs) = self.pairs.get() {
+            return Ok(pairs);
+        }
+        let [queries, keys] = &self.offsets;
+        let pairs = device.pair_spans(queries, keys)?;
+        Ok(self.pairs.get_or_init(|| pairs))
+    }
+}
+
+/// Where slopes go.
+fn places<'a, L: Launcher>(
+    slopes: &'a machine::Slopes<'_, Buffer<L, bf16>>,
+) -> LikenessGradient<'a> {
+    LikenessGradient { gradient: slopes.gradient.part(), scale: slopes.scale }
+}
+
 impl<L: Launcher> TapeMachine<L> {
     /// The operations of a device.
     pub fn new(device: Device<L>) -> TapeMachine<L> {
@@ -52,6 +80,13 @@ impl<L: Launcher> TapeMachine<L> {
         }
         let result = operation(&self.device);
         result.map_err(|error| *self.failure.borrow_mut() = Some(error)).ok()
+    }
+
+    /// Reads a result, or says what failed first.
+    fn read<T>(&self, read: impl FnOnce() -> Result<T, CudaError>) -> Result<T, CudaError> {
+        let result = self.run(|_| read());
+        let failure = self.failure.borrow();
+        result.ok_or_else(|| failure.clone().expect("a machine does nothing where it has failed"))
     }
 
     fn buffer<T: Number>(&self, length: usize) -> Buffer<L, T> {
@@ -121,8 +156,9 @@ impl<L: Launcher> Machine for TapeMachine<L> {
     where
         Self: 'a;
     type Tokens = Option<EmbeddingTokens<L>>;
-    type Spans = Option<AttentionSpans<L>>;
+    type Spans = Option<TapeSpans<L>>;
     type Losses = Option<CrossEntropyLosses<L>>;
+    type Inside = Option<LossSum<L>>;
     type Error = CudaError;
 
     fn take(&self, length: usize) -> Self::Numbers {
@@ -162,7 +198,13 @@ impl<L: Launcher> Machine for TapeMachine<L> {
     }
 
     fn spans(&self, query_offsets: &[usize], key_offsets: &[usize]) -> Self::Spans {
-        self.run(|device| device.attention_spans(query_offsets, key_offsets))
+        self.run(|device| {
+            Ok(TapeSpans {
+                attention: device.attention_spans(query_offsets, key_offsets)?,
+                offsets: [query_offsets.to_vec(), key_offsets.to_vec()],
+                pairs: OnceCell::new(),
+            })
+        })
     }
 
     fn copy(&self, to: &mut Self::Numbers, from: &Self::Numbers) {
@@ -298,7 +340,9 @@ impl<L: Launcher> Machine for TapeMachine<L> {
         let log_sums = self.buffer(rows * attention.heads);
         let output = AttentionOutput { y: y.part(), log_sums: log_sums.part() };
         let (inputs, shape) = (inputs(of, attention.width), shape(attention));
-        self.run(|device| device.attention_forward(output, &inputs, there(spans), &shape));
+        self.run(|device| {
+            device.attention_forward(output, &inputs, &there(spans).attention, &shape)
+        });
         log_sums
     }
 
@@ -315,7 +359,7 @@ impl<L: Launcher> Machine for TapeMachine<L> {
         let output = AttentionOutput { y: y.part(), log_sums: log_sums.part() };
         let (inputs, shape) = (inputs(of, attention.width), shape(attention));
         self.run(|device| {
-            let (dy, spans) = (dy.part(), there(spans));
+            let (dy, spans) = (dy.part(), &there(spans).attention);
             device.attention_backward(&gradients, dy, output, &inputs, spans, &shape)
         });
     }
@@ -329,7 +373,7 @@ impl<L: Launcher> Machine for TapeMachine<L> {
     ) -> Self::Sums {
         let cells = self.buffer(y.length());
         self.run(|device| {
-            let offsets = there(spans).queries();
+            let offsets = there(spans).attention.queries();
             let (candidates, forget) = (candidates.part(), forget.part());
             let inputs = RecurrenceInputs { candidates, forget, offsets, width };
             device.recur_forward(y.part(), cells.part(), &inputs)
@@ -347,7 +391,7 @@ impl<L: Launcher> Machine for TapeMachine<L> {
         width: usize,
     ) {
         self.run(|device| {
-            let offsets = there(spans).queries();
+            let offsets = there(spans).attention.queries();
             let (candidates, forget) = (candidates.part(), forget.part());
             let inputs = RecurrenceInputs { candidates, forget, offsets, width };
             let (candidates, forget) = (of_candidates.part(), of_forget.part());
@@ -380,9 +424,57 @@ impl<L: Launcher> Machine for TapeMachine<L> {
         })
     }
 
+    fn state_distance(
+        &self,
+        slopes: machine::Slopes<'_, Self::Numbers>,
+        student: machine::Rows<'_, Self::Numbers>,
+        teacher: machine::Rows<'_, Self::Numbers>,
+    ) -> Self::Inside {
+        let (width, gradient) = (student.width, places(&slopes));
+        let (student, teacher) = (student.values.part(), teacher.values.part());
+        self.run(|device| device.state_distance(student, teacher, width, gradient))
+    }
+
+    fn relation_divergence(
+        &self,
+        slopes: machine::Slopes<'_, Self::Numbers>,
+        student: machine::Rows<'_, Self::Numbers>,
+        teacher: machine::Rows<'_, Self::Numbers>,
+        spans: &Self::Spans,
+        heads: usize,
+    ) -> Self::Inside {
+        let (student, teacher) = (student.values.part(), teacher.values.part());
+        let relations = Relations { student, teacher, heads };
+        self.run(|device| {
+            let pairs = there(spans).pairs(device)?;
+            device.relation_divergence(&relations, places(&slopes), pairs)
+        })
+    }
+
+    fn guidance_loss(
+        &self,
+        slopes: [machine::Slopes<'_, Self::Numbers>; 2],
+        inputs: [machine::Rows<'_, Self::Numbers>; 2],
+        alignments: &[f32],
+        spans: &Self::Spans,
+        (head, heads): (usize, usize),
+    ) -> Self::Inside {
+        let width = inputs[0].width;
+        let [queries, keys] = inputs.map(|rows| Rows::of(rows.values.part(), rows.width));
+        self.run(|device| {
+            let alignments = device.upload(alignments)?;
+            let alignments = alignments.part();
+            let head = GuidedHead { queries, keys, width, heads, head, alignments };
+            let pairs = there(spans).pairs(device)?;
+            device.guidance_loss(&head, slopes.each_ref().map(places), pairs)
+        })
+    }
+
+    fn inside(&self, inside: Self::Inside) -> Result<f64, CudaError> {
+        self.read(|| there(&inside).read())
+    }
+
     fn losses(&self, losses: Self::Losses) -> Result<CrossEntropySums, CudaError> {
-        let read = self.run(|_| there(&losses).read());
-        let failure = self.failure.borrow();
-        read.ok_or_else(|| failure.clone().expect("a machine does nothing where it has failed"))
+        self.read(|| there(&losses).read())
     }
 }

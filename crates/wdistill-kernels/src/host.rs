@@ -8,9 +8,9 @@ use crate::layers::{self, Attention, LayerNorm, Linear, Projection};
 use crate::machine::{self, Machine, Statistics};
 use crate::{
     AttentionGradients, AttentionInputs, AttentionShape, Buffers, CrossEntropyGradients,
-    CrossEntropySums, Dropout, Embedding, EmbeddingGradients, LinearGradients, LossTargets,
-    NormGradients, NormStatistics, Real, RecurrenceGradients, RecurrenceInputs, ResidualNormSaved,
-    TeacherDistribution,
+    CrossEntropySums, Dropout, Embedding, EmbeddingGradients, GuidedHead, LikenessGradient,
+    LinearGradients, LossTargets, NormGradients, NormStatistics, Real, RecurrenceGradients,
+    RecurrenceInputs, RelationShape, ResidualNormSaved, Rows, TeacherDistribution,
 };
 
 /// The processor's operations on numbers of one kind: float32 trains, float64 checks gradients. They are this crate's free
@@ -84,6 +84,7 @@ impl<R: Real> Machine for Host<R> {
     type Tokens = HostTokens;
     type Spans = HostSpans;
     type Losses = CrossEntropySums;
+    type Inside = f64;
     type Error = Infallible;
 
     fn take(&self, length: usize) -> Vec<R> {
@@ -321,6 +322,48 @@ impl<R: Real> Machine for Host<R> {
         )
     }
 
+    fn state_distance(
+        &self,
+        slopes: machine::Slopes<'_, Vec<R>>,
+        student: machine::Rows<'_, Vec<R>>,
+        teacher: machine::Rows<'_, Vec<R>>,
+    ) -> f64 {
+        crate::state_distance(student.of_slices(), teacher.of_slices(), slopes.of_slices())
+    }
+
+    fn relation_divergence(
+        &self,
+        slopes: machine::Slopes<'_, Vec<R>>,
+        student: machine::Rows<'_, Vec<R>>,
+        teacher: machine::Rows<'_, Vec<R>>,
+        spans: &HostSpans,
+        heads: usize,
+    ) -> f64 {
+        let shape = RelationShape { heads, offsets: &spans.queries };
+        let (student, teacher) = (student.of_slices(), teacher.of_slices());
+        crate::relation_divergence(student, teacher, shape, slopes.of_slices())
+    }
+
+    fn guidance_loss(
+        &self,
+        slopes: [machine::Slopes<'_, Vec<R>>; 2],
+        [queries, keys]: [machine::Rows<'_, Vec<R>>; 2],
+        alignments: &[f32],
+        spans: &HostSpans,
+        (head, heads): (usize, usize),
+    ) -> f64 {
+        let alignments: Vec<R> =
+            alignments.iter().map(|share| R::from_f64(f64::from(*share))).collect();
+        let (query_offsets, key_offsets) = (&spans.queries, &spans.keys);
+        let shape = GuidedHead { head, heads, query_offsets, key_offsets };
+        let slopes = slopes.map(machine::Slopes::of_slices);
+        crate::guidance_loss(queries.of_slices(), keys.of_slices(), &alignments, shape, slopes)
+    }
+
+    fn inside(&self, inside: f64) -> Result<f64, Infallible> {
+        Ok(inside)
+    }
+
     fn losses(&self, losses: CrossEntropySums) -> Result<CrossEntropySums, Infallible> {
         Ok(losses)
     }
@@ -337,5 +380,17 @@ impl<R> Statistics<Vec<R>> {
     fn places(&mut self) -> NormStatistics<'_, R> {
         let Statistics { mean, reciprocal_deviation } = self;
         NormStatistics { mean, reciprocal_deviation }
+    }
+}
+
+impl<'a, R> machine::Rows<'a, Vec<R>> {
+    fn of_slices(self) -> Rows<'a, R> {
+        Rows { values: self.values, width: self.width }
+    }
+}
+
+impl<'a, R> machine::Slopes<'a, Vec<R>> {
+    fn of_slices(self) -> LikenessGradient<'a, R> {
+        LikenessGradient { gradient: self.gradient, scale: self.scale }
     }
 }

@@ -33,6 +33,8 @@ pub trait Machine: Sized {
     type Spans;
     /// Losses of a batch that may still be computed.
     type Losses;
+    /// A loss inside a model that may still be computed.
+    type Inside;
     /// Why a machine fails.
     type Error: std::error::Error;
 
@@ -204,6 +206,40 @@ pub trait Machine: Sized {
         projection: &Projection<Self::Parameter<'_>>,
     ) -> Self::Losses;
 
+    /// See [`state_distance`](crate::state_distance).
+    fn state_distance(
+        &self,
+        slopes: Slopes<'_, Self::Numbers>,
+        student: Rows<'_, Self::Numbers>,
+        teacher: Rows<'_, Self::Numbers>,
+    ) -> Self::Inside;
+
+    /// See [`relation_divergence`](crate::relation_divergence); the rows are the queries of the spans, and the keys as well.
+    fn relation_divergence(
+        &self,
+        slopes: Slopes<'_, Self::Numbers>,
+        student: Rows<'_, Self::Numbers>,
+        teacher: Rows<'_, Self::Numbers>,
+        spans: &Self::Spans,
+        heads: usize,
+    ) -> Self::Inside;
+
+    /// See [`guidance_loss`](crate::guidance_loss), of the queries and keys of one head of several.
+    fn guidance_loss(
+        &self,
+        slopes: [Slopes<'_, Self::Numbers>; 2],
+        inputs: [Rows<'_, Self::Numbers>; 2],
+        alignments: &[f32],
+        spans: &Self::Spans,
+        head_of: (usize, usize),
+    ) -> Self::Inside;
+
+    /// A loss inside, once everything that was asked before is done.
+    ///
+    /// # Errors
+    /// As of [`Machine::losses`].
+    fn inside(&self, inside: Self::Inside) -> Result<f64, Self::Error>;
+
     /// The losses, once everything that was asked before is done.
     ///
     /// # Errors
@@ -259,4 +295,22 @@ pub struct CrossEntropyGradients<'a, N, G> {
     pub bias: Option<G>,
     /// Factor on every gradient.
     pub factor: f64,
+}
+
+/// Activations, `[rows, width]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a, N> {
+    /// Row by row.
+    pub values: &'a N,
+    /// Numbers of a row.
+    pub width: usize,
+}
+
+/// Where the slopes of a loss inside a model go.
+#[derive(Debug)]
+pub struct Slopes<'a, N> {
+    /// The slope at every number, overwritten.
+    pub gradient: &'a mut N,
+    /// Factor on it.
+    pub scale: f64,
 }

@@ -1,7 +1,7 @@
 //! Batches, and what a decoder makes of them.
 
 use wdistill_autograd::{Tape, Tracked, Variable};
-use wdistill_kernels::Host;
+use wdistill_kernels::Machine;
 use wdistill_model::{DecoderState, Model, Tokens, Vocabularies};
 use wdistill_text::{EncodedCorpus, Link};
 
@@ -76,8 +76,8 @@ impl Batch {
 }
 
 /// The decoder's output for a batch.
-pub(crate) fn decode(
-    tape: &Tape<'_, Host<f32>>,
+pub(crate) fn decode<M: Machine>(
+    tape: &Tape<'_, M>,
     model: &Model<Tracked>,
     batch: &Batch,
 ) -> Variable {

@@ -1,8 +1,9 @@
 //! Guided alignment: an attention head of the decoder learns which source word each target word comes from: as a pair's links
 //! say, where these are given, and by IBM model 1 elsewhere.
 
-use wdistill_autograd::{Place, Tape, Tracked, Variable, Workspace};
-use wdistill_kernels::{GuidedHead, Host, LikenessGradient, Rows, guidance_loss};
+use wdistill_autograd::{Inside, Place, Tape, Tracked};
+use wdistill_kernels::Machine;
+use wdistill_kernels::machine::{Rows, Slopes};
 use wdistill_model::{AttentionKind, AttentionRole, LayerPlace, LinearPlace, Model, Stack};
 use wdistill_text::{LexicalTable, Link};
 
@@ -82,40 +83,34 @@ impl Guide {
     }
 
     /// What a model's head misses of the alignments, a sum over target words, and `scale` times its slopes.
-    pub(crate) fn loss(
+    ///
+    /// # Errors
+    /// If the machine fails.
+    pub(crate) fn loss<M: Machine>(
         &self,
-        tape: &Tape<'_, Host<f32>>,
+        tape: &Tape<'_, M>,
         model: &Model<Tracked>,
         batch: &Batch,
-        (workspace, scale): (&Workspace<Host<f32>>, f64),
-    ) -> (f64, Vec<(Variable, Vec<f32>)>) {
+        scale: f64,
+    ) -> Result<Inside<M>, M::Error> {
         let decoder = model.config.shape(Stack::Decoder);
         let place = LayerPlace { stack: Stack::Decoder, layer: decoder.layers - 1 };
         let written = |role| {
             let linear = LinearPlace::Attention(place, AttentionKind::CrossAttention, role);
             tape.at(model, Place::Written(linear))
         };
-        let [queries, keys] = [AttentionRole::Query, AttentionRole::Key].map(written);
-        let shape = GuidedHead {
-            head: HEAD,
-            heads: decoder.heads,
-            query_offsets: batch.target().spans().offsets(),
-            key_offsets: batch.source().spans().offsets(),
-        };
-        let (query_values, key_values) = (tape.value(queries), tape.value(keys));
-        let mut slopes =
-            [query_values.len(), key_values.len()].map(|length| workspace.take(length));
+        let inputs = [AttentionRole::Query, AttentionRole::Key].map(written);
+        let spans = tape.spans(batch.target().spans(), batch.source().spans());
+        let values = inputs.map(|variable| tape.value(variable));
+        let machine = tape.machine();
+        let mut gradients = values.each_ref().map(|value| machine.take(M::length(value)));
+        let slopes = gradients.each_mut().map(|gradient| Slopes { gradient, scale });
         let rows = |values, variable| Rows { values, width: tape.width(variable) };
-        let gradients = slopes.each_mut().map(|gradient| LikenessGradient { gradient, scale });
-        let loss = guidance_loss(
-            rows(&query_values, queries),
-            rows(&key_values, keys),
-            &self.alignments(batch),
-            shape,
-            gradients,
-        );
-        let [of_queries, of_keys] = slopes;
-        (loss, vec![(queries, of_queries), (keys, of_keys)])
+        let [queries, keys] = [0, 1].map(|n| rows(&*values[n], inputs[n]));
+        let alignments = self.alignments(batch);
+        let head_of = (HEAD, decoder.heads);
+        let loss = machine.guidance_loss(slopes, [queries, keys], &alignments, &spans, head_of);
+        Ok((machine.inside(loss)?, inputs.into_iter().zip(gradients).collect()))
     }
 }
 

@@ -58,13 +58,14 @@ pub(crate) fn run_batch(
     };
     let sums = match pass {
         Pass::Train { gradient_scale, gradients, guide, .. } => {
-            let (mut inside, mut slopes) =
-                teacher.as_ref().map_or_else(Default::default, |(teacher, seen)| {
-                    teacher.inside(&tape, &tracked, (batch, seen), (workspace, gradient_scale))
-                });
+            let missed = teacher.as_ref().map(|(teacher, seen)| {
+                teacher.inside(&tape, &tracked, (batch, seen), gradient_scale)
+            });
+            let Ok(missed) = missed.transpose();
+            let (mut inside, mut slopes) = missed.unwrap_or_default();
             if let Some((guide, weight)) = guide {
-                let scale = (workspace, weight * gradient_scale);
-                let (missed, of_guide) = guide.loss(&tape, &tracked, batch, scale);
+                let Ok((missed, of_guide)) =
+                    guide.loss(&tape, &tracked, batch, weight * gradient_scale);
                 inside += weight * missed;
                 slopes.extend(of_guide);
             }

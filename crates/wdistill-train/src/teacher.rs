@@ -1,13 +1,12 @@
 //! What a student learns of a teacher that runs beside it: its distribution over words, its states, and how tokens relate
 //! in it.
 
-use wdistill_autograd::{DropoutSource, Place, Tape, Tracked, Variable, Workspace};
+use wdistill_autograd::{DropoutSource, Inside, Place, Tape, Tracked, Variable, Workspace};
 use wdistill_base::Problem;
 use wdistill_generator::layer_group;
 use wdistill_kernels::layers::{Projection, TeacherDistribution};
-use wdistill_kernels::{
-    Host, LikenessGradient, Precision, RelationShape, Rows, relation_divergence, state_distance,
-};
+use wdistill_kernels::machine::{Rows, Slopes};
+use wdistill_kernels::{Host, Machine, Precision};
 use wdistill_model::{
     AttentionKind, AttentionRole, Block, Config, Dense, LayerPlace, LinearPlace, Model, Spans,
     Stack, SubLayer,
@@ -61,16 +60,16 @@ impl Side {
 }
 
 /// What a teacher computed for a batch, in buffers of a workspace.
-pub(crate) struct Seen {
+pub(crate) struct Seen<M: Machine> {
     /// `[target tokens, width]`.
-    states: Vec<f32>,
+    states: M::Numbers,
     /// For each pairing, its rows and their width.
-    inside: Vec<(Vec<f32>, usize)>,
+    inside: Vec<(M::Numbers, usize)>,
 }
 
-impl Seen {
+impl<M: Machine> Seen<M> {
     /// Gives the buffers back.
-    pub fn give_back(self, workspace: &Workspace<Host<f32>>) {
+    pub fn give_back(self, workspace: &Workspace<M>) {
         workspace.give(self.states);
         self.inside.into_iter().for_each(|(rows, _)| workspace.give(rows));
     }
@@ -95,7 +94,7 @@ impl<'a> Teacher<'a> {
     }
 
     /// Runs it over a batch.
-    pub fn see(&self, workspace: &Workspace<Host<f32>>, batch: &Batch) -> Seen {
+    pub fn see(&self, workspace: &Workspace<Host<f32>>, batch: &Batch) -> Seen<Host<f32>> {
         let (tape, tracked) =
             Tape::record_in(self.precision, self.model, workspace, DropoutSource::NONE);
         let states = decode(&tape, &tracked, batch);
@@ -110,7 +109,7 @@ impl<'a> Teacher<'a> {
     /// Its output projection, and so its distribution, if that is learned.
     pub fn distribution<'s>(
         &'s self,
-        seen: &'s Seen,
+        seen: &'s Seen<Host<f32>>,
     ) -> Option<TeacherDistribution<&'s Vec<f32>, &'s [f32]>> {
         let layer = self.model.weights.embeddings.output_layer();
         let bias = layer.bias.map(Vec::as_slice);
@@ -121,34 +120,42 @@ impl<'a> Teacher<'a> {
     }
 
     /// What the student on a tape misses of it inside, summed over rows, and `scale` times its slopes.
-    pub fn inside(
+    ///
+    /// # Errors
+    /// If the machine fails.
+    pub fn inside<M: Machine>(
         &self,
-        tape: &Tape<'_, Host<f32>>,
+        tape: &Tape<'_, M>,
         student: &Model<Tracked>,
-        (batch, seen): (&Batch, &Seen),
-        (workspace, scale): (&Workspace<Host<f32>>, f64),
-    ) -> (f64, Vec<(Variable, Vec<f32>)>) {
-        let mut sum = 0.0;
-        let slopes = self.pairings.iter().zip(&seen.inside).map(|(pairing, (rows, width))| {
+        (batch, seen): (&Batch, &Seen<M>),
+        scale: f64,
+    ) -> Result<Inside<M>, M::Error> {
+        let machine = tape.machine();
+        let losses = self.pairings.iter().zip(&seen.inside).map(|(pairing, (rows, width))| {
             let variable = tape.at(student, pairing.ours);
             let value = tape.value(variable);
-            let mut slopes = workspace.take(value.len());
-            let ours = Rows { values: &value, width: tape.width(variable) };
+            let mut gradient = machine.take(M::length(&value));
+            let ours = Rows { values: &*value, width: tape.width(variable) };
             let theirs = Rows { values: rows, width: *width };
-            let gradient =
-                LikenessGradient { gradient: &mut slopes, scale: scale * pairing.weight };
-            sum += pairing.weight
-                * match pairing.likeness {
-                    Likeness::States => state_distance(ours, theirs, gradient),
-                    Likeness::Relations { heads, rows } => {
-                        let shape = RelationShape { heads, offsets: rows.spans(batch).offsets() };
-                        relation_divergence(ours, theirs, shape, gradient)
-                    }
-                };
-            (variable, slopes)
+            let slopes = Slopes { gradient: &mut gradient, scale: scale * pairing.weight };
+            let loss = match pairing.likeness {
+                Likeness::States => machine.state_distance(slopes, ours, theirs),
+                Likeness::Relations { heads, rows } => {
+                    let spans = rows.spans(batch);
+                    let spans = tape.spans(spans, spans);
+                    machine.relation_divergence(slopes, ours, theirs, &spans, heads)
+                }
+            };
+            (pairing.weight, loss, (variable, gradient))
         });
-        let slopes = slopes.collect();
-        (sum, slopes)
+        // All are asked for before the first is read.
+        let losses: Vec<_> = losses.collect();
+        let (mut sum, mut slopes) = (0.0, Vec::with_capacity(losses.len()));
+        for (weight, loss, slope) in losses {
+            sum += weight * machine.inside(loss)?;
+            slopes.push(slope);
+        }
+        Ok((sum, slopes))
     }
 }
 

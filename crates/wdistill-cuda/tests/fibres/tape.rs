@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use half::bf16;
 use wdistill_autograd::{
-    DropoutSource, Gradients, LossSums, Tape, Targets, Tracked, Variable, Workspace,
+    DropoutSource, Gradients, Inside, LossSums, Place, Tape, Targets, Tracked, Variable, Workspace,
 };
 use wdistill_cuda::{AdamBuffers, Buffer, Device, Parameter, TapeMachine};
 use wdistill_kernels as kernels;
 use wdistill_kernels::layers::{LossTargets, Projection, TeacherDistribution};
+use wdistill_kernels::machine::{Rows, Slopes};
 use wdistill_kernels::{
     AdamSettings, AdamStep, Host, Machine, Precision, Real, adam_step, round_to_bfloat16,
 };
 use wdistill_model::{
-    Activation, Architecture, Autoregression, Config, DecoderState, Dense, DropoutRates,
-    Embeddings, FinalNorm, Layout, Model, NormPlacement, OutputBias, Tokens, Vocabularies,
+    Activation, Architecture, AttentionKind, AttentionRole, Autoregression, Config, DecoderState,
+    Dense, DropoutRates, Embeddings, FinalNorm, LayerPlace, Layout, LinearPlace, Model,
+    NormPlacement, OutputBias, Stack, Tokens, Vocabularies,
 };
 
 use crate::tested::{Order, Tested};
@@ -102,7 +104,67 @@ impl Batch {
         (workspace.copy_of(&states), tape.projection(&model))
     }
 
-    /// The loss and its gradients, mixed with a teacher's if there is one.
+    /// A loss of each kind inside the model: a stream against what it came from, relations against those of queries, and a head
+    /// that should see all source words alike; and `scale` times their slopes.
+    fn inside<M: Machine>(
+        &self,
+        tape: &Tape<'_, M>,
+        model: &Model<Tracked>,
+        scale: f64,
+    ) -> Result<Inside<M>, M::Error> {
+        let [encoder, decoder] =
+            [Stack::Encoder, Stack::Decoder].map(|stack| LayerPlace { stack, layer: 0 });
+        let head = |role| LinearPlace::Attention(decoder, AttentionKind::CrossAttention, role);
+        let read =
+            LinearPlace::Attention(encoder, AttentionKind::SelfAttention, AttentionRole::Query);
+        let [query, key] = [AttentionRole::Query, AttentionRole::Key].map(head);
+        let places = [
+            Place::After(encoder),
+            Place::Read(read),
+            Place::After(decoder),
+            Place::Written(query),
+            Place::Written(key),
+        ];
+        let found = places.map(|place| tape.at(model, place));
+        let values = found.map(|variable| tape.value(variable));
+        let rows = |n: usize| Rows { values: &*values[n], width: tape.width(found[n]) };
+        let machine = tape.machine();
+        let room = |n: usize| machine.take(M::length(&values[n]));
+        let mut room = [room(0), room(2), room(3), room(4)];
+        let [states, relations, queries, keys] =
+            room.each_mut().map(|gradient| Slopes { gradient, scale });
+        let (source, target) = (self.source.spans(), self.target.spans());
+        let lengths = (0..source.sentences()).map(|n| (target.length(n), source.length(n)));
+        let share = |(target, source): (usize, usize)| {
+            std::iter::repeat_n(1.0 / source as f32, target * source)
+        };
+        let alignments: Vec<f32> = lengths.flat_map(share).collect();
+        let losses = [
+            machine.state_distance(states, rows(0), rows(1)),
+            machine.relation_divergence(
+                relations,
+                rows(2),
+                rows(3),
+                &tape.spans(target, target),
+                2,
+            ),
+            machine.guidance_loss(
+                [queries, keys],
+                [rows(3), rows(4)],
+                &alignments,
+                &tape.spans(target, source),
+                (1, 2),
+            ),
+        ];
+        let mut sum = 0.0;
+        for loss in losses {
+            sum += machine.inside(loss)?;
+        }
+        let variables = [found[0], found[2], found[3], found[4]];
+        Ok((sum, variables.into_iter().zip(room).collect()))
+    }
+
+    /// The loss and its gradients, with losses inside, and mixed with a teacher's if there is one.
     fn learn<M: Machine>(
         &self,
         (tape, model): (Tape<'_, M>, Model<Tracked>),
@@ -116,8 +178,11 @@ impl Batch {
             weight: WEIGHT,
         });
         let loss = LossTargets { words: &self.words, smoothing: 0.1, teacher };
-        let targets = Targets { loss, gradient_scale: 1.0 / self.words.len() as f64 };
-        tape.backward(&model, states, &targets, Vec::new(), gradients)
+        let gradient_scale = 1.0 / self.words.len() as f64;
+        let (inside, slopes) = self.inside(&tape, &model, 0.2 * gradient_scale)?;
+        let targets = Targets { loss, gradient_scale };
+        let sums = tape.backward(&model, states, &targets, slopes, gradients)?;
+        Ok(LossSums { inside, ..sums })
     }
 }
 
@@ -223,11 +288,13 @@ fn losses_and_gradients_are_those_of_the_host() {
         let (sums, numbers) = found(&model, Order::Natural);
         let (wanted, gradients) = expected(&model.convert::<f64>());
         assert_eq!(sums.tokens, wanted.tokens);
-        for (found, wanted) in [
-            (sums.smoothed, wanted.smoothed),
-            (sums.negative_log_likelihood, wanted.negative_log_likelihood),
+        // Distances between states are of rounded numbers, and have their roundings twice.
+        for (found, wanted, tolerance) in [
+            (sums.smoothed, wanted.smoothed, 1e-3),
+            (sums.negative_log_likelihood, wanted.negative_log_likelihood, 1e-3),
+            (sums.inside, wanted.inside, 4e-3),
         ] {
-            assert!((found - wanted).abs() < 1e-3 * wanted, "{found}, expected {wanted}");
+            assert!((found - wanted).abs() < tolerance * wanted, "{found}, expected {wanted}");
         }
         let all = length(gradients.data().iter().copied());
         let layout = Layout::of(&model.weights);
