@@ -93,6 +93,14 @@ impl<'a> Unpack<'a> {
         self.take(length)
     }
 
+    /// The same of a message that may be another one than is waited for; none if it is.
+    pub fn bytes_if_there(&mut self) -> Option<&'a [u8]> {
+        let (length, rest) = self.0.split_first_chunk()?;
+        let (bytes, rest) = rest.split_at_checked(u64::from_le_bytes(*length) as usize)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+
     pub fn reals(&mut self) -> Vec<f64> {
         (0..self.count()).map(|_| self.real()).collect()
     }
@@ -130,6 +138,23 @@ impl<'a> Unpack<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_order_is_no_list_of_texts() {
+        let mut packet = Packet::default();
+        packet.bytes(b"one");
+        packet.bytes(b"");
+        let texts = packet.into_bytes();
+        let mut unpack = Unpack(&texts);
+        let read = [(); 3].map(|()| unpack.bytes_if_there());
+        assert_eq!(read, [Some(&b"one"[..]), Some(&b""[..]), None]);
+        for order in 0..20 {
+            let message = Packet::of(order).into_bytes();
+            let mut unpack = Unpack(&message);
+            // A text may be empty, but there is not one of every rank.
+            assert_eq!(unpack.bytes_if_there().and_then(|_| unpack.bytes_if_there()), None);
+        }
+    }
 
     #[test]
     fn what_is_written_is_read() {

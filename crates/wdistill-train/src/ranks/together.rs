@@ -130,7 +130,13 @@ pub(crate) fn gather(ranks: &dyn Ranks, own: Vec<u8>) -> Result<Vec<Vec<u8>>, Tr
     }
     let all = spread(ranks, packet.into_bytes())?;
     let mut unpack = Unpack(&all);
-    Ok((0..ranks.count()).map(|_| unpack.bytes().to_vec()).collect())
+    let said = (0..ranks.count()).map(|_| Some(unpack.bytes_if_there()?.to_vec()));
+    // Rank 0 ends the work when another rank is lost, wherever the rest of them are in it.
+    let given_up = || TrainError::Rank {
+        name: "rank 0".to_string(),
+        problem: "it has given up the work, since another rank was lost".into(),
+    };
+    said.collect::<Option<_>>().ok_or_else(given_up)
 }
 
 /// All pieces of a buffer, of which each rank has its own, at rank 0; empty elsewhere.
