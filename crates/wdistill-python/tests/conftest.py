@@ -1,11 +1,15 @@
 """Models to test with: a MarianMT model of Hugging Face from the fixtures of wdistill-formats, imported."""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
 
 import wdistill
+
+# A job that was started in the background ignores SIGINT, and Python leaves it so: tests of Ctrl-C would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FIXTURES = Path(__file__).resolve().parents[2] / "wdistill-formats/fixtures/huggingface"
 
