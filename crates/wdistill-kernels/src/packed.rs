@@ -23,7 +23,7 @@ use std::ops::Range;
 use crate::dispatch::{Instructions, multiversion};
 use crate::linear::activate;
 use crate::pages::filled;
-use crate::tile::{Block, Line, PANEL, ROWS, TILE};
+use crate::tile::{Block, COLUMNS, Line, PANEL, ROWS, TILE};
 use crate::{Activation, Separate};
 
 /// The lines of some outputs of `all`, tile by tile, each of `depth` lines; the last tile is filled up with
@@ -164,6 +164,31 @@ fn check(
         assert_eq!(bias.len(), all, "packed product: length of the bias");
     }
     outputs.start / TILE..outputs.end.div_ceil(TILE)
+}
+
+/// The results of a block whose sums are float32.
+type Sums = [[f32; COLUMNS]; ROWS];
+
+/// `y [rows, outputs]` for some outputs of `all`, block after block; `multiply` gives a block's sums.
+fn product_in_blocks(
+    y: &mut [f32],
+    rows: usize,
+    (outputs, all): (Range<usize>, usize),
+    epilogue: &Epilogue<'_>,
+    multiply: impl Fn(&mut Sums, Block),
+) {
+    let tiles = check(y, rows, &outputs, all, epilogue);
+    let width = outputs.len();
+    for block in blocks(rows, tiles) {
+        let mut sums = [[0.0; COLUMNS]; ROWS];
+        multiply(&mut sums, block);
+        let first = block.first_tile * TILE;
+        let columns = first..(first + block.tiles * TILE).min(outputs.end);
+        for (row, sums) in (block.first_row..).zip(&sums[..block.rows]) {
+            let y = &mut y[row * width + first - outputs.start..][..columns.len()];
+            finish_row(y, sums, first, epilogue);
+        }
+    }
 }
 
 /// Numbers of inputs, outputs and rows that tests try.

@@ -15,7 +15,7 @@ use wdistill_text::{Filter, VocabularyPair};
 use wdistill_train::Length;
 
 use crate::error::PipelineError;
-use crate::names::{BACK_TRANSLATION, PSEUDO_DATA, TRAINING, is_a_folders};
+use crate::names::{PSEUDO_DATA, TRAINING, is_a_folders};
 use crate::settings::{
     CorpusRecipe, DataRecipe, FilterRecipe, LanguageCheck, ModifierRecipe, PairFormat, ScoreRecipe,
 };
@@ -34,7 +34,7 @@ const COMPRESSED: [&str; 4] = ["gz", "zst", "xz", "bz2"];
 
 impl CorpusRecipe {
     /// Its name, if there are no others.
-    fn name_or_only(&self) -> &str {
+    pub(crate) fn name_or_only(&self) -> &str {
         self.name.as_deref().unwrap_or(TRAINING)
     }
 
@@ -210,20 +210,6 @@ impl DataRecipe {
         }
         problems.extend(self.stage_problems(&names));
         problems
-    }
-
-    /// What a training has in a stage of the mixture, from 0: how often an epoch has each pair of a corpus, by its number; of
-    /// the pairs that were translated back, which have the weight `back` otherwise; and of the teacher's translations. A share
-    /// counts as its own weight, which tells whether there is anything.
-    pub(crate) fn weights_of(&self, back: f64, stage: usize) -> (Vec<f64>, f64, f64) {
-        let of_stage = |name: &str| self.stages.get(stage)?.weights.get(name).copied();
-        let of_corpus = |corpus: &CorpusRecipe| {
-            let own = corpus.weight.or(corpus.share).unwrap_or(1.0);
-            of_stage(corpus.name_or_only()).unwrap_or(own)
-        };
-        let back = of_stage(BACK_TRANSLATION).unwrap_or(back);
-        let pseudo = of_stage(PSEUDO_DATA).unwrap_or(1.0);
-        (self.train.iter().map(of_corpus).collect(), back, pseudo)
     }
 
     fn stage_problems(&self, names: &BTreeSet<&str>) -> Vec<Problem> {

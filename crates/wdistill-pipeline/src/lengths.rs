@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
 use wdistill_base::Problem;
 use wdistill_corpus::{Batches, Mixture, MixtureStage, Part};
 use wdistill_text::BatchSettings;
@@ -14,15 +13,6 @@ use crate::stage::{read, write};
 
 /// The size of an epoch, in the folder of a training that is asked for in epochs or tokens.
 const EPOCH_FILE: &str = "epoch.json";
-
-/// What is in it.
-#[derive(Serialize, Deserialize)]
-struct Size {
-    /// Updates of an epoch.
-    updates: f64,
-    /// Tokens of its targets.
-    tokens: u64,
-}
 
 /// What a training learns from, and how, with all lengths in updates. If any has another unit, the first epoch is counted, and
 /// kept in the training's folder.
@@ -39,7 +29,7 @@ pub(crate) fn in_updates(
     let known = |stage: &MixedParts| stage.until.is_none_or(Length::is_in_updates);
     let epoch = match recipe.is_in_updates() && stages.iter().all(known) {
         true => None,
-        false => Some(count(&stages[0].parts, recipe, seed, folder)?),
+        false => Some(epoch_of(&stages[0].parts, recipe, seed, folder)?),
     };
     let settings = recipe.in_updates(epoch);
     let stages: Vec<MixtureStage> = stages
@@ -64,20 +54,24 @@ pub(crate) fn in_updates(
     }
 }
 
-/// Counts an epoch of these parts.
-fn count(
+/// The epoch of these parts: counted when the training begins, read when it goes on.
+fn epoch_of(
     parts: &[Part],
     recipe: &TrainingRecipe,
     seed: u64,
     folder: &Path,
 ) -> Result<Epoch, PipelineError> {
+    let path = folder.join(EPOCH_FILE);
+    if let Some(epoch) = read(&path)? {
+        return Ok(epoch);
+    }
     let mixture = Mixture::of(parts.to_vec());
     let batches = BatchSettings { max_tokens: recipe.max_tokens };
     let size = Batches::new(&mixture, batches, seed)?.size_of_an_epoch()?;
     let updates = size.batches as f64 / recipe.accumulation as f64;
-    let tokens = size.target_tokens;
-    write(&folder.join(EPOCH_FILE), &Size { updates, tokens })?;
-    Ok(Epoch { updates, tokens })
+    let epoch = Epoch { updates, tokens: size.target_tokens };
+    write(&path, &epoch)?;
+    Ok(epoch)
 }
 
 /// How many updates a training of a run has; none if it is not in updates, and has not begun.
@@ -91,7 +85,6 @@ pub(crate) fn updates_of(
     if let Length::Updates(updates) = recipe.updates {
         return Ok(Some(updates));
     }
-    let size = read::<Size>(&folder.join(EPOCH_FILE))?;
-    let epoch = size.map(|Size { updates, tokens }| Epoch { updates, tokens });
+    let epoch = read::<Epoch>(&folder.join(EPOCH_FILE))?;
     Ok(epoch.map(|epoch| recipe.updates.in_updates(Some(epoch))))
 }

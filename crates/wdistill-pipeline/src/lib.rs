@@ -40,7 +40,7 @@ pub use job::{DistillJob, TrainJob};
 pub use machine::peak_memory;
 pub use messages::{Listener, listen, message};
 pub use methods::{CUT, LearnsFrom, METHODS, Method, Origin, Phases, Role, WD};
-pub use names::{GENERATOR, IMPORTED_BACK_TRANSLATION, IMPORTED_TEACHER, TEACHER};
+pub use names::{GENERATOR, IMPORTED_TEACHER, TEACHER};
 pub use pipeline::{Caution, Pipeline, RunOptions};
 pub use plan::{Plan, ResolvedSystem, ResolvedTeacher, StudentBase, VocabularyOrigin};
 pub use progress::{Display, Progress};

@@ -30,12 +30,16 @@ pub const IMPORTED_TEACHER: &str = "imported-teacher";
 /// Folder of a run for a given model of the other direction that came from another toolkit.
 pub const IMPORTED_BACK_TRANSLATION: &str = "imported-back-translation";
 
+/// Folder of a run for given models that score pairs and came from another toolkit.
+pub const IMPORTED_SCORES: &str = "imported-scores";
+
 /// Files and folders of a run that are no system's; no student may have their names, in capitals or not.
 pub const RESERVED_NAMES: &[&str] = &[
     TEACHER,
     IMPORTED_TEACHER,
     BACK_TRANSLATION,
     IMPORTED_BACK_TRANSLATION,
+    IMPORTED_SCORES,
     "scores",
     "data",
     "data.txt",

@@ -16,8 +16,10 @@ use wdistill_train::{Length, TrainingRecipe};
 
 use crate::error::PipelineError;
 use crate::methods::Method;
+use crate::names::{BACK_TRANSLATION, PSEUDO_DATA};
 use crate::settings::{
-    BackTranslationRecipe, BenchmarkRecipe, DataRecipe, Pairs, PseudoDataRecipe, TeacherDecoder,
+    BackTranslationRecipe, BenchmarkRecipe, CorpusRecipe, DataRecipe, Pairs, PseudoDataRecipe,
+    TeacherDecoder,
 };
 
 /// Everything that a run does.
@@ -47,6 +49,16 @@ pub struct Plan {
     pub benchmark: BenchmarkRecipe,
     /// What a user should know of the plan.
     pub notes: Vec<String>,
+}
+
+/// How often an epoch has each pair.
+pub(crate) struct StageWeights {
+    /// Of each corpus; one with a share has that as its weight, which tells whether there is anything of it.
+    pub(crate) corpora: Vec<f64>,
+    /// Of what was translated back; 0 without such pairs.
+    pub(crate) back_translation: f64,
+    /// Of the teacher's translations.
+    pub(crate) pseudo_data: f64,
 }
 
 /// Where the vocabularies come from.
@@ -292,6 +304,22 @@ impl Plan {
             )
         });
         missing.into_iter().chain(self.decoding.precision.note())
+    }
+
+    /// How often an epoch has each pair in a stage of the mixture, from 0.
+    pub(crate) fn weights_in(&self, stage: usize) -> StageWeights {
+        let of_stage = |name: &str| self.data.stages.get(stage)?.weights.get(name).copied();
+        let of_corpus = |corpus: &CorpusRecipe| {
+            let own = corpus.weight.or(corpus.share).unwrap_or(1.0);
+            of_stage(corpus.name_or_only()).unwrap_or(own)
+        };
+        let back = self.back_translation.as_ref();
+        let back = back.map(|recipe| of_stage(BACK_TRANSLATION).unwrap_or(recipe.weight));
+        StageWeights {
+            corpora: self.data.train.iter().map(of_corpus).collect(),
+            back_translation: back.unwrap_or(0.0),
+            pseudo_data: of_stage(PSEUDO_DATA).unwrap_or(1.0),
+        }
     }
 
     /// The settings of all trainings.

@@ -27,7 +27,7 @@ use wdistill_train::TrainingRecipe;
 
 use crate::error::PipelineError;
 use crate::methods::Method;
-use crate::names::{IMPORTED_BACK_TRANSLATION, IMPORTED_TEACHER};
+use crate::names::{IMPORTED_BACK_TRANSLATION, IMPORTED_SCORES, IMPORTED_TEACHER};
 use crate::settings::{
     BackTranslationRecipe, BenchmarkRecipe, Cycle, DataRecipe, Pairs, PseudoDataRecipe,
     ScoreRecipe, TeacherDecoder,
@@ -268,7 +268,7 @@ impl Recipe {
         }
         let scoring = self.data.scores_mut().flat_map(ScoreRecipe::models_mut);
         for (number, model) in (1..).zip(scoring) {
-            let folder = format!("imported-scores-{number}");
+            let folder = format!("{IMPORTED_SCORES}/{number}");
             models.push(("data.filters.scores".to_string(), folder, model));
         }
         models
@@ -297,12 +297,11 @@ impl Recipe {
             Some(data) => data.to_path_buf(),
             None => folder.join(&recipe.data.folder),
         };
+        for (_, _, model) in recipe.models_mut() {
+            *model = folder.join(&*model);
+        }
         let VocabularyRecipe { source, target, .. } = &mut recipe.vocabulary;
-        let TeacherRecipe { model, from, .. } = &mut recipe.teacher;
-        let reverse = recipe.back_translation.as_mut().map(|recipe| &mut recipe.model);
-        let models = [model, from, source, target].into_iter().flatten().chain(reverse);
-        let models = models.chain(recipe.data.scores_mut().flat_map(ScoreRecipe::models_mut));
-        for path in models {
+        for path in [&mut recipe.teacher.from, source, target].into_iter().flatten() {
             *path = folder.join(&*path);
         }
         Ok(recipe)

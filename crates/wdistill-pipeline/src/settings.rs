@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::de::Error;
+use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer, Serialize};
 use wdistill_corpus::{Modification, Probabilities};
 use wdistill_model::Languages;
@@ -40,8 +40,8 @@ impl TextPair {
     }
 
     /// The paths that it names.
-    pub(crate) fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        [&mut self.source, &mut self.target].into_iter().chain(&mut self.other_references)
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.source, &self.target].into_iter().chain(&self.other_references)
     }
 }
 
@@ -224,12 +224,10 @@ impl CorpusRecipe {
         CorpusRecipe { source: Some(source), target: Some(target), ..CorpusRecipe::default() }
     }
 
-    /// The paths that it names.
-    pub(crate) fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let CorpusRecipe { source, target, alignments, file, filters, .. } = self;
-        let texts = [source, target, alignments, file].into_iter().flatten();
-        let scores = filters.iter_mut().filter_map(|filters| filters.scores.as_mut());
-        texts.chain(scores.flat_map(ScoreRecipe::models_mut))
+    /// The texts that it names.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        let CorpusRecipe { source, target, alignments, file, .. } = self;
+        [source, target, alignments, file].into_iter().flatten()
     }
 }
 
@@ -385,15 +383,21 @@ pub struct PseudoDataRecipe {
     pub sources: Vec<SourceRecipe>,
 }
 
+/// A key of a table, which has it no more then.
+fn taken<T: DeserializeOwned, E: Error>(
+    table: &mut toml::Table,
+    key: &str,
+) -> Result<Option<T>, E> {
+    table.remove(key).map(toml::Value::try_into).transpose().map_err(E::custom)
+}
+
 impl<'d> Deserialize<'d> for PseudoDataRecipe {
     /// By hand, since settings that refuse unknown names cannot be part of others.
     fn deserialize<D: Deserializer<'d>>(deserializer: D) -> Result<PseudoDataRecipe, D::Error> {
         let mut table = toml::Table::deserialize(deserializer)?;
-        let keep = table.remove("keep").map_or(Ok(Keep::default()), toml::Value::try_into);
-        let sources = table.remove("sources").map_or(Ok(Vec::new()), toml::Value::try_into);
         Ok(PseudoDataRecipe {
-            keep: keep.map_err(D::Error::custom)?,
-            sources: sources.map_err(D::Error::custom)?,
+            keep: taken(&mut table, "keep")?.unwrap_or_default(),
+            sources: taken(&mut table, "sources")?.unwrap_or_default(),
             decoding: table.try_into().map_err(D::Error::custom)?,
         })
     }
@@ -432,15 +436,12 @@ impl<'d> Deserialize<'d> for BackTranslationRecipe {
     /// By hand, since settings that refuse unknown names cannot be part of others.
     fn deserialize<D: Deserializer<'d>>(deserializer: D) -> Result<Self, D::Error> {
         let mut table = toml::Table::deserialize(deserializer)?;
-        let mut required = |key| table.remove(key).ok_or_else(|| D::Error::missing_field(key));
-        let (model, sources) = (required("model")?, required("sources")?);
-        let tag = table.remove("tag").map(toml::Value::try_into).transpose();
-        let weight = table.remove("weight").map_or(Ok(whole()), toml::Value::try_into);
+        let missing = D::Error::missing_field;
         Ok(BackTranslationRecipe {
-            model: model.try_into().map_err(D::Error::custom)?,
-            sources: sources.try_into().map_err(D::Error::custom)?,
-            tag: tag.map_err(D::Error::custom)?,
-            weight: weight.map_err(D::Error::custom)?,
+            model: taken(&mut table, "model")?.ok_or_else(|| missing("model"))?,
+            sources: taken(&mut table, "sources")?.ok_or_else(|| missing("sources"))?,
+            tag: taken(&mut table, "tag")?,
+            weight: taken(&mut table, "weight")?.unwrap_or_else(whole),
             decoding: table.try_into().map_err(D::Error::custom)?,
         })
     }

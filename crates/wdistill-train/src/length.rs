@@ -22,7 +22,7 @@ pub enum Length {
 }
 
 /// How large a pass through a text is.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
     /// Updates, with a part of one at the end.
     pub updates: f64,

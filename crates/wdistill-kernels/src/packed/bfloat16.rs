@@ -5,10 +5,10 @@
 
 use std::ops::Range;
 
-use super::{Epilogue, PackedWeight, blocks, check, finish_row, select_lines};
+use super::{Epilogue, PackedWeight, Sums, product_in_blocks, select_lines};
 use crate::bfloat16::{Pair, number, pair, pairs};
 use crate::pages::filled;
-use crate::tile::{Block, COLUMNS, Line, ROWS, TILE};
+use crate::tile::{Block, COLUMNS, Line, TILE};
 
 /// A weight matrix in bfloat16, `[tiles][pairs][TILE][2]`; filled up with zeros.
 #[derive(Clone, Debug)]
@@ -17,9 +17,6 @@ pub struct Bfloat16Matrix {
     outputs: usize,
     inputs: usize,
 }
-
-/// The results of a block.
-type Sums = [[f32; COLUMNS]; ROWS];
 
 /// Activations in bfloat16, `[rows, pairs]`.
 #[derive(Clone, Copy, Debug)]
@@ -107,18 +104,8 @@ impl PackedWeight for Bfloat16Matrix {
     ) {
         assert_eq!(x.inputs, self.inputs, "packed product: width of the activations");
         let rows = x.x.len() / self.depth().max(1);
-        let tiles = check(y, rows, &outputs, self.outputs, epilogue);
-        let width = outputs.len();
-        for block in blocks(rows, tiles) {
-            let mut sums = [[0.0; COLUMNS]; ROWS];
-            self.multiply(&mut sums, x.x, block);
-            let first = block.first_tile * TILE;
-            let columns = first..(first + block.tiles * TILE).min(outputs.end);
-            for (row, sums) in (block.first_row..).zip(&sums[..block.rows]) {
-                let y = &mut y[row * width + first - outputs.start..][..columns.len()];
-                finish_row(y, sums, first, epilogue);
-            }
-        }
+        let of_block = |sums: &mut Sums, block| self.multiply(sums, x.x, block);
+        product_in_blocks(y, rows, (outputs, self.outputs), epilogue, of_block);
     }
 
     fn row(&self, row: &mut [f32], output: usize) {

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use super::{Epilogue, PackedWeight, blocks, check, finish_row, select_lines};
+use super::{Epilogue, PackedWeight, Sums, product_in_blocks, select_lines};
 use crate::pages::filled;
 #[cfg(target_arch = "x86_64")]
 use crate::tile::sized;
-use crate::tile::{Block, COLUMNS, Line, ROWS, TILE};
+use crate::tile::{Block, Line, TILE};
 
 /// A weight matrix in float32, `[tiles][inputs][TILE]`; the last tile is filled up with zeros.
 #[derive(Clone, Debug)]
@@ -15,9 +15,6 @@ pub struct Float32Matrix {
     outputs: usize,
     inputs: usize,
 }
-
-/// The results of a block.
-type Sums = [[f32; COLUMNS]; ROWS];
 
 impl Float32Matrix {
     /// Lays out `weight [outputs, inputs]`.
@@ -71,18 +68,8 @@ impl PackedWeight for Float32Matrix {
     ) {
         assert_eq!(x.inputs, self.inputs, "packed product: width of the activations");
         let rows = x.x.len() / self.inputs.max(1);
-        let tiles = check(y, rows, &outputs, self.outputs, epilogue);
-        let width = outputs.len();
-        for block in blocks(rows, tiles) {
-            let mut sums = [[0.0; COLUMNS]; ROWS];
-            self.multiply(&mut sums, x.x, block);
-            let first = block.first_tile * TILE;
-            let columns = first..(first + block.tiles * TILE).min(outputs.end);
-            for (row, sums) in (block.first_row..).zip(&sums[..block.rows]) {
-                let y = &mut y[row * width + first - outputs.start..][..columns.len()];
-                finish_row(y, sums, first, epilogue);
-            }
-        }
+        let of_block = |sums: &mut Sums, block| self.multiply(sums, x.x, block);
+        product_in_blocks(y, rows, (outputs, self.outputs), epilogue, of_block);
     }
 
     fn row(&self, row: &mut [f32], output: usize) {
@@ -224,6 +211,7 @@ fn multiply_plainly(sums: &mut Sums, x: &[f32], lines: &[Line<f32>], inputs: usi
 mod tests {
     use super::*;
     use crate::packed::AWKWARD;
+    use crate::tile::{COLUMNS, ROWS};
 
     /// Small whole numbers: every order of additions gives the same sum.
     fn numbers(count: usize, seed: usize) -> Vec<f32> {

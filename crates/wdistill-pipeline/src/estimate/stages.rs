@@ -126,10 +126,9 @@ impl Stages<'_> {
             return recipe.in_updates(None);
         }
         let text = &self.texts.training;
-        let back = self.plan.back_translation.as_ref().map_or(0.0, |recipe| recipe.weight);
-        let (_, back, pseudo) = self.plan.data.weights_of(back, 0);
-        let translated = pseudo * (text.pairs + self.texts.monolingual);
-        let originals = self.texts.epoch + back * self.texts.back;
+        let weights = self.plan.weights_in(0);
+        let translated = weights.pseudo_data * (text.pairs + self.texts.monolingual);
+        let originals = self.texts.epoch + weights.back_translation * self.texts.back;
         let all = match pairs {
             Pairs::Original => originals,
             Pairs::OriginalAndPseudo => originals + translated,

@@ -80,9 +80,9 @@ fn training(
     vocabularies: Option<&VocabularyPair>,
 ) -> Result<(Lengths, f64), PipelineError> {
     let mut sampler = Sampler::new();
-    let (weights, ..) = plan.data.weights_of(0.0, 0);
     let mut weighted = 0.0;
-    for ((corpus, recipe), weight) in plan.data.corpora()?.iter().zip(&plan.data.train).zip(weights)
+    for ((corpus, recipe), weight) in
+        plan.data.corpora()?.iter().zip(&plan.data.train).zip(plan.weights_in(0).corpora)
     {
         let before = sampler.seen;
         corpus.for_each(|_, pair| {

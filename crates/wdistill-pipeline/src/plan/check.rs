@@ -10,7 +10,9 @@ use wdistill_search::{SearchOptions, SearchSettings};
 use wdistill_text::{MOST_LINKED_TOKENS, Sharing};
 use wdistill_train::{Length, TrainingRecipe, check_inside, count_problem, freezing_problems};
 
-use super::{Part, Plan, Problems, ResolvedSystem, ResolvedTeacher, VocabularyOrigin};
+use super::{
+    Part, Plan, Problems, ResolvedSystem, ResolvedTeacher, StageWeights, VocabularyOrigin,
+};
 use crate::machine::total_memory;
 use crate::methods::LearnsFrom;
 use crate::names::{BACK_TRANSLATION, RESERVED_NAMES, TEST, VALIDATION, is_a_folders};
@@ -70,7 +72,7 @@ impl Plan {
 
     /// Paths that no recipe can hold, since it is a text.
     pub(crate) fn check_paths(&self, problems: &mut Problems) {
-        for path in self.clone().paths().into_iter().filter(|path| path.to_str().is_none()) {
+        for path in self.paths().into_iter().filter(|path| path.to_str().is_none()) {
             let fact = format!("the path {path:?} is not UTF-8");
             problems.add(Part::Data, Problem::with_hint(fact, "rename it"));
         }
@@ -174,15 +176,13 @@ impl Plan {
 
     /// The first stage of the mixture, from 1, in which what learns from these pairs has none.
     fn stage_without_pairs(&self, pairs: Pairs) -> Option<usize> {
-        let back = self.back_translation.as_ref().map_or(0.0, |recipe| recipe.weight);
         let is_without = |stage: &usize| {
-            let (corpora, back, pseudo) = self.data.weights_of(back, *stage);
-            let back = if self.back_translation.is_some() { back } else { 0.0 };
-            let originals = corpora.iter().sum::<f64>() + back;
+            let StageWeights { corpora, back_translation, pseudo_data } = self.weights_in(*stage);
+            let originals = corpora.iter().sum::<f64>() + back_translation;
             match pairs {
                 Pairs::Original => originals == 0.0,
-                Pairs::OriginalAndPseudo => originals + pseudo == 0.0,
-                Pairs::Pseudo => pseudo == 0.0,
+                Pairs::OriginalAndPseudo => originals + pseudo_data == 0.0,
+                Pairs::Pseudo => pseudo_data == 0.0,
             }
         };
         (0..self.data.stages.len()).find(is_without).map(|stage| stage + 1)

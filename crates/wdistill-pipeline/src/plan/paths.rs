@@ -3,28 +3,28 @@
 use std::path::{Path, PathBuf};
 
 use super::{Plan, ResolvedTeacher, VocabularyOrigin};
-use crate::settings::{BackTranslationRecipe, CorpusRecipe, ScoreRecipe, TextPair};
+use crate::settings::{CorpusRecipe, ScoreRecipe, TextPair};
 
 impl Plan {
     /// All paths that it names.
-    pub(super) fn paths(&mut self) -> Vec<&mut PathBuf> {
-        let mut paths: Vec<&mut PathBuf> = Vec::new();
-        let data = &mut self.data;
-        paths.push(&mut data.folder);
-        let pairs = [Some(&mut data.validation), data.test.as_mut()].into_iter().flatten();
-        let pairs = pairs.chain(data.other_validations.values_mut());
-        let pairs = pairs.chain(data.other_tests.values_mut());
-        paths.extend(pairs.flat_map(TextPair::paths_mut));
-        paths.extend(data.train.iter_mut().flat_map(CorpusRecipe::paths_mut));
-        paths.extend(data.filters.scores.iter_mut().flat_map(ScoreRecipe::models_mut));
-        paths.extend(self.pseudo_data.sources.iter_mut().map(|source| &mut source.file));
-        if let Some(BackTranslationRecipe { sources, model, .. }) = &mut self.back_translation {
-            paths.extend(sources.iter_mut().map(|source| &mut source.file));
-            paths.push(model);
-        }
-        paths.extend(self.teacher.path());
-        paths.extend(self.vocabulary.paths());
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
+        let mut plan = self.clone();
+        let mut paths: Vec<PathBuf> = plan.models().map(|path| path.clone()).collect();
+        paths.extend(plan.texts().cloned());
+        paths.push(plan.data.folder);
         paths
+    }
+
+    /// Texts that it names.
+    fn texts(&self) -> impl Iterator<Item = &PathBuf> {
+        let data = &self.data;
+        let judging = [&data.validation].into_iter().chain(&data.test);
+        let judging = judging.chain(data.other_validations.values());
+        let judging = judging.chain(data.other_tests.values()).flat_map(TextPair::paths);
+        let back = self.back_translation.iter().flat_map(|recipe| &recipe.sources);
+        let of_one_language = self.pseudo_data.sources.iter().chain(back);
+        let of_one_language = of_one_language.map(|source| &source.file);
+        judging.chain(data.train.iter().flat_map(CorpusRecipe::paths)).chain(of_one_language)
     }
 
     /// The same plan for a document that leaves this machine: without its folders.

@@ -47,7 +47,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Makes the shards of a part of the back-translation, as [`Pipeline::pseudo_part`] does; nothing if the recipe has none.
+    /// Makes the shards of a part of the back-translation, as [`Pipeline::pseudo_part`] does.
     ///
     /// # Errors
     /// As [`Pipeline::pseudo_part`], and [`PipelineError::Settings`] if the recipe has no back-translation.

@@ -1,6 +1,7 @@
 //! What models find of pairs to learn from: a stage for each corpus whose pairs are scored, in shards that several programs can
 //! make.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,7 @@ use crate::settings::ScoreRecipe;
 use crate::shards::{Part, SHARD};
 use crate::stage::{Fingerprint, MADE_AGAIN, read, write};
 use crate::stages::pairs::Surveyed;
-use crate::stages::train::given;
+use crate::stages::train::model_hashes;
 
 /// The scores of a corpus, in the folder of its stage: a float32 in little-endian bytes for each pair.
 const SCORES: &str = "scores.bin";
@@ -201,13 +202,18 @@ impl Pipeline {
     fn scored<'a>(&'a self, text: &'a Surveyed) -> Result<Vec<(usize, Scored<'a>)>, PipelineError> {
         let data = &self.plan.data;
         let mut all = Vec::new();
+        // One model is mostly that of all corpora.
+        let mut hashes: BTreeMap<&Path, [String; 2]> = BTreeMap::new();
+        let mut hashes_of = |folder: &'a Path| match hashes.get(folder) {
+            Some(known) => Ok::<_, PipelineError>(known.clone()),
+            None => Ok(hashes.entry(folder).or_insert(model_hashes(folder)?).clone()),
+        };
         for (index, (corpus, recipe)) in text.corpora.iter().zip(&data.train).enumerate() {
             let Some(recipe) = &data.filters_of(recipe).scores else { continue };
-            let model = |folder: &PathBuf| Ok::<_, PipelineError>(given("scores", folder)?.hashes);
-            let reverse = recipe.reverse_model.as_ref().map(model).transpose()?;
+            let model = hashes_of(&recipe.model)?;
+            let reverse = recipe.reverse_model.as_deref().map(&mut hashes_of).transpose()?;
             let limit = data.max_sentence_tokens;
-            let inputs =
-                Fingerprint::of(&(&text.hashes[index], model(&recipe.model)?, reverse, limit));
+            let inputs = Fingerprint::of(&(&text.hashes[index], model, reverse, limit));
             let pairs = text.survey.corpora[index].pairs;
             let stage = format!("scores/{}", corpus.name);
             all.push((index, Scored { corpus, recipe, pairs, stage, inputs }));

@@ -571,7 +571,7 @@ pub(crate) fn given(name: &str, folder: &Path) -> Result<Trained, PipelineError>
 }
 
 /// Hashes of a model's configuration and weights.
-fn model_hashes(folder: &Path) -> Result<[String; 2], PipelineError> {
+pub(crate) fn model_hashes(folder: &Path) -> Result<[String; 2], PipelineError> {
     let hash = |file: &str| hash_file(&folder.join(file));
     Ok([hash(native::CONFIG_FILE)?, hash(native::WEIGHTS_FILE)?])
 }
